@@ -29,7 +29,7 @@ use crate::{
     sound, view, vitals,
 };
 
-/// Plays as the command line says and tells how it ended.
+/// Plays as the command line says and reports how it ended.
 pub fn run(cli: &GameCli) -> Result<(), GameError> {
     if cli.presets {
         say(presets::table());
@@ -49,8 +49,8 @@ pub fn run(cli: &GameCli) -> Result<(), GameError> {
         return Err(GameError::NoDisplay);
     }
     start_logging(cli)?;
-    // The engine's own handler steps back where a launcher's shell has SIGINT ignored, and then SIGTERM would
-    // kill the game before it has written its report.
+    // Not the engine's own handler: it leaves SIGINT alone if a launcher's shell ignores it, and then SIGTERM
+    // would kill the game before it has written its report.
     if let Err(error) = signals::on_stop(TerminalCtrlCHandlerPlugin::gracefully_exit) {
         tracing::warn!(%error, "signals will end the game without a report");
     }
@@ -63,7 +63,7 @@ pub fn run(cli: &GameCli) -> Result<(), GameError> {
         std::fs::create_dir_all(folder).map_err(|error| report::write_error(folder, error))?;
     }
     if let Some(path) = &cli.start.screenshot {
-        // What is there at the end is then certainly this run's picture.
+        // Removed first, so that a picture found at the end is this run's.
         let _ = std::fs::remove_file(path);
     }
     if cli.start.headless || cli.start.hud_log {
@@ -81,7 +81,7 @@ pub fn run(cli: &GameCli) -> Result<(), GameError> {
     finish(cli, &results, &exit)
 }
 
-/// Writes what is to be written after the app has ended, and judges the run.
+/// Writes the files that are written after the app has ended, and judges the run.
 fn finish(cli: &GameCli, results: &report::Results, exit: &AppExit) -> Result<(), GameError> {
     let report = results.report(cli);
     if let Some(path) = &cli.start.report {
@@ -93,7 +93,7 @@ fn finish(cli: &GameCli, results: &report::Results, exit: &AppExit) -> Result<()
     if let Some(path) = cli.start.screenshot.as_ref().filter(|path| !path.exists()) {
         return Err(GameError::NoPicture(path.display().to_string()));
     }
-    // A signal ends the engine with a code of its own; an end that was asked for is a good end.
+    // The exit code is only logged: a signal gives the engine's own code, and a requested end is a success.
     tracing::debug!(?exit, "the app has ended");
     report.judge()
 }
@@ -105,7 +105,7 @@ pub fn build(cli: &GameCli, offload: OffloadConfig) -> Result<App, GameError> {
     build_with(cli, offload, settings, files)
 }
 
-/// The player's files: none where nobody goes through menus, unless a folder is named.
+/// The player's files: none in runs without menus, unless a folder is named.
 fn user_files(cli: &GameCli) -> UserFiles {
     match &cli.start.settings {
         Some(folder) => UserFiles::in_folder(folder.clone()),
@@ -114,7 +114,7 @@ fn user_files(cli: &GameCli) -> UserFiles {
     }
 }
 
-/// Says of the preferences what was asked.
+/// Checks or prints the preferences.
 fn look_at_settings(verb: &PreferencesVerb) -> Result<(), GameError> {
     let (PreferencesVerb::Check(preferred) | PreferencesVerb::Show(preferred)) = verb;
     let files = preferred.settings.clone().map_or_else(UserFiles::of_this_user, UserFiles::in_folder);
@@ -127,7 +127,7 @@ fn look_at_settings(verb: &PreferencesVerb) -> Result<(), GameError> {
     Ok(())
 }
 
-/// The player's preferences, and over them what the command line and the environment ask for.
+/// The player's preferences, overridden by the command line and the environment.
 fn settings_at_start(cli: &GameCli, files: &mut UserFiles) -> Result<SettingsAtStart, GameError> {
     let kept: Settings = files.load();
     let mut started = kept.clone();
@@ -192,7 +192,7 @@ fn build_with(
     Ok(app)
 }
 
-/// The arena's numbers. `stress` is for benches of other kinds, and has nobody who plans.
+/// The arena's configuration. `stress` is for benches of other kinds, so nobody plans in it.
 fn arena(cli: &GameCli, settings: &Settings) -> ArenaConfig {
     let config = match settings.borrowing.preset {
         Preset::Stress => ArenaConfig::stress(),
@@ -209,7 +209,7 @@ fn pilot(cli: &GameCli) -> Result<Pilot, GameError> {
     })
 }
 
-/// Adds the engine and tells how well it draws.
+/// Adds the engine and returns the quality it draws with.
 fn add_engine(app: &mut App, cli: &GameCli, quality: QualityChoice) -> Result<Quality, GameError> {
     let frame = Duration::from_secs(1) / TICKS_PER_SECOND;
     match cli.screen() {
@@ -275,9 +275,9 @@ fn impairment(name: &str) -> Result<Impairment, GameError> {
 
 /// Logs go to standard error; standard output is for the HUD's lines.
 fn start_logging(cli: &GameCli) -> Result<(), GameError> {
-    // The link counts peers' garbage itself; the libraries below it would log every bit of it as an error.
-    // The engine's remarks about software rendering and unused features are no news to a player. What its drivers say
-    // (`wgpu_hal`) comes back to the game as an error where it matters.
+    // The link counts peers' garbage itself; the libraries below it would log all of it as errors. The
+    // engine's remarks about software rendering and unused features do not help a player. Errors of its
+    // drivers (`wgpu_hal`) reach the game as errors where they matter.
     let defaults = "warn,p2c2r_game=info,p2c2r_offload=info,renet=off,renetcode=off,\
                     bevy_render::extract_resource=off,bevy_core_pipeline=error,bevy_pbr=error,winit=error,\
                     wgpu=error,wgpu_hal=off,naga=error";

@@ -21,15 +21,15 @@ fn print_line(time: Res<Time<Real>>, figures: Res<Figures>, battlefield: Res<Bat
     say(line(time.elapsed(), &figures, (arena.score(), arena.lives(), arena.wave())));
 }
 
-/// One line: time; kinds with who does them, median and 95th-percentile latency and cost, and what is not as it should
-/// be; then the whole.
+/// One line: time; per kind who computes it, median and 95th-percentile latency, cost and problems; then the
+/// totals.
 pub fn line(elapsed: Duration, figures: &Figures, (score, lives, wave): (u64, u32, u32)) -> String {
     let mut text = format!("{:>4}s", elapsed.as_secs());
     for kind in &figures.kinds {
         let (p50, p95) = (figures::milliseconds(kind.p50_ms), figures::milliseconds(kind.p95_ms));
         let cost = figures::dollars(kind.dollars_per_hour);
         let _ = write!(text, " | {} {} {p50}/{p95} ms {cost}/h", kind.name, kind.place_text());
-        // Said only where there is something to say, so that three kinds fit into a line.
+        // Only shown when it says something, so that three kinds fit into a line.
         if let Some(share) = kind.in_time_percent.filter(|share| *share < 100.0) {
             let _ = write!(text, " in time {}", figures::percent(Some(share)));
         }
@@ -53,12 +53,12 @@ pub fn line(elapsed: Duration, figures: &Figures, (score, lives, wave): (u64, u3
     text
 }
 
-/// Says at the end what a gamer wants to know.
+/// Prints the summary for the gamer.
 pub(super) fn print_summary(report: &RunReport) {
     say(summary(report).trim_end_matches('\n'));
 }
 
-/// What a gamer wants to know at the end.
+/// The summary for the gamer.
 pub fn summary(report: &RunReport) -> String {
     let mut text = String::from("\n");
     let _ = writeln!(
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_line_says_when_the_game_is_alone() {
-        // A connection alone is no help: the account may be empty.
+        // A connection alone does not help: the account may be empty.
         let figures = Figures { enabled: true, link_up: true, ..default() };
         assert!(line(Duration::ZERO, &figures, (0, 3, 0)).contains("offload ON (alone)"));
         assert!(line(Duration::ZERO, &Figures::default(), (0, 3, 0)).contains("offload OFF"));

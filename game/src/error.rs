@@ -3,13 +3,13 @@
 /// Why the game did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
 pub enum GameError {
-    /// A setting is not as it may be.
+    /// A setting is invalid.
     #[error(transparent)]
     Setting(#[from] p2c2r_program::settings::SettingError),
     /// The file of preferences cannot be used.
     #[error("{0}")]
     Kept(String),
-    /// The log cannot be as it was asked for.
+    /// The log cannot be set up as asked.
     #[error(transparent)]
     Log(#[from] p2c2r_program::LogError),
     /// The account at the coordinator cannot be used.
@@ -20,23 +20,23 @@ pub enum GameError {
     Impairment {
         /// What was asked for.
         name: String,
-        /// What there is.
+        /// The presets that exist.
         known: String,
     },
     /// Nothing to open a window on.
     #[error("no window can be opened: no X display answers, DISPLAY is unset or wrong (try --headless)")]
     NoDisplay,
-    /// Nothing to draw with.
+    /// No driver was found.
     #[error(
         "nothing to draw with: no driver was found (on Debian and Ubuntu: apt install mesa-vulkan-drivers)"
     )]
     NoAdapter,
-    /// Nothing to draw with among what the environment allows.
+    /// No driver was found among those that the environment allows.
     #[error(
         "nothing to draw with: no driver was found for what WGPU_BACKEND allows (unset it to allow every one)"
     )]
     NotAllowed,
-    /// An adapter that does not work.
+    /// An adapter that cannot be used.
     #[error("{adapter} was found to draw with, but its driver fails: {reason}")]
     NoDevice {
         /// What was found.

@@ -1,4 +1,4 @@
-//! The numbers people see, read twice a second from the diagnostics, and how they are written.
+//! The numbers people see, read twice a second from the diagnostics, and how they are formatted.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use p2c2r_offload::diagnostics::{
 };
 use p2c2r_tasks::KindRegistry;
 
-/// Frames of which the longest hundredth counts: ten seconds of 60 a second.
+/// Frames kept for the slowest hundredth: ten seconds at 60 a second.
 pub(crate) const FRAMES_KEPT: usize = 600;
 
-/// Milliseconds from which on a kind's newest outcome is so old that its numbers are history.
+/// Age of a kind's newest outcome, milliseconds, from which its numbers count as stale.
 const STALE_MS: f64 = 3_000.0;
 
 /// What a kind makes, in the settings' words; the kind's own name in files and logs.
@@ -102,7 +102,7 @@ pub struct KindFigures {
     pub coordinator_percent: Option<f64>,
     /// Share that this computer computed, per cent.
     pub local_percent: Option<f64>,
-    /// Share of tasks without an outcome, for which the last one stepped in, per cent.
+    /// Share of tasks without an outcome, in whose place the last one was used, per cent.
     pub reused_percent: Option<f64>,
     /// How long ago the task behind the newest outcome was asked for, milliseconds.
     pub age_ms: Option<f64>,
@@ -110,7 +110,7 @@ pub struct KindFigures {
     pub dollars_per_hour: Option<f64>,
 }
 
-/// Who does most of the work of a kind.
+/// Who computes most tasks of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MainPlace {
     /// Workers.
@@ -122,7 +122,7 @@ pub enum MainPlace {
 }
 
 impl MainPlace {
-    /// As the HUD spells it.
+    /// The HUD's spelling.
     pub fn name(self) -> &'static str {
         match self {
             Self::Remote => "remote",
@@ -133,7 +133,7 @@ impl MainPlace {
 }
 
 impl KindFigures {
-    /// Who does most of it, and its share in per cent.
+    /// Who computes most of it, and its share in per cent.
     pub fn main_place(&self) -> Option<(MainPlace, f64)> {
         [
             (MainPlace::Remote, self.remote_percent),
@@ -145,13 +145,13 @@ impl KindFigures {
         .max_by(|a, b| a.1.total_cmp(&b.1))
     }
 
-    /// The age of the newest outcome, where it has had to do for tasks without one. (A kind that is not asked for
-    /// just now has an old outcome too, and nothing is wrong.)
+    /// The age of the newest outcome, if it was used for tasks without one. (A kind that is not in use now
+    /// has an old outcome too, which is no problem.)
     pub fn reused_age_ms(&self) -> Option<f64> {
         self.age_ms.filter(|_| self.reused_percent.is_some_and(|share| share > 0.0))
     }
 
-    /// Whole seconds since anything new came, where numbers are still shown of what came before.
+    /// Whole seconds since the last outcome, if the numbers shown are older than [`STALE_MS`].
     pub fn stale_seconds(&self) -> Option<u64> {
         let age = self.age_ms.filter(|age| *age >= STALE_MS)?;
         self.main_place().map(|_| (age / 1e3) as u64)
@@ -184,7 +184,7 @@ impl Figures {
         };
         let is_set = |path: &DiagnosticPath| value(path).is_some_and(|value| value > 0.5);
         let registry = KindRegistry::builtin();
-        // The game's kinds are those that it has registered; the registry may know more.
+        // The kinds that the game has registered; the registry may hold more.
         let kinds = registry.iter().filter_map(|kind| {
             let paths = KindPaths::new(kind.name());
             diagnostics.get(&paths.latency_ms_p50)?;
@@ -230,14 +230,15 @@ impl Figures {
     }
 }
 
-/// The value that this share of all exceeds or equals, at least one of them; `None` without any. Reorders them.
+/// The value that the share `share` of all (at least one) exceeds or equals; `None` if there is none.
+/// Reorders `values`.
 pub(crate) fn exceeded_by(values: &mut [f64], share: f64) -> Option<f64> {
     let above = ((values.len() as f64 * share) as usize).max(1);
     let place = values.len().checked_sub(above)?;
     Some(*values.select_nth_unstable_by(place, f64::total_cmp).1)
 }
 
-/// Kilobits of so many bytes.
+/// Kilobits of `bytes`.
 fn kilobits(bytes: f64) -> f64 {
     bytes * 8.0 / 1e3
 }

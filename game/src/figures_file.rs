@@ -1,4 +1,4 @@
-//! The figures of the display as comma-separated values, one line every half second, for whoever wants to plot them.
+//! The display's figures as comma-separated values, one line every half second, for plots.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -16,10 +16,10 @@ use crate::input::{Action, Actions, InputSystems};
 
 /// How often a line is written: as often as figures change.
 const EVERY: Duration = Duration::from_millis(500);
-/// Lines of one file: a week of them, so that a forgotten game does not fill a disk.
+/// Most lines of one file: a week of them, so that a forgotten game does not fill a disk.
 const LINES_MAX: u64 = 7 * 24 * 3_600 * 2;
 
-/// A column for every figure that concerns no kind, and what it says of one moment.
+/// The columns for figures of no kind, and the value of each at one moment.
 const COLUMNS: [(&str, fn(&Moment) -> Option<f64>); 19] = [
     ("seconds", |now| Some(now.at.as_secs_f64())),
     ("offloading", |now| Some(f64::from(u8::from(now.figures.enabled)))),
@@ -42,7 +42,7 @@ const COLUMNS: [(&str, fn(&Moment) -> Option<f64>); 19] = [
     ("dollars_left", |now| now.account.available().map(Nanos::as_dollars)),
 ];
 
-/// The columns that there are of every kind, each behind the kind's name.
+/// The columns for every kind; each name follows the kind's.
 const KIND_COLUMNS: [(&str, fn(&KindFigures) -> Option<f64>); 11] = [
     ("p50_ms", |kind| kind.p50_ms),
     ("p95_ms", |kind| kind.p95_ms),
@@ -64,18 +64,18 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(Last, write_line.run_if(on_real_timer(EVERY)));
 }
 
-/// What one line is made of.
+/// The data of one line.
 struct Moment<'a> {
     at: Duration,
     figures: &'a Figures,
     account: &'a OffloadAccount,
 }
 
-/// The file that figures go to, while they do.
+/// The file that figures are written to, if any.
 #[derive(Resource, Default)]
 pub(crate) struct FiguresFile {
     open: Option<Open>,
-    /// What is to be said to the player about it.
+    /// Message about it for the player.
     pub(crate) said: String,
 }
 
@@ -84,12 +84,12 @@ struct Open {
     out: File,
     began: Duration,
     lines: u64,
-    /// Whether the names of the columns are written; they wait for the first figures of the kinds.
+    /// Whether the header is written; it waits for the first figures of the kinds.
     named: bool,
 }
 
 impl FiguresFile {
-    /// Begins to write into this file, which must not be there yet or may be overwritten.
+    /// Begins to write into this file, overwriting an existing one.
     pub(crate) fn at(path: &Path) -> io::Result<Self> {
         let mut file = Self::default();
         file.begin(path, Duration::ZERO)?;
@@ -103,7 +103,7 @@ impl FiguresFile {
         Ok(())
     }
 
-    /// Ends the file, because of `why` if it is not the player's wish.
+    /// Ends the file; `why` is the error, if it was not the player's wish.
     fn end(&mut self, why: Option<&str>) {
         let Some(open) = self.open.take() else { return };
         self.said = match why {
@@ -128,7 +128,7 @@ impl FiguresFile {
         let at = moment.at.saturating_sub(open.began);
         text += &line(&Moment { at, ..*moment });
         open.lines += 1;
-        // Lines are few, so none is held back, and who watches the file sees them come.
+        // Not buffered: lines are few, and a reader can follow the file.
         if let Err(error) = open.out.write_all(text.as_bytes()) {
             self.end(Some(&error.to_string()));
         }
@@ -143,7 +143,7 @@ fn head(figures: &Figures) -> String {
     names.join(",") + "\n"
 }
 
-/// What is not known is empty.
+/// Unknown values are empty.
 fn line(moment: &Moment) -> String {
     let shared = COLUMNS.iter().map(|(_, value)| value(moment));
     let kinds = moment.figures.kinds.iter();
@@ -193,7 +193,7 @@ fn write_line(
     if file.open.is_none() {
         return;
     }
-    // What is said is shown when the resource changes, and a line is no news.
+    // A change of the resource shows its message; writing a line is no such change.
     file.bypass_change_detection().write(&moment);
     if file.open.is_none() {
         tracing::warn!("{}", file.said);

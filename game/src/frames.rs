@@ -1,4 +1,4 @@
-//! One line per frame, for benches and for whoever wants to plot them.
+//! One line per frame, for benches and plots.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -22,14 +22,14 @@ const COLUMNS: &str =
 /// One frame.
 #[derive(Clone, Copy)]
 struct Frame {
-    /// Real time from the first frame on.
+    /// Real time since the first frame.
     at: Duration,
-    /// Since the frame before this one.
+    /// Time since the previous frame.
     took: Duration,
     /// Steps of the arena so far.
     ticks: u64,
     offloading: bool,
-    /// When the light that is shown was asked for, on the clock of `at`.
+    /// When the light shown was asked for, on the clock of `at`.
     light_asked_at: Option<Duration>,
     /// Whether this computer has traced it.
     light_here: Option<bool>,
@@ -37,19 +37,19 @@ struct Frame {
     received_bytes_per_second: Option<f64>,
 }
 
-/// All frames of a run. The engine keeps the app when it runs with a window, so they are shared with it.
+/// All frames of a run. Shared with the app, which the engine keeps when it runs with a window.
 #[derive(Resource, Clone, Default)]
 pub(crate) struct Frames(Arc<Mutex<Vec<Frame>>>);
 
 impl Frames {
-    /// Has the app note every frame.
+    /// Lets the app record every frame.
     pub(crate) fn keep(app: &mut App) -> Self {
         let frames = Self::default();
         app.insert_resource(frames.clone()).add_systems(Last, note);
         frames
     }
 
-    /// Writes them as comma-separated values; what is not known is empty.
+    /// Writes them as comma-separated values; unknown values are empty.
     pub(crate) fn write(&self, path: &Path) -> Result<(), GameError> {
         let frames = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         std::fs::write(path, text(&frames)).map_err(|error| write_error(path, error))

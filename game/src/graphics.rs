@@ -39,8 +39,8 @@ pub enum Quality {
 }
 
 impl Quality {
-    /// What was asked for; where nothing was, what the adapter can bear. OpenGL bears no more than the lowest: the glow
-    /// is drawn into a format that it need not know.
+    /// What was asked for, or else what the adapter can do. OpenGL gets the lowest quality: the glow is drawn
+    /// into a format that it need not support.
     fn of(choice: QualityChoice, device: DeviceType, backend: Backend) -> Self {
         match choice {
             _ if backend == Backend::Gl => Self::Low,
@@ -51,14 +51,14 @@ impl Quality {
     }
 }
 
-/// Whether an X server answers and lets this program in (a Wayland desktop has one too, as XWayland; this build speaks
-/// X11 only).
+/// Whether an X server answers and accepts this program (a Wayland desktop has one too, XWayland; this build
+/// speaks X11 only).
 #[cfg(target_os = "linux")]
 pub fn has_display() -> bool {
     x11rb::connect(None).is_ok()
 }
 
-/// Elsewhere the desktop is always there.
+/// Other systems always have a desktop.
 #[cfg(not(target_os = "linux"))]
 pub fn has_display() -> bool {
     true
@@ -68,11 +68,11 @@ pub fn has_display() -> bool {
 #[derive(Resource)]
 struct Opened(Result<AdapterInfo, GameError>);
 
-/// Takes the engine's renderer's place in the order of plugins: after the connection to the window system, which OpenGL
-/// needs for a window, and before everything that draws.
+/// Replaces the engine's render plugin in the order of plugins: after the connection to the window system,
+/// which OpenGL needs for a window, and before everything that draws.
 pub struct GraphicsPlugin {
-    /// Whether a frame waits until everything that it draws with is made. Nobody sees such a frame late, and it lacks
-    /// nothing.
+    /// Whether a frame waits until all its pipelines are compiled. For off-screen frames, which nobody sees
+    /// late and which must be complete.
     pub waits_for_pipelines: bool,
 }
 
@@ -82,7 +82,7 @@ impl Plugin for GraphicsPlugin {
         let display = display.map(|DisplayHandleWrapper(handle)| Box::new(handle.clone()) as Box<_>);
         let (found, render_creation) = match open(&WgpuSettings::default(), display) {
             Ok(resources) => (Ok(AdapterInfo::clone(&resources.2)), resources.into()),
-            // Such an app is never run: the rest of it is put together without a renderer, as the engine allows.
+            // Such an app is never run: the rest of it is built without a renderer, as the engine allows.
             Err(error) => (Err(error), WgpuSettings { backends: None, ..WgpuSettings::default() }.into()),
         };
         app.insert_resource(Opened(found)).add_plugins(RenderPlugin {
@@ -93,15 +93,15 @@ impl Plugin for GraphicsPlugin {
     }
 }
 
-/// How well `app` may be drawn, to which [`GraphicsPlugin`] was added, or why it cannot be.
+/// The drawing quality for `app`, to which [`GraphicsPlugin`] was added, or why it cannot draw.
 pub fn quality(app: &mut App, choice: QualityChoice) -> Result<Quality, GameError> {
     let opened = app.world_mut().remove_resource::<Opened>();
     let adapter = opened.map_or(Err(GameError::NoAdapter), |Opened(found)| found)?;
     Ok(Quality::of(choice, adapter.device_type, adapter.backend))
 }
 
-/// Opens a device as `settings` and the environment ask. OpenGL shows nothing in a window of any other `display` than
-/// the one it was opened for.
+/// Opens a device by `settings` and the environment. OpenGL can show a window only on the `display` it was
+/// opened for.
 fn open(
     settings: &WgpuSettings,
     display: Option<Box<dyn WgpuHasDisplayHandle>>,
@@ -119,8 +119,8 @@ fn open(
     })?;
     let info = adapter.get_info();
     let (features, limits) = match settings.priority {
-        // Drivers of OpenGL promise storage buffers and more, with which some of the engine's shaders do not compile
-        // there. WebGL 2 is the part of OpenGL that the engine is written for; only pictures may be larger.
+        // OpenGL drivers report storage buffers and more, with which some of the engine's shaders do not
+        // compile there. The engine supports the WebGL 2 subset of OpenGL; only pictures may be larger.
         _ if info.backend == Backend::Gl => (
             settings.features & adapter.features(),
             Limits::downlevel_webgl2_defaults().using_resolution(adapter.limits()),
@@ -132,7 +132,7 @@ fn open(
     };
     let mut unwanted = Features::all_experimental_mask();
     if info.device_type == DeviceType::DiscreteGpu {
-        // Memory that both sides map lies across the bus from such a device.
+        // Memory mapped by both sides is across the bus on a discrete device.
         unwanted |= Features::MAPPABLE_PRIMARY_BUFFERS;
     }
     let asked = DeviceDescriptor {
@@ -152,7 +152,7 @@ fn open(
     ))
 }
 
-/// The adapter that was named, if it is there, or else the best.
+/// The adapter that was named, if it exists, or else the best.
 fn find(instance: &Instance, allowed: Backends, settings: &WgpuSettings) -> Option<Adapter> {
     let name = std::env::var("WGPU_ADAPTER_NAME").unwrap_or_default().to_lowercase();
     let fallback = std::env::var("WGPU_FORCE_FALLBACK_ADAPTER").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The game's program: parses the command line, runs the game, tells how it ended.
+//! The game's program: parses the command line, runs the game, reports how it ended.
 
 use std::process::ExitCode;
 

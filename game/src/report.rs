@@ -1,4 +1,4 @@
-//! The JSON report of a run: what was asked, who did it, how fast and for how much.
+//! The JSON report of a run: what was asked, who did it, how fast and at what price.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,26 +13,25 @@ use crate::cli::GameCli;
 use crate::play::{Battlefield, RunLength, Slips};
 use crate::settings::Settings;
 
-/// A run in numbers. The keys of [`OffloadTotals`] (`kinds`, `cost_nanos`, …) stand beside these.
+/// A run in numbers. The keys of [`OffloadTotals`] (`kinds`, `cost_nanos`, …) are on the same level.
 #[derive(Clone, Debug, Serialize)]
 pub struct RunReport {
     /// What was offloaded.
     #[serde(flatten)]
     pub totals: OffloadTotals,
-    /// What the account has been charged since it was opened, as the coordinator's latest statement says: that is in its books
-    /// whatever happens to it, while receipts, which `cost_nanos` adds up, come up to 50 ms before. `None` where it never
-    /// connected.
+    /// Charged since the account was opened, by the coordinator's latest statement: durably recorded, while
+    /// receipts, which `cost_nanos` adds up, come up to 50 ms earlier. `None` if the game never connected.
     pub charged_nanos: Option<Nanos>,
-    /// Whether the coordinator's books balance: only its ledger can tell, so the game leaves it open and the
-    /// launcher fills it in.
+    /// Whether the coordinator's ledger balances: only the ledger can tell, so the game leaves this empty and
+    /// the launcher fills it in.
     pub ledger_balanced: Option<bool>,
-    /// Frames, as many as there were; a slow renderer has few.
+    /// Frames drawn.
     pub frames: u64,
     /// Real seconds from the first frame to the last.
     pub seconds: f64,
     /// Steps of the arena.
     pub ticks: u64,
-    /// Seconds of play that were given up because frames took too long.
+    /// Seconds of play that were skipped because frames took too long.
     pub slipped_seconds: f64,
     /// Points at the end.
     pub score: u64,
@@ -73,7 +72,7 @@ pub(crate) fn write_error(path: &Path, source: std::io::Error) -> GameError {
     GameError::Write { path: path.display().to_string(), source }
 }
 
-/// Finds out before the run whether the report can be written after it.
+/// Checks before the run that the report can be written after it.
 pub(crate) fn check_writable(path: &Path) -> Result<(), GameError> {
     std::fs::OpenOptions::new()
         .create(true)
@@ -83,7 +82,7 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), GameError> {
         .map_err(|error| write_error(path, error))
 }
 
-/// What the run leaves behind. The engine keeps the app when it runs with a window, so the numbers are copied
+/// The numbers that outlive the app. The engine keeps the app when it runs with a window, so they are copied
 /// out in the last frame.
 #[derive(Resource, Clone, Default)]
 pub struct Results(Arc<Mutex<Snapshot>>);
@@ -103,7 +102,7 @@ struct Snapshot {
 }
 
 impl Results {
-    /// Has the app copy its numbers out when it exits.
+    /// Lets the app copy its numbers out when it exits.
     pub fn keep(app: &mut App) -> Self {
         let mirrors = app.world_mut().get_resource_or_init::<Settings>().borrowing.mirrors;
         let results = Self(Arc::new(Mutex::new(Snapshot { mirrors, ..default() })));

@@ -1,4 +1,4 @@
-//! What must not grow however long the game runs, one line every few seconds: for soak tests.
+//! Quantities that must not grow during a long run, one line every few seconds: for soak tests.
 
 use std::fs::File;
 use std::io::{LineWriter, Write as _};
@@ -15,10 +15,10 @@ use crate::report::write_error;
 
 /// Time from one line to the next.
 const PERIOD: Duration = Duration::from_secs(5);
-/// Names of the columns. The memory is what the process has resident, empty where the system does not tell.
+/// Names of the columns. The memory is the process's resident set, empty where the system does not tell.
 const COLUMNS: &str = "seconds,ticks,wave,sector,entities,open_tasks,memory_kib";
 
-/// Has the app write its vitals to `path` while it runs.
+/// Lets the app write its vitals to `path` while it runs.
 pub(crate) fn keep(app: &mut App, path: &Path) -> Result<(), GameError> {
     let fault = |error| write_error(path, error);
     let mut file = LineWriter::new(File::create(path).map_err(fault)?);
@@ -27,7 +27,7 @@ pub(crate) fn keep(app: &mut App, path: &Path) -> Result<(), GameError> {
     Ok(())
 }
 
-/// Where they go; nowhere after the first failure, which is said once.
+/// The output; closed after the first failure, which is logged once.
 #[derive(Resource)]
 struct Vitals(Option<LineWriter<File>>);
 
@@ -56,7 +56,7 @@ fn note(
     }
 }
 
-/// What the process has resident, as Linux tells it.
+/// The process's resident set, on Linux.
 fn memory_kib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.split_whitespace().next()?.parse().ok()

@@ -1,4 +1,4 @@
-//! Where the mouse points, on the plane on which everything flies.
+//! Where the mouse points, on the arena's plane.
 
 use bevy::prelude::*;
 use bevy::window::PrimaryWindow;
@@ -6,7 +6,7 @@ use p2c2r_arena::{Arena, Vec2 as ArenaVec2};
 
 use super::InputSystems;
 
-/// The point of the arena that the mouse points at; none where there is no mouse in the picture.
+/// The point of the arena under the mouse; `None` if the mouse is not in the picture.
 #[derive(Resource, Clone, Copy, Debug, Default)]
 pub struct Aim(pub Option<ArenaVec2>);
 
@@ -29,7 +29,8 @@ fn read_mouse(
 }
 
 impl Aim {
-    /// Which way the ship turns to point there: 1 left, -1 right, 0 where it does already or nothing is pointed at.
+    /// The turn that points the ship there: 1 left, -1 right, 0 if it already points there or there is no
+    /// point.
     pub(crate) fn turn(self, arena: &Arena) -> i8 {
         let ship = arena.ship();
         let away = self.0.map(|point| point - ship.position).filter(|away| away.length() >= ship.radius);

@@ -1,4 +1,4 @@
-//! Which key, which pad button and which mouse button does what.
+//! Which keys, pad buttons and mouse buttons belong to which action.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use crate::figures::UNKNOWN;
 
 /// Keys that one action may have: one for each hand.
 const KEYS_MAX: usize = 2;
-/// Keys that menus need; who bound them could not leave a menu.
+/// Keys that menus need; with one of them bound, a player could not leave a menu.
 const RESERVED: [KeyCode; 2] = [KeyCode::Escape, KeyCode::Enter];
 
-/// Declares the actions with their names and what they are bound to at first.
+/// Declares the actions with their names and default bindings.
 macro_rules! actions {
     ($($(#[$doc:meta])* $action:ident, $label:literal, [$($key:ident),+], $button:expr $(, $click:ident)?;)*) => {
-        /// Something that the player can do while playing.
+        /// An action of the player in the game.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case")]
         pub enum Action {
@@ -24,10 +24,10 @@ macro_rules! actions {
         }
 
         impl Action {
-            /// All of them, in the order in which they are listed.
+            /// All actions, in the order of lists.
             pub const ALL: &'static [Self] = &[$(Self::$action),*];
 
-            /// As the player reads it.
+            /// The name that the player sees.
             pub fn label(self) -> &'static str {
                 match self { $(Self::$action => $label,)* }
             }
@@ -96,7 +96,7 @@ pub enum Input {
 }
 
 impl Input {
-    /// As the player reads it.
+    /// The name that the player sees.
     pub fn label(self) -> String {
         match self {
             Self::Key(key) => super::input_label(key),
@@ -113,7 +113,7 @@ pub enum BindingRefusal {
     Reserved,
     /// It has no name that a settings file could keep.
     Nameless,
-    /// It does something else already.
+    /// It is bound to another action.
     Taken(Action),
 }
 
@@ -179,7 +179,7 @@ impl Bindings {
         format!("{:<29}  pad: {button:<14}  mouse: {click:<7}", self.keys_label(action))
     }
 
-    /// Whose an input is.
+    /// The action that an input is bound to.
     pub fn owner(&self, input: Input) -> Option<Action> {
         Action::ALL.iter().copied().find(|action| match input {
             Input::Key(key) => self.keys_of(*action).contains(&key),
@@ -188,7 +188,7 @@ impl Bindings {
         })
     }
 
-    /// Whether `input` may be bound to `action` without taking it from another.
+    /// Whether `input` may be bound to `action` without taking it from another action.
     pub fn check(&self, action: Action, input: Input) -> Result<(), BindingRefusal> {
         match input {
             Input::Key(key) if RESERVED.contains(&key) => return Err(BindingRefusal::Reserved),
@@ -203,7 +203,8 @@ impl Bindings {
         }
     }
 
-    /// Binds `input` to `action`, and takes it from whoever has it. A key becomes the first of the action's keys.
+    /// Binds `input` to `action`, and removes it from any other. A key becomes the first of the action's
+    /// keys.
     pub fn bind(&mut self, action: Action, input: Input) {
         match input {
             Input::Key(key) => {
@@ -223,7 +224,7 @@ impl Bindings {
         }
     }
 
-    /// Drops keys that menus need and second bindings of one input, as an edited file may hold them.
+    /// Removes keys that menus need and second bindings of one input, which an edited file may hold.
     pub fn mend(&mut self) {
         let mut seen: Vec<KeyCode> = RESERVED.to_vec();
         for keys in self.keys.values_mut() {
@@ -236,7 +237,7 @@ impl Bindings {
         }
         drop_second(&mut self.pad);
         drop_second(&mut self.mouse);
-        // What an older file does not know yet is bound as at first, where that is free.
+        // Actions that an older file does not know get their default bindings, where those are free.
         for action in Action::ALL {
             if !self.keys.contains_key(action) {
                 let free: Vec<Bound<KeyCode>> = action

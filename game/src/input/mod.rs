@@ -1,4 +1,4 @@
-//! What the player's devices say: keys and pad buttons become [`Action`]s by the bindings in the settings.
+//! Input devices: keys and pad buttons become [`Action`]s by the bindings in the settings.
 //!
 //! | file | owns |
 //! |---|---|
@@ -26,7 +26,7 @@ pub(crate) use names::input_label;
 use crate::screens::Page;
 use crate::settings::Settings;
 
-/// How far a stick must be moved to count as held.
+/// Deflection of a stick that counts as held.
 const STICK_HELD: f32 = 0.5;
 
 /// The order in which devices are read, in `PreUpdate` after the engine has read them.
@@ -34,7 +34,7 @@ const STICK_HELD: f32 = 0.5;
 pub(crate) enum InputSystems {
     /// Keys and buttons become actions.
     Read,
-    /// Actions do what they are for.
+    /// Actions take effect.
     Act,
 }
 
@@ -52,12 +52,12 @@ pub(super) fn plugin(app: &mut App) {
         );
 }
 
-/// Reads pads and where the mouse points; only for a game that somebody plays.
+/// Reads pads and the mouse; only for a game that a player steers.
 pub(super) fn window_plugin(app: &mut App) {
     app.add_plugins((pad::plugin, aim::plugin));
 }
 
-/// What is being done just now. Empty while a menu has the keys.
+/// The actions of this frame. Empty while a menu has the keys.
 #[derive(Resource, Default)]
 pub(crate) struct Actions {
     held: BTreeSet<Action>,
@@ -66,17 +66,17 @@ pub(crate) struct Actions {
 }
 
 impl Actions {
-    /// Whether a mouse button is held that does something, so that the ship turns to where the mouse points.
+    /// Whether a bound mouse button is held, so that the ship turns to where the mouse points.
     pub(crate) fn by_mouse(&self) -> bool {
         self.by_mouse
     }
 
-    /// Whether its key or button is down.
+    /// Whether the action's input is down.
     pub(crate) fn held(&self, action: Action) -> bool {
         self.held.contains(&action)
     }
 
-    /// Whether its key or button went down in this frame.
+    /// Whether the action's input went down in this frame.
     pub(crate) fn just(&self, action: Action) -> bool {
         self.just.contains(&action)
     }
@@ -107,7 +107,7 @@ fn read_actions(
         let went_down = keys.any_just_pressed(bound.iter().copied())
             || on_pad(Gamepad::just_pressed)
             || click.is_some_and(|click| clicks.just_pressed(click));
-        // In a slow frame a key may go down and up again: that counts as held for the frame.
+        // In a slow frame an input may go down and up again: that counts as held for the frame.
         let clicked = click.is_some_and(|click| clicks.pressed(click) || clicks.just_pressed(click));
         let leaned = pads.iter().any(|pad| leans(pad.left_stick(), action));
         *by_mouse |= clicked;

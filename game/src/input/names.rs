@@ -5,9 +5,9 @@ use std::fmt;
 use bevy::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What can be bound: each sort has names of its own.
+/// Inputs that can be bound: each sort has its own names.
 pub(crate) trait Named: Copy + PartialEq + fmt::Debug + 'static {
-    /// All that a file can keep.
+    /// All inputs that a file can hold.
     const NAMES: &'static [(&'static str, Self)];
 }
 
@@ -23,11 +23,11 @@ impl Named for MouseButton {
     const NAMES: &'static [(&'static str, Self)] = CLICKS;
 }
 
-/// A key or a button that a file keeps by its name.
+/// An input that a file holds by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bound<T>(pub(super) T);
 
-/// Keys by name. Names are of positions on a keyboard of the United States, as the engine's are.
+/// Keys by name. Names are of positions on a US keyboard, as the engine's are.
 const KEYS: &[(&str, KeyCode)] = &[
     ("A", KeyCode::KeyA),
     ("B", KeyCode::KeyB),
@@ -123,7 +123,7 @@ const KEYS: &[(&str, KeyCode)] = &[
     ("Numpad -", KeyCode::NumpadSubtract),
 ];
 
-/// Pad buttons by where they are: makers print different signs on them.
+/// Pad buttons by position, since makers print different signs on them.
 const BUTTONS: &[(&str, GamepadButton)] = &[
     ("South", GamepadButton::South),
     ("East", GamepadButton::East),
@@ -158,7 +158,7 @@ impl<T: Named> Bound<T> {
     }
 }
 
-/// A key or a button as the player reads it.
+/// The name of an input that the player sees.
 pub(crate) fn input_label<T: Named>(thing: T) -> String {
     Bound(thing).name().map_or_else(|| format!("{thing:?}"), ToOwned::to_owned)
 }

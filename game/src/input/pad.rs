@@ -1,8 +1,9 @@
-//! Pads, read from the joystick files of Linux (`/dev/input/js0` and on) and handed to the engine as its own events.
+//! Pads, read from the joystick files of Linux (`/dev/input/js0` and on) and passed to the engine as its own
+//! events.
 //!
-//! The engine's own reader of pads links against libudev, which a player would have to install before building the game;
-//! the kernel offers the same pads as files. One thread a pad reads them and sleeps in between. Pads of other systems are
-//! not read.
+//! The engine's own pad reader links against libudev, which a player would have to install before building
+//! the game; the kernel offers the same pads as files. One thread per pad reads them, blocked between events.
+//! Pads of other systems are not read.
 
 use bevy::input::gamepad::{
     GamepadConnection, GamepadConnectionEvent, RawGamepadAxisChangedEvent, RawGamepadButtonChangedEvent,
@@ -17,13 +18,13 @@ use std::time::Duration;
 
 use bevy::time::common_conditions::on_real_timer;
 
-/// Pads that are looked for.
+/// Most pads.
 const PADS_MAX: usize = 4;
-/// How often a pad is looked for that is not there.
+/// How often a missing pad is looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Bytes of the kernel's `struct js_event`.
 const EVENT_BYTES: usize = 8;
-/// Its types: a button, an axis, and the mark of what is told of the state at the opening.
+/// Its types: a button, an axis, and the flag for the initial state.
 const EVENT_BUTTON: u8 = 0x01;
 const EVENT_AXIS: u8 = 0x02;
 const EVENT_INITIAL: u8 = 0x80;
@@ -35,7 +36,7 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(First, pass_on.after(look_for_pads));
 }
 
-/// What a reading thread says about the pad of this number.
+/// A message of a reading thread about the pad of this number.
 struct Said(usize, What);
 
 enum What {
@@ -45,19 +46,20 @@ enum What {
 
 #[derive(Resource)]
 struct Pads {
-    /// By number, those that were there once.
+    /// By number, the pads seen so far.
     seen: [Option<Pad>; PADS_MAX],
     sender: Sender<Said>,
     receiver: Mutex<Receiver<Said>>,
 }
 
-/// A pad that is there or was.
+/// A pad, connected or not.
 #[derive(Clone, Copy)]
 struct Pad {
-    /// The same whenever it comes back: the engine leaves it alive when the pad goes.
+    /// The same after a reconnect: the engine keeps the entity when the pad goes.
     entity: Entity,
     is_there: bool,
-    /// Buttons that it has: the kernel numbers those that are there, so the count tells which.
+    /// Number of its buttons: the kernel numbers only those that exist, so the count determines which is
+    /// which.
     buttons: u8,
 }
 
@@ -100,7 +102,7 @@ fn read_pad(mut file: File, number: usize, sender: &Sender<Said>) {
             return;
         }
     }
-    // Nobody listens any more only when the game ends.
+    // The receiver is gone only when the game ends.
     let _ = sender.send(Said(number, What::Gone));
 }
 
@@ -126,7 +128,7 @@ fn pass_on(
     }
 }
 
-/// What an event of the kernel is to the engine.
+/// The engine's events for an event of the kernel.
 fn told(pad: &mut Pad, event: [u8; EVENT_BYTES]) -> Vec<RawGamepadEvent> {
     let value = i16::from_ne_bytes([event[4], event[5]]);
     let (kind, number) = (event[6], event[7]);
@@ -146,7 +148,8 @@ fn told(pad: &mut Pad, event: [u8; EVENT_BYTES]) -> Vec<RawGamepadEvent> {
     }
 }
 
-/// The button of this number on a pad with so many of them. Pads whose triggers are buttons too have two more.
+/// The button of this number on a pad with `buttons` buttons. Pads whose triggers are buttons too have two
+/// more.
 fn button_of(number: u8, buttons: u8) -> Option<GamepadButton> {
     use GamepadButton::{
         East, LeftThumb, LeftTrigger, LeftTrigger2, Mode, North, RightThumb, RightTrigger, RightTrigger2,

@@ -1,4 +1,4 @@
-//! What the gamer or the autopilot wants the ship to do.
+//! The controls of the ship, from the gamer, the autopilot or a recording.
 
 use bevy::prelude::*;
 use p2c2r_arena::{Arena, Autopilot, Controls, Flight};
@@ -7,7 +7,7 @@ pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Intent>();
 }
 
-/// What the keys held down mean; written by whatever reads keys.
+/// The controls from the held inputs; written by the input systems.
 #[derive(Resource, Clone, Copy, Debug, Default)]
 pub(crate) struct Intent(pub(crate) Controls);
 
@@ -17,9 +17,9 @@ pub(crate) enum Pilot {
     /// The gamer, through [`Intent`].
     #[default]
     Gamer,
-    /// The game itself.
+    /// The autopilot.
     Itself(Autopilot),
-    /// Whoever flew this.
+    /// A recorded flight.
     Recorded(Flight),
 }
 
@@ -29,8 +29,8 @@ impl Pilot {
         match self {
             Self::Gamer => intent,
             Self::Itself(autopilot) => autopilot.controls(arena),
-            // Outcomes come at other ticks than when it was flown, so a round may end where that one did not: the next
-            // begins at once, and what there is to compute stays the same.
+            // Outcomes come at other ticks than when the flight was recorded, so a round may end at another
+            // tick: the next begins at once, so that the load stays the same.
             Self::Recorded(flight) => Controls { restart: arena.is_over(), ..flight.controls(arena.tick()) },
         }
     }

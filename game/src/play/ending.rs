@@ -6,7 +6,7 @@ use bevy::app::AppExit;
 use bevy::prelude::*;
 use p2c2r_offload::OffloadSystems;
 
-/// How long the end may wait for something that is under way, such as a picture from a slow renderer.
+/// How long the end may wait for unfinished work, such as a picture from a slow renderer.
 const GRACE: Duration = Duration::from_mins(1);
 
 pub(super) fn plugin(app: &mut App) {
@@ -19,7 +19,7 @@ pub(super) fn plugin(app: &mut App) {
 /// When the run ends.
 #[derive(Resource, Clone, Debug, Default)]
 pub(crate) struct Ending {
-    /// After this much real time from the first frame on, if at all.
+    /// Real time from the first frame to the end, if there is one.
     after: Option<Duration>,
     /// The end waits while this is above zero, but no longer than [`GRACE`].
     pub(crate) waiting_for: usize,
@@ -43,7 +43,7 @@ impl Ending {
     }
 }
 
-/// How long the run was, once it is over or going on.
+/// The length of the run so far.
 #[derive(Resource, Clone, Copy, Debug, Default)]
 pub(crate) struct RunLength {
     /// Real time from the first frame on.

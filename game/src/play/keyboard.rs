@@ -65,7 +65,8 @@ fn switch_things(
     }
 }
 
-/// The engine would close the window only after everything has been sent for the last time.
+/// Ends the game on the close event: the engine would close the window only after the last packets have been
+/// sent.
 fn end_when_closed(mut closes: MessageReader<WindowCloseRequested>, mut ending: ResMut<Ending>) {
     if closes.read().next().is_some() {
         ending.end_now();

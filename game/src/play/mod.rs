@@ -43,7 +43,7 @@ pub struct Battlefield {
     pub arena: Arena,
 }
 
-/// What the look of a sector follows from, whatever has happened in it.
+/// The properties that determine the look of a sector, whatever has happened in it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Scenery {
     pub(crate) seed: u64,
@@ -54,13 +54,13 @@ pub(crate) struct Scenery {
 }
 
 impl Scenery {
-    /// Of a sector of this arena.
+    /// The scenery of a sector of this arena.
     pub(crate) fn of(sector: &Sector, arena: &Arena) -> Self {
         Self { seed: sector.seed, star: sector.plan().star, size: arena.config().size }
     }
 }
 
-/// Whether nobody plays just now, so that nothing new is to be asked for or paid.
+/// Whether play is paused or over, so that no new task should be asked or paid for.
 fn nobody_plays(battlefield: &Battlefield, clock: &Time<Virtual>) -> bool {
     clock.is_paused() || battlefield.arena.is_over()
 }
@@ -69,7 +69,7 @@ fn nobody_plays(battlefield: &Battlefield, clock: &Time<Virtual>) -> bool {
 #[derive(Message, Clone, Copy, Debug)]
 pub struct Happened(pub ArenaEvent);
 
-/// How much of the next tick has passed already, for drawing between ticks.
+/// The fraction of the next tick that has passed, for drawing between ticks.
 #[derive(SystemParam)]
 pub(crate) struct TickShare<'w> {
     fixed: Res<'w, Time<Fixed>>,

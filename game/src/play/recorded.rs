@@ -1,4 +1,4 @@
-//! Inputs that nobody gives now: a flight from a file, and T pressed by the clock. Benches compare runs with them.
+//! Recorded inputs: a flight from a file, and T pressed by a timer. Benches compare runs with them.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Who computed what is seen, and which check it passed: the motions that rocks fly by, the paths that enemies follow.
+//! Who computed what is visible, and which check it passed: the motions of rocks, the paths of enemies,
+//! plans.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,12 +12,12 @@ use p2c2r_protocol::PassedCheck;
 /// Outcomes remembered: the arena has several under way, and one of each kind in use.
 const REMEMBERED: usize = 64;
 
-/// Where an outcome comes from.
+/// The origin of an outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Source {
     /// Who computed it.
     pub(crate) place: Place,
-    /// The check that it passed; none if this computer computed it.
+    /// The check that it passed; `None` if this computer computed it.
     pub(crate) check: Option<PassedCheck>,
     /// From the frame that asked for it to the frame that had it.
     pub(crate) latency: Duration,
@@ -46,7 +47,7 @@ impl Source {
     }
 }
 
-/// The sources of the outcomes that the arena has been given lately.
+/// The sources of the outcomes that the arena has received lately.
 #[derive(Resource, Default)]
 pub(crate) struct Sources {
     came: VecDeque<(RequestId, Source)>,
@@ -55,7 +56,7 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Notes where the answer to a request comes from.
+    /// Records the source of the answer to a request.
     pub(super) fn note(&mut self, request: RequestId, source: Source) {
         if self.came.len() == REMEMBERED {
             self.came.pop_front();
@@ -63,7 +64,7 @@ impl Sources {
         self.came.push_back((request, source));
     }
 
-    /// Notes what the arena is given.
+    /// Records which outcomes the arena receives.
     pub(super) fn given(&mut self, outcomes: &[DueOutcome]) {
         for outcome in outcomes {
             match outcome.outcome {
@@ -78,17 +79,18 @@ impl Sources {
         self.came.iter().rev().find(|(known, _)| *known == request).map(|(_, source)| source)
     }
 
-    /// Of the paths that enemies follow: they all come with one outcome. None before the first.
+    /// The source of the paths that enemies follow: all come with one outcome. `None` before the first.
     pub(crate) fn paths(&self) -> Option<&Source> {
         self.paths.as_ref()
     }
 
-    /// Of the newest plans of wingmen and bosses. None before the first.
+    /// The source of the newest plans of wingmen and bosses. `None` before the first.
     pub(crate) fn plans(&self) -> Option<&Source> {
         self.plans.as_ref()
     }
 
-    /// Of the motions by which carried rocks fly; none while there are none, or where the arena computed them itself.
+    /// The source of the motions of carried rocks; `None` without a trajectory, or if the arena computed it
+    /// itself.
     pub(crate) fn motions(&self, arena: &Arena) -> Option<&Source> {
         let in_use = arena.physics();
         self.find(in_use.request.filter(|_| !in_use.inline)?)

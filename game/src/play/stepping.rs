@@ -10,7 +10,7 @@ use super::borrowing::{DepthOfPlans, Due, Wants, horizon};
 use super::{Battlefield, Happened, Intent, Pilot, Sources};
 
 /// The most game time one frame may catch up on. A slower machine plays slower instead of stalling in ever
-/// longer frames; [`Slips`] counts what it lost.
+/// longer frames; [`Slips`] counts the lost time.
 pub(crate) const CATCH_UP_MAX: Duration = Duration::from_millis(250);
 
 pub(super) fn plugin(app: &mut App) {
@@ -21,7 +21,7 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(FixedUpdate, step_arena);
 }
 
-/// Game time that was given up because frames took too long.
+/// Game time that was skipped because frames took too long.
 #[derive(Resource, Clone, Copy, Debug, Default)]
 pub(crate) struct Slips(pub(crate) Duration);
 

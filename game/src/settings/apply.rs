@@ -1,4 +1,4 @@
-//! Makes everything follow the settings when they change, and writes them down.
+//! Applies the settings when they change, and saves them.
 
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,8 @@ fn apply_borrowing(
     mut reflecting: ResMut<Reflecting>,
 ) {
     let wanted = &settings.borrowing;
-    // Somebody else may have thrown a switch since; only what the player has changed here is followed.
+    // A switch may have been changed elsewhere since; only what the player has changed in the settings is
+    // applied.
     let last = last.replace(wanted.clone());
     let Some(last) = last.filter(|last| last != wanted) else { return };
     if last.enabled != wanted.enabled {
@@ -62,7 +63,7 @@ pub(crate) fn set_kinds(switch: &mut OffloadSwitch, wanted: &Borrowing) {
     after.set_kind::<Reflection>(wanted.reflections);
     after.set_kind::<Lightfield>(wanted.reflections);
     after.set_kind::<Tactics>(wanted.plans);
-    // A switch that is written counts as thrown.
+    // Written only if it differs: a write counts as a change of the switch.
     if after != before {
         *switch = after;
     }
@@ -95,8 +96,8 @@ fn apply_video(
     }
 }
 
-/// Waits at the end of a frame that was too short. Sleeping too long by a little is not made up for: the frame rate
-/// errs on the slow side.
+/// Waits at the end of a frame that was too short. An oversleep is not compensated: the frame rate errs on
+/// the slow side.
 fn bound_frame_rate(settings: Res<Settings>, mut frame_began: Local<Option<Instant>>) {
     let frame = match settings.video.frames {
         FrameRate::Screen | FrameRate::Unbounded => None,
@@ -109,12 +110,12 @@ fn bound_frame_rate(settings: Res<Settings>, mut frame_began: Local<Option<Insta
     *frame_began = Some(Instant::now());
 }
 
-/// What flags and variables made of the player's preferences, which holds for one run.
+/// The player's preferences with and without flags and variables, which hold for one run.
 #[derive(Resource, Default)]
 pub(crate) struct SettingsAtStart {
-    /// As the file has them.
+    /// As in the file.
     pub(crate) kept: Settings,
-    /// As the run begins.
+    /// As at the start of the run.
     pub(crate) started: Settings,
 }
 
@@ -124,7 +125,7 @@ fn save_settings(
     mut files: ResMut<UserFiles>,
     mut saved: Local<Option<Settings>>,
 ) {
-    // What was read at the start need not be written.
+    // Settings read at the start need not be saved.
     let before = saved.replace(settings.clone());
     if before.is_some_and(|before| before != *settings) {
         files.save(&p2c2r_program::settings::to_keep(&at_start.kept, &at_start.started, &*settings));

@@ -44,7 +44,7 @@ impl Comparison {
         )
     }
 
-    /// How what was paid for so many seconds compares; none where nothing was paid or played.
+    /// Compares what was paid for `seconds` of play with that; `None` if nothing was paid or played.
     pub fn against(&self, dollars: f64, seconds: f64) -> Option<String> {
         if dollars <= 0.0 || seconds < 1.0 {
             return None;

@@ -1,35 +1,36 @@
-//! Files of the player's: settings and scores, as TOML in the folders that the XDG specification names.
+//! The player's files: settings and scores, as TOML in the folders that the XDG specification names.
 //!
-//! A file that cannot be understood, or that a newer game wrote, is never overwritten: it is set aside under another
-//! name, the player is told, and the game goes on with what it begins with.
+//! A file that is damaged, or that a newer game wrote, is never overwritten: it is renamed, the player is
+//! told, and the game goes on with defaults.
 
 use std::path::{Path, PathBuf};
 
 use bevy::prelude::*;
 
-/// What this game writes into a file, and the newest that it understands. Goes up when an older game would
-/// misunderstand a file.
+/// The version this game writes into a file, and the newest that it understands. Raised when an older game
+/// would misunderstand a file.
 const VERSION: i64 = 1;
-/// Where a file says which version it is.
+/// The key of a file's version.
 const VERSION_KEY: &str = "version";
-/// Names that are tried for a file that is set aside.
+/// Names that are tried for a file that is renamed.
 const ASIDE_TRIES: u32 = 100;
 
-/// Something that is kept in a file of the player's.
+/// Data kept in one of the player's files.
 pub(crate) trait PlayerFile: Default {
     /// The file's name.
     const FILE: &'static str;
-    /// What is in it, in a sentence.
+    /// A description of its content.
     const WHAT: &'static str;
 
-    /// What the file holds, without what an edited one may hold and the game could not bear; or why it is damaged.
+    /// The content of a file, without values that an edited file may hold and the game cannot use; or why it
+    /// is damaged.
     fn read(file: &toml::Table) -> Result<Self, String>;
 
-    /// What the file is to hold.
+    /// The content to write.
     fn written(&self) -> Result<toml::Table, String>;
 }
 
-/// The folder of the player's files, if any are kept, and what is to be said about them.
+/// The folder of the player's files, if any are kept, and messages about them.
 #[derive(Resource, Clone, Debug, Default)]
 pub(crate) struct UserFiles {
     folder: Option<PathBuf>,
@@ -37,7 +38,7 @@ pub(crate) struct UserFiles {
     pub(crate) said: Vec<String>,
 }
 
-/// Why a file is not taken: what is wrong with it, and the suffix that it is kept under.
+/// Why a file is not used: what is wrong with it, and the suffix of its new name.
 struct Unfit {
     why: String,
     suffix: &'static str,
@@ -54,7 +55,7 @@ impl UserFiles {
         Self { folder: dirs::config_dir().map(|folder| folder.join("p2c2r")), said: Vec::new() }
     }
 
-    /// What is kept, or what there is at first.
+    /// The stored data, or the default.
     pub(crate) fn load<T: PlayerFile>(&mut self) -> T {
         let Some(path) = self.path::<T>() else { return T::default() };
         read(&path).unwrap_or_else(|Unfit { why, suffix }| {
@@ -63,19 +64,19 @@ impl UserFiles {
         })
     }
 
-    /// The same without setting anything aside: what is wrong with the file is the error.
+    /// The same without renaming anything: a problem with the file is the error.
     pub(crate) fn look<T: PlayerFile>(&self) -> Result<T, String> {
         let Some(path) = self.path::<T>() else { return Ok(T::default()) };
         read(&path).map_err(|Unfit { why, .. }| format!("{}: {why}", path.display()))
     }
 
-    /// Writes it down, whole or not at all.
+    /// Writes the data atomically.
     pub(crate) fn save<T: PlayerFile>(&mut self, kept: &T) {
         let Some(path) = self.path::<T>() else { return };
         if let Err(error) = write(&path, kept) {
             tracing::warn!(path = %path.display(), %error, "not saved");
             let sentence = format!("Your {} were not saved: {error}", T::WHAT);
-            // A full disk refuses every change in the same words.
+            // Reported once: a full disk refuses every change with the same message.
             if !self.said.contains(&sentence) {
                 self.said.push(sentence);
             }
@@ -94,7 +95,7 @@ impl UserFiles {
         let sentence = if let Some(aside) = &kept {
             format!("Your {} could not be read ({why}); they are kept as {}", T::WHAT, aside.display())
         } else {
-            // It is left alone then: nothing is written over what could not be moved.
+            // From now on nothing is written, so that the file which could not be moved is not overwritten.
             self.folder = None;
             format!("Your {} could not be read ({why}); nothing is saved this time", T::WHAT)
         };
@@ -108,7 +109,7 @@ fn read<T: PlayerFile>(path: &Path) -> Result<T, Unfit> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(T::default()),
-        // A folder, or a file that is no text: it is in the way of the next one.
+        // A folder, or a file that is not text: the next file could not be written.
         Err(error) => return Err(damaged(error.to_string())),
     };
     let mut file: toml::Table = toml::from_str(&text).map_err(|error| damaged(error.message().to_owned()))?;
@@ -122,7 +123,7 @@ fn read<T: PlayerFile>(path: &Path) -> Result<T, Unfit> {
     T::read(&file).map_err(damaged)
 }
 
-/// What a file is to hold, as text.
+/// The content to write, as text.
 pub(crate) fn text_of<T: PlayerFile>(kept: &T) -> Result<String, String> {
     let mut file = kept.written()?;
     file.insert(VERSION_KEY.to_owned(), VERSION.into());

@@ -9,17 +9,18 @@ use crate::figures;
 
 /// The largest cap on an hour's cost that can be set, thousandths of a dollar.
 pub(super) const CAP_MAX: u32 = 1_000;
-/// The caps that a player goes through, thousandths of a dollar; 0 is none.
+/// The caps that a player can choose, thousandths of a dollar; 0 is none.
 const CAPS: [u32; 9] = [0, 5, 10, 20, 50, 100, 200, 500, CAP_MAX];
-/// What is assumed of a card of one's own: prices in dollars, years, hours a week, watts, cents a kilowatt hour.
+/// Choices for the assumptions about a graphics card: prices in dollars, years, hours a week, watts, cents a
+/// kilowatt hour.
 const DOLLARS: [u32; 6] = [150, 300, 500, 800, 1_200, 2_000];
 const YEARS: [u32; 6] = [2, 3, 4, 5, 6, 8];
 const HOURS: [u32; 6] = [2, 5, 10, 20, 30, 40];
 const WATTS: [u32; 6] = [75, 120, 170, 250, 350, 450];
 const CENTS: [u32; 6] = [10, 20, 30, 40, 50, 60];
-/// By how much one step changes a loudness, a shake or a flash, per cent.
+/// Step of a volume, a shake or a flash, per cent.
 const PERCENT_STEP: i32 = 10;
-/// By how much one step changes the display's size, per cent.
+/// Step of the display's size, per cent.
 const SCALE_STEP: i32 = 25;
 
 /// A choice.
@@ -81,7 +82,7 @@ impl Row {
     pub const COMPARISON: [Self; 5] =
         [Self::CardDollars, Self::CardYears, Self::HoursAWeek, Self::CardWatts, Self::CentsAKwh];
 
-    /// As the player reads it.
+    /// The name that the player sees.
     pub fn label(self) -> &'static str {
         match self {
             Self::Quality => "Quality of drawing",
@@ -115,7 +116,7 @@ impl Row {
         }
     }
 
-    /// What it says.
+    /// The present value as the player sees it.
     pub fn value(self, settings: &Settings) -> String {
         let percent = |value: u8| format!("{value} %");
         let on = |value: bool, yes: &str, no: &str| if value { yes } else { no }.to_owned();
@@ -169,7 +170,7 @@ impl Row {
         }
     }
 
-    /// Goes `step` choices on (1) or back (-1). Numbers stop at their ends, words go round.
+    /// Goes `step` choices on (1) or back (-1). Numbers stop at their ends, words wrap round.
     pub fn turn(self, settings: &mut Settings, step: i32) {
         let Settings { video, sound, display, borrowing, difficulty, allies, comparison, .. } = settings;
         let percent = |value: &mut u8, by: i32, least: i32, most: i32| {
@@ -218,7 +219,7 @@ impl Row {
     }
 }
 
-/// The choice that is `step` further on. One that is not in the list goes on from the first.
+/// The choice `step` further on; for a value not in the list, counted from the first.
 fn next<T: Copy + PartialEq>(choices: &[T], now: T, step: i32) -> T {
     let place = choices.iter().position(|choice| *choice == now).unwrap_or(0) as i32;
     choices[(place + step).rem_euclid(choices.len() as i32) as usize]
@@ -228,7 +229,7 @@ impl BorrowingDetail {
     /// From the least on.
     pub const ALL: [Self; 5] = [Self::Off, Self::Chip, Self::Compact, Self::Full, Self::Developer];
 
-    /// As the player reads it.
+    /// The name that the player sees.
     pub fn label(self) -> &'static str {
         match self {
             Self::Off => "nothing",
@@ -239,7 +240,7 @@ impl BorrowingDetail {
         }
     }
 
-    /// One more; after the most, none.
+    /// The next higher level; after the highest, off.
     #[must_use]
     pub fn next(self) -> Self {
         next(&Self::ALL, self, 1)
@@ -250,7 +251,7 @@ impl Corner {
     /// Clockwise.
     pub const ALL: [Self; 4] = [Self::TopRight, Self::BottomRight, Self::BottomLeft, Self::TopLeft];
 
-    /// As the player reads it.
+    /// The name that the player sees.
     pub fn label(self) -> &'static str {
         match self {
             Self::TopRight => "top right",

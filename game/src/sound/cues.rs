@@ -1,4 +1,4 @@
-//! Which sound goes with what happens.
+//! Which sound goes with which event.
 
 use bevy::prelude::*;
 use p2c2r_arena::{ArenaEvent, Shooter};
@@ -9,22 +9,22 @@ use super::{Order, Speaker};
 use crate::play::{Battlefield, Happened};
 use crate::screens::{Menu, Nudge, Page};
 
-/// Metres from the ship within which a sound is as loud as it was made.
+/// Metres from the ship within which a sound has full volume.
 const NEAR: f32 = 8.0;
 /// Metres to the side at which a sound comes from one side only.
 const SIDE: f32 = 24.0;
 /// Rocks knock all the time; softer knocks than this (newton seconds) are not heard.
 const ROCKS_HEARD: f32 = 9_000.0;
-/// How loud the engine is without boost, beside how loud it is with.
+/// Volume of the engine without boost, relative to boosting.
 const THRUST: f32 = 0.55;
-/// Sounds of one kind in one frame: more are only louder.
+/// Sounds of one kind in one frame: more would only be louder.
 const SAME_MAX: usize = 3;
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(Update, (sound_events, sound_menus, sound_switch, follow_page, follow_engine));
 }
 
-/// The sound of an event, how loud, and where.
+/// The sound of an event, its volume, and its place.
 fn cue_of(event: &ArenaEvent) -> Option<(Cue, f32, Option<p2c2r_arena::Vec2>)> {
     Some(match *event {
         ArenaEvent::Fired { by: Shooter::Ship, at, .. } => (Cue::Shot, 0.35, Some(at)),
@@ -101,7 +101,7 @@ fn sound_switch(switch: Res<OffloadSwitch>, mut before: Local<Option<bool>>, spe
     }
 }
 
-/// How hard the engine is heard to work: only in play, and harder when it boosts.
+/// Sets the engine's volume: only in play, and louder when it boosts.
 fn follow_engine(
     page: Res<State<Page>>,
     battlefield: Res<Battlefield>,
@@ -120,7 +120,7 @@ fn follow_engine(
     }
 }
 
-/// The music steps back behind menus.
+/// Lowers the music behind menus.
 fn follow_page(page: Res<State<Page>>, speaker: Res<Speaker>) {
     if page.is_changed() {
         speaker.say(Order::Presence(if *page.get() == Page::Play { 1.0 } else { 0.0 }));

@@ -1,4 +1,4 @@
-//! Adds up what plays. Knows no system and no thread: it is told things and asked for samples.
+//! Mixes all playing sounds. It knows no system and no thread: it receives orders and produces samples.
 
 use std::sync::Arc;
 
@@ -6,20 +6,20 @@ use super::synth::Cue;
 use super::{Order, RATE, music, synth};
 use crate::settings::Sound;
 
-/// Sounds that are heard at once; the one that has played longest makes room for one more.
+/// Most sounds at once; above it the oldest ends.
 const VOICES_MAX: usize = 32;
-/// Seconds in which the music becomes louder or softer by all of it.
+/// Seconds of a full fade of the music.
 const FADE_SECONDS: f32 = 1.5;
-/// How loud the music is behind a menu, beside how loud it is in play.
+/// Volume of the music behind a menu, relative to play.
 const BEHIND_MENUS: f32 = 0.45;
 /// Seconds in which a bus goes from silent to full, or back: a volume that jumps clicks.
 const VOLUME_SECONDS: f32 = 0.04;
 /// Seconds in which the engine goes from silent to full, or back.
 const ENGINE_SECONDS: f32 = 0.25;
-/// Seconds in which a sound ends that has to make room.
+/// Seconds in which a sound fades out that is replaced.
 const ROOM_SECONDS: f32 = 0.005;
 
-/// How loud each bus is, 0 to 1.
+/// Volume of each bus, 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Volumes {
     effects: f32,
@@ -28,7 +28,8 @@ pub(super) struct Volumes {
 }
 
 impl Volumes {
-    /// What the settings mean. Loudness is heard by ratios, so half way is a quarter of the strength.
+    /// The volumes of the settings. The square, since loudness is perceived by ratios: half gives a quarter
+    /// of the strength.
     pub(super) fn of(sound: &Sound) -> Self {
         let share = |percent: u8| (f32::from(percent.min(100)) / 100.0).powi(2);
         let master = share(sound.master);
@@ -40,7 +41,7 @@ impl Volumes {
     }
 }
 
-/// Something that is gone over to little by little, because a jump would be heard as a click.
+/// A value that approaches its target gradually, because a jump would be heard as a click.
 #[derive(Clone, Copy, Debug, Default)]
 struct Glide {
     now: f32,
@@ -48,7 +49,7 @@ struct Glide {
 }
 
 impl Glide {
-    /// A sample further, at such a pace that all of it takes so many seconds.
+    /// Advances by one sample; the full range takes `seconds` seconds.
     fn advance(&mut self, seconds: f32) -> f32 {
         let step = 1.0 / (seconds * RATE as f32);
         self.now += (self.wanted - self.now).clamp(-step, step);
@@ -56,7 +57,7 @@ impl Glide {
     }
 }
 
-/// The buses on their way to the volumes of the settings.
+/// The buses, approaching the volumes of the settings.
 #[derive(Default)]
 struct Buses {
     effects: Glide,
@@ -86,31 +87,31 @@ struct Voice {
     at: usize,
     left: f32,
     right: f32,
-    /// 1, until it has to make room.
+    /// 1, until the sound is replaced.
     presence: Glide,
 }
 
 impl Voice {
-    /// Whether it is still to be heard.
+    /// Whether it is still audible.
     fn is_there(&self, sounds: &[Arc<[f32]>]) -> bool {
         self.at < sounds[self.cue as usize].len() && (self.presence.now > 0.0 || self.presence.wanted > 0.0)
     }
 }
 
-/// What plays.
+/// Everything that plays.
 pub(super) struct Mixer {
     sounds: Vec<Arc<[f32]>>,
     music: Loop,
-    /// How present the music is.
+    /// Volume of the music.
     presence: Glide,
     engine: Loop,
-    /// How hard the engine works.
+    /// Volume of the engine.
     thrust: Glide,
     voices: Vec<Voice>,
     buses: Buses,
 }
 
-/// Samples that begin again when they end.
+/// Samples that repeat.
 struct Loop {
     samples: Arc<[f32]>,
     at: usize,
@@ -129,7 +130,7 @@ impl Loop {
 }
 
 impl Mixer {
-    /// Makes all sounds; that takes a moment. Silent until it is told volumes.
+    /// Makes all sounds, which takes a moment. Silent until it gets volumes.
     pub(super) fn new() -> Self {
         Self {
             sounds: Cue::ALL.iter().map(|cue| cue.samples().into()).collect(),
@@ -142,7 +143,7 @@ impl Mixer {
         }
     }
 
-    /// Does what it is told.
+    /// Executes an order.
     pub(super) fn obey(&mut self, order: Order) {
         match order {
             Order::Play { cue, gain, pan } => {
@@ -162,7 +163,7 @@ impl Mixer {
         }
     }
 
-    /// Has the oldest sound end soon where there are as many as may be; it goes at once where many are ending.
+    /// If the limit of sounds is reached, fades out the oldest; if many are already fading, it ends at once.
     fn make_room(&mut self) {
         let mut staying = self.voices.iter_mut().filter(|voice| voice.presence.wanted > 0.0);
         let oldest = staying.next();
@@ -197,7 +198,7 @@ impl Mixer {
     }
 }
 
-/// Bends what is too loud instead of cutting it off.
+/// Compresses samples that are too loud instead of clipping them.
 fn soft(sample: f32) -> f32 {
     sample / (1.0 + sample.abs().powi(3)).cbrt()
 }
@@ -291,7 +292,7 @@ mod tests {
             [Order::Volumes(Volumes::default()), Order::Engine(0.0)],
             [Order::Volumes(Volumes::of(&loud)), Order::Engine(1.0)],
         ] {
-            // At any moment of the waves.
+            // At many phases of the waves.
             for orders in [orders; 20] {
                 for order in orders {
                     mixer.obey(order);
@@ -307,7 +308,7 @@ mod tests {
         let mut mixer = Mixer::new();
         mixer.obey(Order::Volumes(only(|sound| &mut sound.effects)));
         power(&mut mixer, VOLUME_SECONDS * 1.1);
-        // The oldest is loud in its middle, the others are hardly heard.
+        // The oldest is loud in its middle, the others are nearly silent.
         play(&mut mixer, Cue::Lost, 0.0);
         let usual = steepest(&mut mixer, 0.5);
         for _ in 0..VOICES_MAX {

@@ -1,12 +1,12 @@
-//! What is heard: every sound and the music are made by this code, so they need no files and no other licence.
+//! Sound: all sounds and the music are made by this code, so they need no files and no other licence.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `synth` | the sounds, as samples |
 //! | `music` | the music, as one loop of samples |
-//! | `mixer` | adding up what plays, at the volumes of the settings |
-//! | `output` | giving the sum to the system |
-//! | `cues` | which sound goes with what happens |
+//! | `mixer` | mixing everything that plays, at the volumes of the settings |
+//! | `output` | passing the mix to the system |
+//! | `cues` | which sound goes with which event |
 
 mod cues;
 mod mixer;
@@ -27,7 +27,7 @@ const RATE: u32 = 44_100;
 
 pub(super) fn plugin(app: &mut App) {
     let (sender, orders) = channel();
-    // A machine without sound plays without; the log says why.
+    // A machine without sound plays silently; the log says why.
     let output = std::thread::Builder::new().name("sound".into()).spawn(move || output::run(&orders));
     if let Err(error) = output {
         tracing::warn!(%error, "no sound");
@@ -37,32 +37,32 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(PostUpdate, follow_settings.run_if(resource_changed::<Settings>));
 }
 
-/// What the mixer is told.
+/// Orders to the mixer.
 #[derive(Clone, Copy, Debug)]
 enum Order {
     /// Plays a sound.
     Play {
         cue: Cue,
-        /// 0 silent, 1 as loud as it was made.
+        /// 0 silent, 1 full volume.
         gain: f32,
         /// -1 left, 1 right.
         pan: f32,
     },
-    /// Goes over to these volumes.
+    /// Changes to these volumes.
     Volumes(Volumes),
-    /// Plays the music louder (1) or as if through a wall (0).
+    /// Sets the music's volume: 1 for play, 0 for behind menus.
     Presence(f32),
-    /// Lets the ship's engine be heard, from not at all (0) to all it has (1).
+    /// Sets the engine's volume, 0 to 1.
     Engine(f32),
 }
 
-/// The way to the mixer.
+/// Sends orders to the mixer.
 #[derive(Resource)]
 struct Speaker(Sender<Order>);
 
 impl Speaker {
     fn say(&self, order: Order) {
-        // Without sound nobody listens.
+        // Without sound there is no receiver.
         let _ = self.0.send(order);
     }
 }

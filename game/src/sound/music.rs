@@ -11,8 +11,8 @@ const BARS: usize = 8;
 /// Concert pitch, hertz.
 const A4: f32 = 440.0;
 
-/// A bar's chord, in semitones from A4: A minor 9, F major 7, C with its second, E minor 7, and round again with
-/// D minor instead of C.
+/// A bar's chord, in semitones from A4: A minor 9, F major 7, C with its second, E minor 7, and the same
+/// again with D minor instead of C.
 const CHORDS: [[i32; 4]; BARS] = [
     [-12, -9, -5, 2],
     [-16, -12, -9, -5],
@@ -24,7 +24,7 @@ const CHORDS: [[i32; 4]; BARS] = [
     [-17, -13, -10, -5],
 ];
 
-/// Which note of the chord each half beat plucks; none where it rests.
+/// Which note of the chord each half beat plucks; `None` for a rest.
 const PLUCKS: [Option<usize>; BEATS * 2] = [Some(0), None, Some(2), Some(1), None, Some(3), Some(2), None];
 
 fn pitch(semitones: i32) -> f32 {
@@ -39,7 +39,7 @@ pub(super) fn samples() -> Vec<f32> {
     for (number, chord) in CHORDS.iter().enumerate() {
         let begins = bar * number as f32;
         for (voice, semitones) in chord.iter().enumerate() {
-            // A little apart, so that the voices of a chord beat slowly against each other.
+            // Slightly detuned, so that the voices of a chord beat slowly against each other.
             let tone = pitch(*semitones) * (1.0 + 0.0012 * (voice as f32 - 1.5));
             add(&mut mixed, begins, bar * 1.35, |t| {
                 let swell = (t / 1.4).min(1.0) * ((bar * 1.35 - t) / 1.2).clamp(0.0, 1.0);
@@ -62,7 +62,7 @@ pub(super) fn samples() -> Vec<f32> {
     mixed
 }
 
-/// Adds a sound to the loop; what goes beyond its end goes on at its beginning.
+/// Adds a sound to the loop; what exceeds its end wraps to its beginning.
 fn add(mixed: &mut [f32], begins: f32, seconds: f32, sample: impl Fn(f32) -> f32) {
     let first = (begins * RATE as f32) as usize;
     let length = (seconds * RATE as f32) as usize;

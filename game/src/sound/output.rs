@@ -1,7 +1,9 @@
-//! Gives the mixed samples to the system: to one of the small programs that play raw samples and come with every desktop.
+//! Passes the mixed samples to the system, through one of the small programs that play raw samples and come
+//! with every desktop.
 //!
-//! A library of the system's would have to be there, with its headers, where the game is built; such a program only has to
-//! be there where it is played. Samples are written a little ahead of the clock, so that what is heard is not late.
+//! A system library would have to be installed, with its headers, where the game is built; such a program is
+//! needed only where it is played. Samples are written only a little ahead of the clock, to keep the delay of
+//! sound short.
 
 use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
@@ -11,8 +13,8 @@ use std::time::{Duration, Instant};
 use super::mixer::Mixer;
 use super::{Order, RATE};
 
-/// Programs that play, the first that there is, each with what it must be told. PipeWire's comes first, because the
-/// others play through it where it runs.
+/// Players in order of preference, each with its arguments. PipeWire's comes first, because the others play
+/// through it where it runs.
 const PLAYERS: [(&str, &[&str]); 3] = [
     (
         "pw-cat",
@@ -24,19 +26,19 @@ const PLAYERS: [(&str, &[&str]); 3] = [
     ),
     ("aplay", &["-q", "-t", "raw", "-f", "S16_LE", "-r", "44100", "-c", "2", "--buffer-time=60000", "-"]),
 ];
-/// How far ahead of the clock samples are written: a longer stall of this thread is heard as a gap, and every sound is
-/// late by so much.
+/// How far ahead of the clock samples are written: every sound is late by this much, and a longer stall of
+/// this thread is heard as a gap.
 const AHEAD: Duration = Duration::from_millis(50);
 /// How often samples are written.
 const STEP: Duration = Duration::from_millis(10);
 /// A program that ends sooner than this cannot play here, and the next one is tried.
 const TRIAL: Duration = Duration::from_millis(500);
-/// Frames that one write holds at most: after a stall the clock is followed anew instead.
+/// Most frames of one write: after a longer stall the missed samples are skipped.
 const FRAMES_MAX: u64 = RATE as u64 / 4;
 
 const _: () = assert!(RATE == 44_100, "the programs are told so above");
 
-/// Plays what it is ordered to until nobody orders any more, or nothing plays.
+/// Plays orders until their sender is gone, or no program plays.
 pub(super) fn run(orders: &Receiver<Order>) {
     let mut mixer = Mixer::new();
     for (name, arguments) in PLAYERS {
@@ -57,9 +59,9 @@ pub(super) fn run(orders: &Receiver<Order>) {
 
 /// Why a program gets no more samples.
 enum Fed {
-    /// Nobody orders any more.
+    /// The sender of orders is gone.
     Enough,
-    /// It takes no more, after so long.
+    /// It takes no more samples, after this long.
     Refused(Duration),
 }
 
@@ -78,7 +80,7 @@ fn feed(mut player: Child, mixer: &mut Mixer, orders: &Receiver<Order>, ahead: D
         }
         let due = frames_in(began.elapsed() + ahead);
         let frames = due.saturating_sub(written);
-        // What a stalled machine has missed is not made up for.
+        // Samples missed in a stall are skipped.
         written = due;
         if samples.write_all(&mixed(mixer, frames.min(FRAMES_MAX))).is_err() {
             break Fed::Refused(began.elapsed());
@@ -94,7 +96,7 @@ fn frames_in(time: Duration) -> u64 {
     (time.as_micros() as u64) * u64::from(RATE) / 1_000_000
 }
 
-/// So many pairs of samples, as two bytes each.
+/// `frames` pairs of samples, as two bytes each.
 fn mixed(mixer: &mut Mixer, frames: u64) -> Vec<u8> {
     let mut samples = vec![0.0; frames as usize * 2];
     mixer.mix(&mut samples);
@@ -120,7 +122,7 @@ mod tests {
         let loud = Volumes::of(&Sound { master: 100, music: 0, effects: 100, interface: 100 });
         sender.send(Order::Volumes(loud)).unwrap();
         sender.send(Order::Play { cue: Cue::Explosion, gain: 1.0, pan: 0.0 }).unwrap();
-        // What is written ahead of the clock is enough; then nobody orders any more.
+        // Enough to fill the time ahead of the clock; then the sender is dropped.
         let feeding =
             std::thread::spawn(move || feed(player, &mut Mixer::new(), &orders, Duration::from_secs(1)));
         while std::fs::metadata(file.path()).unwrap().len() == 0 {

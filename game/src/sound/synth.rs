@@ -1,4 +1,4 @@
-//! The sounds: sums of waves and noise under envelopes, made once when the game starts.
+//! The sounds: sums of waves and noise under envelopes, made once at the start.
 
 use std::f32::consts::TAU;
 
@@ -14,7 +14,7 @@ macro_rules! cues {
         }
 
         impl Cue {
-            /// All of them; a cue's place is `self as usize`.
+            /// All cues; a cue's index is `self as usize`.
             pub(super) const ALL: &'static [Self] = &[$(Self::$cue),*];
         }
     };
@@ -27,9 +27,9 @@ cues! {
     EnemyShot,
     /// The ship launches a missile.
     Missile,
-    /// A bullet strikes what survives it.
+    /// A bullet hits what survives it.
     Hit,
-    /// A mirror throws a bolt back.
+    /// A mirror reflects a bolt.
     Reflected,
     /// Something small blows up.
     Burst,
@@ -45,7 +45,7 @@ cues! {
     Rocks,
     /// The ship bumps against something.
     Bump,
-    /// Something is taken up.
+    /// A pickup is taken.
     Pickup,
     /// A wave begins.
     Wave,
@@ -61,7 +61,7 @@ cues! {
     Over,
     /// Another item is chosen.
     Move,
-    /// An item does what it is for.
+    /// An item is activated.
     Accept,
     /// Back.
     Back,
@@ -141,18 +141,18 @@ impl Cue {
     }
 }
 
-/// The engine at full thrust, as a loop without a seam: a rumble with a low hum in it.
+/// The engine at full thrust, as a seamless loop: a rumble with a low hum in it.
 pub(super) fn engine() -> Vec<f32> {
     const SECONDS: usize = 2;
     let mut noise = Noise { state: 0x5f35_6495, smoothed: 0.0 };
     let (count, seam) = (SECONDS * RATE as usize, RATE as usize / 4);
-    // Whole numbers of hertz fit into whole seconds.
+    // Whole numbers of hertz, so that the loop of whole seconds has no seam.
     let hum = |t: f32| wave(55.0, t) * 0.10 + wave(83.0, t) * 0.06;
     let rumble: Vec<f32> = (0..count + seam).map(|_| noise.smooth(0.025) * 0.22).collect();
     (0..count)
         .map(|index| {
             let share = (index as f32 / seam as f32).min(1.0);
-            // What two noises lose in strength where they are mixed, the roots make up for.
+            // Square-root weights, so that the sum of two noises keeps its strength.
             let mixed = match rumble.get(count + index) {
                 Some(other) => rumble[index] * share.sqrt() + other * (1.0 - share).sqrt(),
                 None => rumble[index],
@@ -162,7 +162,7 @@ pub(super) fn engine() -> Vec<f32> {
         .collect()
 }
 
-/// Samples of a sound that lasts so many seconds; its end is faded so that it does not click.
+/// Samples of a sound of `seconds` seconds; its end is faded so that it does not click.
 pub(super) fn made(seconds: f32, mut sample: impl FnMut(f32) -> f32) -> Vec<f32> {
     let count = (seconds * RATE as f32) as usize;
     let fade = (RATE / 100) as usize;
@@ -214,7 +214,7 @@ fn explosion(noise: &mut Noise, seconds: f32, rate: f32, pitch: f32) -> Vec<f32>
     })
 }
 
-/// Noise from a fixed start, so that every run sounds the same, and the low pass it goes through.
+/// Noise from a fixed seed, so that every run sounds the same, and its low pass.
 struct Noise {
     state: u32,
     smoothed: f32,
@@ -229,13 +229,13 @@ impl Noise {
         self.state as f32 / u32::MAX as f32 * 2.0 - 1.0
     }
 
-    /// Noise of which `share` is new with every sample; less sounds duller. Louder where duller, as smoothing takes
-    /// strength away.
+    /// Low-passed noise: `share` of each sample is new; less sounds duller. Scaled up, since smoothing
+    /// reduces the strength.
     fn smooth(&mut self, share: f32) -> f32 {
         let share = share.clamp(0.01, 1.0);
         let new = self.next();
         self.smoothed += (new - self.smoothed) * share;
-        // A one-pole low pass leaves this share of white noise's deviation.
+        // A one-pole low pass reduces white noise's deviation to this share.
         self.smoothed / (share / (2.0 - share)).sqrt() * 0.5
     }
 }

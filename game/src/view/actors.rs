@@ -1,4 +1,5 @@
-//! Keeps one entity per ship, wingman, enemy and rock of the arena, and moves it between the arena's last two ticks.
+//! Keeps one entity per ship, wingman, enemy and rock of the arena, and interpolates it between the arena's
+//! last two ticks.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -12,11 +13,11 @@ use super::ship_mirrors::Mirrors;
 use super::{ViewSystems, between, facing, place};
 use crate::play::{Battlefield, MirroredShip, TickShare, is_ore};
 
-/// A hull is drawn this much larger than the circle that the rules know.
+/// Factor from the circle of the rules to the drawn hull.
 const HULL_SCALE: f32 = 1.55;
 /// The same for a wingman, whose hull is the ship's, but smaller.
 const WINGMAN_SCALE: f32 = 1.2;
-/// Radians of roll per radian of turn in a tick, and how far it goes.
+/// Radians of roll per radian of turn in a tick, and the most roll.
 const ROLL_PER_TURN: f32 = 9.0;
 const ROLL_MAX: f32 = 0.65;
 
@@ -31,7 +32,7 @@ pub(super) fn plugin(app: &mut App) {
         );
 }
 
-/// Which entity plays whom.
+/// Which entity belongs to which id.
 #[derive(Resource)]
 struct Cast<Id> {
     entities: HashMap<Id, (Entity, u64)>,
@@ -45,7 +46,7 @@ impl<Id> Default for Cast<Id> {
 }
 
 impl<Id: Eq + Hash + Copy> Cast<Id> {
-    /// Moves the entities of everyone in `present`, spawning newcomers and despawning who is gone.
+    /// Moves the entities of all in `present`, spawns new ones and despawns those that are gone.
     fn follow(
         &mut self,
         commands: &mut Commands,
@@ -75,7 +76,7 @@ impl<Id: Eq + Hash + Copy> Cast<Id> {
     }
 }
 
-/// Stands for something in the arena.
+/// An entity that shows something of the arena.
 #[derive(Component)]
 struct Actor;
 
@@ -85,13 +86,13 @@ struct ShipActor {
     roll: f32,
 }
 
-/// How far whoever turned so between the last two ticks leans into it, radians.
+/// The roll of a hull that turned so between the last two ticks, radians.
 fn roll_into_turn(previous_heading: p2c2r_arena::Vec2, heading: p2c2r_arena::Vec2) -> f32 {
     (previous_heading.cross(heading) * ROLL_PER_TURN).clamp(-ROLL_MAX, ROLL_MAX)
 }
 
-/// Where a hull is, `share` of the way between the last two ticks. Positions and headings are those at the two ticks, the
-/// earlier first.
+/// A hull's transform, `share` of the way between the last two ticks. Positions and headings are those at the
+/// two ticks, the earlier first.
 fn hull_between(
     [before, now]: [p2c2r_arena::Vec2; 2],
     [headed, heads]: [p2c2r_arena::Vec2; 2],
@@ -135,7 +136,7 @@ fn follow_ship(
     transform.translation = place(between(ship.previous, ship.position, share.get()), 0.0);
     transform.rotation = facing(heading) * Quat::from_rotation_z(actor.roll);
     transform.scale = Vec3::splat(ship.radius * HULL_SCALE);
-    // Blinks while nothing can hurt it.
+    // Blinks while invulnerable.
     let blinked_away = ship.invulnerable_ticks > 0 && ship.invulnerable_ticks / 6 % 2 == 1;
     visibility.set_if_neq(if ship.alive && !blinked_away {
         Visibility::Inherited
@@ -227,7 +228,7 @@ fn follow_rocks(
     };
     let present = rocks.iter().map(|rock| (rock.id, stance(rock)));
     cast.follow(&mut commands, &mut transforms, present, |commands, id, transform| {
-        // Newcomers are few, and rocks stand in the order of their ids.
+        // New rocks are few, and the list is sorted by id.
         let shape = rocks.binary_search_by_key(&id, |rock| rock.id).map(|at| rocks[at].shape);
         let shape = shape.unwrap_or_default();
         let (mesh, material) = if is_ore(id) {

@@ -1,5 +1,5 @@
-//! What lies behind the fight, in each sector another: a nebula with a planet, stars at many depths, the arena's grid and
-//! its wall.
+//! The background of each sector: a nebula with a planet, stars at many depths, the arena's grid and its
+//! wall.
 
 use bevy::asset::RenderAssetUsages;
 use bevy::mesh::{Indices, PrimitiveTopology};
@@ -19,20 +19,20 @@ const NEBULA_HEIGHT: u32 = 400;
 const STARS: u32 = 1_100;
 /// Metres between two lines of the grid.
 const GRID_METRES: f32 = 8.0;
-/// How far below the plane the nebula hangs, metres: the further, the slower it passes.
+/// How far below the plane the nebula is, metres: the further, the slower it moves.
 const NEBULA_DEPTH: f32 = 95.0;
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(Startup, spawn_backdrop).add_systems(Update, follow_sector.in_set(ViewSystems::Live));
 }
 
-/// The hue of the sector's star, its brightest part at 1.
+/// The hue of the sector's star, its largest part 1.
 fn hue_of(scenery: Scenery) -> Vec3 {
     let star = Vec3::from(scenery.star.map(f32::from));
     star / star.max_element().max(1.0)
 }
 
-/// The backdrop that is shown, and the next one while its nebula is painted.
+/// The backdrop that is shown, and the next one while its nebula is being painted.
 #[derive(Resource)]
 struct Backdrop {
     shown: Scenery,
@@ -63,7 +63,7 @@ fn spawn_backdrop(
     commands.insert_resource(Backdrop { shown, nebula, stars, field, painting: None, painted: None });
 }
 
-/// Paints the nebula of the sector that a warp leads to on another thread, and shows it from the jump on.
+/// Paints the nebula of a warp's target on another thread, and shows it from the jump on.
 fn follow_sector(
     battlefield: Res<Battlefield>,
     backdrop: ResMut<Backdrop>,
@@ -102,7 +102,7 @@ fn follow_sector(
     backdrop.shown = here;
 }
 
-/// What the nebula is painted on.
+/// The mesh that shows the nebula.
 fn canvas(size: f32) -> Mesh {
     let half_height = 110.0 + size * 0.5;
     let half_width = half_height * NEBULA_WIDTH as f32 / NEBULA_HEIGHT as f32;
@@ -120,12 +120,13 @@ fn canvas(size: f32) -> Mesh {
         .with_inserted_indices(Indices::U32(vec![0, 1, 2, 0, 2, 3]))
 }
 
-/// Clouds of gas in the star's light and, towards a corner, a planet lit from the side: rows of red, green, blue and alpha.
+/// Clouds of gas in the star's light and, towards a corner, a planet lit from the side: rows of red, green,
+/// blue and alpha.
 fn paint_nebula(scenery: Scenery) -> Vec<u8> {
     let seed = scenery.seed as u32;
     let offset = Vec3::new((seed % 97) as f32 * 3.1, (seed % 89) as f32 * 1.7, 0.5);
     let hue = hue_of(scenery);
-    // Half of the light in the gas is the star's.
+    // Half of the gas's light is the star's.
     let tint = (hue * hue * 1.6).lerp(Vec3::ONE, 0.5);
     let mut dice = VisualRng::new(seed ^ 0x2E11);
     let planet = Planet {
@@ -166,7 +167,7 @@ fn gas(at: Vec2, offset: Vec3) -> Vec3 {
     tint * (thick * thick.sqrt() * 1.25 * lanes) + Vec3::new(0.010, 0.013, 0.030)
 }
 
-/// A planet in the nebula's picture; places and radius in its heights.
+/// A planet in the nebula's picture; place and radius in units of the picture's height.
 struct Planet {
     middle: Vec2,
     radius: f32,
@@ -177,7 +178,7 @@ struct Planet {
 }
 
 impl Planet {
-    /// The gas with the planet before it and the planet's air around it.
+    /// The gas with the planet and its atmosphere in front of it.
     fn before(&self, gas: Vec3, at: Vec2) -> Vec3 {
         let from_middle = (at - self.middle) / self.radius;
         let distance = from_middle.length();
@@ -190,7 +191,7 @@ impl Planet {
         let ground = ground + Vec3::new(0.25, 0.45, 0.85) * rim;
         let lit = (from_middle.normalize_or_zero().extend(0.0).dot(sun) * 0.8 + 0.2).clamp(0.0, 1.0);
         let air = (1.0 - (distance - 1.0).abs() * 7.0).clamp(0.0, 1.0);
-        // The edge is two pixels wide, so that it shows no steps.
+        // The edge is two pixels wide, against aliasing.
         let cover = ((1.0 - distance) * self.radius * NEBULA_HEIGHT as f32 * 0.5 + 0.5).clamp(0.0, 1.0);
         gas.lerp(ground, cover) + Vec3::new(0.16, 0.30, 0.62) * (air * air * lit)
     }
@@ -206,7 +207,7 @@ fn stars(scenery: Scenery) -> Quads {
         let depth = dice.within(8.0, 90.0);
         let (wide, far) = (spread + depth * 1.3, spread + depth);
         let at = Vec3::new(dice.within(-wide, wide), -depth, dice.within(-far * 1.6, far));
-        // Few are bright: the square makes most of them dust.
+        // The power makes most stars dust and few bright.
         let size = 0.07 + 0.16 * dice.unit().powi(4) + depth * 0.0016;
         let heat = dice.unit();
         let white = Vec3::new(0.65 + 0.35 * heat, 0.78 + 0.1 * heat, 1.0 - 0.35 * heat);

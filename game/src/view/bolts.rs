@@ -1,4 +1,4 @@
-//! Bullets as bolts of light, missiles, engine flames, what lies about, and the ship's shield.
+//! Bullets as bolts of light, missiles, engine flames, pickups, and the ship's shield.
 
 use bevy::prelude::*;
 use p2c2r_arena::{Ammunition, EnemyRole, PickupKind, Shooter};
@@ -8,7 +8,7 @@ use super::glow::{GlowShape, Lights, bright};
 use super::{ViewSystems, between, place};
 use crate::play::{Battlefield, TickShare};
 
-/// Ticks before its end at which a thing that lies about begins to blink.
+/// Ticks before its end at which a pickup begins to blink.
 const PICKUP_BLINKS: u16 = 180;
 
 pub(super) fn plugin(app: &mut App) {
@@ -105,8 +105,8 @@ fn shine_engines(
     }
 }
 
-/// Things that lie about: a ring on the plane, a core, and a sign of their own for each kind, so that colour is not all
-/// that tells them apart. They blink when they are about to go.
+/// Pickups: a ring on the plane, a core, and a symbol for each kind, so that they differ by more than colour.
+/// They blink before they expire.
 fn shine_pickups(battlefield: Res<Battlefield>, time: Res<Time>, eye: Res<Eye>, mut lights: ResMut<Lights>) {
     let lights = &mut lights.0;
     let pulse = 0.8 + 0.2 * (time.elapsed_secs() * 5.0).sin();

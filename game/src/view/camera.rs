@@ -1,8 +1,9 @@
-//! The eye above and behind the ship: it follows softly, stays inside the arena and shakes when things blow up.
+//! The camera above and behind the ship: it follows smoothly, stays inside the arena and shakes at
+//! explosions.
 //!
-//! Shaking is by trauma: what happens adds to it, it falls evenly, and the view moves by its square along smooth curves
-//! whose periods have no common measure, so that small things hardly move it and large ones do at once (after Squirrel
-//! Eiserloh's talk at GDC 2016).
+//! Shaking is by trauma: events add to it, it falls evenly, and the view moves by its square along smooth
+//! curves of incommensurable periods, so that small events hardly move it and large ones do at once (after
+//! Squirrel Eiserloh's talk at GDC 2016).
 
 use bevy::camera::{Hdr, RenderTarget};
 use bevy::core_pipeline::tonemapping::Tonemapping;
@@ -18,15 +19,15 @@ use crate::settings::Settings;
 
 /// Metres above the plane.
 const HEIGHT: f32 = 24.0;
-/// Metres behind what is looked at.
+/// Metres behind the point it looks at.
 const BEHIND: f32 = 13.5;
-/// The eye covers this share of its way per second, as `1 - exp(-rate)`.
+/// Rate of the exponential approach: per second the camera covers `1 - exp(-rate)` of its way.
 const FOLLOW_RATE: f32 = 3.5;
-/// Metres it may be shaken aside.
+/// Largest displacement by shaking, metres.
 const SHAKE_METRES_MAX: f32 = 0.9;
-/// Radians it may be rolled by shaking.
+/// Largest roll by shaking, radians.
 const SHAKE_ROLL_MAX: f32 = 0.03;
-/// Vertical angle of view, radians, and how much more of it there is at the jump of a warp.
+/// Vertical angle of view, radians, and how much wider it is at the jump of a warp.
 const VIEW_ANGLE: f32 = 0.82;
 const WARP_ANGLE: f32 = 0.16;
 /// Trauma that falls in a second.
@@ -39,16 +40,16 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(Update, follow_ship.in_set(ViewSystems::Follow).after(super::warp::follow_warp));
 }
 
-/// Where the picture goes: the window, or an image where there is none.
+/// The render target: the window, or an image if there is none.
 #[derive(Resource, Clone, Default)]
 pub struct ViewTarget(pub Option<Handle<Image>>);
 
-/// Where the eye is and how it is turned.
+/// The camera's place and orientation.
 #[derive(Resource, Clone, Copy, Debug)]
 pub(crate) struct Eye {
     /// Where it is.
     pub(super) position: Vec3,
-    /// To the right of the picture.
+    /// Right in the picture.
     pub(super) right: Vec3,
     /// Up in the picture.
     pub(super) up: Vec3,
@@ -66,7 +67,7 @@ fn spawn_camera(mut commands: Commands, target: Res<ViewTarget>, quality: Res<Dr
     let mut camera = commands.spawn((
         Name::new("eye"),
         Camera3d::default(),
-        // Interface nodes look for a camera on the window; off-screen there is none, so it is named here.
+        // UI nodes look for a camera on the window; off-screen there is none, so this one is marked.
         IsDefaultUiCamera,
         Camera { clear_color: ClearColorConfig::Custom(Color::srgb(0.008, 0.010, 0.022)), ..default() },
         Projection::Perspective(PerspectiveProjection {
@@ -91,7 +92,7 @@ fn spawn_camera(mut commands: Commands, target: Res<ViewTarget>, quality: Res<Dr
     }
 }
 
-/// How much is drawn.
+/// The quality of drawing.
 #[derive(Resource, Clone, Copy, Debug)]
 pub(crate) struct DrawQuality(pub(crate) Quality);
 
@@ -111,11 +112,11 @@ fn follow_ship(
     if ship.alive {
         let ahead = ship.velocity * 0.35 + ship.heading * 2.0;
         let wanted = place(between(ship.previous, ship.position, share.get()) + ahead, 0.0);
-        // Less of the void outside is seen when the eye does not go all the way to the wall.
+        // The camera stops short of the wall, so that less of the void outside is visible.
         let half = arena.config().size * 0.5;
         let limit = Vec2::new((half - 14.0).max(0.0), (half - 9.0).max(0.0));
         let wanted = Vec3::new(wanted.x.clamp(-limit.x, limit.x), 0.0, wanted.z.clamp(-limit.y, limit.y));
-        // Whoever jumps does not want to see the eye race after.
+        // After a jump the camera does not fly after the ship.
         let step = if warp.jumped { 1.0 } else { 1.0 - (-FOLLOW_RATE * time.delta_secs()).exp() };
         eye.focus = eye.focus.lerp(wanted, step);
     }
@@ -144,7 +145,7 @@ fn follow_ship(
     }
 }
 
-/// How much an event adds to the trauma of an eye that looks at `focus`.
+/// Trauma that an event adds for a camera that looks at `focus`.
 fn trauma_of(event: &ArenaEvent, focus: Vec3) -> f32 {
     match event {
         ArenaEvent::Explosion { at, size } => {

@@ -1,4 +1,4 @@
-//! Pieces that fly when a rock or an enemy breaks: seen only, the rules do not know them.
+//! Pieces that fly when a rock or an enemy breaks: for the eye only, unknown to the rules.
 
 use bevy::prelude::*;
 use p2c2r_arena::ArenaEvent;
@@ -9,14 +9,14 @@ use super::shapes::VisualRng;
 use super::{ViewSystems, place};
 use crate::play::Happened;
 
-/// Pieces alive at most.
+/// Most pieces alive.
 const PIECES_MAX: usize = 60;
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(Update, (throw_pieces, move_pieces).chain().in_set(ViewSystems::Live));
 }
 
-/// A piece on its way.
+/// A flying piece.
 #[derive(Component)]
 struct Piece {
     velocity: Vec3,

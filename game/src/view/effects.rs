@@ -1,4 +1,4 @@
-//! Explosions, sparks and flashes: particles that live in one list and a few lights that are reused.
+//! Explosions, sparks and flashes: particles in one list and a few reused lights.
 
 use bevy::prelude::*;
 use p2c2r_arena::{ArenaEvent, Shooter};
@@ -12,13 +12,13 @@ use crate::graphics::Quality;
 use crate::play::{Battlefield, Happened};
 use crate::settings::Settings;
 
-/// Particles alive at most; new ones are left out above it.
+/// Most particles alive; new ones are left out above it.
 const PARTICLES_MAX: usize = 900;
 
-/// The setting of flashes from which on an explosion lights what is around it.
+/// The setting of flashes from which an explosion lights its surroundings.
 const FLASHES_LIGHT: f32 = 0.35;
 
-/// Newton seconds of a knock between two rocks that is neither soft nor hard.
+/// Impulse of a medium knock between two rocks, newton seconds.
 const RUB_IMPULSE: f32 = 8_000.0;
 
 pub(super) fn plugin(app: &mut App) {
@@ -27,7 +27,7 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(Update, shine_particles.in_set(ViewSystems::Shine));
 }
 
-/// A bit of light with a life of its own.
+/// A particle of light.
 #[derive(Clone, Copy, Debug)]
 struct Particle {
     look: Look,
@@ -42,11 +42,11 @@ struct Particle {
 /// How a particle is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
-    /// A streak along its way.
+    /// A streak along its path.
     Spark,
-    /// A ball that swells and fades.
+    /// A ball that grows and fades.
     Ball,
-    /// A ring on the plane that runs outwards.
+    /// A ring on the plane that expands.
     Wave,
 }
 
@@ -169,7 +169,7 @@ fn burst(
                 particles.puff(place(at, 0.25), colour * (0.4 + 0.6 * flash), 0.7);
             }
             ArenaEvent::RocksMet { at, impulse } => {
-                // The harder they met, the more sparks.
+                // Harder contacts make more sparks.
                 let force = (impulse / RUB_IMPULSE).clamp(0.2, 3.0);
                 let at = place(at, 0.6);
                 particles.puff(at, bright(1.0, 0.85, 0.6, 0.5 * force), 0.35 + 0.15 * force);
@@ -212,7 +212,7 @@ fn trail_exhaust(
     mut particles: ResMut<Particles>,
 ) {
     let ship = battlefield.arena.ship();
-    // A slow renderer shows only the trail that tells something.
+    // A slow renderer shows only the trail that carries information.
     let shown = ship.boosting || (ship.thrusting && quality.0 == Quality::High);
     if !ship.alive || !shown || time.delta_secs() <= 0.0 {
         return;
@@ -302,7 +302,7 @@ mod tests {
         assert_eq!(quads.count(), PARTICLES_MAX);
     }
 
-    /// What as many particles as there may be take of a frame's thread; printed, for `docs/PERFORMANCE.md`.
+    /// Prints the frame time of the largest number of particles, for `docs/PERFORMANCE.md`.
     #[test]
     #[ignore = "measures"]
     fn what_a_crowd_of_particles_costs() {

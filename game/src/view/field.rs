@@ -1,5 +1,5 @@
-//! The light that the field throws on each object: looked up between the field's probes on the processor, once an object
-//! and frame, and handed to the shader by the object's tag.
+//! The field's light on each object: interpolated between the field's probes on the CPU, once per object and
+//! frame, and passed to the shader by the object's tag.
 
 use bevy::mesh::MeshTag;
 use bevy::prelude::*;
@@ -11,27 +11,28 @@ use super::lighting::Lit;
 use super::{ViewSystems, place};
 use crate::play::{Battlefield, LightAround, Reflecting};
 
-/// Objects that the field can light at once, and one that stands for those it does not. Larger, and the buffer does not fit
-/// into the 16 KB that every graphics interface allows a uniform one; the shader has as many.
+/// Objects that the field can light at once, including one slot for all others. With more, the buffer exceeds
+/// the 16 KB that every graphics API allows a uniform buffer; the shader has the same number.
 const SLOTS: usize = 256;
 /// Vectors of a slot in the buffer.
 const VECTORS: usize = 4;
-/// Seconds in which an object's light goes over to the newest by about two thirds: half of the time between two fields,
-/// so that what moves does not go in jumps.
+/// Seconds in which an object's light approaches the newest by about two thirds: half of the time between two
+/// fields, so that moving light does not jump.
 const BLEND_SECONDS: f32 = 0.1;
-/// Radiance at which light counts by half: the picture ends at 1, and a bolt beside a rock is no second sun.
+/// Radiance that is compressed to half: the picture ends at 1, and a bolt beside a rock must not look like a
+/// second sun.
 const BENT_AT: f32 = 1.7;
-/// Metres from the ship beyond which nothing is lit by the field: past the picture's edge. Farther, and the slots do not last
-/// where a thousand rocks fly.
+/// Metres from the ship beyond which the field lights nothing: past the picture's edge. Farther, and a
+/// thousand rocks would need more slots than there are.
 const REACH_M: f32 = 40.0;
-/// Share of the field's light below which an object has none.
+/// Weight of the field's light below which an object gets none.
 const SHARE_MIN: f32 = 1.0 / 256.0;
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(Update, light_receivers.in_set(ViewSystems::Upload));
 }
 
-/// What the shader knows of the field: [`VECTORS`] for each tag.
+/// The shader's data of the field: [`VECTORS`] for each tag.
 #[derive(Clone, Debug, PartialEq, ShaderType)]
 pub(super) struct ObjectLights {
     slots: [Vec4; SLOTS * VECTORS],
@@ -57,26 +58,26 @@ impl ObjectLights {
     }
 }
 
-/// Something that the field lights.
+/// An object that the field lights.
 #[derive(Component, Clone, Debug, Default)]
 #[require(MeshTag)]
 pub(super) struct Receiver {
     light: LightProbe,
-    /// How much of the field's light counts, 0 to 1.
+    /// Weight of the field's light, 0 to 1.
     share: f32,
 }
 
 impl Receiver {
-    /// Goes over to the light where it is now; `step` is the share of the way.
+    /// Approaches the light at its place; `step` is the share of the way.
     fn follow(&mut self, newest: Option<(LightProbe, f32)>, step: f32) {
         let (light, share) = newest.unwrap_or((self.light, 0.0));
-        // What has just come into the field has no light to come from.
+        // An object that has just come into the field has no earlier light.
         self.light = if self.share < SHARE_MIN { light } else { light.mixed(&self.light, step) };
         self.share += (share - self.share) * step;
     }
 }
 
-/// In real time: the light settles in a paused game too.
+/// In real time, so that the light settles in a paused game too.
 fn light_receivers(
     time: Res<Time<Real>>,
     around: Res<LightAround>,
@@ -90,7 +91,7 @@ fn light_receivers(
     let ship = place(battlefield.arena.ship().position, 0.0);
     let step = 1.0 - (-time.delta_secs() / BLEND_SECONDS).exp();
     let mut taken = [false; SLOTS];
-    // Slot 0 is for all that have no light of the field, and stays black.
+    // Slot 0 is for all objects without light of the field, and stays black.
     taken[0] = true;
     let mut lights = ObjectLights::default();
     for (transform, mut receiver, mut tag) in &mut receivers {
@@ -108,7 +109,7 @@ fn light_receivers(
     let mut free = (0..SLOTS).filter(|slot| !taken[*slot]);
     for (_, receiver, mut tag) in &mut receivers {
         if receiver.share >= SHARE_MIN && tag.0 == 0 {
-            // More than there are slots do without.
+            // Objects beyond the number of slots get no light.
             let Some(slot) = free.next() else { break };
             tag.0 = slot as u32;
             lights.put(slot, &receiver.light, receiver.share);
@@ -164,7 +165,7 @@ mod tests {
         assert!((said(1) - meant[1] * bent).abs() < 1e-5, "all colours alike");
         assert_eq!(lights.slots[3 * VECTORS + 3].x, 0.7);
         assert_eq!(lights.slots[..VECTORS], [Vec4::ZERO; VECTORS]);
-        // The shader has as many slots, and they fit where every interface has room.
+        // The shader has the same number of slots, and they fit into a uniform buffer of every API.
         assert!(include_str!("solid.wgsl").contains("array<vec4<f32>, 1024>") && SLOTS * VECTORS == 1_024);
         assert!(ObjectLights::min_size().get() <= 16_384);
     }

@@ -1,4 +1,5 @@
-//! All lights that add: bolts, flames, sparks, path lines, stars. Moving ones share one mesh rebuilt each frame.
+//! All additive light: bolts, flames, sparks, path lines, stars. Moving ones share one mesh rebuilt each
+//! frame.
 
 use bevy::asset::{RenderAssetUsages, embedded_asset};
 use bevy::camera::visibility::NoFrustumCulling;
@@ -14,7 +15,7 @@ use bevy::shader::ShaderRef;
 use super::ViewSystems;
 use super::camera::Eye;
 
-/// Quads one frame may show; more are left out. 4,096 quads are 0.6 MB of vertices.
+/// Most quads of one frame; more are left out. 4,096 quads are 0.6 MB of vertices.
 const QUADS_MAX: usize = 4_096;
 /// Pixels along each edge of one shape in the atlas.
 const SHAPE_PIXELS: u32 = 64;
@@ -58,7 +59,7 @@ impl Material for Glow {
         _: &MeshVertexBufferLayoutRef,
         _: MaterialPipelineKey<Self>,
     ) -> Result<(), SpecializedMeshPipelineError> {
-        // Light has no back.
+        // Quads of light are visible from both sides.
         descriptor.primitive.cull_mode = None;
         Ok(())
     }
@@ -101,7 +102,7 @@ impl Quads {
         if self.positions.len() >= QUADS_MAX * 4 {
             return;
         }
-        // Half a pixel stays unused on each side, so that neighbours in the atlas do not bleed in.
+        // A margin of half a pixel on each side, so that neighbours in the atlas do not bleed in.
         let margin = 0.5 / (SHAPE_PIXELS * SHAPES) as f32;
         let left_u = shape as u32 as f32 / SHAPES as f32 + margin;
         let right_u = (shape as u32 + 1) as f32 / SHAPES as f32 - margin;
@@ -112,7 +113,7 @@ impl Quads {
         }
     }
 
-    /// Adds a quad that faces the eye.
+    /// Adds a quad that faces the camera.
     pub(super) fn spot(
         &mut self,
         eye: &Eye,
@@ -124,7 +125,7 @@ impl Quads {
         self.quad(shape, centre, eye.right * radius, eye.up * radius, colour);
     }
 
-    /// Adds a beam between two points, as wide as it can be seen.
+    /// Adds a beam between two points, turned to the camera.
     pub(super) fn beam(&mut self, eye: &Eye, from: Vec3, to: Vec3, half_width: f32, colour: LinearRgba) {
         let along = (to - from) * 0.5;
         let middle = from + along;
@@ -137,7 +138,7 @@ impl Quads {
         self.quad(shape, centre, Vec3::X * radius, Vec3::NEG_Z * radius, colour);
     }
 
-    /// Moves the quads into `mesh`, filled up with empty ones to a power of two so that buffers are reused.
+    /// Moves the quads into `mesh`, padded with empty ones to a power of two so that buffers are reused.
     pub(super) fn write_to(&mut self, mesh: &mut Mesh) {
         let vertices = (self.positions.len() / 4).next_power_of_two().max(256) * 4;
         self.positions.resize(vertices, [0.0; 3]);
@@ -160,13 +161,13 @@ impl Quads {
         mesh
     }
 
-    /// How many there are.
+    /// Number of quads.
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {
         self.positions.len() / 4
     }
 
-    /// Forgets them, and keeps their room.
+    /// Removes all quads, and keeps the allocation.
     pub(super) fn clear(&mut self) {
         self.positions.clear();
         self.uvs.clear();
@@ -180,7 +181,7 @@ pub(super) fn empty_mesh() -> Mesh {
         .with_inserted_attribute(Mesh::ATTRIBUTE_POSITION, Vec::<[f32; 3]>::new())
 }
 
-/// A colour whose brightest parts may exceed 1, which the glow pass then spreads.
+/// A colour whose parts may exceed 1, which the glow pass then spreads.
 pub(super) fn bright(red: f32, green: f32, blue: f32, brightness: f32) -> LinearRgba {
     LinearRgba::new(red * brightness, green * brightness, blue * brightness, 1.0)
 }

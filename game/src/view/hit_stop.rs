@@ -1,8 +1,8 @@
-//! Hit stop: for a few hundredths of a second after something large has ended, the game's time nearly stands still, so that
-//! the eye notices it.
+//! Hit stop: for a few hundredths of a second after a large explosion the game nearly stands still, so that
+//! the player notices it.
 //!
-//! Only the pace at which steps are taken changes, and only for a player who steers: the rules take the same steps, and
-//! the network has the real clock. What is asked for comes a little early, which harms nobody.
+//! Only the pace of steps changes, and only for a player who steers: the rules take the same steps, and the
+//! network uses the real clock. Tasks are asked for slightly early, which does no harm.
 
 use std::time::Duration;
 
@@ -14,19 +14,21 @@ use crate::settings::Settings;
 
 /// The pace while it lasts.
 const PACE: f32 = 0.08;
-/// The longest, and how soon after the end of one the next may begin: in a hail of hits the game must go on.
+/// The longest stop, and the least time from the end of one to the next: many hits at once must not hold the
+/// game.
 const LONGEST: Duration = Duration::from_millis(60);
 const APART: Duration = Duration::from_millis(250);
-/// Frames longer than this are none to stop at: one of them would already be too long.
+/// No stop while frames are longer than this: one frame would already exceed it.
 const FRAME_MAX: Duration = Duration::from_millis(34);
-/// Radius from which an explosion is a large one, metres: those of carriers and bosses, and of the largest rocks.
+/// Radius from which an explosion is a large one, metres: those of carriers and bosses, and of the largest
+/// rocks.
 const LARGE: f32 = 2.0;
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<HitStop>().add_systems(Update, stop_at_hits);
 }
 
-/// What is left of a stop, and of the time until the next one may begin.
+/// Time left of a stop, and until the next one may begin.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq)]
 struct HitStop {
     left: Duration,
@@ -44,7 +46,7 @@ fn stop_of(event: &ArenaEvent) -> Duration {
 }
 
 impl HitStop {
-    /// Goes on by `real` and begins a stop of `wanted`, if it may. Returns the pace.
+    /// Advances by `real` and begins a stop of `wanted`, if allowed. Returns the pace.
     fn go_on(&mut self, real: Duration, wanted: Duration) -> f32 {
         self.left = self.left.saturating_sub(real);
         self.apart = self.apart.saturating_sub(real);
@@ -70,7 +72,7 @@ fn stop_at_hits(
     let wanted = happened.read().map(|Happened(event)| stop_of(event)).max().unwrap_or_default();
     let wanted = if steered { wanted.mul_f32(share) } else { Duration::ZERO };
     let pace = stop.go_on(real.delta(), wanted);
-    // A clock that is set anew in every frame would count as changed in every one.
+    // Written only if it differs: a clock that is written in every frame counts as changed in every frame.
     if (clock.relative_speed() - pace).abs() > f32::EPSILON {
         clock.set_relative_speed(pace);
     }
@@ -88,7 +90,7 @@ mod tests {
         assert_eq!(stop.go_on(FRAME, Duration::ZERO), 1.0);
         assert_eq!(stop.go_on(FRAME, LONGEST), PACE);
         let mut slow = 0;
-        // Something large ends in every frame.
+        // A large explosion in every frame.
         for _ in 0..60 {
             slow += u32::from(stop.go_on(FRAME, LONGEST) < 1.0);
         }

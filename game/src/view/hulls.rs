@@ -14,10 +14,10 @@ pub(super) fn plugin(app: &mut App) {
     app.add_systems(PreStartup, make_hulls.after(MakeLight));
 }
 
-/// What hulls of ships and enemies are made of.
+/// The material of ships' and enemies' hulls.
 pub(super) const METAL: Matter = Matter { shine: 0.5, metal: 0.9, roughness: 0.06, emission: Vec3::ZERO };
 
-/// A hull and the parts of it that shine by themselves.
+/// A hull and its glowing parts.
 #[derive(Clone)]
 pub(super) struct Hull {
     pub(super) body: Handle<Mesh>,
@@ -25,7 +25,7 @@ pub(super) struct Hull {
     pub(super) lamp_material: Handle<Solid>,
 }
 
-/// Everything that is lit.
+/// The meshes and materials of everything that is lit.
 #[derive(Resource)]
 pub(super) struct Hulls {
     pub(super) ship: Hull,
@@ -64,7 +64,7 @@ fn make_hulls(
     let metal = solid(METAL);
     let stone = solid(Matter::default());
     let ore = solid(Matter { shine: 0.5, metal: 1.0, roughness: 0.06, ..default() });
-    // Beyond 1 there are only brighter whites, unless the picture has room for more.
+    // Brighter than 1 only gives whiter colours, unless the picture has a higher range.
     let strength = if quality.0 == Quality::High { 1.0 } else { 0.36 };
     let mut lamp = |red: f32, green: f32, blue: f32| {
         solid(Matter { emission: Vec3::new(red, green, blue) * strength, ..default() })
@@ -228,7 +228,7 @@ static CARRIER_LAMPS: [HullPart; 2] = [
     ),
 ];
 
-/// A core behind a bow of bright plates: what they cover throws bolts back.
+/// A core behind a bow of bright plates, which reflect bolts.
 static BOSS: [HullPart; 4] = [
     part(
         &[(0.3, 0.5), (0.55, 0.0), (0.4, -0.7), (0.0, -1.0), (-0.4, -0.7), (-0.55, 0.0), (-0.3, 0.5)],

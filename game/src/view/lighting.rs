@@ -1,5 +1,5 @@
-//! The light that falls on everything: the sector's star, the flashes of explosions, and the light that reflections know
-//! of (what the field throws on each object is in `field`). One small buffer that all materials share, written when it
+//! The light that falls on everything: the sector's star, the flashes of explosions, and the traced light
+//! (`field` has what falls on each object). One small buffer that all materials share, written when it
 //! changes.
 
 use bevy::asset::RenderAssetUsages;
@@ -14,7 +14,7 @@ use super::mirror::{self, Mirror};
 use crate::graphics::Quality;
 use crate::play::{Battlefield, Reflecting};
 
-/// Explosions that can light the scene at the same time; the shader has as many.
+/// Explosions that can light the scene at the same time; the shader has the same number.
 const FLASHES: usize = 3;
 /// Light of a star of full red on a surface that faces it; the other colours in proportion.
 const SUN_STRENGTH: f32 = 1.70 / 240.0;
@@ -29,31 +29,31 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(Update, (fade_flashes, write_lighting).chain().in_set(ViewSystems::Upload));
 }
 
-/// Makes what materials are made with.
+/// The set that makes the resources of materials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, SystemSet)]
 pub(super) struct MakeLight;
 
-/// What all lit surfaces share.
+/// Resources that all lit surfaces share.
 #[derive(Resource)]
 pub(super) struct Lit {
     /// A [`Lighting`].
     pub(super) lighting: Handle<ShaderBuffer>,
     /// The light of the field on each object: [`ObjectLights`].
     pub(super) objects: Handle<ShaderBuffer>,
-    /// The cube map that polished surfaces look into.
+    /// The cube map that polished surfaces reflect.
     pub(super) mirror: Handle<Image>,
 }
 
-/// What the shader knows about the light.
+/// The shader's data of the light.
 #[derive(Clone, Debug, Default, PartialEq, ShaderType)]
 pub(super) struct Lighting {
-    /// Where an explosion flashes, and how strongly.
+    /// Places and strengths of explosions' flashes.
     flashes: [Vec4; FLASHES],
-    /// Irradiance over π by direction, as the polynomial that the shader writes down.
+    /// Irradiance over π by direction, as the coefficients of the shader's polynomial.
     irradiance: [Vec4; mirror::HARMONICS],
-    /// Where the ship is, and the share of reflections in the picture.
+    /// The ship's place, and the weight of reflections.
     ship: Vec4,
-    /// Highest level of the mirror's cube map, and how much of a reflection's brightness the picture has no room for.
+    /// Highest level of the cube map, and how strongly a reflection's brightness is compressed.
     range: Vec2,
     /// Colour and strength of the sector's star.
     sun: Vec4,
@@ -79,14 +79,14 @@ fn make_light(
     });
 }
 
-/// Flashes that light the scene now: where, and seconds left.
+/// Active flashes: place, and seconds left.
 #[derive(Resource, Default)]
 pub(super) struct Flashes {
     burning: [(Vec3, f32); FLASHES],
 }
 
 impl Flashes {
-    /// Lights a flash, in place of the weakest if all are burning.
+    /// Starts a flash, in place of the weakest if all are active.
     pub(super) fn ignite(&mut self, at: Vec3) {
         if let Some(weakest) = self.burning.iter_mut().min_by(|a, b| a.1.total_cmp(&b.1)) {
             *weakest = (at, FLASH_SECONDS);
@@ -117,7 +117,7 @@ fn write_lighting(
         }),
         irradiance: mirror.irradiance(),
         ship: Vec4::new(ship.x, 0.0, -ship.y, mirror.strength()),
-        // A picture without glow and tone mapping ends at 1, and a bright bolt would be a white one.
+        // A picture without glow and tone mapping ends at 1, where a bright bolt would be white.
         range: Vec2::new(mirror.level_max(), if quality.0 == Quality::High { 0.06 } else { 0.55 }),
         sun: Vec3::from(battlefield.arena.sector().plan().star.map(|part| f32::from(part) * SUN_STRENGTH))
             .extend(0.0),

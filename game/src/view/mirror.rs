@@ -1,9 +1,9 @@
-//! The cube maps that polished surfaces look into: newly traced light is blended in until the next comes, and what
-//! is shown now is written into textures that stay, one for each ship that has light of its own.
+//! The cube maps that polished surfaces reflect: each new outcome is blended in until the next comes, and the
+//! present blend is written into permanent textures, one for each ship with light of its own.
 //!
 //! Blending here rather than in the shader costs a few thousand multiplications a frame and saves a software
-//! renderer a second look-up at each pixel. Writing into the texture that is there, rather than handing the
-//! engine a changed image, keeps every level (the engine would write the first alone) and every bind group.
+//! renderer a second look-up per pixel. Writing into the existing texture, rather than giving the engine a
+//! changed image, keeps every level (the engine would write only the first) and every bind group.
 
 use bevy::asset::RenderAssetUsages;
 use bevy::image::{ImageSampler, ImageSamplerDescriptor};
@@ -29,9 +29,10 @@ use crate::play::{MirroredShip, Reflecting, SHIPS_MAX};
 pub(super) const HARMONICS: usize = 9;
 /// Bytes of a texel.
 const TEXEL_BYTES: usize = 8;
-/// Seconds that reflections take to appear or to go when they are switched.
+/// Seconds of the fade of reflections when they are switched.
 const SWITCH_SECONDS: f32 = 0.35;
-/// Seconds in which one traced light may turn into the next: fast enough to follow, slow enough not to flicker.
+/// Shortest and longest blend from one traced light to the next, seconds: fast enough to follow, slow enough
+/// not to flicker.
 const BLEND_SECONDS: (f32, f32) = (0.06, 0.5);
 
 pub(super) fn plugin(app: &mut App) {
@@ -45,8 +46,8 @@ pub(super) fn plugin(app: &mut App) {
     }
 }
 
-/// An image for a cube map with this face and these levels, black. Made once: a material keeps the texture that it
-/// found first.
+/// A black image for a cube map with this face and these levels. Made once: a material keeps the texture that
+/// it found first.
 pub(super) fn black_cube_map(face: u32, levels: u32) -> Image {
     let texels: u32 = (0..levels).map(|level| (face >> level).max(1).pow(2)).sum();
     let mut image = Image {
@@ -80,7 +81,7 @@ pub(super) struct Around {
 }
 
 impl Around {
-    /// `self` on its way to `other`. Both have the same levels.
+    /// `self` becomes the blend of `from` and `to`, which have the same levels.
     fn blend(&mut self, from: &Self, to: &Self, share: f32) {
         let mix = |from: f32, to: f32| from + (to - from) * share;
         for (level, (from, to)) in self.levels.iter_mut().zip(from.levels.iter().zip(&to.levels)) {
@@ -102,7 +103,7 @@ impl Around {
     }
 }
 
-/// What polished surfaces mirror now: the light around the player's ship.
+/// The light around the player's ship, which polished surfaces reflect.
 #[derive(Resource, Default)]
 pub(super) struct Mirror {
     /// Whether reflections are wanted.
@@ -111,7 +112,7 @@ pub(super) struct Mirror {
     shown: Shown,
 }
 
-/// The light around a ship as it is shown, on its way to the newest.
+/// The light around a ship as shown, blending to the newest.
 #[derive(Default)]
 pub(super) struct Shown {
     turn: Option<Turn>,
@@ -120,7 +121,7 @@ pub(super) struct Shown {
     written: u64,
 }
 
-/// One light turning into the next.
+/// The blend from one light to the next.
 struct Turn {
     from: Around,
     to: Around,
@@ -130,17 +131,17 @@ struct Turn {
 }
 
 impl Mirror {
-    /// Share of reflections in the picture, 0 to 1.
+    /// Weight of reflections in the picture, 0 to 1.
     pub(super) fn strength(&self) -> f32 {
         self.strength * self.strength * (3.0 - 2.0 * self.strength)
     }
 
-    /// Number of the roughest level.
+    /// Index of the roughest level.
     pub(super) fn level_max(&self) -> f32 {
         self.shown.turn.as_ref().map_or(0.0, |turn| turn.shown.levels.len().saturating_sub(1) as f32)
     }
 
-    /// Irradiance over π of the light shown now.
+    /// Irradiance over π of the present light.
     pub(super) fn irradiance(&self) -> [Vec4; HARMONICS] {
         let zero = [[0.0; 3]; HARMONICS];
         let irradiance = self.shown.turn.as_ref().map_or(zero, |turn| turn.shown.irradiance);
@@ -156,7 +157,7 @@ impl Mirror {
 }
 
 impl Shown {
-    /// Goes over to newly traced light in the time that passed since the last came.
+    /// Begins a blend to newly traced light, of the time since the last came.
     pub(super) fn turn_to(&mut self, to: Around) {
         let seconds = self.since_last.clamp(BLEND_SECONDS.0, BLEND_SECONDS.1);
         self.since_last = 0.0;
@@ -168,7 +169,7 @@ impl Shown {
         });
     }
 
-    /// Shows nothing until the next light comes, which is there at once.
+    /// Shows nothing until the next light comes, which is not blended.
     pub(super) fn forget(&mut self) {
         self.turn = None;
         self.bytes.clear();
@@ -180,11 +181,11 @@ impl Shown {
         levels.flat_map(|level| level.texels().as_flattened()).copied().fold(0.0, f32::max)
     }
 
-    /// Goes on by so many seconds.
+    /// Advances by `delta` seconds.
     pub(super) fn advance(&mut self, delta: f32) {
         self.since_last += delta;
         let Some(turn) = &mut self.turn else { return };
-        // The first light has nothing to come from and is written once.
+        // The first light is written once, without a blend.
         let first = self.bytes.is_empty();
         if turn.share >= 1.0 && !first {
             return;
@@ -210,8 +211,8 @@ fn half(value: f32) -> u16 {
     ((scaled.to_bits() + 0x1000) >> 13) as u16
 }
 
-/// Unfolds each newest outcome on another thread, because that takes a millisecond or two, and turns to it: the light around
-/// the player's ship, and around the others that were asked for with it.
+/// Unfolds each newest outcome on another thread, because that takes a millisecond or two, and begins to
+/// blend to it: for the player's ship, and for the others of the task.
 fn take_light(
     last: Res<LastOutcome<Reflection>>,
     reflecting: Res<Reflecting>,
@@ -228,7 +229,7 @@ fn take_light(
             let around = |probe: Probe| Around { levels: probe.levels, irradiance: probe.irradiance };
             Some(probes.into_iter().map(around).collect())
         });
-        // One that is still being unfolded is older: it is dropped.
+        // An outcome that is still being unfolded is older, so it is dropped.
         *unfolding = Some((reflecting.ships_of(task).to_vec(), unfolded));
     }
     if let Some((ships, task)) = unfolding.take_if(|(_, task)| task.is_finished())
@@ -242,17 +243,17 @@ fn take_light(
     }
 }
 
-/// In real time: the switch works in a paused game too.
+/// In real time, so that the switch works in a paused game too.
 fn turn_mirror(time: Res<Time<Real>>, mut mirror: ResMut<Mirror>, mut others: ResMut<ShipMirrors>) {
     mirror.advance(time.delta_secs());
     others.advance(time.delta_secs());
 }
 
-/// What is to be written in this frame, in the renderer's world: the texture of the player's ship, then the others'.
+/// The writes of this frame, in the render world: the texture of the player's ship, then the others'.
 #[derive(Resource, Default)]
 struct Uploads(Vec<Upload>);
 
-/// What is to be written into one texture.
+/// The data of one texture.
 #[derive(Default)]
 struct Upload {
     bytes: Vec<u8>,
@@ -300,7 +301,7 @@ fn write_texture(upload: &mut Upload, images: &RenderAssets<GpuImage>, queue: &R
     let descriptor = &image.texture_descriptor;
     let (face, levels) = (descriptor.size.width, descriptor.mip_level_count);
     let level_bytes = |level: u32| FACES * ((face >> level).max(1) as usize).pow(2) * TEXEL_BYTES;
-    // Light of another size than was asked for is not shown: only a coordinator that cheats sends any.
+    // Light of another size is not shown: only a cheating coordinator sends any.
     if (0..levels).map(level_bytes).sum::<usize>() != upload.bytes.len() {
         return;
     }
@@ -372,11 +373,11 @@ mod tests {
             last = now;
         }
         assert!((last - 3.0).abs() < 1e-4);
-        // A third that comes early goes on from what is shown.
+        // A third light that comes early blends from what is shown.
         mirror.shown.turn_to(around(0.0));
         mirror.advance(0.001);
         assert!((mirror.irradiance()[0].x - 3.0).abs() < 0.1);
-        // And the bytes are those of what is shown: every texel alike, four halves each.
+        // The bytes are those of what is shown: all texels alike, four halves each.
         assert_eq!(mirror.shown.bytes.len(), (6 * 4 + 6) * TEXEL_BYTES);
     }
 

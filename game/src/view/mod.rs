@@ -28,12 +28,12 @@ pub(crate) use camera::DrawQuality;
 pub use camera::ViewTarget;
 pub(crate) use picture::Picture;
 
-/// What the view does in a frame, in this order, all in `Update`.
+/// The view's systems in a frame, in this order, all in `Update`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, SystemSet)]
 enum ViewSystems {
-    /// Moves what stands for something in the arena.
+    /// Moves entities that show something of the arena.
     Follow,
-    /// Moves what is only there to be seen.
+    /// Moves what exists in the view only.
     Live,
     /// Collects this frame's lights.
     Shine,
@@ -66,22 +66,22 @@ pub(super) fn plugin(app: &mut App) {
     app.add_plugins((wells::plugin, trails::plugin, warp::plugin, hit_stop::plugin));
 }
 
-/// Where a point of the arena's plane, `height` metres above it, lies in the scene.
+/// The place in the scene of a point of the arena's plane, `height` metres above it.
 pub(crate) fn place(point: p2c2r_arena::Vec2, height: f32) -> Vec3 {
     Vec3::new(point.x, height, -point.y)
 }
 
-/// The arena's point below or above a point of the picture's world.
+/// The arena's point below or above a place in the scene.
 pub(crate) fn arena_point(at: Vec3) -> p2c2r_arena::Vec2 {
     p2c2r_arena::Vec2::new(at.x, -at.z)
 }
 
-/// The arena's point between its last two ticks.
+/// A position between the arena's last two ticks.
 fn between(previous: p2c2r_arena::Vec2, now: p2c2r_arena::Vec2, share: f32) -> p2c2r_arena::Vec2 {
     previous + (now - previous) * share
 }
 
-/// The rotation of something that points along `heading` on the plane; models point along -Z.
+/// The rotation of a model that points along `heading` on the plane; models point along -Z.
 fn facing(heading: p2c2r_arena::Vec2) -> Quat {
     Quat::from_rotation_y(heading.y.atan2(heading.x) - std::f32::consts::FRAC_PI_2)
 }

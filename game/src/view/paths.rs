@@ -1,4 +1,4 @@
-//! Draws the paths that enemies follow, in a colour that says whose computer found them.
+//! Draws the paths that enemies follow, in a colour that tells who computed them.
 
 use bevy::prelude::*;
 use p2c2r_offload::Place;
@@ -9,7 +9,7 @@ use super::{ViewSystems, between, place};
 use crate::graphics::Quality;
 use crate::play::{Battlefield, Sources, TickShare};
 
-/// Metres between two of the lights that run along a path, and how fast they run.
+/// Metres between two of the lights that move along a path, and their speed.
 const RUNNER_SPACING: f32 = 5.0;
 const RUNNER_SPEED: f32 = 9.0;
 
@@ -17,7 +17,7 @@ pub(super) fn plugin(app: &mut App) {
     app.add_systems(Update, shine_paths.in_set(ViewSystems::Shine));
 }
 
-/// Okabe and Ito's colours, which the colour-blind can tell apart: sky blue for borrowed paths, bluish green
+/// Okabe and Ito's colours, distinguishable with colour blindness: sky blue for workers' paths, bluish green
 /// for the coordinator's, orange for our own.
 fn colour_of(place: Option<&Place>) -> LinearRgba {
     let colour = match place {

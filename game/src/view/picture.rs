@@ -1,4 +1,5 @@
-//! Saves one picture near the end of the run, or many of all of it, from the window or from an image that nobody sees.
+//! Saves one picture near the end of the run, or many over all of it, from the window or from an off-screen
+//! image.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,12 +13,12 @@ use super::camera::ViewTarget;
 use crate::cli::WindowSize;
 use crate::play::Ending;
 
-/// The picture is taken this long before the end, so that a fight is on and the writing has time.
+/// The picture is taken this long before the end, so that play is still on and there is time to write it.
 const BEFORE_END: Duration = Duration::from_millis(1_500);
-/// Time between two pictures of a film, as far as the renderer keeps up, and how many there are at most.
+/// Time between two pictures of a film, as far as the renderer keeps up, and the most pictures.
 const FILM_EVERY: Duration = Duration::from_millis(125);
 const FILM_PICTURES_MAX: u32 = 2_000;
-/// Pictures of a film that may be on their way to the disk at once: each is as large as the screen.
+/// Most pictures of a film being saved at once: each is as large as the screen.
 const FILM_UNDER_WAY_MAX: usize = 4;
 
 pub(super) fn plugin(app: &mut App) {
@@ -27,10 +28,10 @@ pub(super) fn plugin(app: &mut App) {
     );
 }
 
-/// What picture is wanted and how far it is.
+/// Which pictures are wanted, and their state.
 #[derive(Resource, Clone, Debug, Default)]
 pub(crate) struct Picture {
-    /// Where it goes, if one is wanted.
+    /// The picture's file, if one is wanted.
     path: Option<PathBuf>,
     /// The size to draw at when there is no window.
     offscreen: Option<WindowSize>,
@@ -77,7 +78,7 @@ fn take_picture(
     save_picture(&mut commands, &target, path);
 }
 
-/// Has what is drawn next saved at `path`.
+/// Saves the next frame at `path`.
 fn save_picture(commands: &mut Commands, target: &ViewTarget, path: PathBuf) {
     let screenshot = target.0.clone().map_or_else(Screenshot::primary_window, Screenshot::image);
     commands.spawn(screenshot).observe(save_to_disk(path));
@@ -103,7 +104,8 @@ fn film(
     save_picture(&mut commands, &target, path);
 }
 
-/// The run ends only when all pictures are saved: a driver that is unloaded while it copies one ends the program with a fault.
+/// The run ends only when all pictures are saved: a driver that is unloaded while it copies one crashes the
+/// program.
 fn wait_for_pictures(under_way: Query<(), With<Screenshot>>, mut ending: ResMut<Ending>) {
     let count = under_way.count();
     if ending.waiting_for != count {

@@ -1,4 +1,4 @@
-//! Meshes of rocks: the catalogue's hulls, which are what knocks and spins, worn down at the edges for the eye.
+//! Meshes of rocks: the catalogue's hulls, which physics uses, with worn edges.
 
 use std::collections::HashMap;
 
@@ -35,7 +35,7 @@ impl RockMeshes {
 fn form_of(shape: ShapeId) -> usize {
     match shape.kind() {
         ShapeKind::Rock(form) => usize::from(form),
-        // The arena has no balls; one would look like a rock.
+        // The arena has no balls; one would be drawn as a rock.
         ShapeKind::Ball => 0,
     }
 }
@@ -52,7 +52,7 @@ pub(super) fn make(meshes: &mut Assets<Mesh>, quality: Quality) -> RockMeshes {
     rocks
 }
 
-/// Corners and triangles, whose fronts look outwards.
+/// Corners and triangles, with their front outwards.
 #[derive(Clone, Debug)]
 struct Solid {
     corners: Vec<Vec3>,
@@ -60,7 +60,7 @@ struct Solid {
 }
 
 impl Solid {
-    /// The catalogue's hull, each triangle cut into four so many times.
+    /// The catalogue's hull, each triangle cut into four `subdivisions` times.
     fn of_form(form: u16, subdivisions: u32) -> Self {
         let (corners, triangles) = ShapeId::rock(form, 1.0).unit_mesh().unwrap_or_default();
         let corners = corners.iter().copied().map(Vec3::from_array).collect();
@@ -88,7 +88,7 @@ impl Solid {
         Self { corners: self.corners, triangles }
     }
 
-    /// Each corner halfway to the middle of its neighbours: flats stay flat, edges become round.
+    /// Moves each corner halfway to the mean of its neighbours: flat parts stay flat, edges become round.
     fn worn(mut self) -> Self {
         let mut sums = vec![(Vec3::ZERO, 0.0); self.corners.len()];
         for &[a, b, c] in &self.triangles {
@@ -121,7 +121,7 @@ impl Solid {
         })
     }
 
-    /// Facets in greys and browns, darker where they lie deep.
+    /// Facets in greys and browns, darker in dents.
     fn into_stone(self) -> Mesh {
         let mut mesh = Facets::default();
         for (_, corners, normal) in self.faces() {
@@ -134,11 +134,11 @@ impl Solid {
         mesh.into_mesh()
     }
 
-    /// Polished: facets whose normals lean towards the round shape, so that each mirrors more than one spot.
+    /// Polished: the facets' normals lean towards the round shape, so that each reflects more than one spot.
     fn into_ore(self, colour: Vec3) -> Mesh {
         let mut round = vec![Vec3::ZERO; self.corners.len()];
         for (triangle, [a, b, c], _) in self.faces() {
-            // Not normalised, so that large faces weigh more.
+            // Not normalised, so that larger faces have more weight.
             let normal = (b - a).cross(c - a);
             for corner in triangle {
                 round[corner as usize] += normal;

@@ -1,5 +1,5 @@
-//! Builds meshes from code: faceted hulls from outlines, and the noise that rocks and clouds are made of. No model
-//! files, no licences.
+//! Builds meshes from code: faceted hulls from outlines, and the noise for rocks and clouds. No model files,
+//! no licences.
 
 use bevy::asset::RenderAssetUsages;
 use bevy::mesh::PrimitiveTopology;
@@ -14,15 +14,15 @@ pub(super) struct HullPart {
     pub(super) outline: &'static [(f32, f32)],
     /// Height of the top above the outline.
     pub(super) top: f32,
-    /// Depth of the bottom below it.
+    /// Depth of the bottom below the outline.
     pub(super) bottom: f32,
-    /// Size of the top and bottom faces beside the outline's, 0 for a ridge.
+    /// Size of the top and bottom faces relative to the outline, 0 for a ridge.
     pub(super) inset: f32,
     /// Height of the outline itself.
     pub(super) lift: f32,
     /// Colour.
     pub(super) colour: (f32, f32, f32),
-    /// Whether the piece has a twin on the other side.
+    /// Whether the piece is mirrored to the other side.
     pub(super) mirrored: bool,
 }
 
@@ -38,7 +38,7 @@ pub(super) fn hull(parts: &[HullPart]) -> Mesh {
     facets.into_mesh()
 }
 
-/// Triangles that share no corner, each corner with its own normal and colour.
+/// Triangles without shared corners, each corner with its own normal and colour.
 #[derive(Default)]
 pub(super) struct Facets {
     positions: Vec<[f32; 3]>,
@@ -64,7 +64,7 @@ impl Facets {
         }
     }
 
-    /// Adds a triangle turned so that its front looks away from `inside`.
+    /// Adds a triangle with its front away from `inside`.
     fn add_triangle(&mut self, corners: [Vec3; 3], inside: Vec3, colour: Vec3) {
         let [a, b, c] = corners;
         let normal = (b - a).cross(c - a);
@@ -75,7 +75,7 @@ impl Facets {
         let (corners, normal) = if outward { ([a, b, c], normal) } else { ([a, c, b], -normal) };
         let normal = normal.normalize();
         for corner in corners {
-            // Leaning outwards a little, as if the plate were bent: a flat one would mirror but a single spot.
+            // Tilted outwards a little, as if the plate were bent: a flat one would reflect a single spot.
             let bent = (normal + (corner - inside).normalize_or(normal) * BEND).normalize();
             self.add(corner, bent, colour);
         }
@@ -129,7 +129,7 @@ pub(super) fn clouds(at: Vec3, layers: u32) -> f32 {
     sum
 }
 
-/// A number in -1..1 that looks random.
+/// A pseudo-random number in -1..1.
 fn scatter(x: i32, y: i32, z: i32) -> f32 {
     let mut bits = (x as u32).wrapping_mul(0x8DA6_B343)
         ^ (y as u32).wrapping_mul(0xD816_3841)
@@ -140,7 +140,7 @@ fn scatter(x: i32, y: i32, z: i32) -> f32 {
     bits as f32 / u32::MAX as f32 * 2.0 - 1.0
 }
 
-/// A small generator for what is only seen: sparks, stars. Never used by the rules.
+/// A small random generator for the view: sparks, stars. Never used by the rules.
 #[derive(Clone, Debug)]
 pub(super) struct VisualRng(u32);
 

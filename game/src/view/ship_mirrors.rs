@@ -1,5 +1,5 @@
-//! Cube maps of ships beside the player's: a few textures with a material each, that go from ship to ship. Ships without one
-//! mirror what is around the player's.
+//! Cube maps of other ships: a few textures with a material each, reassigned from ship to ship. Ships without
+//! one reflect the light around the player's.
 
 use bevy::prelude::*;
 
@@ -16,17 +16,17 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(Update, give_mirrors.in_set(ViewSystems::Shine));
 }
 
-/// The ship that an actor plays.
+/// The ship that an actor shows.
 #[derive(Component, Clone, Copy, Debug)]
 pub(super) struct Mirrors(pub(super) MirroredShip);
 
-/// The light around ships that have light of their own.
+/// The light around the ships that have cube maps of their own.
 #[derive(Resource, Default)]
 pub(super) struct ShipMirrors {
     places: Vec<ShipMirror>,
 }
 
-/// A texture, who has it now, and what it shows.
+/// A texture, the ship that has it, and what it shows.
 #[derive(Default)]
 struct ShipMirror {
     ship: Option<MirroredShip>,
@@ -36,7 +36,7 @@ struct ShipMirror {
 }
 
 impl ShipMirrors {
-    /// Turns to the light of a newer outcome: whoever is not in it has no light of its own any more.
+    /// Begins to blend to a newer outcome: ships that are not in it lose their cube map.
     pub(super) fn turn_to(&mut self, brought: impl Iterator<Item = (MirroredShip, Around)>) {
         let brought: Vec<_> = brought.collect();
         let is_in = |ship: MirroredShip| brought.iter().any(|(other, _)| *other == ship);
@@ -49,7 +49,7 @@ impl ShipMirrors {
             let Some(number) = its.or_else(free) else { continue };
             let place = &mut self.places[number];
             if place.ship != Some(ship) {
-                // It does not come from what the ship before it mirrored.
+                // Not blended from the light of the previous ship.
                 place.shown.forget();
                 place.ship = Some(ship);
             }
@@ -63,7 +63,7 @@ impl ShipMirrors {
         }
     }
 
-    /// What the textures show.
+    /// The content of the textures.
     pub(super) fn shown(&self) -> impl Iterator<Item = (&Shown, AssetId<Image>)> {
         self.places.iter().map(|place| (&place.shown, place.texture.id()))
     }

@@ -1,5 +1,6 @@
-//! The material of everything that is lit: its own colours, the shared [`Lighting`](super::lighting), what the
-//! [field](super::field) throws on the object, and for what is polished also what the light of its surroundings mirrors in it.
+//! The material of everything that is lit: its own colours, the shared [`Lighting`](super::lighting), the
+//! [field](super::field)'s light on the object, and for polished surfaces also the reflection of the
+//! surroundings.
 
 use bevy::asset::embedded_asset;
 use bevy::ecs::system::SystemParamItem;
@@ -29,17 +30,17 @@ pub(super) fn plugin(app: &mut App) {
     app.add_plugins(MaterialPlugin::<Solid>::default());
 }
 
-/// What a lit surface is made of. Its colours are its mesh's.
+/// The properties of a lit surface. Its colours are its mesh's.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Matter {
     /// Strength of the highlight and the rim, 0 to 1.
     pub(super) shine: f32,
-    /// Share of metal: how much of the surroundings it mirrors, in its own colour. 0 mirrors nothing at all,
-    /// and then its shader does not even look.
+    /// Share of metal: how much of the surroundings it reflects, in its own colour. 0 reflects nothing, and
+    /// its shader then has no look-up.
     pub(super) metal: f32,
     /// Perceptual roughness of the mirror, 0 to 1.
     pub(super) roughness: f32,
-    /// Light of its own.
+    /// Emitted light.
     pub(super) emission: Vec3,
 }
 
@@ -52,7 +53,7 @@ pub(super) struct Solid {
     mirror: Handle<Image>,
 }
 
-/// What the shader knows about one surface.
+/// The shader's data of one surface.
 #[derive(Clone, Debug, Default, ShaderType)]
 struct Surface {
     emission: Vec4,
@@ -60,17 +61,17 @@ struct Surface {
 }
 
 impl Solid {
-    /// A surface in this light, which mirrors that around the player's ship.
+    /// A surface in this light, which reflects the light around the player's ship.
     pub(super) fn new(matter: Matter, lit: &Lit) -> Self {
         Self::mirroring(matter, lit, lit.mirror.clone(), 0.0)
     }
 
-    /// A surface in this light, of an object that mirrors the light around itself: this cube map.
+    /// A surface in this light that reflects its own cube map.
     pub(super) fn with_own_mirror(matter: Matter, lit: &Lit, mirror: Handle<Image>) -> Self {
         Self::mirroring(matter, lit, mirror, 1.0)
     }
 
-    /// The cube map that it mirrors.
+    /// The cube map that it reflects.
     #[cfg(test)]
     pub(super) fn mirror(&self) -> &Handle<Image> {
         &self.mirror
@@ -85,10 +86,10 @@ impl Solid {
     }
 }
 
-/// Written out because the derived one gives each material a copy of its uniforms, and what all of them share
-/// changes in every frame: one buffer for all is written without touching a material.
+/// Written by hand because the derived one gives each material a copy of its uniforms, and the shared ones
+/// change in every frame: one buffer for all is written without touching a material.
 impl AsBindGroup for Solid {
-    /// Whether it mirrors.
+    /// Whether it reflects.
     type Data = bool;
     type Param = (SRes<RenderAssets<GpuImage>>, SRes<RenderAssets<GpuShaderBuffer>>);
 
@@ -168,8 +169,8 @@ impl Material for Solid {
         _: &MeshVertexBufferLayoutRef,
         key: MaterialPipelineKey<Self>,
     ) -> Result<(), SpecializedMeshPipelineError> {
-        // Two pipelines rather than one that asks each surface: most of the picture mirrors nothing, and a
-        // software renderer must not look up a cube map for it. A branch would not do, see `solid.wgsl`.
+        // Two pipelines rather than a test per surface: most of the picture reflects nothing, and a software
+        // renderer must not look up a cube map for it. A branch would not help, see `solid.wgsl`.
         if key.bind_group_data
             && let Some(fragment) = &mut descriptor.fragment
         {
@@ -186,7 +187,7 @@ mod tests {
     fn shaders_do_not_branch() {
         for shader in [include_str!("solid.wgsl"), include_str!("glow.wgsl")] {
             let code = shader.lines().map(|line| line.split("//").next().unwrap_or_default());
-            // What the preprocessor decides is decided once, when a pipeline is made.
+            // Preprocessor conditions are decided once, when a pipeline is made.
             let code = code.filter(|line| !line.trim_start().starts_with('#'));
             for word in code.flat_map(|line| line.split(|letter: char| !letter.is_alphanumeric())) {
                 assert!(!["if", "switch", "while"].contains(&word), "`{word}` in {shader}");

@@ -1,4 +1,4 @@
-//! Trails of light behind engines: where ship, missiles and enemies have just been, fading with age.
+//! Trails of light behind the engines of ship, missiles and enemies, fading with age.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -12,10 +12,10 @@ use super::{ViewSystems, place};
 use crate::graphics::Quality;
 use crate::play::{Battlefield, Happened};
 
-/// Ticks from one point of a trail to the next, and points of one.
+/// Ticks from one point of a trail to the next, and points per trail.
 const SPACING_TICKS: u64 = 3;
 const POINTS: usize = 9;
-/// Enemies with trails at most: beyond, nobody could tell them apart, and the quads of a frame are limited.
+/// Most enemies with trails: more could not be told apart, and the quads of a frame are limited.
 const TRAILS_MAX: usize = 80;
 
 pub(super) fn plugin(app: &mut App) {
@@ -24,7 +24,7 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(Update, shine_trails.in_set(ViewSystems::Shine));
 }
 
-/// Who leaves a trail.
+/// What leaves a trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Leaver {
     Ship,
@@ -37,7 +37,7 @@ struct Trail {
     points: VecDeque<Vec3>,
     colour: LinearRgba,
     half_width: f32,
-    /// When it last grew; one that does not is gone when its points are.
+    /// When it last grew; a trail that no longer grows ends when its points expire.
     grown_at: u64,
 }
 
@@ -64,7 +64,7 @@ impl Trails {
         trail.points.push_front(at);
     }
 
-    /// Takes the points of this tick.
+    /// Adds the points of this tick.
     fn follow(&mut self, arena: &Arena, quality: Quality) {
         self.tick = arena.tick();
         let ship = arena.ship();
@@ -84,7 +84,7 @@ impl Trails {
                 self.grow(Leaver::Enemy(enemy.id), place(tail, 0.02), colour, enemy.radius * 0.24);
             }
         }
-        // Who has gone or does not burn leaves no more points, and loses the oldest.
+        // What is gone or has its engine off adds no points, and its oldest expire.
         let tick = self.tick;
         self.all.retain(|_, trail| {
             if trail.grown_at != tick {
@@ -111,7 +111,7 @@ fn follow_trails(
         trails.all.clear();
     }
     let arena = &battlefield.arena;
-    // A round that was begun anew by hand has no event; its ticks go on.
+    // A round restarted from a menu has no event; its ticks go on.
     if arena.tick() / SPACING_TICKS != trails.tick / SPACING_TICKS {
         trails.follow(arena, quality.0);
     }

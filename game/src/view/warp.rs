@@ -1,5 +1,5 @@
-//! The warp from one sector to the next: streaks along the ship's way that grow until the jump and die away behind it.
-//! They add to the picture and cover nothing.
+//! The warp from one sector to the next: streaks along the ship's path that grow until the jump and fade
+//! after it. They add light and cover nothing.
 
 use bevy::prelude::*;
 
@@ -12,14 +12,14 @@ use crate::play::{Battlefield, TickShare};
 use crate::settings::Settings;
 use crate::view::DrawQuality;
 
-/// Seconds in which the streaks die away behind the jump. With the longest way to it that the rules know (90 ticks) they
-/// stay below two seconds.
+/// Seconds in which the streaks fade after the jump. With the rules' longest countdown (90 ticks) a warp
+/// stays below two seconds.
 const ARRIVAL_SECONDS: f32 = 0.45;
-/// Streaks, where drawing costs little; a third of them where it costs much.
+/// Streaks at high quality; a third of them at low.
 const STREAKS: u32 = 120;
 /// Half the width and depth of the field of streaks around the ship, metres.
 const FIELD: Vec2 = Vec2::new(34.0, 26.0);
-/// Length of a streak at the jump, metres, and how fast they pass then, metres a second.
+/// Length of a streak at the jump, metres, and its speed then, metres a second.
 const LENGTH: f32 = 16.0;
 const SPEED: f32 = 90.0;
 
@@ -29,16 +29,16 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(Update, shine_warp.in_set(ViewSystems::Shine));
 }
 
-/// How much of a warp is seen.
+/// The visible state of a warp.
 #[derive(Resource, Clone, Copy, Debug, Default)]
 pub(super) struct Warp {
     /// 0 without one, 1 at the jump.
     pub(super) strength: f32,
-    /// The sector that was left, to notice the jump.
+    /// The present sector, to detect the jump.
     sector: (u32, u64),
-    /// Seconds of streaks that are still to die away.
+    /// Seconds left of the fade.
     arriving: f32,
-    /// Metres by which the streaks have passed.
+    /// Metres by which the streaks have moved.
     passed: f32,
     /// Whether the jump was in this frame.
     pub(super) jumped: bool,
@@ -79,7 +79,7 @@ fn shine_warp(
     let centre = place(between(ship.previous, ship.position, share.get()), 0.0);
     let [red, green, blue] = star.map(|part| f32::from(part) / 255.0);
     let count = if quality.0 == Quality::High { STREAKS } else { STREAKS / 3 };
-    // The same dice in every frame: a streak keeps its place and only passes.
+    // The same seed in every frame: a streak keeps its place and only moves along.
     let mut dice = VisualRng::new(0x3A9F);
     let reach = FIELD.x.max(FIELD.y);
     for _ in 0..count {

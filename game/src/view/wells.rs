@@ -1,4 +1,4 @@
-//! How gravity wells look: a dark-hearted whirl whose bright rings run inwards, and dust that spirals into it.
+//! Gravity wells: a dark centre with bright rings that move inwards, and dust that spirals into it.
 
 use bevy::prelude::*;
 
@@ -9,12 +9,12 @@ use super::{ViewSystems, place};
 use crate::graphics::Quality;
 use crate::play::Battlefield;
 
-/// Radius of the widest ring, metres: about where the pull becomes felt.
+/// Radius of the widest ring, metres: about where the pull becomes noticeable.
 const REACH: f32 = 9.0;
-/// Rings on their way inwards, and how long one takes, seconds.
+/// Rings moving inwards, and the seconds that one takes.
 const RINGS: u32 = 4;
 const RING_SECONDS: f32 = 3.2;
-/// Grains of dust, where drawing costs little; a third where it costs much.
+/// Grains of dust at high quality; a third at low.
 const GRAINS: u32 = 54;
 
 pub(super) fn plugin(app: &mut App) {
@@ -34,7 +34,7 @@ fn shine_wells(
         let centre = place(well.position, 0.0);
         for ring in 0..RINGS {
             let share = (clock / RING_SECONDS + ring as f32 / RINGS as f32).fract();
-            // Faster and brighter the nearer it is, as what falls is.
+            // Faster and brighter towards the centre, like falling matter.
             let radius = well.core + (REACH - well.core) * (1.0 - share * share);
             lights.flat(GlowShape::Ring, centre, radius, bright(0.45, 0.25, 1.0, 0.34 * share));
         }

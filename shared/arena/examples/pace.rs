@@ -1,5 +1,5 @@
-//! Says how long a step, a look of the autopilot and the kernels take, how large the tasks are, and what they cost
-//! a gamer.
+//! Prints how long a step, a step of the autopilot and the kernels take, how large the tasks are, and what
+//! they cost a gamer.
 //!
 //! `cargo run --release -p p2c2r_arena --example pace`
 
@@ -18,11 +18,11 @@ use p2c2r_tasks::{Blobs, Stop, TaskKind};
 /// Ticks between a request and its outcome.
 const DELAY_TICKS: u64 = 12;
 
-/// Of one kind: how long its kernel takes, and the sums over a run.
+/// Of one kind: its kernel's times, and the sums over a run.
 #[derive(Default)]
 struct Kind {
     kernels: Vec<Duration>,
-    /// What the app's thread does beside the step: admitting and encoding a spec, decoding an outcome.
+    /// Time on the app's thread besides the step: admitting and encoding a spec, decoding an outcome.
     asking: Vec<Duration>,
     decoding: Vec<Duration>,
     units: u64,
@@ -40,7 +40,7 @@ struct Figures {
     taking_steps: Vec<Duration>,
     beginning_steps: Vec<Duration>,
     looks: Vec<Duration>,
-    /// Making motions ready, which a game does on another thread.
+    /// Preparing motions, which a game does on another thread.
     preparing: Vec<Duration>,
     path: Kind,
     physics: Kind,

@@ -1,4 +1,4 @@
-//! The arena's state, the order in which one step changes it, and the face that views read.
+//! The arena's state, the order in which one step changes it, and the read-only methods for views.
 
 use p2c2r_protocol::Digest;
 
@@ -50,7 +50,7 @@ pub struct Arena {
     pub(crate) over: bool,
     pub(crate) wave: u32,
     pub(crate) wave_pause_ticks: u16,
-    /// Rounds begun by a restart since the numbers were set.
+    /// Rounds begun by a restart since the configuration was set.
     pub(crate) round: u32,
     pub(crate) sector: Sector,
     /// Ticks to the jump into the next sector; 0 while no warp has begun.
@@ -72,8 +72,8 @@ pub struct Step {
 }
 
 impl Arena {
-    /// A new game, a pause before its first wave. Numbers out of their range count as the nearest one in it,
-    /// see [`ArenaConfig::clamped`].
+    /// A new game, which begins with a pause before its first wave. Numbers out of range are clamped, see
+    /// [`ArenaConfig::clamped`].
     pub fn new(config: ArenaConfig) -> Self {
         let config = config.clamped();
         let mut arena = Self {
@@ -111,8 +111,9 @@ impl Arena {
         arena
     }
 
-    /// Ends the round and begins one by other numbers, as [`Arena::new`] would. Ticks and the numbers of rocks, enemies,
-    /// bullets and requests go on, so that no outcome under way can be mistaken for one of this round.
+    /// Ends the round and begins one with another configuration, as [`Arena::new`] would. Ticks and the
+    /// numbers of rocks, enemies, bullets and requests go on, so that no pending outcome can be mistaken for
+    /// one of this round.
     pub fn begin(&mut self, config: ArenaConfig) {
         self.config = config.clamped();
         self.field = Field::new(self.config.size, self.config.grid_cells);
@@ -177,7 +178,7 @@ impl Arena {
         RequestId(self.last_request)
     }
 
-    /// The numbers this arena plays by.
+    /// The configuration this arena plays by.
     pub fn config(&self) -> &ArenaConfig {
         &self.config
     }
@@ -187,7 +188,7 @@ impl Arena {
         self.tick
     }
 
-    /// The gamer's ship; where it was lost, while it is away.
+    /// The gamer's ship; while it is away, where it was lost.
     pub fn ship(&self) -> &Ship {
         &self.ship
     }
@@ -202,7 +203,7 @@ impl Arena {
         &self.bullets
     }
 
-    /// What lies about, in the order of its ids.
+    /// Pickups, in the order of their ids.
     pub fn pickups(&self) -> &[Pickup] {
         &self.pickups
     }
@@ -217,7 +218,7 @@ impl Arena {
         self.score
     }
 
-    /// Lives left, the present ship's included.
+    /// Lives left, including the present ship.
     pub fn lives(&self) -> u32 {
         self.lives
     }
@@ -232,7 +233,7 @@ impl Arena {
         self.over
     }
 
-    /// Digest of the whole state: two arenas with equal digests go on equally under equal inputs.
+    /// Digest of the whole state: two arenas with equal digests evolve equally under equal inputs.
     pub fn digest(&self) -> Digest {
         let mut record = Record::default();
         record.add(self);
@@ -290,7 +291,7 @@ impl Recorded for Arena {
         record.add(sector);
         record.add(first_rock_area);
         record.each([lives, wave, last_request, last_rock, last_enemy, last_bullet, last_pickup]);
-        // Who flies alone and plans nothing has the digest of an arena that knows of neither.
+        // Without wingmen and plans the digest leaves both out, so that recorded digests stay valid.
         let alone = *planning == Planning::default()
             && wingmen.is_empty()
             && config.wingmen == WingmanRules::default()

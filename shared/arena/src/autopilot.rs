@@ -1,4 +1,4 @@
-//! A player of our own for demos and tests.
+//! A built-in player for demos and tests.
 
 use crate::arena::{Arena, TICK};
 use crate::bullets::{Bullet, Shooter};
@@ -12,27 +12,28 @@ use crate::vec2::Vec2;
 const HORIZON_TICKS: u32 = 48;
 /// Ticks for which a plan's turn and thrust are held; after that the ship coasts.
 const HELD_TICKS: u32 = 16;
-/// Ticks between two looks at the dangers of a plan.
+/// Ticks between two dangers that are evaluated along a plan.
 const LOOK_TICKS: u32 = 3;
-/// Metres around the ship in which dangers are looked at: what the fastest can cross within the horizon.
+/// Metres around the ship in which dangers count: what the fastest object can cross within the horizon.
 const ATTENTION: f32 = 24.0;
-/// Ticks without a visible enemy after which it goes looking, and shoots at rocks in between.
+/// Ticks without a visible enemy after which it searches for one, and shoots at rocks in between.
 const PATIENCE_TICKS: u16 = 150;
 /// Ticks after the end of a round before it starts the next one, so that a demo shows the end.
 const RESTART_TICKS: u16 = 180;
 /// Distance it would like to keep from the enemy it aims at, metres.
 const RANGE: f32 = 13.0;
-/// The same for one with mirrors in front: farther away it could not be outflanked before it has turned.
+/// The same for an enemy with mirrors in front: from farther away it could not be outflanked before it has
+/// turned.
 const RANGE_PLATED: f32 = 5.5;
-/// What each metre beyond that distance costs a plan.
+/// Cost of each metre beyond that distance.
 const RANGE_COST: f32 = 0.06;
 const RANGE_PLATED_COST: f32 = 0.2;
-/// Enemies beyond which a missile is well spent on any of them.
+/// With more enemies than this, a missile is worth firing at any of them.
 const MANY_ENEMIES: usize = 8;
-/// What standing before the mirrors of a boss costs a plan.
+/// Cost of being in front of a boss's mirrors.
 const PLATES_COST: f32 = 2.5;
 
-/// Plays decently and deterministically: what it does depends on the arena and its own small state only.
+/// Plays decently and deterministically: its controls depend only on the arena and its own small state.
 ///
 /// Each tick it tries nine plans (aim or turn, burn, coast or brake) in the arena's own flight model, adds up
 /// the dangers each would meet, and takes the best one.
@@ -49,13 +50,13 @@ enum Turn {
     Always(i8),
 }
 
-/// What is near the ship in one tick.
+/// The dangers near the ship in one tick.
 struct Dangers<'a> {
     rocks: Vec<&'a Rock>,
     enemies: Vec<&'a Enemy>,
     bullets: Vec<&'a Bullet>,
     half: f32,
-    /// How much of the dangers counts.
+    /// Weight of the dangers in a plan's cost.
     weight: f32,
 }
 
@@ -67,12 +68,12 @@ struct Target {
     radius: f32,
     /// Where it looks.
     heading: Vec2,
-    /// Whether mirrors in front of it throw bolts back.
+    /// Whether mirrors in front of it reflect bolts.
     plated: bool,
     /// Whether it takes many hits.
     tough: bool,
     visible: bool,
-    /// Where to go to get it into sight.
+    /// Where to fly to get it into sight.
     lure: Vec2,
 }
 
@@ -152,8 +153,8 @@ fn pick_target(arena: &Arena) -> Option<Target> {
     nearest(true).or_else(|| nearest(false))
 }
 
-/// The point of the enemy's own path that is farthest from the ship and can be flown to straight: the way it
-/// comes is the way to it. Without such a point, the enemy itself.
+/// The point of the enemy's own path that is farthest from the ship and can be flown to straight, since the
+/// enemy's path leads to it both ways. Without such a point, the enemy itself.
 fn lure_of(arena: &Arena, enemy: &Enemy) -> Vec2 {
     let ship = arena.ship();
     let open = |point: &&Vec2| {
@@ -166,7 +167,7 @@ fn lure_of(arena: &Arena, enemy: &Enemy) -> Vec2 {
 fn aim_at(arena: &Arena, ship: &Ship, target: Target) -> Vec2 {
     let speed = arena.config().ship.bullet_speed;
     let mut meets = target.position;
-    // Each round brings the time of flight closer; two are within centimetres at these speeds.
+    // Each iteration improves the time of flight; two are within centimetres at these speeds.
     for _ in 0..2 {
         meets = target.position + target.velocity * (ship.position.distance(meets) / speed);
     }
@@ -192,7 +193,7 @@ fn turn_now(arena: &Arena, ship: &Ship, turn: Turn, aim: Option<Vec2>) -> i8 {
     }
 }
 
-/// What a plan would cost: the dangers on its way, and how badly it is placed to shoot at its end.
+/// A plan's cost: the dangers along it, and how bad its end is for shooting.
 fn cost_of(
     arena: &Arena,
     dangers: &Dangers<'_>,
@@ -218,7 +219,7 @@ fn cost_of(
             aimed = aim.map_or(0.0, |aim| ship.heading.dot(aim));
         }
         if tick % LOOK_TICKS == 0 {
-            // What comes later can still be avoided by a later plan.
+            // Later dangers count less, since a later plan can still avoid them.
             let soon = 1.0 - 0.6 * tick as f32 / HORIZON_TICKS as f32;
             cost += dangers.at(&ship, tick as f32 * TICK) * soon;
         }
@@ -268,7 +269,7 @@ impl<'a> Dangers<'a> {
         let wall = self.half - ship.radius - ship.position.x.abs().max(ship.position.y.abs());
         cost += closeness(wall, 2.0) * 2.0;
         for enemy in &self.enemies {
-            // It comes on as it flies now, and turns after the ship as it gets near.
+            // The enemy goes on as it flies now, and turns towards the ship as it gets near.
             let near = if enemy.role.is_large() { 2.5 } else { 4.5 };
             let speed = enemy.velocity.length();
             let homing = (ship.position - enemy.position).unit_or(enemy.heading) * speed;
@@ -284,7 +285,7 @@ impl<'a> Dangers<'a> {
     }
 }
 
-/// 0 from `far` on, 1 at touch, more inside; rises steeply at the end.
+/// 0 from `far` on, 1 at contact, more inside; rises steeply near contact.
 fn closeness(gap: f32, far: f32) -> f32 {
     let near = (1.0 - gap / far).clamp(0.0, 1.6);
     near * near

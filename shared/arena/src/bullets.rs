@@ -1,5 +1,5 @@
-//! Bullets: bolts fly straight, missiles turn after enemies, and both end at the first thing they touch; only a boss's
-//! mirrors throw bolts back.
+//! Bullets: bolts fly straight, missiles turn towards enemies, and both end at the first thing they touch;
+//! only a boss's mirrors reflect bolts.
 
 use crate::arena::{Arena, TICK};
 use crate::enemies::{Enemy, EnemyId};
@@ -9,8 +9,8 @@ use crate::vec2::Vec2;
 use crate::wells::{self, Well};
 use crate::wingmen::WingmanId;
 
-/// Bullets there may be at once; a gun fired beyond it stays silent. The ship and 200 gunners at their
-/// default rates stay below it.
+/// Most bullets at once; a gun fired beyond it does nothing. The ship and 200 gunners at their default rates
+/// stay below it.
 const BULLETS_MAX: usize = 256;
 
 /// Number of a bullet; never used twice in one arena.
@@ -33,7 +33,7 @@ pub enum Shooter {
 pub enum Ammunition {
     /// A bolt of light.
     Bolt,
-    /// A missile that turns after the enemy that it is most directed at.
+    /// A missile that turns towards the enemy nearest to its heading.
     Missile,
 }
 
@@ -48,7 +48,7 @@ pub struct Bullet {
     pub shooter: Shooter,
     /// Position, metres.
     pub position: Vec2,
-    /// Position one tick ago, for interpolation and for the way it swept.
+    /// Position one tick ago, for interpolation and for the segment it swept.
     pub previous: Vec2,
     /// Velocity, metres per second.
     pub velocity: Vec2,
@@ -56,7 +56,7 @@ pub struct Bullet {
     pub ticks_left: u16,
 }
 
-/// What a bullet touches.
+/// What a bullet hits.
 #[derive(Clone, Copy)]
 enum Target {
     Rock(usize),
@@ -66,7 +66,7 @@ enum Target {
 }
 
 impl Bullet {
-    /// Turns a missile after the enemy that it has to turn least for, of those that it has not passed.
+    /// Turns a missile towards the enemy that needs the smallest turn, among those that it has not passed.
     fn home(&mut self, enemies: &[Enemy], turn_rate: f32) {
         let heading = self.velocity.unit_or(Vec2::FORWARD);
         let mut best: Option<(f32, Vec2)> = None;
@@ -83,7 +83,7 @@ impl Bullet {
         }
     }
 
-    /// Lets `wells` draw it. A missile's engine keeps its speed; a bolt gains and loses some.
+    /// Applies the pull of `wells`. A missile's engine keeps its speed; a bolt's speed changes.
     fn fall(&mut self, wells: &[Well]) {
         if wells.is_empty() {
             return;
@@ -96,7 +96,8 @@ impl Bullet {
         };
     }
 
-    /// How far along this tick's way, 0 to 1, it comes closest to `centre`, if it comes within `reach`.
+    /// The fraction of this tick's path, 0 to 1, at which it comes closest to `centre`, if it comes within
+    /// `reach`.
     fn touches(&self, centre: Vec2, reach: f32) -> Option<f32> {
         let way = self.position - self.previous;
         let length_squared = way.length_squared();
@@ -182,7 +183,7 @@ impl Arena {
         self.bullets = bullets;
     }
 
-    /// What a bullet does to what it touches. Returns whether it flies on.
+    /// Applies a bullet to what it hits. Returns whether it flies on.
     fn strike(
         &mut self,
         bullet: &mut Bullet,
@@ -260,7 +261,7 @@ impl Recorded for Bullet {
         record.add(&id.0);
         record.add(&match shooter {
             Shooter::Ship => 0,
-            // There are two at most, and so many enemies never.
+            // There are at most two wingmen, and never this many enemies.
             Shooter::Wingman(WingmanId(number)) => u32::MAX - number,
             // Enemies count from 1.
             Shooter::Enemy(EnemyId(number)) => *number,

@@ -1,4 +1,4 @@
-//! The arena's numbers: sizes, speeds, counts and cadences, each with its default and its range.
+//! The arena's numbers: sizes, speeds, counts and intervals, each with its default and its range.
 
 use serde::Deserialize;
 
@@ -6,7 +6,7 @@ use crate::record::{Record, Recorded};
 
 /// A number with a range.
 trait Number: Copy {
-    /// The value itself if it lies in the range, the nearest end if not, `default` if it is no number.
+    /// The value clamped to the range; `default` for NaN.
     fn within(self, min: Self, max: Self, default: Self) -> Self;
 }
 
@@ -84,7 +84,7 @@ rules! {
         drag: f32 = 1.6, 0.0..=20.0;
         /// Turning, radians per second.
         turn_rate: f32 = 4.2, 0.1..=12.0;
-        /// Share of the speed kept when bouncing off a rock or the wall.
+        /// Share of the speed kept after bouncing off a rock or the wall.
         bounce: f32 = 0.4, 0.0..=1.0;
         /// Speed against a rock from which a crash hurts the ship, m/s.
         crash_speed: f32 = 10.5, 1.0..=1000.0;
@@ -92,15 +92,15 @@ rules! {
         crash_damage: u8 = 2, 0..=100;
         /// Damage of being rammed.
         ram_damage: u8 = 2, 0..=100;
-        /// Damage that a full shield takes.
+        /// Damage that a full shield absorbs.
         shield: u8 = 2, 0..=100;
-        /// Damage that a whole hull takes when the shield is gone; the last of it loses the ship.
+        /// Damage that a full hull absorbs once the shield is gone; the last point loses the ship.
         hull: u8 = 2, 1..=100;
-        /// Ticks without a hit after which the shield begins to come back.
+        /// Ticks without a hit after which the shield begins to recharge.
         shield_delay_ticks: u16 = 240, 0..=6_000;
-        /// Ticks in which one point of the shield comes back.
+        /// Ticks in which the shield recharges one point.
         shield_ticks: u16 = 120, 1..=6_000;
-        /// Ticks for which nothing can hurt a ship that has just been hurt.
+        /// Ticks of invulnerability after damage.
         mercy_ticks: u16 = 40, 0..=600;
         /// Factor on the thrust while it boosts.
         boost: f32 = 1.8, 1.0..=4.0;
@@ -116,7 +116,7 @@ rules! {
         bullet_ticks: u16 = 50, 1..=600;
         /// Missiles of a new ship.
         missiles: u8 = 4, 0..=100;
-        /// No more missiles than this can be carried.
+        /// Most missiles that can be carried.
         missiles_max: u8 = 8, 0..=100;
         /// Ticks between two missiles.
         missile_cooldown_ticks: u16 = 30, 1..=600;
@@ -130,13 +130,13 @@ rules! {
         missile_hits: u8 = 4, 1..=100;
         /// Ships at the start of a round.
         lives: u32 = 3, 1..=100;
-        /// No score earns more ships than this.
+        /// Most ships that points can earn.
         lives_max: u32 = 6, 1..=100;
         /// Points for each further ship.
         extra_life_points: u32 = 5_000, 100..=1_000_000_000;
         /// Ticks between losing a ship and getting the next.
         away_ticks: u16 = 75, 1..=600;
-        /// Ticks for which nothing can hurt a new ship.
+        /// Ticks of invulnerability of a new ship.
         invulnerable_ticks: u16 = 150, 0..=600;
     }
 }
@@ -154,7 +154,7 @@ rules! {
         speed_per_wave: f32 = 0.03, 0.0..=1.0;
         /// Largest share by which a wave is faster than the first.
         speed_gain_max: f32 = 0.5, 0.0..=2.0;
-        /// How fast the velocity follows the wish, share per second.
+        /// How fast the velocity approaches the desired one, share of the difference per second.
         agility: f32 = 5.0, 0.1..=30.0;
         /// Turning of the hull, radians per second.
         turn_rate: f32 = 5.0, 0.1..=12.0;
@@ -174,7 +174,7 @@ rules! {
         bullet_speed: f32 = 16.0, 1.0..=120.0;
         /// Ticks a bullet flies.
         bullet_ticks: u16 = 90, 1..=600;
-        /// How far a shot goes astray, radians either way.
+        /// Random deviation of a shot, radians either way.
         spread: f32 = 0.08, 0.0..=0.5;
         /// Points for a rammer.
         rammer_points: u32 = 100, 0..=1_000_000;
@@ -186,11 +186,11 @@ rules! {
         carrier_radius: f32 = 1.3, 0.1..=2.0;
         /// Speed of a carrier in the first wave, m/s.
         carrier_speed: f32 = 2.6, 0.5..=30.0;
-        /// Bullets a carrier takes.
+        /// Bullets that destroy a carrier.
         carrier_hits: u8 = 12, 1..=100;
         /// Ticks between the rammers that a carrier launches.
         launch_ticks: u16 = 300, 10..=6_000;
-        /// No carrier launches while there are so many enemies.
+        /// A carrier launches only while there are fewer enemies than this.
         launch_below: u32 = 24, 0..=200;
         /// Distance a carrier would rather keep, metres.
         carrier_distance: f32 = 18.0, 0.0..=100.0;
@@ -200,11 +200,12 @@ rules! {
         boss_radius: f32 = 1.6, 0.1..=2.0;
         /// Speed of a boss in the first wave, m/s.
         boss_speed: f32 = 3.4, 0.5..=30.0;
-        /// Bullets a boss takes behind its plates.
+        /// Bullets that destroy a boss, from behind its plates.
         boss_hits: u8 = 20, 1..=100;
         /// Turning of a boss, radians per second: slow enough to be flown around.
         boss_turn_rate: f32 = 0.8, 0.1..=12.0;
-        /// Cosine of the angle from its heading within which a boss is plated with mirrors, which throw bolts back.
+        /// Cosine of the angle from its heading within which a boss is plated with mirrors, which reflect
+        /// bolts.
         boss_plates: f32 = 0.5, -1.0..=1.0;
         /// Ticks between a boss's salvos.
         boss_cooldown_ticks: u16 = 110, 1..=6_000;
@@ -220,7 +221,7 @@ rules! {
         reefs: u32 = 12, 0..=64;
         /// Rocks in each chain.
         reef_rocks: u32 = 8, 1..=32;
-        /// Rocks at the start of a round: what the reefs leave of it are rocks on their own, as far as they find room.
+        /// Rocks at the start of a round; those that are in no reef stand alone, as far as there is room.
         count: u32 = 150, 0..=1_200;
         /// Radius of the smallest rock, metres.
         radius_min: f32 = 0.6, 0.3..=8.0;
@@ -232,13 +233,13 @@ rules! {
         hits: u8 = 4, 1..=100;
         /// Pieces into which a rock breaks that is large enough.
         pieces: u32 = 2, 0..=4;
-        /// Share of its radius that a piece of a rock has; more than two pieces have at most 0.41.
+        /// Radius of a piece as a share of its rock's; more than two pieces have at most 0.41.
         piece_size: f32 = 0.48, 0.1..=0.5;
         /// Fragments into which a rock shatters beside its pieces, at most; small rocks have room for fewer.
         fragments: u32 = 16, 0..=64;
-        /// Fragments that there are at once, at most; the oldest give way.
+        /// Most fragments besides the pieces; small rocks have room for fewer.
         fragments_max: u32 = 120, 0..=1_000;
-        /// Radius of a fragment, metres.
+        /// Most fragments at once; the oldest are removed.
         fragment_radius: f32 = 0.25, 0.125..=0.5;
         /// Speed at which fragments fly apart from the edge of a rock, m/s.
         fragment_speed: f32 = 4.0, 0.0..=12.0;
@@ -252,23 +253,24 @@ rules! {
         points: u32 = 10, 0..=1_000_000;
         /// Share of the rocks' first area below which a new wave brings new rocks.
         regrow_below: f32 = 0.7, 0.0..=1.0;
-        /// Fastest that a new rock drifts, m/s; a reef drifts as one, a third as fast.
+        /// Largest drift of a new rock, m/s; a reef drifts as one, a third as fast.
         drift: f32 = 1.2, 0.0..=4.0;
-        /// Fastest that a new rock tumbles about each axis, radians per second.
+        /// Fastest tumbling of a new rock about each axis, radians per second.
         tumble: f32 = 0.5, 0.0..=4.0;
-        /// Fastest that knocks make a rock, m/s.
+        /// Largest speed that knocks give a rock, m/s.
         speed_cap: f32 = 8.0, 1.0..=16.0;
         /// Share of the speed kept when rocks meet one another or a wall.
         restitution: f32 = 0.85, 0.0..=1.0;
         /// What a bullet knocks a rock with, newton seconds.
         knock: f32 = 4_000.0, 0.0..=1_000_000.0;
-        /// Speed at which pieces fly apart, m/s.
+        /// Impulse of a bullet on a rock, newton seconds.
         split_speed: f32 = 1.0, 0.0..=8.0;
     }
 }
 
 rules! {
-    /// How far ahead the rocks' motions are asked for. One window is asked for while the one before it runs.
+    /// How far ahead the rocks' motions are asked for. The next window is asked for while the present one
+    /// runs.
     PhysicsRules {
         /// Segments of one window; each can be checked on its own.
         segments: u8 = 2, 1..=8;
@@ -294,13 +296,13 @@ rules! {
 }
 
 rules! {
-    /// Which waves come and how they grow.
+    /// Which waves come, and how they grow.
     WaveRules {
         /// How many of the designed waves come first.
         designed: u32 = 10, 0..=10;
         /// Factor on the numbers of the designed waves; bosses and carriers stay as they are.
         scale: f32 = 1.0, 0.1..=4.0;
-        /// Behind the designed waves every n-th has a boss, one more for every ten waves; 0 for none.
+        /// After the designed waves every n-th has a boss, one more for every ten waves; 0 for none.
         boss_every: u32 = 5, 0..=1_000;
         /// Enemies of the first wave.
         enemies_first: u32 = 6, 1..=200;
@@ -325,9 +327,9 @@ rules! {
         /// Strength of a well, cubic metres per second squared: at a distance far beyond its softness it pulls with this
         /// over the distance squared.
         well_strength: f32 = 260.0, 0.0..=400.0;
-        /// Distance within which the pull grows no more, metres.
+        /// Distance within which the pull no longer grows, metres.
         well_softness: f32 = 2.5, 2.0..=16.0;
-        /// Share of the pull that rocks feel: they are heavy.
+        /// Share of the pull that acts on rocks: they are heavy.
         well_rocks: f32 = 0.1, 0.0..=1.0;
         /// Radius in which rocks and bullets end, metres.
         well_core: f32 = 1.1, 0.0..=4.0;
@@ -351,7 +353,7 @@ rules! {
 }
 
 rules! {
-    /// Who flies with the gamer.
+    /// How many wingmen fly with the gamer, and how they fly and shoot.
     WingmanRules {
         /// How many there are.
         flying: u8 = 0, 0..=2;
@@ -359,11 +361,11 @@ rules! {
         radius: f32 = 0.6, 0.1..=2.0;
         /// Speed, m/s.
         speed: f32 = 9.0, 0.5..=30.0;
-        /// How fast the velocity follows the wish, share per second.
+        /// How fast the velocity approaches the desired one, share of the difference per second.
         agility: f32 = 4.0, 0.1..=30.0;
         /// Turning of the hull, radians per second.
         turn_rate: f32 = 5.0, 0.1..=12.0;
-        /// Damage that a wingman takes before it is lost.
+        /// Damage that a wingman absorbs before it is lost.
         hull: u8 = 4, 1..=100;
         /// Ticks between losing a wingman and its return.
         away_ticks: u16 = 1_200, 1..=6_000;
@@ -377,13 +379,13 @@ rules! {
         bullet_speed: f32 = 26.0, 1.0..=60.0;
         /// Ticks a bullet flies.
         bullet_ticks: u16 = 48, 1..=600;
-        /// How far a shot goes astray, radians either way.
+        /// Random deviation of a shot, radians either way.
         spread: f32 = 0.08, 0.0..=0.5;
     }
 }
 
 rules! {
-    /// When plans are asked for, and whose beside wingmen's.
+    /// When plans are asked for, and whether bosses plan besides wingmen.
     TacticsRules {
         /// Whether bosses plan: 1 for yes.
         bosses: u8 = 0, 0..=1;
@@ -398,7 +400,7 @@ rules! {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ArenaConfig {
-    /// Where the randomness starts.
+    /// Seed of all randomness.
     pub seed: u64,
     /// Edge of the square arena, metres. Default 80, range 32 to 256.
     pub size: f32,
@@ -470,13 +472,13 @@ impl ArenaConfig {
                 enemies_max: 200,
                 ..WaveRules::default()
             },
-            // One and the same load for as long as it lasts.
+            // Without sectors the load stays the same for the whole run.
             sectors: SectorRules { waves: 0, ..SectorRules::default() },
             ..Self::default()
         }
     }
 
-    /// The same with so many wingmen, and with bosses that plan.
+    /// The same with `wingmen` wingmen, and with bosses that plan.
     #[must_use]
     pub fn with_allies(mut self, wingmen: u8) -> Self {
         self.wingmen.flying = wingmen;
@@ -484,7 +486,7 @@ impl ArenaConfig {
         self
     }
 
-    /// The same with every number inside its range; [`crate::Arena::new`] plays by these.
+    /// The same with every number inside its range; [`crate::Arena::new`] uses these.
     #[must_use]
     pub fn clamped(mut self) -> Self {
         self.size = self.size.within(32.0, 256.0, 80.0);
@@ -519,7 +521,7 @@ impl Recorded for ArenaConfig {
             waves,
             sectors,
             paths,
-            // Recorded by the arena, where there are any.
+            // The arena records wingmen, if there are any.
             wingmen: _,
             tactics: _,
         } = self;

@@ -11,8 +11,8 @@ pub struct Controls {
     pub fire: bool,
     /// Launches a missile, if there is one, whenever the launcher is ready.
     pub missile: bool,
-    /// Burns harder while accelerating, as long as there is charge.
+    /// Accelerates harder, as long as there is charge.
     pub boost: bool,
-    /// Starts a new round; only heard while the game is over.
+    /// Starts a new round; ignored unless the game is over.
     pub restart: bool,
 }

@@ -1,4 +1,4 @@
-//! The arena's only source of chance.
+//! The arena's only source of randomness.
 
 use rand::RngCore as _;
 use rand_pcg::Pcg32;
@@ -14,7 +14,7 @@ pub(crate) struct Dice(Pcg32);
 impl Dice {
     /// The stream that belongs to `seed`.
     pub(crate) fn new(seed: u64) -> Self {
-        // The stream number is Pcg32's usual one; any odd-making constant would do, but never another one.
+        // Pcg32's default stream number; another constant would change every recorded game.
         Self(Pcg32::new(seed, 0x0a02_bdbf_7bb3_c0a7))
     }
 

@@ -8,12 +8,12 @@ use crate::config::{ArenaConfig, EnemyRules, PickupRules, ShipRules, WaveRules};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Difficulty {
-    /// For newcomers: who only looks on for a while survives it.
+    /// For newcomers: a player who only watches survives for a while.
     #[default]
     Cadet,
-    /// For those who have played; [`ArenaConfig::default`].
+    /// For experienced players; [`ArenaConfig::default`].
     Pilot,
-    /// For those who want to lose.
+    /// For experts.
     Ace,
 }
 
@@ -21,7 +21,7 @@ impl Difficulty {
     /// From the easiest on.
     pub const ALL: [Self; 3] = [Self::Cadet, Self::Pilot, Self::Ace];
 
-    /// As the player reads it.
+    /// The name that the player sees.
     pub fn label(self) -> &'static str {
         match self {
             Self::Cadet => "cadet",

@@ -1,11 +1,11 @@
-//! What plans are worth, as measured in duels, for displays to say.
+//! What plans are worth, as measured in duels, for displays.
 
 use crate::arena::Arena;
 use crate::planning::LEAD_TICKS_MAX;
 
-/// Duels that a wingman alone won of a hundred against nine rammers and nine gunners: by rollouts of each of its plans, with
-/// plans made [`NEAR_TICKS`] and [`FAR_TICKS`] ahead. Written by the test `of_a_hundred_duels_more_are_won_the_deeper_is_planned`,
-/// which fails where they are no longer true.
+/// Duels of a hundred that a wingman alone won against nine rammers and nine gunners: by rollouts per plan,
+/// with plans made [`NEAR_TICKS`] and [`FAR_TICKS`] ahead. The test
+/// `of_a_hundred_duels_more_are_won_the_deeper_is_planned` prints these and fails if they are no longer true.
 pub(crate) const WON: [(u32, [u8; 2]); 5] =
     [(0, [23, 23]), (16, [72, 49]), (32, [79, 60]), (128, [90, 69]), (512, [92, 77])];
 /// How far ahead those plans were made, ticks.
@@ -13,8 +13,9 @@ pub(crate) const NEAR_TICKS: u16 = 18;
 pub(crate) const FAR_TICKS: u16 = 42;
 const _: () = assert!(FAR_TICKS <= LEAD_TICKS_MAX);
 
-/// Duels of a hundred that are won with so many rollouts and plans made so far ahead: as many as with the next fewer rollouts
-/// and the next longer time that were measured. None where plans are made farther ahead than any that were.
+/// Duels of a hundred that are won with `rollouts` rollouts and plans made `ahead_ticks` ahead: the measured
+/// value for the next fewer rollouts and the next longer time. `None` if plans are made farther ahead than
+/// was measured.
 fn duels_won(rollouts: u32, ahead_ticks: u16) -> Option<u8> {
     let (_, won) = WON.iter().rev().find(|(measured, _)| *measured <= rollouts)?;
     let column = [NEAR_TICKS, FAR_TICKS].iter().position(|measured| ahead_ticks <= *measured)?;
@@ -22,8 +23,8 @@ fn duels_won(rollouts: u32, ahead_ticks: u16) -> Option<u8> {
 }
 
 impl Arena {
-    /// Duels of a hundred that a wingman wins which plans as those do that fly now, by rule where nobody has a plan. None where
-    /// plans are made farther ahead than was ever measured.
+    /// Duels of a hundred that a wingman wins with the plans that fly now, or by rule if none does. `None` if
+    /// plans are made farther ahead than was measured.
     pub fn duels_won(&self) -> Option<u8> {
         match self.planned_rollouts() {
             Some(rollouts) => duels_won(rollouts, self.plans_ahead_ticks()),

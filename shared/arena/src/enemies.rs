@@ -22,7 +22,7 @@ pub enum EnemyRole {
     Gunner,
     /// Slow and tough; hides from the ship, far away, and launches rammers.
     Carrier,
-    /// Plated in front with mirrors that throw bolts back, and slow to turn; fires salvos.
+    /// Plated in front with mirrors that reflect bolts, and slow to turn; fires salvos.
     Boss,
 }
 
@@ -77,23 +77,23 @@ impl EnemyRole {
     }
 }
 
-/// Radians between the bolts of a boss's salvo, and how many there are.
+/// Radians between the bolts of a boss's salvo, and their number.
 const SALVO_TURN: f32 = 0.22;
 const SALVO: i8 = 3;
-/// Speed that a large enemy gives a ship that touches it, m/s.
+/// Speed that a large enemy gives a ship on contact, m/s.
 const SHOVE_SPEED: f32 = 9.0;
 
-/// What an enemy steers by.
+/// How an enemy steers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Steering {
-    /// A path from an outcome that is still fresh.
+    /// Along a path from an outcome that is still fresh.
     Path,
-    /// Its eyes: nothing stands between it and the ship, or it keeps its distance to shoot.
+    /// By sight: nothing stands between it and the ship, or it keeps its distance to shoot.
     Sight,
-    /// Its nose: straight at the ship, pushed aside by rocks; gets caught in hollows, and wanders about until
-    /// it is out.
+    /// Straight at the ship, pushed aside by rocks; it gets caught in hollows, and wanders about until it is
+    /// out.
     Nose,
-    /// A plan.
+    /// By a plan.
     Plan,
 }
 
@@ -126,13 +126,13 @@ pub struct Enemy {
     pub(crate) fresh_ticks: u16,
     /// Ticks until a gunner may shoot.
     pub(crate) cooldown_ticks: u16,
-    /// Ticks for which it has hardly moved by nose.
+    /// Ticks for which it has hardly moved while steering by [`Steering::Nose`].
     pub(crate) stuck_ticks: u16,
-    /// Ticks for which it tries another direction than its nose.
+    /// Ticks for which it wanders instead of heading straight for the ship.
     pub(crate) wander_ticks: u16,
-    /// That direction.
+    /// The direction in which it wanders.
     pub(crate) wander: Vec2,
-    /// Its plan, if it is one of those who have one.
+    /// Its plan, if it has one.
     pub(crate) course: Course,
 }
 
@@ -167,14 +167,14 @@ impl Enemy {
         }
     }
 
-    /// The points of its path that it still has to pass, nearest first, metres; none without a fresh path.
+    /// The points of its path that it still has to pass, nearest first, metres; empty without a fresh path.
     pub fn waypoints(&self) -> &[Vec2] {
         &self.way
     }
 }
 
 impl Arena {
-    /// Lets gunners shoot that see the ship.
+    /// Fires the guns of gunners and bosses that see the ship.
     pub(crate) fn fire_enemies(&mut self, near: &RockGrid, events: &mut Vec<ArenaEvent>) {
         let sight = self.config.enemies.sight;
         let mut found = Vec::new();
@@ -226,7 +226,7 @@ impl Arena {
         }
     }
 
-    /// Whether the mirrors of `enemy` throw back a bolt that flies along `heading`.
+    /// Whether the mirrors of `enemy` reflect a bolt that flies along `heading`.
     pub(crate) fn throws_back(&self, enemy: &Enemy, heading: Vec2) -> bool {
         enemy.role == EnemyRole::Boss && -enemy.heading.dot(heading) > self.config.enemies.boss_plates
     }
@@ -299,7 +299,7 @@ impl Recorded for Enemy {
             stuck_ticks,
             wander_ticks,
             wander,
-            // Recorded by the arena, where there are plans.
+            // The arena records courses, if there are plans.
             course: _,
         } = self;
         record.add(id);

@@ -10,7 +10,8 @@ use crate::wanted::RequestId;
 /// Something that happened in one step, in the order in which it happened.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ArenaEvent {
-    /// A restart was heard: score, lives, rocks and waves start over. A new arena's first round has no event.
+    /// The round was restarted: score, lives, rocks and waves start over. A new arena's first round has no
+    /// event.
     RoundStarted,
     /// A wave of enemies appeared.
     WaveStarted {
@@ -29,7 +30,7 @@ pub enum ArenaEvent {
         /// Ticks to the jump.
         ticks: u16,
     },
-    /// The ship has jumped: another sector is around it, and it is in its middle.
+    /// The ship has jumped to the middle of another sector.
     SectorEntered {
         /// Which sector of the round, from 1.
         sector: u32,
@@ -48,7 +49,7 @@ pub enum ArenaEvent {
         /// Where.
         at: Vec2,
     },
-    /// A boss's mirrors threw a bolt back.
+    /// A boss's mirrors reflected a bolt.
     Reflected {
         /// Where.
         at: Vec2,
@@ -57,9 +58,9 @@ pub enum ArenaEvent {
     ShipHurt {
         /// Where it is.
         at: Vec2,
-        /// What is left of its shield.
+        /// Shield points left.
         shield: u8,
-        /// What is left of its hull.
+        /// Hull points left.
         hull: u8,
     },
     /// The ship launched a missile.
@@ -74,14 +75,14 @@ pub enum ArenaEvent {
         /// Where.
         at: Vec2,
     },
-    /// Somebody who was destroyed left something behind.
+    /// A destroyed enemy left a pickup.
     PickupLeft {
         /// Where.
         at: Vec2,
         /// What.
         kind: PickupKind,
     },
-    /// The ship took something up.
+    /// The ship took a pickup.
     PickupTaken {
         /// Where.
         at: Vec2,
@@ -129,7 +130,7 @@ pub enum ArenaEvent {
         /// Lives that are left.
         lives: u32,
     },
-    /// The ship is back after a loss and cannot be hurt for a while.
+    /// The ship is back after a loss and is invulnerable for a while.
     ShipReturned {
         /// Where.
         at: Vec2,
@@ -139,7 +140,7 @@ pub enum ArenaEvent {
         /// Lives there are now.
         lives: u32,
     },
-    /// The last life is gone; nothing moves the score until a restart.
+    /// The last life is gone; the score stays until a restart.
     GameOver {
         /// Final score.
         score: u64,
@@ -152,32 +153,33 @@ pub enum ArenaEvent {
         request: RequestId,
         /// How many enemies follow a path of this outcome.
         enemies: u32,
-        /// Ticks between asking and taking.
+        /// Ticks between the request and its use.
         age_ticks: u32,
     },
-    /// Two rocks met, or a rock and the wall, harder than the rules' least; at most some a tick, the hardest.
+    /// Two rocks met, or a rock and the wall, harder than the configured minimum; only the hardest of each
+    /// tick.
     RocksMet {
         /// Where they touched.
         at: Vec2,
         /// How hard, newton seconds; in a trajectory, over its whole segment.
         impulse: f32,
     },
-    /// The rocks' motions in the next window have come. They begin when it does.
+    /// The rocks' motions in the next window have arrived. They begin when the window does.
     PhysicsTaken {
         /// The request that was answered.
         request: RequestId,
     },
-    /// No motions had come for the window that begins, so the arena computed them itself in this step.
+    /// No motions had arrived for the window that begins, so the arena computed them itself in this step.
     PhysicsInline {
-        /// The request that nobody answered.
+        /// The unanswered request.
         request: RequestId,
-        /// Whether the kernel gave up too, as it does everywhere then: the rocks fly by the local rule.
+        /// Whether the kernel gave up, as it then does on every machine: the rocks fly by the local rule.
         failed: bool,
     },
-    /// The arena was told that the motions in the next window will not have come when it begins: the rocks fly through
-    /// it by the local rule.
+    /// The arena was told that the motions in the next window will not arrive before it begins: the rocks fly
+    /// through it by the local rule.
     PhysicsMissed {
-        /// The request that nobody answered in time.
+        /// The request without an answer in time.
         request: RequestId,
     },
     /// Wingmen and bosses fly new plans.
@@ -186,9 +188,9 @@ pub enum ArenaEvent {
         request: RequestId,
         /// How many of them.
         planners: u32,
-        /// Futures that were played for each of them.
+        /// Rollouts for each of them.
         rollouts: u32,
-        /// Ticks between asking and taking.
+        /// Ticks between the request and its use.
         age_ticks: u32,
     },
     /// A wingman was destroyed.
@@ -201,8 +203,8 @@ pub enum ArenaEvent {
         /// Where.
         at: Vec2,
     },
-    /// An outcome was not used: nobody waits for it, it is older than one already taken, or it makes no sense
-    /// or fails its check.
+    /// An outcome was not used: its request is not pending, it is older than one already taken, or it is
+    /// invalid or fails its check.
     OutcomeIgnored {
         /// The request it claimed to answer.
         request: RequestId,

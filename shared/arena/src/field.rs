@@ -6,8 +6,8 @@ use p2c2r_tasks::path::{Cell, Grid};
 
 use crate::vec2::Vec2;
 
-/// Rings of cells searched for a free one around a blocked one. An enemy squeezed against a rock is one or
-/// two cells inside its inflated outline; farther off there is no point in a path.
+/// Rings of cells searched for a free one around a blocked one. An enemy pressed against a rock is one or two
+/// cells inside its inflated outline; from farther away a path would not help.
 const FREE_SEARCH_RINGS: i32 = 6;
 
 /// The square arena and the grid laid over it.
@@ -32,7 +32,7 @@ impl Field {
 
     /// The cell under `point`; points outside the arena count as the nearest cell.
     pub(crate) fn cell_at(&self, point: Vec2) -> Cell {
-        // Float to integer casts saturate, and what is not a number becomes 0, on every machine.
+        // Casts from float to integer saturate, and NaN becomes 0, on every machine.
         let index = |along: f32| (((along + self.half) / self.cell) as u16).min(self.cells - 1);
         Cell::new(index(point.x), index(point.y))
     }
@@ -110,7 +110,8 @@ impl Field {
         self.steps(grid, self.cell_at(from)).to(self.cell_at(to)).is_some()
     }
 
-    /// How many steps along rows and columns lead from `start` to each free cell. Steps that cut no corner lead no farther.
+    /// How many steps along rows and columns lead from `start` to each free cell. Diagonal steps that cut no
+    /// corner reach the same cells.
     pub(crate) fn steps(&self, grid: &Grid, start: Cell) -> StepCounts {
         let width = usize::from(self.cells);
         let mut steps = StepCounts { width, counts: vec![UNREACHED; width * width] };
@@ -133,7 +134,8 @@ impl Field {
                 if column >= width || row >= width {
                     continue;
                 }
-                // Most neighbours are known already, which is quicker to see than whether they are blocked.
+                // Most neighbours are already known, and checking that is faster than checking whether they
+                // are blocked.
                 let count = &mut steps.counts[row * width + column];
                 if *count == UNREACHED && !grid.is_blocked(next) {
                     *count = next_count.min(UNREACHED - 1);
@@ -148,7 +150,7 @@ impl Field {
 /// A cell that no step leads to.
 const UNREACHED: u16 = u16::MAX;
 
-/// How many steps lead from one cell to each other.
+/// Numbers of steps from one cell to every other.
 #[derive(Clone, Debug)]
 pub(crate) struct StepCounts {
     width: usize,

@@ -1,14 +1,14 @@
-//! A recorded flight: what the controls were at every tick, so that the same inputs can be given again whatever
-//! comes back from elsewhere and when.
+//! A recorded flight: the controls of every tick, so that the same inputs can be replayed whatever outcomes
+//! arrive, and whenever.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::controls::Controls;
 
-/// First line of a flight's text; another version of the format has another one.
+/// First line of a flight's text; it names the version of the format.
 const HEADING: &str = "p2c2r-flight 2";
-/// The first line of a version that is read too: it had no missiles and no boost.
+/// First line of the older version, without missiles and boost, which is read too.
 const HEADING_BEFORE: &str = "p2c2r-flight 1";
 /// The most ticks of a flight: a day. Positions are kept as `u32`, which holds 800 times that.
 const TICKS_MAX: u32 = 24 * 3_600 * crate::TICKS_PER_SECOND;
@@ -44,19 +44,19 @@ pub enum FlightError {
         "line {line} is not `TICKS TURN THRUST [fire] [missile] [boost]` with turn and thrust from -1 to 1"
     )]
     Run {
-        /// Which, counted from 1.
+        /// The line, counted from 1.
         line: usize,
     },
     /// No run at all.
     #[error("the flight has no ticks")]
     Empty,
-    /// More than is kept.
+    /// More than [`TICKS_MAX`].
     #[error("the flight has more than {TICKS_MAX} ticks")]
     Long,
 }
 
 impl Flight {
-    /// Appends one tick. Restarts are not part of a flight: a round may end at another tick than when it was recorded.
+    /// Appends one tick. Restarts are left out, since a round may end at another tick than in the recording.
     /// Ticks beyond a day are dropped.
     pub fn push(&mut self, controls: Controls) {
         let steering = Controls { restart: false, ..controls };
@@ -74,7 +74,8 @@ impl Flight {
         self.ticks
     }
 
-    /// The controls at `tick`, counted from 0. Behind its last tick it begins again. A flight without ticks coasts.
+    /// The controls at `tick`, counted from 0. After the last tick the flight repeats. A flight without ticks
+    /// coasts.
     pub fn controls(&self, tick: u64) -> Controls {
         let Some(within) = tick.checked_rem(u64::from(self.ticks)) else { return Controls::default() };
         let next = self.runs.partition_point(|(begins, _)| u64::from(*begins) <= within);
@@ -146,7 +147,7 @@ fn run(line: &str) -> Option<(u32, Controls)> {
     next.is_none().then_some((ticks, controls))
 }
 
-/// What is written for what is held, in the order in which it is written.
+/// The word for each control and whether it is held, in the order of the format.
 fn words_of(controls: Controls) -> [(&'static str, bool); 3] {
     [("fire", controls.fire), ("missile", controls.missile), ("boost", controls.boost)]
 }

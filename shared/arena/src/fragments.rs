@@ -1,10 +1,10 @@
-//! Fragments: the small stones into which rocks shatter. They fly, meet one another, rocks and the ship as all rocks do,
-//! slow down and come to rest, and are gone after a while.
+//! Fragments: the small stones into which rocks shatter. They move and collide as all rocks do, slow down,
+//! come to rest, and are removed after a while.
 //!
-//! They are rocks of the smallest kind that stop bullets but hurt nobody, give no points, and are steered around by nobody.
-//! Whatever flies meets them by one rule, be it the gamer's ship, a wingman or an enemy: a fragment bounces off it, or breaks on
-//! it where they meet fast, and takes its share of the speed. Those whose time is over go where a window begins, so that the
-//! window that was asked for knows of it.
+//! They are rocks of the smallest kind that stop bullets but hurt nobody, give no points, and are avoided by
+//! nobody. The gamer's ship, wingmen and enemies all meet them by one rule: a fragment bounces off a hull, or
+//! breaks on it above a certain speed, and takes its share of the momentum. Fragments expire only where a
+//! window begins, so that the window that was asked for already knows it.
 
 use crate::arena::Arena;
 use crate::enemies::Enemy;
@@ -16,25 +16,26 @@ use crate::ship::{SCRAPE_SPEED, Ship};
 use crate::vec2::Vec2;
 use crate::wingmen::Wingman;
 
-/// Ticks at the end of its time through which a fragment is drawn smaller and smaller.
+/// Ticks at the end of its life through which a fragment is drawn smaller and smaller.
 const FADING_TICKS: u16 = 60;
-/// What stays free between two fragments where a rock shatters, as a share of their radius.
+/// Gap between two fragments where a rock shatters, as a share of their radius.
 const GAP: f32 = 0.08;
 
 impl Rock {
-    /// Whether it is one of the small stones that are left of a rock for a while.
+    /// Whether it is a fragment.
     pub fn is_fragment(&self) -> bool {
         self.gone_at.is_some()
     }
 
-    /// How much of its size it is drawn with at `tick`: 1, and for fragments less and less in their last second.
+    /// Share of its size at which it is drawn at `tick`: 1, and for fragments less and less in their last
+    /// second.
     pub fn share_left(&self, tick: u64) -> f32 {
         let Some(gone_at) = self.gone_at else { return 1.0 };
         (gone_at.saturating_sub(tick) as f32 / f32::from(FADING_TICKS)).clamp(0.05, 1.0)
     }
 }
 
-/// What flies into fragments.
+/// A ship of any kind that meets fragments.
 #[derive(Clone, Copy)]
 struct Hull {
     position: Vec2,
@@ -42,15 +43,15 @@ struct Hull {
     radius: f32,
 }
 
-/// How a hull met fragments in one tick.
+/// How a hull met the fragments of one tick.
 struct Met {
     /// The hull's velocity afterwards.
     velocity: Vec2,
-    /// Where the hardest touched it, and how fast they met.
+    /// Where the hardest contact was, and its speed.
     hardest: Option<(Vec2, f32)>,
 }
 
-/// Places in a disc of `room` metres for discs of radius `radius`, from the middle outwards: a honeycomb.
+/// Centres in a disc of `room` metres for discs of radius `radius`, from the middle outwards, in a honeycomb.
 fn honeycomb(room: f32, radius: f32) -> Vec<Vec2> {
     let (across, reach) = (2.0 * radius * (1.0 + GAP), room - radius);
     let rows = (room / across) as i32 + 1;
@@ -69,8 +70,9 @@ fn honeycomb(room: f32, radius: f32) -> Vec<Vec2> {
 }
 
 impl Arena {
-    /// Leaves fragments where `rock`, which is gone, was: inside it, and beside the pieces that are left of it from the index
-    /// `pieces` on. All together they go on as the rock went. At the limit the oldest give way.
+    /// Leaves fragments in place of `rock`, which is gone: inside it, and beside its pieces (those from the
+    /// index `pieces` on). Together they keep the rock's momentum. At the limit the oldest fragments are
+    /// removed.
     pub(crate) fn shatter(&mut self, rock: &Rock, pieces: usize) {
         let rules = &self.config.rocks;
         let (radius, speed) = (cut_radius(rules.fragment_radius), rules.fragment_speed);
@@ -85,7 +87,7 @@ impl Arena {
             !self.rocks.get(pieces..).unwrap_or_default().iter().any(near)
         };
         let mut places: Vec<Vec2> = honeycomb(rock.radius, radius).into_iter().filter(is_free).collect();
-        // Evenly from the middle to the edge, where there are more places than fragments.
+        // Spread evenly from the middle to the edge, if there are more places than fragments.
         let count = places.len().min(most);
         places = (0..count).map(|number| places[number * places.len() / count]).collect();
         self.make_room_for_fragments(count);
@@ -109,7 +111,7 @@ impl Arena {
         }
     }
 
-    /// Lets the oldest fragments go where `count` more would be too many.
+    /// Removes the oldest fragments if `count` more would exceed the limit.
     fn make_room_for_fragments(&mut self, count: usize) {
         let present = self.rocks.iter().filter(|rock| rock.is_fragment()).count();
         let mut over = (present + count).saturating_sub(self.config.rocks.fragments_max as usize);
@@ -120,7 +122,8 @@ impl Arena {
         });
     }
 
-    /// Lets whatever flies meet the fragments in its way: the ship, then wingmen and enemies in the order of their ids.
+    /// Lets hulls meet the fragments in their way: the ship, then wingmen and enemies in the order of their
+    /// ids.
     pub(crate) fn meet_fragments(&mut self, events: &mut Vec<ArenaEvent>) {
         if !self.rocks.iter().any(Rock::is_fragment) {
             return;
@@ -150,8 +153,8 @@ impl Arena {
         self.rocks.retain(|rock| rock.hits_left > 0);
     }
 
-    /// Lets one hull meet the fragments that it touches. Those that break have no hits left. Nothing is moved out of
-    /// anything, so that a fragment between a hull and a rock holds neither up.
+    /// Lets one hull meet the fragments that it touches. Those that break have no hits left. Nothing is moved
+    /// out of an overlap, so that a fragment between a hull and a rock blocks neither.
     fn meet_near(
         &mut self,
         hull: Hull,
@@ -161,7 +164,7 @@ impl Arena {
     ) -> Met {
         let (stuff, tick, ship) = (self.stuff(), self.tick, &self.config.ship);
         let break_speed = self.config.rocks.fragment_break_speed;
-        // All that flies is as dense as the gamer's ship.
+        // All hulls have the density of the gamer's ship.
         let size = hull.radius / ship.radius;
         let hull_mass = ship.mass * size * size * size;
         let mut met = Met { velocity: hull.velocity, hardest: None };
@@ -196,7 +199,7 @@ impl Arena {
         met
     }
 
-    /// Takes away the fragments whose time is over: where a window begins.
+    /// Removes expired fragments, where a window begins.
     pub(crate) fn sweep_fragments(&mut self) {
         let tick = self.tick;
         self.rocks.retain(|rock| rock.gone_at.is_none_or(|gone_at| gone_at > tick));

@@ -1,8 +1,8 @@
-//! Where each enemy wants its path to lead: rammers to the ship, gunners to where they will see it from the distance they
-//! keep, carriers to where it does not see them, far away.
+//! Where each enemy's path should lead: rammers to the ship, gunners to a place that sees it from the
+//! distance they keep, carriers to a far place that does not see it.
 //!
-//! Only goals and enemies that are connected to the ship's place are asked about: whoever is shut in or out by rocks has
-//! no path, and the task is not made to look for one.
+//! Only goals and enemies that are connected to the ship's place become queries: an enemy enclosed by rocks
+//! has no path, and the task does not search for one.
 
 use p2c2r_tasks::path::{Cell, Grid, QUERIES_MAX, Query, Reckoning};
 
@@ -15,21 +15,21 @@ use crate::vec2::{Vec2, segment_distance_squared};
 const PLACES: u32 = 16;
 /// Radius of what must fit between the ship and a place from which it is seen, metres.
 const SIGHT_RADIUS: f32 = 0.3;
-/// What being seen there is worth to a carrier, metres of way.
+/// Cost of being seen for a carrier, metres of path.
 const SEEN_COST: f32 = 20.0;
 
 /// A place around the ship.
 struct Place {
     cell: Cell,
     at: Vec2,
-    /// Whether no rock stands between it and the ship.
+    /// Whether the place sees the ship: no rock stands between.
     sees: bool,
 }
 
 /// The goals of one request.
 pub(crate) struct Goals {
     ship: Cell,
-    /// From the ship to each cell.
+    /// Steps from the ship to each cell.
     steps: StepCounts,
     firing: Vec<Place>,
     hiding: Vec<Place>,
@@ -73,20 +73,21 @@ impl Goals {
         Self { ship, firing, hiding: around(rules.carrier_distance), steps }
     }
 
-    /// Whether an enemy in this cell can get to the ship.
+    /// Whether an enemy in this cell can reach the ship.
     pub(crate) fn reaches(&self, cell: Cell) -> bool {
         self.steps.to(cell).is_some()
     }
 
-    /// How many queries from a cell to itself a task of what is `asked` (queries, and what goes with each) needs to get by with
-    /// its fuel. Units follow from distances as the crow flies, but a search grows with the way that it finds: where a ship hides
-    /// behind a long wall, and all enemies stand on its other side, the task would end by its fuel and help nobody. Leaves out
-    /// of `asked` those with the longest detours, where a task has no room for so many.
+    /// How many queries from a cell to itself a task with the queries `asked` needs, so that its fuel
+    /// suffices. Units follow from straight-line distances, but a search grows with the path that it finds:
+    /// if the ship is behind a long wall and all enemies are on its other side, the task would run out of
+    /// fuel and help nobody. Removes the queries with the longest detours from `asked` if the task has no
+    /// room for enough.
     pub(crate) fn pay_for<T>(&self, grid: &Grid, asked: &mut Vec<(Query, T)>) -> usize {
         let reckoning = Reckoning::of(grid);
         let steps = |cell: Cell| u32::from(self.steps.to(cell).unwrap_or(0));
         let search = |(query, _): &(Query, T)| {
-            // One way between any two places leads by the ship's.
+            // One path between any two places leads past the ship's.
             let most = reckoning.search_steps_max(*query, steps(query.from) + steps(query.to));
             (most, reckoning.paid_steps(*query))
         };
@@ -97,7 +98,7 @@ impl Goals {
             let paid = searches.iter().map(|(_, paid)| paid).sum::<u64>() + reckoning.reserve_steps();
             let relief = reckoning.relief_steps();
             let needed = most.saturating_sub(paid).div_ceil(relief) as usize;
-            // Of so many searches that they leave no room, few take the most that one can.
+            // When there are so many queries that none can be added, few searches take the possible maximum.
             if needed <= room || most / 2 <= paid + relief * room as u64 {
                 return needed.min(room);
             }

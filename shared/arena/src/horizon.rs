@@ -1,14 +1,14 @@
-//! How far ahead the arena asks: an input, because it is measured outside and changes what is asked for.
+//! How far ahead the arena asks: an input, because it is measured outside and changes what is asked.
 
 use crate::arena::Arena;
 use crate::record::{Record, Recorded};
 
-/// The farthest that anything is asked for ahead of its use, in ticks: two seconds. Farther ahead nothing that is
-/// predicted still holds; whoever answers later than that is of no use to a game.
+/// The farthest that anything is asked for ahead of its use, in ticks: two seconds. Predictions farther ahead
+/// do not hold, so a slower answer is of no use to a game.
 pub const HORIZON_TICKS_MAX: u16 = 120;
 
-/// How long answers take to come, in ticks of 1/60 s, 0 to [`HORIZON_TICKS_MAX`]; more counts as that. The arena
-/// asks at least as far ahead as its configuration says, whatever stands here.
+/// How long answers take, in ticks of 1/60 s, 0 to [`HORIZON_TICKS_MAX`]; more is clamped. The arena asks at
+/// least as far ahead as its configuration says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Horizon {
     /// Answers to [`WantedSpec::Path`](crate::WantedSpec::Path).
@@ -20,8 +20,8 @@ pub struct Horizon {
 }
 
 impl Arena {
-    /// Sets how far ahead the steps from now on ask. It is an input as the controls are: replaying a run needs it
-    /// before the step of the same tick. What has been asked for already is not touched by it.
+    /// Sets how far ahead later steps ask. It is an input as the controls are: a replay needs it before the
+    /// step of the same tick. Pending requests are not affected.
     pub fn look_ahead(&mut self, horizon: Horizon) {
         let Horizon { paths, motions, plans } = horizon;
         let [paths, motions, plans] = [paths, motions, plans].map(|ticks| ticks.min(HORIZON_TICKS_MAX));
@@ -36,7 +36,7 @@ impl Arena {
 
 impl Recorded for Horizon {
     fn record(&self, record: &mut Record) {
-        // Plans' is recorded by the arena, where there are any.
+        // The arena records the horizon of plans, if there are any.
         let Self { paths, motions, plans: _ } = self;
         record.add(paths);
         record.add(motions);

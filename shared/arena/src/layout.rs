@@ -6,22 +6,22 @@ use crate::field::Field;
 use crate::rocks::{self, Rock};
 use crate::vec2::Vec2;
 
-/// Metres between the wall and a rock's centre: wide enough for enemies to fly all round the arena, which is
-/// where they appear.
+/// Metres between the wall and a rock's centre: wide enough for enemies, which appear there, to fly all round
+/// the arena.
 const WALL_LANE: f32 = 6.5;
 /// Tries at placing one rock before it is left out.
 const TRIES_MAX: u32 = 20;
 
-/// Distance that an enemy's centre keeps from a rock's edge on the grid; the slack keeps a follower that cuts
-/// a corner from scraping.
+/// Distance that an enemy's centre keeps from a rock's edge on the grid; the slack keeps an enemy that cuts a
+/// corner from scraping.
 pub(crate) fn clearance(config: &ArenaConfig) -> f32 {
     config.enemies.radius + 0.1
 }
 
-/// Metres between neighbours in a reef, and at least between any two rocks: too little for anybody to fly
-/// through, enough for the kind `physics` to see that they do not touch.
+/// Metres between neighbours in a reef, and at least between any two rocks: too little to fly through, enough
+/// for the kind `physics` to see no contact.
 const GAP: f32 = 0.125;
-/// Points among which a reef's start is chosen; more spread the reefs more evenly.
+/// Candidates for a reef's start; more spread the reefs more evenly.
 const ROOM_TRIES: u32 = 4;
 
 /// A point of the lane along the wall, where enemies appear.
@@ -55,15 +55,15 @@ impl Site {
     }
 }
 
-/// The rocks of a new round: reefs, that is, bent chains of rocks that nearly touch and drift as one, so that
-/// going straight at the ship ends in hollows; and single rocks, most of them small. The centre is free, and an
+/// The rocks of a new round: reefs (bent chains of rocks that nearly touch and drift as one, so that heading
+/// straight for the ship ends in hollows) and single rocks, most of them small. The centre is free, and an
 /// enemy can get from the lane along the wall to the centre.
 pub(crate) fn first_rocks(config: &ArenaConfig, field: &Field, dice: &mut Dice) -> Vec<Site> {
     let mut placed = Vec::new();
     for _ in 0..config.rocks.reefs {
         add_reef(config, field, dice, &mut placed);
     }
-    // Where the arena is nearly full, not every try finds a place.
+    // In a nearly full arena not every try finds a place.
     let count = config.rocks.count as usize;
     for _ in 0..count.saturating_sub(placed.len()) * 2 {
         if placed.len() == count {
@@ -91,8 +91,8 @@ fn add_reef(config: &ArenaConfig, field: &Field, dice: &mut Dice, placed: &mut V
     let bend = Vec2::small_turn(dice.between(0.25, 0.5));
     let left = dice.below(2) == 0;
     if dice.below(4) > 0 {
-        // Most reefs come in, pass the centre by, and bend out again, so that their hollows open outwards,
-        // where enemies come from.
+        // Most reefs come in, pass the centre, and bend out again, so that their hollows open outwards, where
+        // enemies come from.
         let out = position.unit_or(heading);
         let along = if left { -out.left() } else { out.left() };
         heading = (along - out).unit_or(heading);
@@ -113,7 +113,7 @@ fn add_reef(config: &ArenaConfig, field: &Field, dice: &mut Dice, placed: &mut V
     }
 }
 
-/// Of some points that chance offers, the one farthest from all rocks, so that reefs spread over the arena.
+/// Of some random points, the one farthest from all rocks, so that reefs spread over the arena.
 fn roomy_point(inside: f32, dice: &mut Dice, placed: &[Site]) -> Vec2 {
     let mut best = (-1.0, Vec2::ZERO);
     for _ in 0..ROOM_TRIES {
@@ -126,7 +126,7 @@ fn roomy_point(inside: f32, dice: &mut Dice, placed: &[Site]) -> Vec2 {
     best.1
 }
 
-/// A rock on its own: between it and any other, an enemy fits through; `shunned` points are not near.
+/// A single rock: an enemy fits between it and any other rock, and it is not near the `shunned` points.
 pub(crate) fn single(
     config: &ArenaConfig,
     field: &Field,

@@ -1,11 +1,11 @@
-//! The local rule: how rocks fly that something has knocked, until a trajectory takes them over again.
+//! The local rule: how rocks fly after a knock, until a trajectory takes them over again.
 //!
-//! A loose rock flies straight and turns evenly, by the formula of the kind `physics`. At a wall it is reflected.
-//! Where it comes upon another rock, loose or carried, both get the velocities of two balls of the mean of their
-//! outer and inner radii that meet without friction; the other rock is loose from then on. Nothing is ever moved
-//! out of anything else, so the rule makes no jumps. Where there are gravity wells it flies tick by tick instead, by the
-//! formula that the kind has for attractors. It is the same on every machine: `f64` and `f32` with
-//! `+ - * /` and square roots, rocks in the order of their ids.
+//! A loose rock flies straight and turns evenly, by the formula of the kind `physics`. At a wall it is
+//! reflected. When it meets another rock, loose or carried, both get the velocities of two balls that meet
+//! without friction, each with the mean of its outer and inner radius; the other rock is loose from then on.
+//! Nothing is moved out of an overlap, so the rule makes no jumps. Among gravity wells it flies tick by tick
+//! instead, by the formula that the kind has for attractors. It is the same on every machine: `f64` and `f32`
+//! with `+ - * /` and square roots, rocks in the order of their ids.
 
 use p2c2r_tasks::physics::{BodyMaterial, Motion, STEP_S};
 
@@ -16,8 +16,8 @@ use crate::rocks::{Rock, RockMotion};
 use crate::vec2::Vec2;
 use crate::wells::{self, Well};
 
-/// Approach below which two rocks only lean on each other, m/s: otherwise rocks at rest in a heap would knock
-/// one another for ever and never be carried again.
+/// Approach speed below which two rocks only lean on each other, m/s: otherwise rocks at rest in a heap would
+/// knock one another forever and never be carried again.
 const LEANING_SPEED: f32 = 0.02;
 
 /// A flight by the local rule.
@@ -27,23 +27,23 @@ pub(crate) struct Loose {
     from: Motion,
     /// When it started.
     since: u64,
-    /// Whether the window that was asked for last knows of it, that is, whether it was asked for afterwards.
+    /// Whether the latest requested window already includes this flight.
     pub(crate) asked: bool,
 }
 
 impl Loose {
-    /// A flight that starts at `tick`, because of something of which no window knows.
+    /// A flight that starts at `tick` because of an event that no window includes.
     pub(crate) fn new(from: Motion, tick: u64) -> Self {
         Self { from, since: tick, asked: false }
     }
 
-    /// The same flight, started anew at `tick` from `motion`.
+    /// The same flight, restarted at `tick` from `motion`.
     pub(crate) fn renewed(&self, motion: Motion, tick: u64) -> Self {
         Self { from: motion, since: tick, asked: self.asked }
     }
 
-    /// The motion at `tick` of a rock whose centre stays within `limit` of the arena's on both axes, unless it
-    /// started farther out: then no farther than there.
+    /// The motion at `tick` of a rock whose centre stays within `limit` of the arena's on both axes, or, if
+    /// it started farther out, within its starting distance.
     pub(crate) fn at(&self, tick: u64, limit: f64, stuff: &Stuff, wells: &[Well]) -> Motion {
         let ticks = tick.saturating_sub(self.since);
         let mut motion = self.from.after(ticks as f64 * STEP_S);
@@ -62,7 +62,7 @@ impl Loose {
     }
 }
 
-/// Turns a motion back at the walls.
+/// Reflects a motion at the walls.
 fn reflect(motion: &mut Motion, limits: [f64; 2], restitution: f64) {
     for (axis, limit) in [0, 2].into_iter().zip(limits) {
         let (place, speed) = (&mut motion.position[axis], &mut motion.velocity[axis]);
@@ -132,14 +132,14 @@ impl Arena {
         Stuff::new(&self.config.rocks)
     }
 
-    /// Where the local rule has the rock at `tick`, if it flies by it.
+    /// The rock's motion at `tick` by the local rule, if it is loose.
     pub(crate) fn loose_motion(&self, rock: &Rock, tick: u64) -> Option<Motion> {
         let RockMotion::Loose(loose) = &rock.flight else { return None };
         let limit = f64::from(self.field.half - rock.radius);
         Some(loose.at(tick, limit, &self.stuff(), &self.sector.wells))
     }
 
-    /// Lets loose rocks knock those they come upon, and adds where.
+    /// Lets loose rocks knock those they meet, and adds the collisions to `met`.
     pub(crate) fn knock_together(&mut self, met: &mut Vec<Collision>) {
         if self.rocks.iter().all(Rock::is_carried) {
             return;
@@ -182,7 +182,7 @@ impl Arena {
         let (mass_a, mass_b) = (stuff.mass(first), stuff.mass(second));
         let impulse = approach * (1.0 + stuff.restitution) / (1.0 / mass_a + 1.0 / mass_b);
         let at = first.position + way * radius;
-        // Along the line of the centres, so it turns neither.
+        // The push goes along the line of the centres, so it turns neither.
         for (index, push) in [(a, way * (-impulse / mass_a)), (b, way * (impulse / mass_b))] {
             let rock = &mut self.rocks[index];
             rock.disturb(&stuff, rock.velocity + push, rock.motion.spin, tick);

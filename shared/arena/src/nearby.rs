@@ -1,10 +1,11 @@
-//! Which rocks are near a point, found by a grid: a thousand rocks looked at by two hundred enemies in every tick
-//! would be most of a step.
+//! A grid that finds the rocks near a point: without it, two hundred enemies that test a thousand rocks each
+//! tick would take most of a step.
 
 use crate::rocks::Rock;
 use crate::vec2::Vec2;
 
-/// Edge of a cell, metres. Smaller cells hold fewer rocks that are too far away, larger ones are fewer to look into.
+/// Edge of a cell, metres. Smaller cells hold fewer rocks that are too far away; larger cells are fewer to
+/// visit.
 const CELL: f32 = 4.0;
 
 /// Rocks, or fragments, by the cell in which their centres lie, as they were when it was made.
@@ -19,7 +20,7 @@ pub(crate) struct RockGrid {
 }
 
 impl RockGrid {
-    /// What everybody goes round in an arena from minus to plus `half`: all of `rocks` but fragments.
+    /// The obstacles in an arena from minus to plus `half`: all of `rocks` but fragments.
     pub(crate) fn new(rocks: &[Rock], half: f32) -> Self {
         Self::of(rocks, half, |rock| !rock.is_fragment())
     }
@@ -73,7 +74,7 @@ impl RockGrid {
                 (self.starts[row * self.cells + left], self.starts[row * self.cells + right + 1]);
             found.extend_from_slice(&self.rocks[from as usize..to as usize]);
         }
-        // The order of the rocks decides what is added up first.
+        // Ascending order, so that sums are the same on every machine.
         found.sort_unstable();
     }
 
@@ -82,9 +83,9 @@ impl RockGrid {
     }
 }
 
-/// Number of the cell along one axis; what lies outside belongs to the outermost.
+/// Index of the cell along one axis; places outside belong to the outermost cell.
 fn along(place: f32, half: f32, cells: usize) -> usize {
-    // `as` saturates, and makes 0 of what is no number.
+    // `as` saturates, and NaN becomes 0.
     (((place + half) / CELL) as usize).min(cells - 1)
 }
 

@@ -1,10 +1,9 @@
-//! Asking for paths and believing the answers, as far as they make sense.
+//! Asking for paths and taking the answers as far as they are valid.
 //!
-//! A request is about the tick at which its answer is to be there, [`WantedTask::due_at`]: it starts from where the
-//! enemies will be then, ends where each wants to be with the ship where it will be (see `goals`), and goes round where
-//! the rocks will be. So an answer that took
-//! a second leads as well as one that took a frame, but for what nobody could know: how the gamer has steered since.
-//! A path ends within the way of the ship's flight in that time, from where it was expected.
+//! A request is made for the tick at which its answer is due, [`WantedTask::due_at`]: it starts from where
+//! the enemies will be then, ends where each will want to be given the ship's predicted place (see `goals`),
+//! and avoids the rocks' predicted places. So an answer that took a second is as good as one that took a
+//! frame, except for what the gamer has steered since.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,30 +23,31 @@ use crate::rocks::Rock;
 use crate::vec2::{Vec2, segment_distance_squared};
 use crate::wanted::{DueOutcome, OutcomeBody, RequestId, WantedSpec, WantedTask};
 
-/// Cells of one answer that are looked at; no honest path on a 256 x 256 grid turns more often.
+/// Cells of one answer that are read; no honest path on a 256 x 256 grid turns more often.
 const ANSWER_CELLS_MAX: usize = 4_096;
-/// Waypoints an enemy keeps: more than it can fly before its path is stale.
+/// Waypoints an enemy keeps: more than it can pass before its path is stale.
 const WAY_POINTS_MAX: usize = 128;
-/// Seconds of the rocks' flight by which the grid is ahead of them when the paths come: a part of the time for which
-/// enemies follow what is found on it.
+/// Seconds beyond the due tick for which the grid predicts the rocks: a part of the time for which enemies
+/// follow the paths.
 const ROCK_LEAD: f32 = 0.15;
-/// Longest time for which the ship is taken to fly straight on, seconds: in less than a second it can turn round.
+/// Longest time for which the ship is assumed to fly straight on, seconds: in less than a second it can turn
+/// round.
 const SHIP_LEAD_MAX: f32 = 0.8;
-/// Distance below which two paths count as leading to the same place, metres.
+/// Distance below which two paths count as ending at the same place, metres.
 const SAME_END: f32 = 10.0;
-/// Share of the present path's length below which turning back is worth it.
+/// Turning back is worth it only for a path shorter than this share of the present one.
 const MUCH_SHORTER: f32 = 0.75;
 
-/// A request that is under way.
+/// A pending request.
 #[derive(Clone, Debug)]
 struct Pending {
     request: u32,
     asked_at: u64,
-    /// Until when an answer is still taken.
+    /// Last tick at which an answer is taken.
     until: u64,
-    /// Who asked, in the order of the queries.
+    /// The enemies, in the order of the queries.
     enemies: Vec<EnemyId>,
-    /// Queries behind theirs, which lead nobody: they pay for detours.
+    /// Queries after those of the enemies, which only pay for detours.
     spare: usize,
 }
 
@@ -70,13 +70,13 @@ pub(crate) struct Pathing {
 }
 
 impl Pathing {
-    /// Who asked in the last request.
+    /// The enemies of the last request.
     #[cfg(test)]
     pub(crate) fn pending_enemies(&self) -> &[EnemyId] {
         self.pending.back().map_or(&[], |pending| &pending.enemies)
     }
 
-    /// Forgets whom requests under way were for.
+    /// Forgets the enemies of pending requests.
     pub(crate) fn begin_round(&mut self) {
         self.pending.clear();
         self.wait_ticks = 0;
@@ -106,7 +106,7 @@ impl Arena {
     }
 
     fn take_paths(&mut self, pending: &Pending, outcome: &PathOutcome) -> Option<ArenaEvent> {
-        // Requests overtaken by a later one would lead enemies back to where the ship was.
+        // A request overtaken by a later one would lead enemies back to where the ship was.
         if pending.request <= self.pathing.last_taken
             || outcome.answers.len() != pending.enemies.len() + pending.spare
         {
@@ -193,8 +193,8 @@ impl Arena {
         })
     }
 
-    /// Where the rock will be in `seconds` if nothing happens to it: along its trajectory as far as that is known, and
-    /// straight on from there.
+    /// Where the rock will be in `seconds` if nothing happens to it: along its trajectory as far as that is
+    /// known, and straight on after it.
     fn rock_in_future(&self, rock: &Rock, seconds: f32) -> Vec2 {
         let at = self.tick + u64::from((seconds / TICK) as u16);
         let Some(known_until) = self.windows.known_until().filter(|_| rock.is_carried()) else {
@@ -215,7 +215,7 @@ impl Pathing {
     }
 }
 
-/// The middles of an answer's cells, unless it has none, too many, or one that the grid has not.
+/// The centres of an answer's cells; `None` if it has none, too many, or one outside the grid.
 fn points_of(field: &Field, cells: &[Cell]) -> Option<Vec<Vec2>> {
     if cells.is_empty() || cells.len() > ANSWER_CELLS_MAX {
         return None;
@@ -224,8 +224,8 @@ fn points_of(field: &Field, cells: &[Cell]) -> Option<Vec<Vec2>> {
 }
 
 impl Enemy {
-    /// Follows `way` from where it is now: the enemy has moved since it asked, so it joins at the nearest
-    /// stretch instead of going back to the start.
+    /// Follows `way` from the enemy's present place: it has moved since the request, so it joins at the
+    /// nearest segment instead of going back to the start.
     fn take_way(&mut self, way: &[Vec2], fresh_ticks: u16) {
         let mut nearest: Option<(f32, usize)> = None;
         for (index, stretch) in way.windows(2).enumerate() {
@@ -241,8 +241,8 @@ impl Enemy {
         }
     }
 
-    /// Whether `way` turns back from the present one without being much shorter. Where two ways round a reef
-    /// are about equally long, a ship that moves a little would otherwise send the enemy to and fro for ever.
+    /// Whether `way` turns back from the present one without being much shorter. Otherwise, with two paths of
+    /// similar length round a reef, a ship that moves a little would send the enemy to and fro forever.
     fn would_dither(&self, way: &[Vec2]) -> bool {
         let (Some(old), Some(new)) = (self.way.first(), way.first()) else { return false };
         let (Some(old_end), Some(new_end)) = (self.way.last(), way.last()) else { return false };

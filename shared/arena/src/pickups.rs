@@ -1,29 +1,29 @@
-//! What enemies leave behind, and what taking it up is good for.
+//! Pickups that enemies leave behind, and what they give.
 
 use crate::arena::Arena;
 use crate::events::ArenaEvent;
 use crate::record::{Record, Recorded};
 use crate::vec2::Vec2;
 
-/// Things that may lie about at once; who is destroyed beyond it leaves nothing.
+/// Most pickups at once; beyond it a destroyed enemy leaves none.
 const PICKUPS_MAX: usize = 32;
 
-/// Number of a thing that lies about; never used twice in one arena.
+/// Number of a pickup; never used twice in one arena.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PickupId(pub u32);
 
-/// What it is.
+/// What a pickup gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PickupKind {
     /// Fills the shield.
     Shield,
-    /// Mends the hull.
+    /// Repairs the hull.
     Hull,
     /// Missiles.
     Missiles,
 }
 
-/// Something that lies about.
+/// A pickup in the arena.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pickup {
     /// Stable number.
@@ -37,7 +37,7 @@ pub struct Pickup {
 }
 
 impl Arena {
-    /// Chance decides whether an enemy that was destroyed at `at` leaves something.
+    /// Decides at random whether an enemy that was destroyed at `at` leaves a pickup.
     pub(crate) fn leave_pickup(&mut self, at: Vec2, events: &mut Vec<ArenaEvent>) {
         if self.dice.share() >= self.config.pickups.chance || self.pickups.len() >= PICKUPS_MAX {
             return;
@@ -53,7 +53,7 @@ impl Arena {
         events.push(ArenaEvent::PickupLeft { at, kind });
     }
 
-    /// Lets things age, and gives those to the ship that it has reached.
+    /// Ages pickups, and gives the ship those that it has reached.
     pub(crate) fn take_pickups(&mut self, events: &mut Vec<ArenaEvent>) {
         let reach = self.config.pickups.reach;
         let mut pickups = std::mem::take(&mut self.pickups);
@@ -69,7 +69,7 @@ impl Arena {
         self.pickups = pickups;
     }
 
-    /// Gives everything that lies about to the ship, if there is one.
+    /// Gives all pickups to the ship, if it is there.
     pub(crate) fn take_all_pickups(&mut self, events: &mut Vec<ArenaEvent>) {
         for pickup in std::mem::take(&mut self.pickups) {
             if self.ship.alive {

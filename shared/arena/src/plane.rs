@@ -1,7 +1,7 @@
-//! Where the arena's plane lies in the space of the kind `physics`: the one place that knows.
+//! The only place that knows how the arena's plane lies in the space of the kind `physics`.
 //!
-//! The plane is y = 0; the arena's x is the space's x, the arena's y (forward) is the space's -z. So the space
-//! is right-handed with y up, and rotations can be drawn as they are by anything that looks along -z.
+//! The plane is y = 0; the arena's x is the space's x, the arena's y (forward) is the space's -z. So the
+//! space is right-handed with y up, and rotations can be drawn unchanged by a renderer that looks along -z.
 
 use crate::vec2::Vec2;
 
@@ -15,7 +15,7 @@ pub(crate) fn flattened(space: [f64; 3]) -> Vec2 {
     Vec2::new(space[0] as f32, -space[2] as f32)
 }
 
-/// Velocity at `lever` from the centre of something that turns with `spin` (about the vertical, radians per
+/// Velocity at `lever` from the centre of a body that turns with `spin` (about the vertical, radians per
 /// second, counter-clockwise seen from above).
 pub(crate) fn turning(spin: f32, lever: Vec2) -> Vec2 {
     lever.left() * spin

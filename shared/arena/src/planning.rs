@@ -1,8 +1,8 @@
 //! Asking for plans of wingmen and bosses, and flying them.
 //!
-//! A request is about now; that its answer takes a while is part of the question: the kind `tactics` plays those who plan on
-//! along their present courses until [`WantedTask::due_at`], where the new plans begin. So an answer that took a second
-//! leads as well as one that took a frame, but for what nobody could know.
+//! A request describes the present, and includes the delay of its answer: the kind `tactics` plays the
+//! planners on along their present courses until [`WantedTask::due_at`], where the new plans begin. So an
+//! answer that took a second is as good as one that took a frame, except for what could not be predicted.
 
 use std::collections::VecDeque;
 
@@ -18,11 +18,11 @@ use crate::wingmen::{ATTENTION, WingmanId, nearest};
 
 /// Ticks of a leg of a plan.
 pub(crate) const LEG_TICKS: u64 = LEG_STEPS as u64 * STEP_TICKS as u64;
-/// The longest that plans can be asked for ahead of their begin, ticks.
+/// The farthest ahead of their begin that plans can be asked for, ticks.
 pub(crate) const LEAD_TICKS_MAX: u16 = LEAD_STEPS_MAX as u16 * STEP_TICKS;
 
-/// How many plans are tried for everybody who plans, and in how many futures each: an input of the arena as the horizon
-/// is, because it depends on who computes.
+/// How many plans are tried for each planner, and in how many futures each: an input of the arena, as the
+/// horizon is, because it depends on who computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlanDepth {
     /// Plans, 1 to [`CANDIDATES_MAX`](p2c2r_tasks::tactics::CANDIDATES_MAX).
@@ -32,7 +32,7 @@ pub struct PlanDepth {
 }
 
 impl PlanDepth {
-    /// Rollouts of one who plans.
+    /// Rollouts per planner.
     pub fn rollouts(self) -> u32 {
         u32::from(self.candidates) * u32::from(self.futures)
     }
@@ -45,7 +45,7 @@ impl Default for PlanDepth {
     }
 }
 
-/// Somebody who plans.
+/// A planner: a wingman or an enemy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
     Wingman(WingmanId),
@@ -60,7 +60,7 @@ pub(crate) struct Course {
 }
 
 impl Course {
-    /// What is flown at a tick; by rule before the plan begins and behind its end.
+    /// The leg to fly at a tick; by rule before the plan begins and after its end.
     pub(crate) fn leg(&self, tick: u64) -> Leg {
         let begun = [self.next, self.plan].into_iter().flatten().find(|(begins_at, _)| *begins_at <= tick);
         let Some((begins_at, plan)) = begun else { return Leg::Rule };
@@ -75,14 +75,15 @@ impl Course {
         self.next = Some((begins_at, plan));
     }
 
-    /// Where a leg leads, if the nearest opponent lies in the direction `ahead`, a unit vector; none where the rule decides.
+    /// The direction of a leg, if the nearest opponent lies in the direction `ahead`, a unit vector; `None`
+    /// if the rule decides.
     pub(crate) fn direction(&self, tick: u64, ahead: impl FnOnce() -> Option<Vec2>) -> Option<Vec2> {
         let ahead = || ahead().map(|Vec2 { x, y }| [x, y]);
         self.leg(tick).direction(ahead).map(|[x, y]| Vec2::new(x, y))
     }
 }
 
-/// A request that is under way.
+/// A pending request.
 #[derive(Clone, Debug, PartialEq)]
 struct Pending {
     request: u32,
@@ -90,7 +91,7 @@ struct Pending {
     due_at: u64,
     seed: u32,
     rollouts: u32,
-    /// Who plans, in the order of the planners, and what each flies already.
+    /// The planners, in the order of the spec, and the plan that each flies already.
     who: Vec<(Who, Plan)>,
 }
 
@@ -102,12 +103,12 @@ pub(crate) struct Planning {
     /// Ticks until the next request.
     wait_ticks: u16,
     pending: VecDeque<Pending>,
-    /// Rollouts behind the newest plans that were taken, and when; for whoever shows it, not part of the digest.
+    /// The tick and the rollouts of the newest plans taken, for display; not part of the digest.
     newest: Option<(u64, u32)>,
 }
 
 impl Planning {
-    /// Forgets whom requests under way were for.
+    /// Forgets the planners of pending requests.
     pub(crate) fn begin_round(&mut self) {
         self.pending.clear();
         self.wait_ticks = 0;
@@ -120,17 +121,17 @@ impl Planning {
 }
 
 impl Arena {
-    /// Sets how deep is planned in what is asked for from now on: an input as [`Arena::look_ahead`] is.
+    /// Sets the depth of plans for later requests: an input as [`Arena::look_ahead`] is.
     pub fn plan_deep(&mut self, depth: PlanDepth) {
         self.planning.depth = depth;
     }
 
-    /// How deep is planned.
+    /// The depth of plans.
     pub fn plan_depth(&self) -> PlanDepth {
         self.planning.depth
     }
 
-    /// Rollouts behind the plans that are flown just now; none while everybody flies by rule.
+    /// Rollouts behind the plans that are flown now; `None` while all fly by rule.
     pub fn planned_rollouts(&self) -> Option<u32> {
         let (begun, rollouts) = self.planning.newest?;
         (self.tick < begun + LEG_TICKS * LEGS as u64).then_some(rollouts)
@@ -141,7 +142,7 @@ impl Arena {
         self.config.tactics.deadline_ticks.max(self.horizon.plans).min(LEAD_TICKS_MAX)
     }
 
-    /// Who plans now.
+    /// The present planners.
     fn planners(&self) -> Vec<Who> {
         let quarries = || self.enemies.iter().map(|enemy| enemy.position);
         let in_reach = |at: Vec2, other: Option<Vec2>| {
@@ -174,8 +175,8 @@ impl Arena {
         if who.is_empty() {
             return None;
         }
-        // Not before the last plans have begun: what is flown until then would not be known, and the new ones would begin from a
-        // place where nobody is.
+        // Not before the last plans have begun: until then it is unknown what is flown, and the new plans
+        // would begin from a wrong place.
         self.planning.wait_ticks = self.config.tactics.period_ticks.max(ahead_ticks);
         let due_at = self.tick + u64::from(ahead_ticks);
         let spec = self.situation(&who, due_at);
@@ -196,12 +197,12 @@ impl Arena {
         })
     }
 
-    /// Takes plans: those who asked and still live fly them, from now on as they were to be flown from the tick they were meant
-    /// for.
+    /// Takes plans: planners that still live fly them from now on, as if they had begun at the tick they were
+    /// meant for.
     pub(crate) fn take_plans(&mut self, request: RequestId, outcome: &TacticsOutcome) -> Option<ArenaEvent> {
         let at = self.planning.pending.iter().position(|pending| pending.request == request.0)?;
         let pending = self.planning.pending.remove(at)?;
-        // Requests overtaken by a later one would lead back.
+        // A request overtaken by a later one would lead back.
         if pending.request <= self.planning.last_taken || outcome.scores.len() != pending.who.len() {
             return None;
         }

@@ -1,5 +1,5 @@
-//! The designed waves: each teaches something, and says what of the borrowed work it stresses. `assets/waves.toml` holds
-//! the same.
+//! The designed waves: each teaches something, and names the offloaded work it stresses. `assets/waves.toml`
+//! holds the same.
 
 use serde::Deserialize;
 
@@ -7,18 +7,18 @@ use serde::Deserialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stress {
-    /// Enemies' ways.
+    /// Enemies' paths.
     Paths,
     /// Rocks' motions.
     Physics,
-    /// What is mirrored.
+    /// Reflections.
     Light,
     /// Everything.
     All,
 }
 
 impl Stress {
-    /// As the player reads it.
+    /// The name that the player sees.
     pub fn label(self) -> &'static str {
         match self {
             Self::Paths => "stresses paths",
@@ -29,7 +29,8 @@ impl Stress {
     }
 }
 
-/// A wave. The numbers are a pilot's; [`WaveRules::scale`](crate::WaveRules) makes other difficulties of them.
+/// A wave. The numbers are those of the difficulty Pilot; [`WaveRules::scale`](crate::WaveRules) derives the
+/// others.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WavePlan<Name = &'static str> {
@@ -63,7 +64,7 @@ macro_rules! plans {
     };
 }
 
-/// The designed waves, the first first.
+/// The designed waves, in order.
 pub(crate) const PLANS: [WavePlan; 10] = plans! {
     "First Contact", "Point at them and fire.", Paths, 4, 0, 0, 0;
     "The Pack", "They find their way around rocks: so can you.", Paths, 7, 0, 0, 0;

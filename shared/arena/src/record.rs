@@ -1,4 +1,4 @@
-//! The bytes of which a digest of the state is taken.
+//! The bytes that a digest of the state is taken over.
 
 use p2c2r_protocol::Digest;
 
@@ -8,7 +8,7 @@ use crate::vec2::Vec2;
 #[derive(Default)]
 pub(crate) struct Record(Vec<u8>);
 
-/// State that can be written into a [`Record`]. Implementations take their type apart without `..`, so that
+/// State that can be written into a [`Record`]. Implementations destructure their type without `..`, so that
 /// a field added later cannot be forgotten.
 pub(crate) trait Recorded {
     /// Appends all of this state.
@@ -27,7 +27,7 @@ impl Record {
         self.each(values);
     }
 
-    /// Appends several values, as many as there always are.
+    /// Appends a fixed number of values.
     pub(crate) fn each<'a, T: Recorded + 'a>(&mut self, values: impl IntoIterator<Item = &'a T>) {
         for value in values {
             self.add(value);
@@ -60,7 +60,8 @@ impl Recorded for f64 {
 
 impl Recorded for f32 {
     fn record(&self, record: &mut Record) {
-        // Both zeros are one value to the rules (`min` and `max` may return either), so they are one here.
+        // Both zeros are one value to the rules (`min` and `max` may return either), so they are recorded as
+        // one.
         record.add(&(self + 0.0).to_bits());
     }
 }

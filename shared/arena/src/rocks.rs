@@ -12,21 +12,21 @@ use crate::plane::{flattened, lifted, turning};
 use crate::record::{Record, Recorded};
 use crate::vec2::Vec2;
 
-/// Rocks there may be at once; pieces beyond it do not appear. More could not fly in one task.
+/// Most rocks at once; pieces beyond it do not appear. More would not fit into one task.
 const ROCKS_MAX: usize = BODIES_MAX;
-/// Share of a rock's radius that more than two pieces may have: four of them just fit into it side by side.
+/// Share of a rock's radius for more than two pieces: four of them just fit into it side by side.
 const MANY_PIECES_SIZE: f32 = 0.41;
 
 /// Number of a rock; never used twice in one arena.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RockId(pub u32);
 
-/// What a rock flies by.
+/// How a rock flies.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum RockMotion {
-    /// The running trajectory, in which it is the body of this index.
+    /// Along the running trajectory, as its body of this index.
     Carried(u16),
-    /// The local rule, since something happened to it that the trajectory does not know.
+    /// By the local rule, since something happened to it that the trajectory does not include.
     Loose(Loose),
 }
 
@@ -44,17 +44,17 @@ pub struct Rock {
     pub velocity: Vec2,
     /// Orientation in a space with y up, the arena's x as x and its y as -z: unit quaternion x, y, z, w.
     pub rotation: [f32; 4],
-    /// Orientation one tick ago, for interpolation; of the two signs of a quaternion it may have the other one.
+    /// Orientation one tick ago, for interpolation; the quaternion may have the opposite sign.
     pub previous_rotation: [f32; 4],
     /// Form and size: a rock of the catalogue, whose mesh is [`ShapeId::unit_mesh`] times the radius.
     pub shape: ShapeId,
-    /// Outer radius of the shape, metres; to bullets, ships and enemies the rock is this circle.
+    /// Outer radius of the shape, metres; bullets, ships and enemies treat the rock as this circle.
     pub radius: f32,
-    /// Bullets it still takes before it breaks.
+    /// Bullets it survives before it breaks.
     pub hits_left: u8,
-    /// When it is gone, if it is a [fragment](Rock::is_fragment).
+    /// Tick at which it expires, if it is a [fragment](Rock::is_fragment).
     pub(crate) gone_at: Option<u64>,
-    /// Where it is and how it moves, exactly.
+    /// Its exact position and motion.
     pub(crate) motion: Motion,
     pub(crate) flight: RockMotion,
 }
@@ -103,29 +103,29 @@ impl Rock {
         self.rotation = motion.rotation.map(|part| part as f32);
     }
 
-    /// Lets it fly by the local rule from its present motion on.
+    /// Puts it on the local rule from its present motion on.
     pub(crate) fn loosen(&mut self, tick: u64) {
         self.flight = RockMotion::Loose(Loose::new(self.motion, tick));
     }
 
-    /// Gives it another motion at `tick`, which the trajectory does not know.
+    /// Gives it another motion at `tick`, which the trajectory does not include.
     pub(crate) fn disturb(&mut self, stuff: &Stuff, velocity: Vec2, spin: [f64; 3], tick: u64) {
         let velocity = velocity.at_most(stuff.speed_cap);
         self.follow(Motion { velocity: lifted(velocity), spin: stuff.capped_spin(spin), ..self.motion });
         self.loosen(tick);
     }
 
-    /// Knocks it with `impulse` (newton seconds) at the point `at`.
+    /// Applies `impulse` (newton seconds) at the point `at`.
     pub(crate) fn push(&mut self, stuff: &Stuff, at: Vec2, impulse: Vec2, tick: u64) {
         let mass = stuff.mass(self);
         let inertia = mass * self.shape.inertia_per_mass_m2() as f32;
         let mut spin = self.motion.spin;
-        // Both lie in the plane, so the knock turns about the vertical only.
+        // Both vectors lie in the plane, so the impulse turns the rock about the vertical only.
         spin[1] += f64::from((at - self.position).cross(impulse) / inertia);
         self.disturb(stuff, self.velocity + impulse * (1.0 / mass), spin, tick);
     }
 
-    /// Whether the straight way of something of radius `reach` from `start` to `end` touches it.
+    /// Whether something of radius `reach` that moves straight from `start` to `end` touches it.
     pub(crate) fn blocks(&self, start: Vec2, end: Vec2, reach: f32) -> bool {
         let reach = self.radius + reach;
         crate::vec2::segment_distance_squared(start, end, self.position) < reach * reach
@@ -138,7 +138,7 @@ pub(crate) fn cut_radius(radius: f32) -> f32 {
     ((radius / step) as u16).max(1) as f32 * step
 }
 
-/// Bullets a rock takes: one for the smallest, all of `hits` for the largest.
+/// Bullets that break a rock: one for the smallest, `hits` for the largest.
 fn hits_of(rules: &RockRules, radius: f32) -> u8 {
     let span = (rules.radius_max - rules.radius_min).max(0.01);
     let share = ((radius - rules.radius_min) / span).clamp(0.0, 1.0);
@@ -162,7 +162,7 @@ impl Arena {
         self.rocks.last_mut()
     }
 
-    /// A rock that tumbles as chance has it, on top of `spin`.
+    /// A rock with random tumbling on top of `spin`.
     pub(crate) fn add_tumbling_rock(&mut self, site: Site, spin: [f64; 3]) {
         let tumble = self.config.rocks.tumble;
         let mut dice = |most: f32| f64::from(self.dice.between(-most, most));
@@ -204,10 +204,10 @@ impl Arena {
         self.earn(self.config.rocks.points, events);
     }
 
-    /// Leaves the pieces of `rock`, which is gone. Returns how many.
+    /// Leaves the pieces of `rock`, which is gone. Returns their number.
     ///
-    /// They lie inside it, side by side, so nothing that stood beside it is suddenly inside one. All together
-    /// they go on as it went; what is lost on the way from the rock to its pieces is dust of the same velocity.
+    /// They lie inside it, side by side, so nothing that stood beside it now overlaps a piece. Together they
+    /// keep its velocity; the mass that the pieces lack counts as dust of the same velocity.
     fn split_rock(&mut self, rock: &Rock, heading: Vec2) -> u32 {
         let rules = &self.config.rocks;
         let size = if rules.pieces > 2 { rules.piece_size.min(MANY_PIECES_SIZE) } else { rules.piece_size };
@@ -226,11 +226,11 @@ impl Arena {
                 rock.motion.spin,
             );
         }
-        // At the limit of rocks some find no room.
+        // At the limit of rocks some pieces are left out.
         (self.rocks.len() - before) as u32
     }
 
-    /// Brings new rocks where much has been shot away.
+    /// Adds new rocks if much has been shot away.
     pub(crate) fn regrow_rocks(&mut self) {
         let mut shunned: Vec<Vec2> = self.enemies.iter().map(|enemy| enemy.position).collect();
         shunned.push(self.ship.position);
@@ -251,7 +251,7 @@ impl Arena {
 
 impl Recorded for Rock {
     fn record(&self, record: &mut Record) {
-        // The public position, velocity and rotation are made from the motion.
+        // The public position, velocity and rotation are derived from the motion.
         let Self {
             id,
             position: _,

@@ -22,7 +22,7 @@ impl Arena {
         self.wave_pause_ticks = self.config.waves.pause_ticks;
     }
 
-    /// Adds points, and lives for them. After the end of a round nothing counts any more.
+    /// Adds points, and the lives they earn. After the end of a round nothing counts.
     pub(crate) fn earn(&mut self, points: u32, events: &mut Vec<ArenaEvent>) {
         if self.over {
             return;

@@ -1,8 +1,8 @@
-//! Sectors: where a round goes on after some waves, and the warp that leads there. `assets/sectors.toml` holds the same
-//! designs.
+//! Sectors: where a round goes on after some waves, and the warp between them. `assets/sectors.toml` holds
+//! the same designs.
 //!
-//! What stands where in a sector follows from its seed and its design alone, so that its light can be baked ahead and is
-//! the same for everybody in it. A round's seed and the sector's number choose the seed out of [`GALAXY`].
+//! A sector's layout follows from its seed and its design alone, so that its light can be baked ahead and is
+//! the same for every gamer. A round's seed and the sector's number choose the seed out of [`GALAXY`].
 
 use serde::Deserialize;
 
@@ -16,16 +16,17 @@ use crate::rocks::{self, Rock};
 use crate::vec2::Vec2;
 use crate::wells::Well;
 
-/// Seeds of sectors behind the first of a round. Few enough that who comes into one finds its light baked by who was there
-/// before, many enough that a player hardly sees one twice.
+/// Number of seeds for sectors after the first of a round. Few enough that a gamer often finds a sector's
+/// light already baked for another, many enough that a player rarely sees one twice.
 const GALAXY: u64 = 256;
-/// Ticks from the jump to the next wave at least.
+/// Least ticks from the jump to the next wave.
 const ARRIVAL_TICKS: u16 = 50;
-/// Distance from a well within which no rock starts, metres, and from the centre and the walls at which a well may be.
+/// Distance from a well within which no rock starts, metres; also the least distance of a well from the
+/// centre and the walls.
 const WELL_CLEAR: f32 = 5.0;
 const WELL_FROM_CENTRE: f32 = 14.0;
 const WELL_FROM_WALL: f32 = 12.0;
-/// Tries at a place for a well that is far from others.
+/// Candidates for a well's place, of which the one farthest from others is taken.
 const WELL_TRIES: u32 = 24;
 
 /// The design of a sector.
@@ -69,9 +70,9 @@ const fn plan(
 /// The sector in which a round is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sector {
-    /// Which of the round, from 1.
+    /// Its number in the round, from 1.
     pub number: u32,
-    /// What it is made from.
+    /// The seed it is made from.
     pub seed: u64,
     pub(crate) wells: Vec<Well>,
 }
@@ -83,19 +84,19 @@ impl Sector {
     }
 }
 
-/// Seed of a sector, from the round's seed, which of the rounds in a row it is, and the sector's number.
+/// Seed of a sector, from the round's seed, the number of restarts, and the sector's number.
 fn seed_of(seed: u64, round: u32, number: u32) -> u64 {
     if round == 0 && number == 1 {
         return seed;
     }
-    // SplitMix64's finish (Steele, Lea and Flood 2014) spreads neighbours.
+    // SplitMix64's finaliser (Steele, Lea and Flood 2014), so that consecutive numbers give unrelated seeds.
     let mut mixed = seed ^ ((u64::from(round) << 32) | u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     (mixed ^ (mixed >> 31)) % GALAXY
 }
 
-/// The numbers by which the rocks of a sector of this design are placed.
+/// The configuration by which the rocks of a sector of this design are placed.
 fn numbers_in(config: &ArenaConfig, plan: &SectorPlan) -> ArenaConfig {
     let mut config = config.clone();
     let rules = &mut config.rocks;
@@ -111,18 +112,18 @@ impl Arena {
         &self.sector
     }
 
-    /// The sector to which the next warp leads, without its wells, which nobody knows before.
+    /// The sector to which the next warp leads, without its wells, which are placed on entry.
     pub fn next_sector(&self) -> Sector {
         let number = self.sector.number.saturating_add(1);
         Sector { number, seed: seed_of(self.config.seed, self.round, number), wells: Vec::new() }
     }
 
-    /// Ticks to the jump into the next sector; none while no warp has begun.
+    /// Ticks to the jump into the next sector; `None` while no warp has begun.
     pub fn warp_ticks(&self) -> Option<u16> {
         (self.warp_ticks > 0).then_some(self.warp_ticks)
     }
 
-    /// The rocks of the present sector as they lay when the round came into it, whatever has happened to them since.
+    /// The rocks of the present sector as they were on entry.
     pub fn rocks_at_entrance(&self) -> Vec<Rock> {
         let mut fresh = Self { rocks: Vec::new(), ..self.clone() };
         fresh.last_rock = 0;
@@ -130,13 +131,13 @@ impl Arena {
         fresh.rocks
     }
 
-    /// Makes the sector of this number of the round: its wells and rocks. Bullets and what lies about stay behind.
+    /// Makes the sector of this number of the round: its wells and rocks. Bullets and pickups are dropped.
     pub(crate) fn enter_sector(&mut self, number: u32) {
         let seed = seed_of(self.config.seed, self.round, number);
         self.sector = Sector { number, seed, wells: Vec::new() };
         let plan = self.sector.plan();
         let config = numbers_in(&self.config, plan);
-        // The sector has dice of its own: what was thrown before it must not change it.
+        // A sector has its own dice, so that earlier throws do not change it.
         let dice = std::mem::replace(&mut self.dice, Dice::new(seed));
         self.bullets.clear();
         self.pickups.clear();
@@ -152,7 +153,7 @@ impl Arena {
                 if out.length() < WELL_CLEAR + site.radius {
                     continue;
                 }
-                // What does not circle would soon be swallowed.
+                // A rock that does not circle would soon fall in.
                 let around = out.unit_or(Vec2::FORWARD).left();
                 site.velocity += around * well.circling_speed(out.length());
             }
@@ -176,7 +177,7 @@ impl Arena {
                 best = (room, place);
             }
         }
-        // In an arena so small that no try finds a place it is at a side.
+        // In an arena so small that no try finds a place, the well is at a side.
         if best.0 < 0.0 { Vec2::new(inside, 0.0) } else { best.1 }
     }
 

@@ -12,7 +12,7 @@ use crate::wells::{self, Well};
 
 /// Speed against an obstacle below which a bump is a scrape and makes no event, m/s.
 pub(crate) const SCRAPE_SPEED: f32 = 1.5;
-/// Places looked at for a returning ship.
+/// Candidates for the place of a returning ship.
 const RETURN_TRIES: u32 = 16;
 
 /// The gamer's ship.
@@ -32,24 +32,24 @@ pub struct Ship {
     pub radius: f32,
     /// Whether it is in the arena; after a loss it is away for a while.
     pub alive: bool,
-    /// Ticks during which nothing can hurt it.
+    /// Ticks of invulnerability left.
     pub invulnerable_ticks: u16,
     /// Whether its engine burned forward in this tick.
     pub thrusting: bool,
     /// Whether it boosted in this tick.
     pub boosting: bool,
-    /// Damage that its shield still takes.
+    /// Shield points.
     pub shield: u8,
-    /// Damage that its hull still takes.
+    /// Hull points.
     pub hull: u8,
     /// Missiles it has.
     pub missiles: u8,
-    /// Ticks for which it can still boost.
+    /// Ticks of boost left.
     pub boost_ticks: u16,
     pub(crate) cooldown_ticks: u16,
     pub(crate) missile_cooldown_ticks: u16,
     pub(crate) away_ticks: u16,
-    /// Ticks until the next point of the shield comes back.
+    /// Ticks until the shield recharges its next point.
     pub(crate) mend_ticks: u16,
     /// Ticks until the next tick of boost is charged.
     pub(crate) charge_ticks: u16,
@@ -81,12 +81,12 @@ impl Ship {
         }
     }
 
-    /// Whether anything can hurt it.
+    /// Whether it can be hurt.
     pub fn is_vulnerable(&self) -> bool {
         self.alive && self.invulnerable_ticks == 0
     }
 
-    /// One tick of free flight among `wells`; also what the autopilot looks ahead with.
+    /// One tick of free flight among `wells`; the autopilot also predicts with it.
     pub(crate) fn fly(&mut self, rules: &ShipRules, controls: Controls, wells: &[Well]) {
         let turn = Vec2::small_turn(rules.turn_rate * TICK);
         self.heading = match controls.turn.signum() {
@@ -95,7 +95,7 @@ impl Ship {
             _ => self.heading,
         };
         self.thrusting = controls.thrust > 0 && rules.thrust > 0.0;
-        // Once the charge is gone a good part of it must be there again, so that boosting does not flicker.
+        // After the charge has run out a quarter must be recharged, so that boosting does not flicker.
         let charged = self.boosting || u32::from(self.boost_ticks) * 4 >= u32::from(rules.boost_ticks);
         self.boosting = self.thrusting && controls.boost && self.boost_ticks > 0 && charged;
         let push = match controls.thrust.signum() {
@@ -111,8 +111,8 @@ impl Ship {
         self.position += self.velocity * TICK;
     }
 
-    /// What [`Controls::turn`] has to be for the ship to look along the unit vector `aim`: 1 for left, -1 for right, 0 where
-    /// it is off by less than half of what it turns in a tick.
+    /// The [`Controls::turn`] that points the ship along the unit vector `aim`: 1 for left, -1 for right, 0
+    /// if it is off by less than half of what it turns in a tick.
     pub fn turn_towards(&self, rules: &ShipRules, aim: Vec2) -> i8 {
         let step = Vec2::small_turn(rules.turn_rate * TICK * 0.5);
         match self.heading.cross(aim) {
@@ -122,7 +122,7 @@ impl Ship {
         }
     }
 
-    /// Boosting takes charge, everything else lets it grow again.
+    /// Boosting uses charge; otherwise it recharges.
     fn use_charge(&mut self, rules: &ShipRules) {
         if self.boosting {
             self.boost_ticks -= 1;
@@ -136,7 +136,7 @@ impl Ship {
         }
     }
 
-    /// Lets the shield come back.
+    /// Recharges the shield.
     fn mend(&mut self, rules: &ShipRules) {
         if self.shield >= rules.shield {
             self.mend_ticks = rules.shield_ticks;
@@ -258,7 +258,7 @@ impl Arena {
         events.push(ArenaEvent::ShipReturned { at: position });
     }
 
-    /// The free place, of some that chance offers, that is farthest from all enemies.
+    /// The free place, of some random ones, that is farthest from all enemies.
     fn return_point(&mut self) -> Vec2 {
         let (clear, inside) = (self.ship.radius + 1.0, self.field.half - 3.0);
         let mut best: Option<(f32, Vec2)> = None;
@@ -276,11 +276,11 @@ impl Arena {
                 best = Some((near, point));
             }
         }
-        // With the arena packed full of rocks the wreck's own place must do; a rock there pushes the ship out.
+        // In an arena full of rocks the place of the wreck must do; a rock there pushes the ship out.
         best.map_or(self.ship.position, |(_, point)| point)
     }
 
-    /// Hurts the ship, if anything can hurt it: first the shield, then the hull.
+    /// Hurts the ship unless it is invulnerable: first the shield, then the hull.
     pub(crate) fn hurt_ship(&mut self, damage: u8, events: &mut Vec<ArenaEvent>) {
         if !self.ship.is_vulnerable() || damage == 0 {
             return;
@@ -299,7 +299,7 @@ impl Arena {
         events.push(ArenaEvent::ShipHurt { at: ship.position, shield: ship.shield, hull: ship.hull });
     }
 
-    /// Takes the ship and a life away.
+    /// Removes the ship and a life.
     pub(crate) fn lose_ship(&mut self, events: &mut Vec<ArenaEvent>) {
         let at = self.ship.position;
         self.ship.alive = false;

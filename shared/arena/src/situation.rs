@@ -1,4 +1,4 @@
-//! The arena as the kind `tactics` sees it: who is near those who plan, what flies, and what is in the way.
+//! The arena as a spec of the kind `tactics`: who is near the planners, what flies, and what is in the way.
 
 use p2c2r_tasks::tactics::{
     AGENTS_MAX, Agent, BOLTS_MAX, Behaviour, Bolt, Class, LEAD_LEGS, Leg, POSITION_STEPS_PER_M, Planner,
@@ -13,26 +13,26 @@ use crate::planning::{Course, LEG_TICKS, Who};
 use crate::vec2::Vec2;
 use crate::wingmen::MERCY_TICKS;
 
-/// Metres from somebody who plans within which others, bolts and rocks matter.
+/// Metres from a planner within which agents, bolts and rocks matter.
 const OTHERS_REACH: f32 = 32.0;
 const BOLTS_REACH: f32 = 24.0;
 const ROCKS_REACH: f32 = 16.0;
-/// Places of the classes.
+/// Indices of the classes.
 const SHIP: u8 = 0;
 const WINGMAN: u8 = 1;
 const RAMMER: u8 = 2;
-/// What is worth how much: a point of the ship's hull, of a wingman's, of a rammer's or gunner's, and of a large enemy's; and
-/// that they live. A wingman's hull is worth more than what it destroys by being rammed: who trades them evenly is soon lost.
+/// Worth of a hull point and of survival: of the ship, a wingman, a rammer or gunner, and a large enemy. A
+/// wingman's hull is worth more than what it destroys by being rammed: trading the two evenly soon loses it.
 const SHIP_WORTH: (u8, u8) = (8, 40);
 const WINGMAN_WORTH: (u8, u8) = (15, 60);
 const ENEMY_WORTH: (u8, u8) = (4, 6);
 const LARGE_WORTH: (u8, u8) = (3, 12);
-/// How far the gamer's shots go astray as they are reckoned, 256ths of a radian.
+/// Assumed random deviation of the gamer's shots, 256ths of a radian.
 const SHIP_SPREAD: u8 = 26;
 
-/// A number in its steps, as a byte.
+/// A number in its wire steps, as a byte.
 fn byte(value: f32) -> u8 {
-    // `as` saturates, and makes 0 of what is no number.
+    // `as` saturates, and NaN becomes 0.
     (value + 0.5) as u8
 }
 
@@ -51,7 +51,7 @@ fn looks(heading: Vec2) -> [i8; 2] {
     if parts == [0; 2] { [0, 127] } else { parts.map(|part| part.max(-127)) }
 }
 
-/// What everybody is like: ship, wingman, and the four sorts of enemies.
+/// The classes: ship, wingman, and the four roles of enemies.
 fn classes(config: &ArenaConfig, haste: f32) -> Vec<Class> {
     let (ship, wingmen, enemies) = (&config.ship, &config.wingmen, &config.enemies);
     let base = Class {
@@ -158,7 +158,7 @@ fn class_of(role: EnemyRole) -> u8 {
 }
 
 impl Arena {
-    /// What is asked of the kind `tactics` for `who`, whose plans begin at `due_at`.
+    /// The spec for `who`, whose plans begin at `due_at`.
     pub(crate) fn situation(&self, who: &[Who], due_at: u64) -> TacticsSpec {
         let half = (self.field.half * POSITION_STEPS_PER_M) as i16;
         let centres: Vec<Vec2> = who.iter().filter_map(|who| self.place_of(*who)).collect();
@@ -198,7 +198,7 @@ impl Arena {
             agents.push((away(at), Some(Who::Enemy(enemy.id)), it));
         }
         keep_nearest(&mut agents, OTHERS_REACH, AGENTS_MAX, |(away, _, _)| *away);
-        // They are nearest to themselves, so none of them is missing, and their order is that of `who`.
+        // Planners are nearest to themselves, so none is missing, and their order is that of `who`.
         let mut planners = Vec::new();
         for (number, (_, identity, _)) in agents.iter().enumerate() {
             let Some(identity) = identity.filter(|identity| who.contains(identity)) else { continue };
@@ -276,7 +276,7 @@ impl Arena {
     }
 }
 
-/// Keeps what is within reach, and of more than `most` the nearest, in their order.
+/// Keeps what is within reach, and at most the `most` nearest, in their order.
 fn keep_nearest<T>(list: &mut Vec<T>, reach: f32, most: usize, away: impl Fn(&T) -> f32) {
     list.retain(|it| away(it) < reach);
     if list.len() <= most {
@@ -286,6 +286,6 @@ fn keep_nearest<T>(list: &mut Vec<T>, reach: f32, most: usize, away: impl Fn(&T)
     distances.sort_by(f32::total_cmp);
     let farthest = distances[most - 1];
     list.retain(|it| away(it) <= farthest);
-    // Of several equally far the first are kept.
+    // Of several at equal distance the first are kept.
     list.truncate(most);
 }

@@ -1,4 +1,5 @@
-//! How enemies move: along fresh paths, by sight, or by nose; and out of what they would otherwise be inside.
+//! How enemies move: along fresh paths, by sight, or straight ahead; and how they are kept out of rocks and
+//! walls.
 
 use crate::arena::{Arena, TICK};
 use crate::config::EnemyRules;
@@ -9,29 +10,31 @@ use crate::rocks::Rock;
 use crate::vec2::Vec2;
 use crate::wingmen::nearest;
 
-/// Metres from a rock or wall at which an enemy without a path begins to be pushed aside.
+/// Metres from a rock or wall at which an enemy without a path begins to steer aside.
 const NOSE_FEELER: f32 = 1.6;
-/// The same for an enemy on a path, which only has to notice where others pushed it.
+/// The same for an enemy on a path, which only has to react when others push it.
 const PATH_FEELER: f32 = 0.25;
-/// Distance below which an enemy that sees the ship leaves its path and goes for it, metres.
+/// Distance below which an enemy that sees the ship leaves its path and flies at it, metres.
 const SIGHT_DISTANCE: f32 = 7.0;
-/// In distances that an enemy would rather keep: from here on it leaves its path to keep it, if it sees the ship.
+/// In multiples of an enemy's standoff: nearer than this it leaves its path to keep that distance, if it sees
+/// the ship.
 const KEEPING_FROM: f32 = 1.15;
-/// How quickly it goes back to that distance: at a third too little or too much it does nothing else.
+/// How quickly it returns to that distance: when a third too near or too far it does nothing else.
 const KEEPING_HASTE: f32 = 3.0;
-/// How hard rocks push beside the wish to move on. More lets nose steering round larger rocks.
+/// Weight of avoiding rocks beside the wish to move on. More gets enemies without a path round larger rocks.
 const AVOIDANCE: f32 = 0.9;
-/// Share of its speed below which an enemy that follows its nose is caught.
+/// Share of its speed below which an enemy without a path counts as caught.
 const STUCK_SPEED: f32 = 0.3;
-/// Seconds for which an enemy without a path is taken to go on as it does; beyond, it has met something or turned.
+/// Seconds for which an enemy without a path is assumed to keep its velocity; after that it has hit something
+/// or turned.
 const UNGUIDED_SECONDS: f32 = 0.5;
-/// Ticks for which it may be caught before it wanders, and the shortest and longest time it then wanders.
+/// Ticks for which it may be caught before it wanders, and the shortest and longest wandering.
 const STUCK_TICKS: u16 = 40;
 const WANDER_TICKS: (u16, u16) = (45, 150);
-/// How hard enemies push each other beside the wish to move on.
+/// Weight of avoiding other enemies beside the wish to move on.
 const SEPARATION: f32 = 0.8;
 
-/// What all enemies see in one tick: the positions of its beginning, so that their order does not matter.
+/// What all enemies see in one tick: positions at its beginning, so that the enemies' order does not matter.
 struct Surroundings<'a> {
     rules: &'a EnemyRules,
     rocks: &'a [Rock],
@@ -39,7 +42,7 @@ struct Surroundings<'a> {
     others: &'a [Vec2],
     /// Where the ship is, or was lost.
     ship: Vec2,
-    /// Whom they are after: the ship and its wingmen, as far as they are there.
+    /// The enemies' targets: the ship and its wingmen, as far as they are there.
     quarries: &'a [Vec2],
     tick: u64,
     half: f32,
@@ -50,7 +53,7 @@ struct Surroundings<'a> {
 }
 
 impl Surroundings<'_> {
-    /// Whom an enemy at a place is after: the nearest, or where the ship was lost.
+    /// The target of an enemy at a place: the nearest, or where the ship was lost.
     fn target(&self, from: Vec2) -> Vec2 {
         nearest(from, self.quarries.iter().copied()).unwrap_or(self.ship)
     }
@@ -114,7 +117,7 @@ impl Enemy {
         self.heading = self.heading.turned_towards(looks.unit_or(self.heading), turn);
     }
 
-    /// How fast it flies where nothing is in its way, metres per second.
+    /// Its speed where nothing is in its way, metres per second.
     fn top_speed(&self, rules: &EnemyRules, haste: f32) -> f32 {
         haste
             * match self.role {
@@ -125,8 +128,8 @@ impl Enemy {
             }
     }
 
-    /// Where it will be in `seconds`, as far as its present path leads it; without one it goes on as it does for no
-    /// longer than [`UNGUIDED_SECONDS`].
+    /// Where it will be in `seconds`: along its path as far as that leads; without one it keeps its velocity
+    /// for at most [`UNGUIDED_SECONDS`].
     pub(crate) fn in_future(&self, rules: &EnemyRules, haste: f32, seconds: f32) -> Vec2 {
         if self.way.is_empty() {
             return self.position + self.velocity * seconds.min(UNGUIDED_SECONDS);
@@ -144,8 +147,7 @@ impl Enemy {
         at
     }
 
-    /// Where it wants to go: a vector of at most length 1. Also decides what it steers by, and passes
-    /// waypoints.
+    /// The velocity it wants: a vector of at most length 1. Also chooses how it steers, and passes waypoints.
     fn wish(&mut self, around: &Surroundings<'_>, found: &mut Vec<u32>) -> Vec2 {
         self.fresh_ticks = self.fresh_ticks.saturating_sub(1);
         if self.fresh_ticks == 0 {
@@ -182,17 +184,17 @@ impl Enemy {
         if self.wander_ticks > 0 { self.wander } else { straight }
     }
 
-    /// Flies around the ship, which lies `straight` ahead at `distance`, and towards or away from it as far as it is not
+    /// Circles the ship, which lies `straight` ahead at `distance`, and moves towards or away from it to stay
     /// `kept` metres away.
     fn circle(&self, straight: Vec2, distance: f32, kept: f32) -> Vec2 {
-        // A boss backs off from nobody.
+        // A boss never backs off.
         let back = if self.role == EnemyRole::Boss { 0.0 } else { -1.0 };
         let astray = ((distance - kept) / kept.max(1.0) * KEEPING_HASTE).clamp(back, 1.0);
         let around = straight.left() * (self.side() * 0.8 * (1.0 - astray.abs()));
         around + straight * astray
     }
 
-    /// Wanders for a while when its nose leads nowhere.
+    /// Starts to wander when heading straight for the ship makes no progress.
     fn notice_hollow(&mut self, top_speed: f32, dice: &mut Dice) {
         self.wander_ticks = self.wander_ticks.saturating_sub(1);
         let caught = self.steering == Steering::Nose && self.velocity.length() < STUCK_SPEED * top_speed;
@@ -205,12 +207,14 @@ impl Enemy {
         }
     }
 
-    /// 1 or -1: to which side it gives way, so that enemies part and a head-on rock is no dead end.
+    /// 1 or -1: the side to which it gives way, so that enemies part and a rock straight ahead is no dead
+    /// end.
     pub(crate) fn side(&self) -> f32 {
         if self.id.0.is_multiple_of(2) { 1.0 } else { -1.0 }
     }
 
-    /// `wish` without what leads into rocks and walls within `feeler` metres, plus a push away from them.
+    /// `wish` without the part that leads into rocks and walls within `feeler` metres, plus a push away from
+    /// them.
     fn avoid(&self, wish: Vec2, feeler: f32, around: &Surroundings<'_>, found: &mut Vec<u32>) -> Vec2 {
         let mut wish = wish;
         let mut feel = |out: Vec2, gap: f32| {
@@ -249,7 +253,7 @@ impl Enemy {
             if other == index || length_squared >= distance * distance {
                 continue;
             }
-            // Two on one spot part to the sides that their numbers give.
+            // Two enemies on one spot part to the sides that their numbers give.
             let length = length_squared.sqrt();
             let out = apart.unit_or(Vec2::new(self.side(), 0.0));
             push += out * ((1.0 - length / distance) * SEPARATION);
@@ -257,9 +261,9 @@ impl Enemy {
         push
     }
 
-    /// Moves it out of rocks and walls, and takes the speed that led there.
+    /// Moves it out of rocks and walls, and removes the velocity into them.
     fn stay_out(&mut self, around: &Surroundings<'_>, found: &mut Vec<u32>) {
-        // What pushes it out of one rock pushes it towards others, by no more than its own size.
+        // Being pushed out of one rock moves it towards others by at most its own size.
         around.near.near(self.position, self.position, self.radius * 3.0, found);
         for rock in found.iter().map(|index| &around.rocks[*index as usize]) {
             let apart = self.position - rock.position;

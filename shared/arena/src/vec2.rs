@@ -1,7 +1,7 @@
 //! Plane geometry from exactly rounded operations only, so that every machine computes the same bits.
 //!
 //! Rust's `f32` `+ - * /` and `sqrt` are IEEE 754 operations with one correct answer; the standard library's
-//! trigonometry is not. Directions are therefore unit vectors, and turning is a product of unit vectors.
+//! trigonometry is not. Directions are therefore unit vectors, and a rotation is a product of unit vectors.
 
 use std::ops::{Add, AddAssign, Mul, Neg, Sub, SubAssign};
 
@@ -56,7 +56,7 @@ impl Vec2 {
         (other - self).length_squared()
     }
 
-    /// The unit vector in this direction, or `fallback` if there is hardly any length to take it from.
+    /// The unit vector in this direction, or `fallback` if the vector is too short to have one.
     pub fn unit_or(self, fallback: Self) -> Self {
         let length = self.length();
         if length > 1e-6 { self * (1.0 / length) } else { fallback }

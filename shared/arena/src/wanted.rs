@@ -1,4 +1,5 @@
-//! The seam between the rules and whoever computes for them: what the arena wants, and how answers come in.
+//! The interface between the rules and whoever computes for them: what the arena wants, and how answers come
+//! in.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,19 +14,19 @@ use p2c2r_tasks::tactics::{TacticsOutcome, TacticsSpec};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u32);
 
-/// Work the arena would like to have done. It never waits for it: without paths the enemies steer worse, and what
-/// is missing of the rocks' motions it computes itself, at a cost to the step that would have needed them.
+/// Work the arena would like to have done. The arena never waits for it: without paths the enemies steer
+/// worse, and missing motions of rocks it computes itself, at a cost to the step that needs them.
 #[derive(Clone, Debug)]
 pub struct WantedTask {
-    /// Under which number the outcome is expected back.
+    /// The number under which the outcome is expected back.
     pub request: RequestId,
     /// What is to be computed.
     pub spec: WantedSpec,
-    /// In how many ticks of 1/60 s the outcome should be there, to be in time for [`WantedTask::due_at`].
+    /// Ticks of 1/60 s within which the outcome should arrive, to be in time for [`WantedTask::due_at`].
     pub deadline_ticks: u16,
-    /// [`Arena::tick`](crate::Arena::tick) after the step that the outcome is meant for: everything in the spec was
-    /// predicted for it. The arena takes an outcome earlier and paths somewhat later too; a game that gives every
-    /// outcome to exactly this step plays the same whatever time outcomes took.
+    /// [`Arena::tick`](crate::Arena::tick) after the step that the outcome is meant for: everything in the
+    /// spec was predicted for it. The arena also takes an outcome earlier, and paths somewhat later; a game
+    /// that gives every outcome to exactly this step plays the same however long outcomes took.
     pub due_at: u64,
 }
 
@@ -34,29 +35,29 @@ pub struct WantedTask {
 pub enum WantedSpec {
     /// Paths for all enemies, in the kind `path`.
     Path {
-        /// The spec; its queries are those of enemies in the order of [`crate::Arena::enemies`], and behind them some from a
-        /// cell to itself, which pay for detours.
+        /// The spec; its queries are those of enemies in the order of [`crate::Arena::enemies`], followed by
+        /// some from a cell to itself, which pay for detours.
         spec: PathSpec,
-        /// The occupancy grid that the spec names. The same `Arc` as last time while it is the same grid.
+        /// The occupancy grid that the spec names. The same `Arc` as last time if the grid has not changed.
         grid: Arc<Blob>,
     },
     /// The rocks' motions in the window that begins just after the deadline, in the kind `physics`.
     Physics {
         /// The spec, [whole](PhysicsSpec::whole); its bodies' ids are those of the rocks.
         spec: PhysicsSpec,
-        /// The window that runs now, by its request, if one does. Most of the bodies start from where its motions end, so
-        /// that the spec can be sent as [changes](Motions::changes) of that.
+        /// The running window, by its request, if there is one. Most of the bodies start from where its
+        /// motions end, so that the spec can be sent as [changes](Motions::changes) of that.
         before: Option<(RequestId, Motions)>,
     },
     /// Plans for wingmen and bosses, in the kind `tactics`.
     Tactics {
-        /// The spec; its planners are those who asked.
+        /// The spec; its planners are the wingmen and bosses that ask.
         spec: TacticsSpec,
     },
 }
 
-/// An outcome that reaches the arena at this step. Which step it is given to is part of the arena's input:
-/// replaying a run needs it with the same tick. (Not for motions: see [`OutcomeBody::Physics`].)
+/// An outcome for the arena at this step. The step is part of the arena's input: a replay needs it at the
+/// same tick. (Not for motions: see [`OutcomeBody::Physics`].)
 #[derive(Clone, Debug)]
 pub struct DueOutcome {
     /// Which request it answers.
@@ -68,25 +69,25 @@ pub struct DueOutcome {
 /// The answer to a request.
 #[derive(Clone, Debug)]
 pub enum OutcomeBody {
-    /// Answer to a [`WantedSpec::Path`]. Believed only as far as it makes sense: wrong counts and cells
-    /// outside the grid are ignored.
+    /// Answer to a [`WantedSpec::Path`]. Taken only as far as it is valid: wrong counts and cells outside the
+    /// grid are ignored.
     Path(Arc<PathOutcome>),
-    /// Answer to a [`WantedSpec::Physics`], ready to be flown. Believed only if it was made from the very spec; that it
-    /// is the kernel's to the last bit is for whoever deeply checks strangers to see to. When it comes makes no
-    /// difference to the game then, nor whether: where neither it nor [`OutcomeBody::Missed`] is given, the arena
+    /// Answer to a [`WantedSpec::Physics`], ready to be flown. Taken only if it was made from exactly that
+    /// spec; deep checks elsewhere must ensure that it is the kernel's outcome to the last bit. Then neither
+    /// its arrival nor its time changes the game: without it and without [`OutcomeBody::Missed`], the arena
     /// computes the same with its own kernel, inside the step.
     Physics(Motions),
-    /// Answer to a [`WantedSpec::Physics`] for whoever would rather go on without than wait: the rocks fly by the local
-    /// rule through the window. An input like any other, and one that does make a difference.
+    /// Gives up on a [`WantedSpec::Physics`] instead of waiting: the rocks fly by the local rule through the
+    /// window. Unlike [`OutcomeBody::Physics`], it changes the game, so a replay needs it.
     Missed,
-    /// Answer to a [`WantedSpec::Tactics`]. Believed only as far as it makes sense.
+    /// Answer to a [`WantedSpec::Tactics`]. Taken only as far as it is valid.
     Tactics(Arc<TacticsOutcome>),
     /// The task failed: go on without.
     None,
 }
 
-/// Rocks' motions made ready: decoded, checked and unfolded, which takes milliseconds for a thousand rocks and so
-/// is done on another thread than the arena's.
+/// Rocks' motions made ready: decoded, checked and unfolded. That takes milliseconds for a thousand rocks, so
+/// it is done on another thread than the arena's.
 #[derive(Clone)]
 pub struct Motions(pub(crate) Arc<Trajectory>, Option<Arc<Blob>>);
 
@@ -96,14 +97,14 @@ impl Motions {
         let trajectory = Trajectory::new(spec, outcome)?;
         let left = trajectory.snapshot().to_blob().map(Blob::new);
         if let Some(left) = &left {
-            // Here is the time for it.
+            // Prepared here, off the arena's thread, and not when it is first used.
             let _ = left.prepared(BodySnapshot::from_blob);
         }
         Ok(Self(Arc::new(trajectory), left))
     }
 
-    /// The task of `spec` as changes of what these motions leave, and the blob that it then names. None where it is not
-    /// shorter so.
+    /// The task of `spec` as changes of what these motions leave, and the blob that it then names. `None` if
+    /// that is not shorter.
     pub fn changes(&self, spec: &PhysicsSpec) -> Option<(PhysicsSpec, Arc<Blob>)> {
         let left = self.1.as_ref()?;
         let snapshot = left.prepared(BodySnapshot::from_blob).ok()?;

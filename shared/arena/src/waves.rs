@@ -9,12 +9,12 @@ use crate::plans::{PLANS, Stress, WavePlan};
 use crate::rocks::Rock;
 use crate::vec2::Vec2;
 
-/// Tries at a place for one enemy that is far from the ship and not on another enemy or a rock.
+/// Candidates for the place of one enemy that is far from the ship and not on another enemy or a rock.
 const PLACE_TRIES: u32 = 24;
 /// Distance from the ship at which enemies appear, metres, if such a place is found.
 const SHIP_DISTANCE: f32 = 18.0;
 
-/// Enemies of a wave behind the designed ones, counted from 1, bosses and carriers apart.
+/// Enemies of a wave after the designed ones, counted from 1, without bosses and carriers.
 fn enemies_of(rules: &WaveRules, wave: u32) -> u32 {
     rules
         .enemies_first
@@ -22,10 +22,10 @@ fn enemies_of(rules: &WaveRules, wave: u32) -> u32 {
         .min(rules.enemies_max.max(rules.enemies_first))
 }
 
-/// In endless waves one enemy in so many is a carrier; its first is in the first wave that has so many.
+/// In endless waves one enemy in this many is a carrier; the first comes in the first wave of that size.
 const CARRIER_EVERY: u32 = 16;
 
-/// Who comes in a wave, counted from 1, in this order.
+/// The roles in a wave, counted from 1, in order.
 fn roles_of(config: &ArenaConfig, wave: u32) -> Vec<EnemyRole> {
     let rules = &config.waves;
     if let Some(plan) = plan_of(rules, wave) {
@@ -49,7 +49,7 @@ fn roles_of(config: &ArenaConfig, wave: u32) -> Vec<EnemyRole> {
     (0..bosses).map(|_| EnemyRole::Boss).chain(others).collect()
 }
 
-/// Bosses of one wave at most: more could not be flown around.
+/// Most bosses of one wave: more could not be flown around.
 const BOSSES_MAX: u32 = 4;
 
 fn plan_of(rules: &WaveRules, wave: u32) -> Option<&'static WavePlan> {
@@ -62,8 +62,8 @@ impl Arena {
         plan_of(&self.config.waves, self.wave)
     }
 
-    /// What there is most of to borrow in the present wave: by its design, or in an endless one light where a boss mirrors,
-    /// motions where wells stir the rocks, and paths elsewhere. None before the first wave.
+    /// The kind of work that the present wave stresses: by its design, or in an endless wave light if a boss
+    /// mirrors, motions if wells stir the rocks, and paths otherwise. `None` before the first wave.
     pub fn wave_stress(&self) -> Option<Stress> {
         let rules = &self.config.waves;
         if self.wave == 0 {
@@ -77,7 +77,7 @@ impl Arena {
         })
     }
 
-    /// Notices the end of a wave and starts the next one after the pause. Returns whether a wave started.
+    /// Detects the end of a wave and starts the next one after the pause. Returns whether a wave started.
     pub(crate) fn run_waves(&mut self, events: &mut Vec<ArenaEvent>) -> bool {
         if self.over || !self.enemies.is_empty() {
             return false;

@@ -1,9 +1,9 @@
-//! Gravity wells: points that draw the ship, bullets and rocks to them, and in whose core rocks and bullets end.
+//! Gravity wells: points that attract the ship, bullets and rocks, and in whose core rocks and bullets end.
 //! Enemies have the engines to ignore them.
 //!
-//! The pull is that of the kind `physics`: `strength · d / (d² + softness²)^1.5` at the distance `d`. A well's numbers
-//! lie on that kind's lattice, so that rocks along trajectories (which the kernel pulls) and loose rocks (which the arena
-//! does) feel the same: a tenth or so of what is light feels, since they are heavy.
+//! The pull is that of the kind `physics`: `strength · d / (d² + softness²)^1.5` at the distance `d`. A
+//! well's numbers lie on that kind's lattice, so that the pull on carried rocks (by the kernel) equals that
+//! on loose rocks (by the arena): a tenth or so of the pull on light things.
 
 use p2c2r_tasks::physics::{Attractor, Motion, POSITION_STEPS_PER_M, STEP_S};
 
@@ -14,7 +14,7 @@ use crate::plane::lifted;
 use crate::record::{Record, Recorded};
 use crate::vec2::Vec2;
 
-/// Steps of a softness in a metre.
+/// Softness steps per metre.
 const SOFTNESS_STEPS_PER_M: f32 = 4.0;
 
 /// A gravity well.
@@ -24,7 +24,7 @@ pub struct Well {
     pub position: Vec2,
     /// Radius in which rocks and bullets end, metres.
     pub core: f32,
-    /// Pull on what is light, cubic metres per second squared.
+    /// Pull on ship and bullets, cubic metres per second squared.
     strength: f32,
     /// Pull on rocks, the same unit.
     rock_strength: i32,
@@ -33,10 +33,10 @@ pub struct Well {
 }
 
 impl Well {
-    /// A well near `position`, where the lattice has a place.
+    /// A well at the lattice point near `position`.
     pub(crate) fn new(rules: &SectorRules, position: Vec2) -> Self {
         let steps = POSITION_STEPS_PER_M as f32;
-        // Arenas reach 128 m out, so that all places of the lattice are numbers of `f32`.
+        // Arenas reach 128 m out, so that all lattice points are exact in `f32`.
         let on_lattice = |along: f32| ((along * steps) as i32) as f32 / steps;
         Self {
             position: Vec2::new(on_lattice(position.x), on_lattice(position.y)),
@@ -47,7 +47,7 @@ impl Well {
         }
     }
 
-    /// Acceleration of something light at `place`, m/s².
+    /// Acceleration of ship or bullets at `place`, m/s².
     fn pull(&self, place: Vec2) -> Vec2 {
         let way = self.position - place;
         let softness = f32::from(self.softness) / SOFTNESS_STEPS_PER_M;
@@ -65,7 +65,7 @@ impl Well {
         [x * scale, z * scale]
     }
 
-    /// Speed at which a rock at `distance` goes round it in a circle, m/s.
+    /// Speed at which a rock at `distance` circles the well, m/s.
     pub(crate) fn circling_speed(&self, distance: f32) -> f32 {
         let softness = f32::from(self.softness) / SOFTNESS_STEPS_PER_M;
         let square = distance * distance + softness * softness;
@@ -84,12 +84,12 @@ impl Well {
     }
 }
 
-/// Acceleration of something light at `place`, m/s².
+/// Acceleration of ship or bullets at `place` by all wells, m/s².
 pub(crate) fn pull(wells: &[Well], place: Vec2) -> Vec2 {
     wells.iter().fold(Vec2::ZERO, |sum, well| sum + well.pull(place))
 }
 
-/// One tick of a rock's centre, as the kernel has it: first the pull, then the cap, then the way.
+/// One tick of a rock's centre, in the kernel's order: the pull, the cap, then the movement.
 pub(crate) fn pulled(wells: &[Well], motion: &mut Motion, speed_cap: f64) {
     for well in wells {
         let [x, z] = well.rock_pull(motion.position);
@@ -111,7 +111,7 @@ impl Arena {
         &self.sector.wells
     }
 
-    /// Ends the rocks that have come into a core. Nobody is paid for them.
+    /// Removes the rocks that have come into a core, without points.
     pub(crate) fn swallow_rocks(&mut self, events: &mut Vec<ArenaEvent>) {
         let wells = &self.sector.wells;
         self.rocks.retain(|rock| {
@@ -131,7 +131,7 @@ impl Recorded for Well {
         let Self { position, core, strength, rock_strength, softness } = self;
         record.add(position);
         record.each([core, strength]);
-        // The sign goes along: two's complement.
+        // Two's complement keeps the sign.
         record.add(&(*rock_strength as u32));
         record.add(softness);
     }

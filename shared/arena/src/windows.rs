@@ -45,12 +45,13 @@ use crate::vec2::Vec2;
 use crate::wanted::{Motions, RequestId, WantedSpec, WantedTask};
 use crate::wells::Well;
 
-/// Ticks before a window begins by which its motions are due: an outcome waits for the next frame and the next step.
+/// Ticks before a window begins by which its motions are due: an outcome waits for the next frame and the
+/// next step.
 const SLACK_TICKS: u64 = 2;
 /// Contacts of one tick that make events, the hardest first.
 const CONTACT_EVENTS_MAX: usize = 16;
 
-/// Where the rocks' motions come from, for whoever shows it.
+/// Where the rocks' motions come from, for displays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PhysicsInUse {
     /// The request whose outcome runs, if one does.
@@ -71,15 +72,15 @@ pub struct PhysicsInUse {
     pub missed_windows: u64,
 }
 
-/// The window that was asked for.
+/// The requested window.
 #[derive(Clone, Debug)]
 struct Pending {
     request: u32,
     starts_at: u64,
     spec: PhysicsSpec,
-    /// What came. Follows from the spec; not part of the digest.
+    /// The answer. It follows from the spec, so it is not part of the digest.
     answer: Option<Motions>,
-    /// Nothing will come in time.
+    /// Whether no answer will come in time.
     missed: bool,
 }
 
@@ -108,7 +109,7 @@ pub(crate) struct Windows {
 }
 
 impl PhysicsRules {
-    /// Segments of a window in which an answer that takes `horizon` ticks comes in time.
+    /// Segments of a window that is long enough for an answer that takes `horizon` ticks.
     fn window_segments(&self, horizon: u16) -> u8 {
         let needed = (u64::from(horizon) + SLACK_TICKS).div_ceil(self.segment_ticks.into());
         needed.clamp(self.segments.into(), SEGMENTS_MAX as u64) as u8
@@ -131,12 +132,13 @@ impl Windows {
     pub(crate) fn begin_round(&mut self, tick: u64, ticks: u64) {
         self.pending = None;
         self.running = None;
-        // Nothing is asked for before that window has begun, also not in a step in which another has.
+        // Nothing is requested before that window has begun, also not in the step in which another begins.
         self.began_at = 0;
         self.next_at = tick.max(1).next_multiple_of(ticks);
     }
 
-    /// Takes an outcome for the window to come. An outcome of another spec is not taken; the right one may still come.
+    /// Takes an outcome for the next window. An outcome of another spec is ignored; the right one may still
+    /// come.
     pub(crate) fn take(&mut self, request: RequestId, motions: &Motions) -> Option<ArenaEvent> {
         let pending = self.open(request)?;
         if *motions.0.spec() != pending.spec {
@@ -146,13 +148,13 @@ impl Windows {
         Some(ArenaEvent::PhysicsTaken { request })
     }
 
-    /// Goes on without an outcome for the window to come.
+    /// Goes on without an outcome for the next window.
     pub(crate) fn miss(&mut self, request: RequestId) -> Option<ArenaEvent> {
         self.open(request)?.missed = true;
         Some(ArenaEvent::PhysicsMissed { request })
     }
 
-    /// The tick until which the running trajectory says where rocks are, if one runs.
+    /// The tick until which the running trajectory defines the rocks' places, if one runs.
     pub(crate) fn known_until(&self) -> Option<u64> {
         self.running.as_ref().map(|running| running.starts_at + u64::from(running.trajectory.0.ticks()))
     }
@@ -192,20 +194,20 @@ impl Arena {
         self.knock_together(&mut met);
         self.swallow_rocks(events);
         met.retain(|met| met.impulse >= self.config.physics.contact_min);
-        // Stable, so that equal impulses stay in the order of the rocks.
+        // A stable sort, so that equal impulses stay in the order of the rocks.
         met.sort_by(|a, b| b.impulse.total_cmp(&a.impulse));
         let told = met.into_iter().take(CONTACT_EVENTS_MAX);
         events.extend(told.map(|Collision { at, impulse }| ArenaEvent::RocksMet { at, impulse }));
     }
 
-    /// Where the running trajectory has the rock at `tick`, if it flies along it.
+    /// The rock's motion at `tick` by the running trajectory, if it is carried.
     pub(crate) fn carried_motion(&self, rock: &Rock, tick: u64) -> Option<Motion> {
         let RockMotion::Carried(body) = rock.flight else { return None };
         let running = self.windows.running.as_ref()?;
         running.trajectory.0.at(body.into(), running.ticks_in(tick))
     }
 
-    /// Puts every rock where its flight has it at this tick.
+    /// Moves every rock to its place at this tick.
     fn follow_flights(&mut self) {
         for index in 0..self.rocks.len() {
             let rock = &self.rocks[index];
@@ -213,7 +215,7 @@ impl Arena {
             if let Some(motion) = motion {
                 self.rocks[index].follow(motion);
             }
-            // Among wells a flight is added up tick by tick: from here on it goes on from here.
+            // Among wells a flight is integrated tick by tick, so it restarts from each tick's motion.
             if let (false, RockMotion::Loose(loose)) =
                 (self.sector.wells.is_empty(), self.rocks[index].flight)
             {
@@ -223,7 +225,7 @@ impl Arena {
         }
     }
 
-    /// Ends the running window and begins the next. All rocks are where their flights have them at this tick.
+    /// Ends the running window and begins the next. All rocks are at their places of this tick.
     fn begin_window(&mut self, events: &mut Vec<ArenaEvent>) {
         self.windows.running = None;
         self.sweep_fragments();
@@ -242,7 +244,7 @@ impl Arena {
         let bodies = running.map_or(&[][..], |running| &running.trajectory.0.spec().bodies);
         let mut bodies = bodies.iter().enumerate().peekable();
         for rock in &mut self.rocks {
-            // Both lists are in the order of ids; bodies whose rocks are gone are passed over.
+            // Both lists are in the order of ids; bodies whose rocks are gone are skipped.
             while bodies.next_if(|(_, body)| body.id < rock.id.0).is_some() {}
             let body = bodies.next_if(|(_, body)| body.id == rock.id.0).map(|(index, _)| index);
             let known = match &rock.flight {
@@ -267,8 +269,8 @@ impl Arena {
         }
     }
 
-    /// Lets go of rocks that are about to meet one that is not where the trajectory has it, and adds where others
-    /// meet.
+    /// Loosens rocks whose next contact in the trajectory is with a rock that is not where the trajectory has
+    /// it; adds all other contacts to `met`.
     fn heed_contacts(&mut self, met: &mut Vec<Collision>) {
         let Some(running) = &self.windows.running else { return };
         let trajectory = Arc::clone(&running.trajectory.0);
@@ -301,7 +303,7 @@ impl Arena {
         Collision { at: rock.position + way * rock.radius, impulse: contact.impulse.newton_seconds() }
     }
 
-    /// At the start of a window, asks for the next.
+    /// Requests the next window at the start of one.
     pub(crate) fn want_physics(&mut self) -> Option<WantedTask> {
         if self.over || self.rocks.is_empty() || self.windows.began_at != self.tick {
             return None;
@@ -309,7 +311,7 @@ impl Arena {
         let starts_at = self.windows.next_at;
         let spec = self.physics_spec(starts_at);
         if spec.bodies.is_empty() {
-            // All that is left are fragments that go before it begins.
+            // Only fragments are left, and they expire before the window begins.
             return None;
         }
         for rock in &mut self.rocks {
@@ -332,7 +334,8 @@ impl Arena {
         })
     }
 
-    /// All rocks as they will be at `starts_at`, where the running window ends, if nothing happens until then.
+    /// The spec of all rocks as they will be at `starts_at`, where the running window ends, if nothing
+    /// happens until then.
     fn physics_spec(&self, starts_at: u64) -> PhysicsSpec {
         let rules = &self.config.physics;
         let half = (f64::from(self.field.half) * POSITION_STEPS_PER_M) as i32;
@@ -353,7 +356,7 @@ impl Arena {
                 state: carried_to.unwrap_or_else(flown_to),
             }
         };
-        // Where the window begins, the others go.
+        // The others expire where the window begins.
         let is_there = |rock: &&Rock| rock.gone_at.is_none_or(|gone_at| gone_at > starts_at);
         PhysicsSpec {
             base: None,
@@ -369,8 +372,8 @@ impl Arena {
 }
 
 impl Windows {
-    /// The window that was asked for begins, computed here and now if nobody else has. A spec that the kernel
-    /// gives up on (it has limits on crowds) makes no window on any machine: all rocks are loose then.
+    /// Begins the requested window; computes it here if no answer has come. A spec that the kernel gives up
+    /// on (it limits crowds) makes no window on any machine: all rocks are loose then.
     fn start(&mut self, pending: Pending, events: &mut Vec<ArenaEvent>) -> Option<Running> {
         let Pending { request, starts_at, spec, answer, missed } = pending;
         if missed {
@@ -412,7 +415,7 @@ impl Recorded for Windows {
             record.add(spec);
         }
         record.add(&running.is_some());
-        // A trajectory follows from its spec.
+        // A trajectory follows from its spec, so the spec is enough.
         if let Some(Running { request, starts_at, trajectory, inline: _ }) = running {
             record.add(request);
             record.add(starts_at);

@@ -1,7 +1,8 @@
-//! Wingmen: who flies with the gamer, how they fly and shoot, and when they are lost and come back.
+//! Wingmen: how they fly and shoot beside the gamer, and when they are lost and come back.
 //!
-//! A wingman flies the legs of its plan, and by a simple rule where it has none: towards the nearest enemy that is near
-//! enough, around it at a distance, and beside the ship where there is none. It shoots by itself at whom it sees.
+//! A wingman flies the legs of its plan, and by a simple rule where it has none: towards the nearest enemy in
+//! range, around it at a distance, and beside the ship if there is none. It shoots by itself at enemies that
+//! it sees.
 
 use crate::arena::{Arena, TICK};
 use crate::bullets::Shooter;
@@ -12,24 +13,25 @@ use crate::planning::{Course, Who};
 use crate::record::{Record, Recorded};
 use crate::vec2::Vec2;
 
-/// Metres from a rock or wall at which a wingman begins to be pushed aside, how hard, and how far to the side.
+/// Metres from a rock or wall at which a wingman begins to steer aside, the weight of that, and of stepping
+/// sideways.
 const FEELER: f32 = 1.6;
 const AVOIDANCE: f32 = 0.9;
 const SIDEWAYS: f32 = 0.2;
 /// Share of its top speed with which it circles around an enemy by rule.
 const CIRCLING: f32 = 0.8;
-/// Metres within which it goes for enemies by rule; beyond, it stays with the ship.
+/// Metres within which it attacks enemies by rule; beyond, it stays with the ship.
 pub(crate) const ATTENTION: f32 = 30.0;
 /// Metres to the side of the ship and behind it at which it flies.
 const BESIDE: f32 = 3.5;
-/// Ticks for which nothing can hurt a wingman that has just been hurt or come back.
+/// Ticks of invulnerability after damage or a return.
 pub(crate) const MERCY_TICKS: u16 = 20;
 
 /// Number of a wingman, from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WingmanId(pub u32);
 
-/// Somebody who flies with the gamer.
+/// A wingman of the gamer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Wingman {
     /// Stable number.
@@ -46,7 +48,7 @@ pub struct Wingman {
     pub previous_heading: Vec2,
     /// Radius, metres.
     pub radius: f32,
-    /// Damage it still takes.
+    /// Hull points.
     pub hull: u8,
     /// Whether it flew a leg of a plan in this tick.
     pub guided: bool,
@@ -81,19 +83,19 @@ impl Wingman {
         self.away_ticks == 0
     }
 
-    /// 1 or -1: the side of the ship on which it flies, and to which it gives way.
+    /// 1 or -1: the side of the ship on which it flies and to which it gives way.
     pub(crate) fn side(&self) -> f32 {
         if self.id.0.is_multiple_of(2) { 1.0 } else { -1.0 }
     }
 }
 
 impl Arena {
-    /// Living wingmen and those who are away, in the order of their ids.
+    /// All wingmen, including those who are away, in the order of their ids.
     pub fn wingmen(&self) -> &[Wingman] {
         &self.wingmen
     }
 
-    /// All wingmen there are to be, beside the ship.
+    /// Makes all configured wingmen, beside the ship.
     pub(crate) fn muster_wingmen(&mut self) {
         let rules = &self.config.wingmen;
         self.wingmen = (1..=u32::from(rules.flying))
@@ -105,7 +107,7 @@ impl Arena {
             .collect();
     }
 
-    /// Brings those who are there to the ship, which has jumped.
+    /// Moves present wingmen to the ship, which has jumped.
     pub(crate) fn gather_wingmen(&mut self) {
         let (at, heading) = (self.ship.position, self.ship.heading);
         for wingman in self.wingmen.iter_mut().filter(|wingman| wingman.is_there()) {
@@ -114,14 +116,14 @@ impl Arena {
         }
     }
 
-    /// The nearest of those whom enemies are after: the ship and its wingmen; none while nobody is there.
+    /// The enemies' nearest target: the ship or a wingman; `None` while none is there.
     pub(crate) fn quarry_of(&self, from: Vec2) -> Option<Vec2> {
         let ship = Some(self.ship.position).filter(|_| self.ship.alive);
         let wingmen = self.wingmen.iter().filter(|wingman| wingman.is_there());
         nearest(from, ship.into_iter().chain(wingmen.map(|wingman| wingman.position)))
     }
 
-    /// Flies and fires all wingmen, or waits for those who are away.
+    /// Flies and fires all wingmen, or counts down for those who are away.
     pub(crate) fn move_wingmen(&mut self, near: &RockGrid, events: &mut Vec<ArenaEvent>) {
         let mut found = Vec::new();
         for index in 0..self.wingmen.len() {
@@ -152,7 +154,7 @@ impl Arena {
         events.push(ArenaEvent::WingmanReturned { at });
     }
 
-    /// Where a wingman wants to fly by rule: a vector of at most length 1.
+    /// The velocity a wingman wants by rule: a vector of at most length 1.
     fn wingman_wish(&self, wingman: &Wingman) -> Vec2 {
         let enemy = nearest(wingman.position, self.enemies.iter().map(|enemy| enemy.position));
         let near = |at: &Vec2| at.distance_squared(wingman.position) < ATTENTION * ATTENTION;
@@ -261,7 +263,7 @@ impl Arena {
         self.fire(by, muzzle, heading, speed, ticks, events);
     }
 
-    /// Hurts the wingman at `index`, if anything can hurt it.
+    /// Hurts the wingman at `index`, unless it is invulnerable.
     pub(crate) fn hurt_wingman(&mut self, index: usize, damage: u8, events: &mut Vec<ArenaEvent>) {
         let wingman = &mut self.wingmen[index];
         if !wingman.is_there() || wingman.mercy_ticks > 0 || damage == 0 {
@@ -298,7 +300,7 @@ impl Arena {
         }
     }
 
-    /// The course of somebody who plans, if there is such a one.
+    /// The course of a planner, if it exists.
     pub(crate) fn course_of(&mut self, who: Who) -> Option<&mut Course> {
         match who {
             Who::Wingman(id) => self
@@ -314,7 +316,7 @@ impl Arena {
     }
 }
 
-/// From the ship to its wingman on one side.
+/// Offset from the ship to its wingman on one side.
 fn beside(heading: Vec2, side: f32) -> Vec2 {
     heading.left() * (side * BESIDE) - heading * (BESIDE * 0.5)
 }

@@ -1,5 +1,5 @@
-//! Offloads shortest paths without a window. As it stands everything is computed on this computer; start a
-//! coordinator and a worker (`./p2c2r server`, `./p2c2r worker`) and join the coordinator to borrow theirs:
+//! Offloads shortest paths without a window. Without arguments everything is computed on this computer; start
+//! a coordinator and a worker (`./p2c2r server`, `./p2c2r worker`) and join the coordinator to use theirs:
 //!
 //! ```sh
 //! cargo run -p p2c2r_offload --example minimal -- --join 'p2c2r://…'

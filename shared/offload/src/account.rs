@@ -5,8 +5,8 @@ use p2c2r_protocol::{GamerStatement, Nanos};
 
 /// The gamer's money as far as this game knows it.
 ///
-/// Three numbers that differ for good reasons: a receipt is shown at once (`session_estimate`), the money for
-/// tasks in flight is `held`, and only what the ledger has durably recorded is `charged`.
+/// Three numbers differ: a receipt counts at once (`session_estimate`), the money for tasks in flight is
+/// `held`, and only what the ledger has durably recorded is `charged`.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OffloadAccount {
     /// The coordinator's latest statement; `None` before the first connection.
@@ -41,7 +41,7 @@ impl OffloadAccount {
 
     pub(crate) fn record(&mut self, statement: GamerStatement) {
         let before = *self.charged_before.get_or_insert(statement.charged);
-        // A coordinator that takes charges back makes this negative; the number shown is still the truth.
+        // A coordinator that takes charges back makes this negative, which is then correct.
         self.session_charged = Nanos(statement.charged.0.saturating_sub(before.0));
         self.statement = Some(statement);
     }

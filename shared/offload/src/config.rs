@@ -1,4 +1,4 @@
-//! Everything a game sets up once.
+//! The settings that a game gives the plugin.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -22,13 +22,13 @@ pub struct OffloadConfig {
     pub kinds: KindRegistry,
     /// How fast the game sends at most; `None` is [`RateLimit::internet`], and no bound to a coordinator on this computer.
     pub rate_limit: Option<RateLimit>,
-    /// A worse network than there is, for tests and demonstrations.
+    /// Simulated network impairment, for tests and demonstrations.
     pub impair: Option<Impairment>,
-    /// How a broken connection is made again.
+    /// How a broken connection is re-established.
     pub reconnect: Reconnect,
     /// Where the game's own compute runs.
     pub local: LocalCompute,
-    /// Tasks that may wait for local compute; one more fails at once.
+    /// Tasks that may wait for local compute; a further one fails at once.
     pub local_queue_max: usize,
     /// Tasks at the coordinator at the same time; more wait in the game, nearest deadline first.
     pub in_flight_max: usize,
@@ -41,10 +41,10 @@ pub struct OffloadConfig {
 /// Where the game's own compute runs. Never on the app's thread, except simulated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LocalCompute {
-    /// On one thread less than there are cores, at least one and at most eight.
+    /// On one thread fewer than there are cores, at least one and at most eight.
     #[default]
     Auto,
-    /// On so many threads.
+    /// On this many threads.
     Threads(NonZeroUsize),
     /// On the app's thread, one task after the other, each as if it took this long: for tests with manual
     /// time, where threads would make outcomes arrive at frames that differ from run to run.

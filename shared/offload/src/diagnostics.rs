@@ -1,7 +1,7 @@
-//! The numbers a HUD shows, as Bevy diagnostics: one source for it, for logs and for overlays.
+//! The numbers a HUD shows, as Bevy diagnostics: one source for the HUD, logs and overlays.
 //!
 //! A diagnostic without a value means "not known", never zero. Percentiles and shares are over the last ten
-//! seconds, new values come twice a second.
+//! seconds; new values come twice a second.
 
 use bevy_app::App;
 use bevy_diagnostic::{Diagnostic, DiagnosticPath, RegisterDiagnostic};
@@ -73,7 +73,7 @@ kind_paths! {
     cache_percent, " %";
     /// Share of delivered outcomes that this computer computed.
     local_percent, " %";
-    /// Share of ended tasks without an outcome, for which the last one stepped in.
+    /// Share of ended tasks without an outcome, in whose place the last one is used.
     reused_percent, " %";
     /// How long ago the task behind the newest outcome was asked for. Grows while nothing comes, and falls to
     /// the latency with every outcome.
@@ -84,7 +84,7 @@ kind_paths! {
     tasks_per_second, " /s";
     /// How far ahead of its use this kind should be asked for; see [`OffloadHorizon`](crate::OffloadHorizon).
     horizon_ms, " ms";
-    /// What this computer takes for a task of the latest size, as the deadline ladder reckons.
+    /// The deadline ladder's estimate of local compute time for a task of the latest size.
     local_compute_ms, " ms";
 }
 
@@ -96,7 +96,7 @@ impl KindPaths {
 }
 
 fn diagnostic(path: DiagnosticPath, suffix: &'static str) -> Diagnostic {
-    // Values are already smoothed by their window.
+    // No smoothing: values are already averaged over their window.
     Diagnostic::new(path).with_suffix(suffix).with_smoothing_factor(0.0)
 }
 

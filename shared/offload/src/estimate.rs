@@ -1,14 +1,14 @@
-//! How long this computer takes for a task: what the deadline ladder reckons with.
+//! How long this computer takes for a task: the estimate that the deadline ladder uses.
 
 use std::time::Duration;
 
 use p2c2r_protocol::WorkUnits;
 
-/// Weight of the newest measurement: about the last eight count.
+/// Weight of the newest measurement: the estimate follows about the last eight.
 const GAIN: f64 = 0.125;
 
-/// Local compute time of one kind, as time per work unit: an EWMA and its mean deviation, the way TCP reckons
-/// its retransmission timeout (RFC 6298). Errs towards too long, so that local compute starts early rather
+/// Local compute time of one kind, as time per work unit: an EWMA and its mean deviation, as TCP estimates
+/// its retransmission time-out (RFC 6298). Errs towards too long, so that local compute starts early rather
 /// than late.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ComputeEstimate {
@@ -22,7 +22,7 @@ struct PerUnit {
 }
 
 impl ComputeEstimate {
-    /// Takes in one measurement.
+    /// Adds one measurement.
     pub fn record(&mut self, units: WorkUnits, took: Duration) {
         let sample = took.as_secs_f64() * 1e6 / units.0.max(1) as f64;
         self.measured = Some(match self.measured {
@@ -34,15 +34,15 @@ impl ComputeEstimate {
         });
     }
 
-    /// How long a task of this size takes at worst, as far as one can tell. Before the first measurement a
-    /// work unit counts as what it is calibrated to, a microsecond.
+    /// Upper estimate of the time a task of this size takes. Before the first measurement a work unit counts
+    /// as a microsecond, which it is calibrated to.
     pub fn predict(&self, units: WorkUnits) -> Duration {
         let per_unit = self.measured.map_or(1.0, |per_unit| per_unit.micros + 2.0 * per_unit.deviation);
         // A minute bounds the arithmetic; no deadline is longer.
         Duration::from_micros((per_unit * units.0.max(1) as f64).clamp(0.0, 60e6) as u64)
     }
 
-    /// How long a task of this size usually takes, as far as one can tell.
+    /// Estimate of the usual time a task of this size takes.
     pub fn typical(&self, units: WorkUnits) -> Duration {
         let per_unit = self.measured.map_or(1.0, |per_unit| per_unit.micros);
         Duration::from_micros((per_unit * units.0 as f64).clamp(0.0, 60e6) as u64)

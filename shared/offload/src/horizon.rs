@@ -10,21 +10,23 @@ use p2c2r_tasks::TaskKind;
 use crate::histogram::rank;
 use crate::window::WINDOW;
 
-/// The farthest ahead that is worth asking: beyond two seconds nothing that is predicted still holds.
+/// The farthest ahead that is useful: predictions beyond two seconds do not hold.
 pub const HORIZON_MAX: Duration = Duration::from_secs(2);
 
-/// Share of the latest answers that are to come in time.
+/// Share of the latest answers that should have come in time.
 const IN_TIME: f64 = 0.95;
-/// What is added to what answers took, as a share of it and at least: what was measured is not what comes next, and
-/// the rare answer of which a packet was sent again should be in time too. More makes everything older than it must be.
+/// Added to the measured times: this fraction of them, and at least the minimum, since the next answer may be
+/// slower and one with a retransmitted packet should be in time too. More makes every outcome older than
+/// necessary.
 const SLACK_SHARE: u32 = 4;
 const SLACK_MIN: Duration = Duration::from_millis(50);
-/// By how much a task that got no answer in time counts as longer than the time it had: the horizon grows by half
-/// with every such task until answers come.
+/// Factor by which a task without an answer in time counts as longer than its budget: the horizon grows by
+/// half with every such task until answers come.
 const WIDENING: (u32, u32) = (3, 2);
-/// Before anything is measured a worker is taken to be as far from the coordinator as this game is, and to need this.
+/// Before anything is measured, a worker is assumed to be as far from the coordinator as this game is, and to
+/// compute this long.
 const GUESSED_COMPUTE: Duration = Duration::from_millis(100);
-/// Answers of a kind below which those of all kinds count with them.
+/// With fewer answers of a kind than this, those of all kinds count.
 const FEW: usize = 8;
 /// Answers kept; beyond 200 a second the window is shorter than ten seconds.
 const SAMPLES_MAX: usize = 2_048;
@@ -40,7 +42,7 @@ pub struct OffloadHorizon {
     kinds: Vec<(KindId, Ahead)>,
 }
 
-/// What is known of one kind.
+/// The measurements of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ahead {
     /// Half of the answers took at most this long.
@@ -85,7 +87,8 @@ pub(crate) struct RecentAnswers {
 }
 
 impl RecentAnswers {
-    /// A worker's answer took this long from the frame that asked, whether or not anyone still waited for it.
+    /// Records a worker's answer that took this long from the frame that asked, whether or not it was still
+    /// wanted.
     pub fn took(&mut self, now: Micros, kind: usize, micros: u32) {
         if self.samples.len() == SAMPLES_MAX {
             self.samples.pop_front();
@@ -94,7 +97,7 @@ impl RecentAnswers {
         self.samples.push_back(Sample { at: now, kind, micros });
     }
 
-    /// No worker could answer within `budget`, or none did.
+    /// Records that no worker could answer within `budget`, or none did.
     pub fn lacked(&mut self, now: Micros, kind: usize, budget: Duration) {
         let wanted = budget * WIDENING.0 / WIDENING.1;
         self.took(now, kind, u32::try_from(wanted.as_micros()).unwrap_or(u32::MAX));

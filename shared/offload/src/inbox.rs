@@ -1,4 +1,4 @@
-//! What component hooks leave for the next dispatch: tasks asked for and tasks taken back, in order.
+//! What component hooks leave for the next dispatch: submitted and cancelled tasks, in order.
 
 use std::sync::Arc;
 
@@ -19,20 +19,20 @@ pub(crate) struct Submission {
     pub submitted_at: Micros,
 }
 
-/// One thing a hook saw.
+/// One event that a hook saw.
 pub(crate) enum HookRequest {
     Submit(TaskId, Submission),
     Cancel(TaskId),
 }
 
-/// Hooks cannot reach the task table while systems hold it, so they leave their intents here.
+/// Hooks cannot reach the task table while systems hold it, so they leave their requests here.
 #[derive(Resource)]
 pub(crate) struct Inbox {
     /// Ids of the registered kinds, in the order of the table of kinds.
     pub kinds: Vec<KindId>,
     intents: Vec<HookRequest>,
-    /// Counted from 1: zero marks a component without a task. What goes to a coordinator is numbered within the
-    /// connection's session (`ladder/numbering.rs`).
+    /// Counted from 1: zero marks a component without a task. Tasks at the coordinator are numbered within
+    /// the connection's session (`ladder/numbering.rs`).
     next: u64,
 }
 
@@ -43,7 +43,7 @@ impl Default for Inbox {
 }
 
 impl Inbox {
-    /// Takes a task in and gives it its id.
+    /// Stores a task and gives it its id.
     pub fn submit(&mut self, submission: Submission) -> TaskId {
         let task = TaskId(self.next);
         self.next += 1;
@@ -51,12 +51,12 @@ impl Inbox {
         task
     }
 
-    /// Notes that a task is no longer wanted; one that already ended is none of the dispatcher's concern.
+    /// Notes that a task is no longer wanted; the dispatcher ignores tasks that have already ended.
     pub fn cancel(&mut self, task: TaskId) {
         self.intents.push(HookRequest::Cancel(task));
     }
 
-    /// Takes everything left so far.
+    /// Takes all requests so far.
     pub fn take(&mut self) -> Vec<HookRequest> {
         std::mem::take(&mut self.intents)
     }

@@ -21,9 +21,9 @@ use crate::{Offloading, diagnostics};
 /// How tasks of one kind are treated unless a task says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KindSettings {
-    /// From the frame that asks to the frame by which the outcome is wanted; at most a minute.
+    /// Time from the frame that asks to the frame by which the outcome is wanted; at most a minute.
     pub deadline: Duration,
-    /// The most one task may cost. A dearer one is computed locally.
+    /// The most one task may cost. A more expensive one is computed locally.
     pub price_cap: Nanos,
     /// What becomes of a task for which the coordinator has no outcome in time.
     pub late: OnLate,
@@ -39,13 +39,13 @@ impl Default for KindSettings {
 /// What becomes of a task that the coordinator refuses, loses, or does not finish in time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OnLate {
-    /// This computer computes it, started just early enough to meet the deadline. An outcome that is late
-    /// all the same is delivered and marked so.
+    /// This computer computes it, started just early enough to meet the deadline. An outcome that is late all
+    /// the same is delivered and marked as late.
     #[default]
     ComputeLocally,
-    /// It fails. For work whose next task replaces it anyway, and for kernels too heavy to run as a spare.
-    /// While offloading is off or not connected such tasks are computed locally too; one that has not begun by
-    /// its deadline is dropped, so that a slow computer keeps to what is still of use.
+    /// It fails. For work whose next task replaces it anyway, and for kernels too heavy for local compute.
+    /// While offloading is off or not connected such tasks are computed locally too; one that has not begun
+    /// by its deadline is dropped, so that a slow computer skips outdated tasks.
     Drop,
     /// The game goes on with the last outcome of the kind, which [`LastOutcome`] holds. For work that
     /// shows the world as it was a moment ago, where a spare computed here would cost the frames that it was
@@ -110,7 +110,7 @@ pub(crate) struct Kind {
     pub keep: fn(&mut World, NewestOutcome),
 }
 
-/// The registered kinds; a task names its kind by the place in this list.
+/// The registered kinds; a task names its kind by its index in this list.
 #[derive(Resource, Default)]
 pub(crate) struct KindTable {
     pub kinds: Vec<Kind>,
@@ -133,7 +133,7 @@ pub(crate) enum TaskEnding {
         receipt: Option<Receipt>,
         late: bool,
     },
-    /// With the age of the last outcome if that steps in.
+    /// With the age of the last outcome, if that is used instead.
     Failed {
         reason: FailReason,
         reused: Option<Duration>,
@@ -147,7 +147,7 @@ pub(crate) struct Spent(pub Vec<Entity>);
 fn deliver<K: TaskKind>(world: &mut World, delivery: Delivery) {
     let entity = delivery.entity;
     let Some(offloading) = world.get::<Offloading<K>>(entity) else { return };
-    // The component may have been replaced between the end of the task and now.
+    // The component may have been replaced since the task ended.
     if offloading.task() != Some(delivery.task) {
         return;
     }

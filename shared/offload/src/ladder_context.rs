@@ -1,4 +1,4 @@
-//! What the ladder works with beside its own table: the time, the kinds, the switch, and what is counted.
+//! What the ladder works with besides its own table: the time, the kinds, the switch, and the counters.
 
 use bevy_ecs::system::{Res, ResMut, SystemParam};
 use bevy_time::{Real, Time, TimeUpdateStrategy};
@@ -29,8 +29,8 @@ impl LadderContext<'_> {
         self.time.elapsed().into()
     }
 
-    /// The time at this very moment, on the same clock: messages leave at the end of an update, and what the
-    /// game did until then must not count as time on the line. On manual time it is the update's time.
+    /// The time right now, on the same clock. Messages leave at the end of an update, and the game's work
+    /// until then must not count as network time. On manual time it is the update's time.
     pub fn this_moment(&self) -> Micros {
         match (self.strategy.as_deref(), self.time.last_update()) {
             (None | Some(TimeUpdateStrategy::Automatic), Some(updated)) => {
@@ -50,7 +50,7 @@ impl LadderContext<'_> {
         self.kinds.kinds.len()
     }
 
-    /// Its counts.
+    /// The counters of a kind.
     pub fn totals_of(&mut self, kind: usize) -> &mut KindTotals {
         self.totals.kinds.entry(self.kinds.kinds[kind].name).or_default()
     }

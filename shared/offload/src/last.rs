@@ -1,4 +1,4 @@
-//! The newest outcome of a kind: what a game goes on with while nothing newer comes.
+//! The newest outcome of a kind, which a game uses while nothing newer comes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,14 +83,14 @@ impl<K: TaskKind> LastOutcome<K> {
         self.newest.as_ref().map(|newest| newest.asked_at.into())
     }
 
-    /// How old it is: how long ago its task was asked for, since that is when the spec was true. `now` is
+    /// Its age: the time since its task was asked for, when the spec was true. `now` is
     /// `Time<Real>::elapsed`.
     pub fn age(&self, now: Duration) -> Option<Duration> {
         self.asked_at().map(|asked_at| now.saturating_sub(asked_at))
     }
 }
 
-/// A newest outcome on its way to its [`LastOutcome`].
+/// A newest outcome on its way into its [`LastOutcome`].
 pub(crate) struct NewestOutcome {
     pub kind: usize,
     pub task: TaskId,
@@ -108,7 +108,7 @@ pub(crate) struct Freshest {
     pub asked_at: Micros,
 }
 
-/// Puts an outcome into its resource, unless a newer one is there.
+/// Stores an outcome in its resource, unless a newer one is there.
 pub(crate) fn keep<K: TaskKind>(world: &mut World, kept: NewestOutcome) {
     let NewestOutcome { task, outcome, place, check, asked_at, came_at, .. } = kept;
     let latency = Duration::from_micros(u64::from(came_at.since(asked_at)));

@@ -37,7 +37,7 @@ pub struct Offloading<K: TaskKind> {
     task: AtomicU64,
 }
 
-/// What a task may have of its own; what is absent comes from the kind's settings.
+/// Settings of a single task; absent ones come from the kind's settings.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TaskOptions {
     pub deadline: OwnDeadline,
@@ -76,9 +76,9 @@ impl<K: TaskKind> Offloading<K> {
         self
     }
 
-    /// Makes this a patient task: it has no deadline and waits for the coordinator as long as it takes. If the
-    /// connection is lost meanwhile, it is computed here, and the coordinator is told when it is back; what it
-    /// has computed until then it charges.
+    /// Makes this a patient task: it has no deadline and waits for the coordinator as long as it takes. If
+    /// the connection is lost meanwhile, it is computed here, and the coordinator is told once it is back; it
+    /// charges for the work done until then.
     #[must_use]
     pub fn patient(mut self) -> Self {
         self.options.deadline = OwnDeadline::Never;
@@ -99,8 +99,8 @@ impl<K: TaskKind> Offloading<K> {
         self
     }
 
-    /// Says that the coordinator keeps this blob of the task's, because an outcome that it handed out
-    /// [left](TaskKind::leaves) it: it then travels only if the coordinator asks for it after all.
+    /// Says that the coordinator already has this blob, because an outcome that it delivered
+    /// [left](TaskKind::leaves) it: the blob then travels only if the coordinator asks for it.
     #[must_use]
     pub fn left(mut self, blob: Digest) -> Self {
         self.options.left = Some(blob);
@@ -150,7 +150,7 @@ impl<K: TaskKind> Offloading<K> {
         if let Some(offloading) = world.get::<Self>(context.entity) {
             offloading.task.store(task.0, Ordering::Relaxed);
         }
-        // Asking again on an entity that is about to go with its last task keeps it.
+        // A new task on an entity that would be despawned with its last one keeps the entity.
         if let Some(mut spent) = world.get_resource_mut::<Spent>() {
             spent.0.retain(|entity| *entity != context.entity);
         }
@@ -177,7 +177,7 @@ impl<K: TaskKind> Component for Offloading<K> {
     }
 }
 
-/// The short form of asking.
+/// Offloads without a component of one's own.
 pub trait OffloadCommandsExt {
     /// Spawns an entity that waits for a task of kind `K`, with the kind's settings. The entity is despawned
     /// at the end of the frame in which the task ends, unless a new [`Offloading`] was inserted on it by then;

@@ -116,10 +116,9 @@ impl<K: TaskKind> Deref for OffloadDone<K> {
 
 /// A task that has no outcome and will have none, as an event on its entity and as a message.
 ///
-/// With [`OnLate::ComputeLocally`](crate::OnLate::ComputeLocally) every refusal, loss and delay has been made
-/// up for by local compute before this could happen; what is left are tasks that no kernel can compute. With
-/// [`OnLate::Reuse`](crate::OnLate::Reuse) it usually means that the last outcome steps in, see
-/// [`OffloadFailed::reused`].
+/// With [`OnLate::ComputeLocally`](crate::OnLate::ComputeLocally) local compute replaces every refusal, loss
+/// and delay, so only tasks that no kernel can compute fail. With [`OnLate::Reuse`](crate::OnLate::Reuse) it
+/// usually means that the last outcome is used instead, see [`OffloadFailed::reused`].
 #[derive(EntityEvent, Message)]
 pub struct OffloadFailed<K: TaskKind> {
     /// The entity that held the [`Offloading`](crate::Offloading) component.
@@ -128,8 +127,8 @@ pub struct OffloadFailed<K: TaskKind> {
     pub reason: FailReason,
     /// From the frame that asked to the frame that gives up.
     pub after: Duration,
-    /// The age of the outcome that the game goes on with, in [`LastOutcome`](crate::LastOutcome), if the task is
-    /// set to [`OnLate::Reuse`](crate::OnLate::Reuse) and there is one. Then nothing is wrong.
+    /// The age of the outcome that the game uses instead, in [`LastOutcome`](crate::LastOutcome), if the task
+    /// is set to [`OnLate::Reuse`](crate::OnLate::Reuse) and there is one. This is no error.
     pub reused: Option<Duration>,
     kind: std::marker::PhantomData<fn() -> K>,
 }
@@ -161,7 +160,7 @@ impl<K: TaskKind> fmt::Debug for OffloadFailed<K> {
 /// Why a task has no outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum FailReason {
-    /// The spec breaks a limit of its kind or a blob is missing: mend the caller.
+    /// The spec breaks a limit of its kind or a blob is missing: an error in the caller.
     #[error("the spec is not valid: {0}")]
     BadSpec(String),
     /// The deadline passed, and the kind is set to [`OnLate::Drop`](crate::OnLate::Drop) or
@@ -179,8 +178,8 @@ pub enum FailReason {
     /// The kernel failed or panicked on this spec.
     #[error("the kernel fails on this spec: {0}")]
     Kernel(String),
-    /// The task needs more than its work units pay for, on whichever machine: ask for less at once. The coordinator
-    /// charges for it, since whoever tried has done the work.
+    /// The task needs more than its work units pay for, on every machine: ask for less in one task. The
+    /// coordinator charges for it, since the work was done.
     #[error("the task needs more than its work units pay for")]
     OutOfFuel,
     /// More tasks wait for local compute than [`OffloadConfig::local_queue_max`](crate::OffloadConfig).
@@ -193,7 +192,7 @@ pub enum FailReason {
 }
 
 impl FailReason {
-    /// Whether an outcome merely did not come, rather than that there can be none.
+    /// Whether the outcome merely did not come, as opposed to a task that can have none.
     pub(crate) fn is_gap(&self) -> bool {
         match self {
             Self::Late

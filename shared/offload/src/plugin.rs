@@ -46,7 +46,8 @@ pub enum OffloadSystems {
     /// compute is started for tasks that can wait no longer. A game's systems in `Update` see what both sets
     /// deliver.
     Fallback,
-    /// `PostUpdate`, before [`LinkSystems::Send`]: what a game asked for or took back in this frame goes out.
+    /// `PostUpdate`, before [`LinkSystems::Send`]: tasks that the game submitted or cancelled in this frame
+    /// are sent.
     Dispatch,
     /// `PostUpdate`, after [`OffloadSystems::Dispatch`]: diagnostics are written, twice a second, for the HUD
     /// of the frames that follow.
@@ -121,7 +122,7 @@ impl Plugin for OffloadPlugin {
     }
 }
 
-/// Takes in what the coordinator said.
+/// Handles the coordinator's messages.
 fn receive(
     mut ladder: ResMut<'_, Ladder>,
     mut context: LadderContext<'_>,
@@ -135,8 +136,8 @@ fn receive(
     ladder.take_in(&mut context, intents);
     let connected = link.as_ref().is_none_or(|link| *link.status() == LinkStatus::Connected);
     let offset = link.as_ref().and_then(|link| link.stats().clock_offset_us);
-    // Answers first, since a connection that is lost in this update may have brought some; what concerns
-    // the connection last, since it may have been made again in this update.
+    // Answers first, since a connection that is lost in this update may have brought some; events of the
+    // connection last, since it may have been re-established in this update.
     let mut control = Vec::new();
     for FromServer { message, .. } in messages.drain() {
         match message {
@@ -157,7 +158,7 @@ fn receive(
     deliver(&mut ladder, &context, &mut commands);
 }
 
-/// Takes in what local compute has finished, and starts it where time is running out.
+/// Handles what local compute has finished, and starts it for tasks whose time runs out.
 fn fall_back(
     mut ladder: ResMut<'_, Ladder>,
     mut context: LadderContext<'_>,
@@ -174,7 +175,7 @@ fn fall_back(
     deliver(&mut ladder, &context, &mut commands);
 }
 
-/// Sends what the game asked for and took back in this frame.
+/// Sends what the game submitted and cancelled in this frame.
 fn dispatch(
     mut ladder: ResMut<'_, Ladder>,
     mut context: LadderContext<'_>,
@@ -218,7 +219,7 @@ fn dispatch(
     }
 }
 
-/// Logs where tasks go from now on. A connection that is being made is news once, else every try would be.
+/// Logs where tasks go from now on. Connecting is logged only once, not on every try.
 fn tell_mode(mode: &OffloadMode, told: &mut Option<OffloadMode>) {
     if told.as_ref() == Some(mode) {
         return;
@@ -236,7 +237,8 @@ fn tell_mode(mode: &OffloadMode, told: &mut Option<OffloadMode>) {
     *told = Some(mode.clone());
 }
 
-/// Hands outcomes to their kinds and tasks' ends to their entities once the system is through with the ladder.
+/// Delivers outcomes to their kinds and ends of tasks to their entities after the system has released the
+/// ladder.
 fn deliver(ladder: &mut Ladder, context: &LadderContext<'_>, commands: &mut Commands<'_, '_>) {
     if ladder.deliveries.is_empty() && ladder.kept.is_empty() {
         return;
@@ -245,7 +247,7 @@ fn deliver(ladder: &mut Ladder, context: &LadderContext<'_>, commands: &mut Comm
     let deliveries: Vec<_> =
         ladder.deliveries.drain(..).map(|delivery| (context.kind(delivery.kind).deliver, delivery)).collect();
     commands.queue(move |world: &mut World| {
-        // First, so that an observer of an outcome finds it there.
+        // Before the ends, so that an observer of an outcome finds it in `LastOutcome`.
         for (keep, kept) in kept {
             keep(world, kept);
         }
@@ -255,7 +257,7 @@ fn deliver(ladder: &mut Ladder, context: &LadderContext<'_>, commands: &mut Comm
     });
 }
 
-/// Despawns the entities that existed for a task which ended in this frame.
+/// Despawns the entities that were spawned for a task which ended in this frame.
 fn despawn_spent(mut commands: Commands<'_, '_>, mut spent: ResMut<'_, Spent>) {
     for entity in spent.0.drain(..) {
         commands.entity(entity).try_despawn();

@@ -1,4 +1,4 @@
-//! The game's own compute: kernels on a few threads, nearest deadline first, never on the app's thread.
+//! Local compute: kernels on a few threads, nearest deadline first, never on the app's thread.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,10 +14,11 @@ use crate::config::LocalCompute;
 use crate::outcome::FailReason;
 use crate::work::{AnyOutcome, AnyWork};
 
-/// More threads than this would slow the game down more than they bring it forward.
+/// More threads than this would slow the game down more than they help.
 const THREADS_MAX: usize = 8;
 
-/// Niceness of the threads that compute: the lowest there is. A frame that waits for a kernel is a frame lost.
+/// Niceness of the compute threads: the lowest priority there is, because a frame must never wait for a
+/// kernel.
 #[cfg(target_os = "linux")]
 const LOWEST_PRIORITY: i32 = 19;
 
@@ -27,7 +28,7 @@ pub(crate) struct ComputeJob {
     pub kind: usize,
     pub units: WorkUnits,
     pub work: Arc<dyn AnyWork>,
-    /// How long it will take, as far as one can tell.
+    /// Estimated compute time.
     pub expected: Duration,
     pub pushed_at: Micros,
 }
@@ -47,9 +48,9 @@ pub(crate) type Turn = (Micros, TaskId);
 #[derive(Default)]
 struct Queue {
     jobs: BTreeMap<Turn, ComputeJob>,
-    /// What ends the kernels that run.
+    /// The stop flags of running kernels.
     running: HashMap<TaskId, Stop>,
-    /// How long everything that waits and everything that is being computed will take.
+    /// Estimated time of all waiting and running jobs.
     expected: Duration,
     closed: bool,
 }
@@ -92,7 +93,7 @@ pub(crate) struct LocalPool {
     simulated: Option<Simulated>,
 }
 
-/// Compute that only pretends to take time.
+/// Compute that only simulates taking time.
 struct Simulated {
     takes: Duration,
     free_at: Micros,
@@ -133,13 +134,12 @@ impl LocalPool {
         self.shared.wake.notify_one();
     }
 
-    /// Takes a job back and says whether that was in time. One that is being computed already goes on, and its
-    /// outcome still comes.
+    /// Removes a job; true if it had not begun. One that has begun runs on, and its outcome still comes.
     pub fn cancel(&self, turn: Turn) -> bool {
         self.shared.lock().remove(turn).is_some()
     }
 
-    /// Stops a kernel whose outcome nobody wants any more. Its job still comes out as finished, soon.
+    /// Stops a kernel whose outcome is no longer wanted. Its job still finishes, soon.
     pub fn stop(&self, task: TaskId) {
         if let Some(stop) = self.shared.lock().running.get(&task) {
             stop.stop();
@@ -156,7 +156,7 @@ impl LocalPool {
         self.threads as u32
     }
 
-    /// How long a job pushed now would wait, as far as one can tell.
+    /// Estimated time that a job pushed now would wait.
     pub fn backlog(&self) -> Duration {
         self.shared.lock().expected / self.threads as u32
     }
@@ -171,7 +171,8 @@ impl LocalPool {
 }
 
 impl Drop for LocalPool {
-    /// Threads end as soon as the kernel they are in notices; nobody waits for them, so that quitting is immediate.
+    /// Threads end as soon as their kernel notices the stop; the drop does not wait for them, so that
+    /// quitting is immediate.
     fn drop(&mut self) {
         let mut queue = self.shared.lock();
         queue.closed = true;
@@ -199,7 +200,8 @@ impl Simulated {
     }
 }
 
-/// Lets the game's own threads go first, where niceness is a thread's own: elsewhere it would be the program's.
+/// Lowers the calling thread's priority below the game's own threads. Only where niceness is per thread:
+/// elsewhere it would lower the whole program.
 fn lower_priority() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(LOWEST_PRIORITY) {

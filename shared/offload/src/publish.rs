@@ -12,10 +12,10 @@ use crate::ladder_context::LadderContext;
 use crate::switch::OffloadState;
 use crate::window::Origin;
 
-/// How often numbers change; faster than this they cannot be read.
+/// Interval between updates; numbers that change faster cannot be read.
 const PERIOD: Duration = Duration::from_millis(500);
 
-/// What the previous run left.
+/// State of the previous run.
 #[derive(Default)]
 pub(crate) struct Previous {
     at: Option<Duration>,
@@ -57,7 +57,7 @@ pub(crate) fn publish(
     write(&diagnostics::JITTER_MS, measured.map(|stats| stats.jitter.as_secs_f64() * 1e3));
     write(&diagnostics::LOSS_PERCENT, stats.map(|stats| f64::from(stats.loss) * 100.0));
     let rate = |bytes: u64, before: u64| {
-        // A new connection counts from zero again.
+        // A new connection's counters start from zero.
         let passed = passed.filter(|passed| !passed.is_zero())?;
         Some(bytes.checked_sub(before)? as f64 / passed.as_secs_f64())
     };
@@ -112,7 +112,7 @@ fn publish_kinds(
     dollars_per_hour
 }
 
-/// One value, or none: a diagnostic that is not known any more must not go on showing its last value.
+/// Writes a value, or removes it: a diagnostic that is no longer known must not go on showing its last value.
 fn write(store: &mut DiagnosticsStore, path: &DiagnosticPath, value: Option<f64>) {
     let Some(diagnostic) = store.get_mut(path).filter(|diagnostic| diagnostic.is_enabled) else { return };
     match value {

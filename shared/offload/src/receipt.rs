@@ -1,8 +1,9 @@
-//! Completes a receipt: the three stages only the game can measure, so that all nine tile the latency.
+//! Completes a receipt with the three stages that only the game can measure, so that all nine add up to the
+//! latency.
 
 use p2c2r_protocol::{Micros, Receipt, Stages};
 
-/// When the game saw a task's milestones, on its own clock.
+/// When a task passed its milestones, on the game's clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Milestones {
     /// The frame that asked.
@@ -11,18 +12,17 @@ pub(crate) struct Milestones {
     pub sent_at: Micros,
     /// The frame that delivers.
     pub delivered_at: Micros,
-    /// What to add to a time on the coordinator's clock to have it on ours; `None` while not known.
+    /// Added to a time on the coordinator's clock it gives the time on ours; `None` while unknown.
     pub clock_offset_us: Option<i64>,
 }
 
-/// Fills in `client_queue`, `uplink` and `downlink`, and makes the nine stages add up to the time from
-/// submission to delivery, exactly.
+/// Fills in `client_queue`, `uplink` and `downlink`, and makes the nine stages add up exactly to the time
+/// from submission to delivery.
 ///
-/// What the coordinator says of its own part is taken as it is as long as it fits between sending and
-/// delivery; time it does not account for is time in its queue. The two network stages share what is left,
-/// split where the clock offset says the task arrived; an offset that is wrong moves time from one to the
-/// other and never below zero. Numbers that do not fit (a liar's, or those of a clock that jumped) are cut
-/// off, from the last stage backwards.
+/// The coordinator's own stages are kept as long as they fit between sending and delivery; time it does not
+/// account for counts as its queue. The two network stages share the rest, split where the clock offset says
+/// the task arrived; a wrong offset moves time from one to the other and never below zero. Numbers that do
+/// not fit (from a liar, or a clock that jumped) are cut off, from the last stage backwards.
 pub(crate) fn complete(receipt: &mut Receipt, milestones: Milestones) {
     let Milestones { submitted_at, sent_at, delivered_at, clock_offset_us } = milestones;
     let total = delivered_at.since(submitted_at);

@@ -1,4 +1,4 @@
-//! What the session may spend, has spent, and has put aside for tasks in flight.
+//! What the session may spend, has spent, and has reserved for tasks in flight.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use crate::switch::{LocalReason, OffloadCaps};
 
 const MINUTE: Duration = Duration::from_mins(1);
 /// Whole minutes that count for the hourly cap: the current, partial one and sixty before it, so that any
-/// sixty minutes are covered and spending is never let go early.
+/// sixty minutes are covered. Errs towards counting spending too long.
 const MINUTES: u64 = 61;
 
-/// Keeps spending under its caps: a task is sent only if its price fits beside everything spent and
-/// everything put aside for tasks whose receipts are still to come.
+/// Keeps spending under its caps: a task is sent only if its price fits besides everything spent and
+/// everything reserved for tasks whose receipts are still to come.
 #[derive(Debug, Default)]
 pub(crate) struct Spending {
     spent: Nanos,
     reserved: Nanos,
-    /// The most the ledger has charged beyond all receipts; it is in `minutes` too.
+    /// The most the ledger has charged beyond all receipts; `minutes` includes it too.
     unseen: Nanos,
     /// Minute since start, and what was spent in it.
     minutes: VecDeque<(u64, Nanos)>,
@@ -54,12 +54,12 @@ impl Spending {
         Ok(())
     }
 
-    /// Puts a price aside.
+    /// Reserves a price.
     pub fn reserve(&mut self, price: Nanos) {
         self.reserved = plus(self.reserved, price);
     }
 
-    /// Lets go of what was put aside.
+    /// Releases a reserved price.
     pub fn release(&mut self, price: Nanos) {
         self.reserved = Nanos(self.reserved.0.saturating_sub(price.0).max(0));
     }
@@ -70,8 +70,8 @@ impl Spending {
         self.count(price, now);
     }
 
-    /// Counts what the ledger has charged beyond all receipts, in the minute in which it is noticed. What is
-    /// counted stays: the ledger's sum lags behind the receipts, so that a smaller difference means nothing.
+    /// Counts what the ledger has charged beyond all receipts, in the minute in which it is noticed. It is
+    /// never reduced: the ledger's sum lags behind the receipts, so a smaller difference means nothing.
     fn note_unseen(&mut self, charged: Nanos, now: Micros) {
         let unseen = Nanos(charged.0.saturating_sub(self.spent.0));
         if unseen > self.unseen {
@@ -88,7 +88,7 @@ impl Spending {
         }
     }
 
-    /// What has been put aside.
+    /// The sum reserved.
     pub fn reserved(&self) -> Nanos {
         self.reserved
     }
@@ -128,7 +128,7 @@ mod tests {
         spending.spend(Nanos(50), minute(0));
         assert!(spending.check(SESSION, Nanos(50), Nanos::ZERO, minute(0)).is_ok());
         assert!(spending.check(SESSION, Nanos(51), Nanos::ZERO, minute(0)).is_err());
-        // The ledger knows of 30 more.
+        // The ledger has charged 30 more.
         assert!(spending.check(SESSION, Nanos(21), Nanos(80), minute(0)).is_err());
         spending.spend(Nanos(i64::MAX), minute(0));
         assert!(spending.check(SESSION, Nanos(1), Nanos::ZERO, minute(0)).is_err());
@@ -151,7 +151,7 @@ mod tests {
         let mut spending = Spending::default();
         assert!(spending.check(HOUR, Nanos(31), Nanos(70), minute(0)).is_err());
         assert!(spending.check(HOUR, Nanos(30), Nanos(70), minute(1)).is_ok());
-        // A receipt the ledger has not charged yet says nothing of those that were lost.
+        // A receipt that the ledger has not charged yet says nothing about lost ones.
         spending.spend(Nanos(20), minute(2));
         for charged in [Nanos(70), Nanos(90)] {
             assert!(spending.check(HOUR, Nanos(10), charged, minute(2)).is_ok());

@@ -1,4 +1,4 @@
-//! The player's switch between borrowed and own computing, per program and per kind, and what is in force.
+//! The player's switch between offloading and local compute, per program and per kind, and the mode in force.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,8 +8,9 @@ use p2c2r_link::LinkProblem;
 use p2c2r_protocol::{KindId, Nanos};
 use p2c2r_tasks::TaskKind;
 
-/// Whether tasks may leave this computer. Takes effect in the frame in which it is changed: off cancels what
-/// is out and computes it locally on other threads, on sends new tasks out again.
+/// Whether tasks may leave this computer. Takes effect in the frame in which it changes: switching off
+/// cancels tasks that are out and computes them locally on other threads; switching on sends new tasks out
+/// again.
 #[derive(Resource, Clone, Debug, PartialEq, Eq)]
 pub struct OffloadSwitch {
     /// The switch for everything.
@@ -101,14 +102,14 @@ pub enum LocalReason {
         /// What it says.
         reason: String,
     },
-    /// This session has spent what it may.
+    /// This session has spent its cap.
     SessionCap {
-        /// What it may spend.
+        /// The cap.
         cap: Nanos,
     },
-    /// The last hour has spent what an hour may; lifts as that hour moves on.
+    /// The last hour has spent its cap; lifts as that hour moves on.
     HourCap {
-        /// What an hour may spend.
+        /// The cap.
         cap: Nanos,
     },
     /// The account cannot cover a task.

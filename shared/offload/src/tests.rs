@@ -1,5 +1,5 @@
-//! The plugin against a scripted coordinator, on manual time: every frame is ten milliseconds, and what the
-//! coordinator says is put in its mouth message by message. The same over a real link is in `tests/`.
+//! The plugin against a scripted coordinator, on manual time: every frame is ten milliseconds, and the test
+//! writes each of the coordinator's messages. The same over a real link is in `tests/`.
 
 mod cancelling;
 mod hostile;
@@ -37,7 +37,7 @@ struct Twice;
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 struct TwiceSpec {
     number: u64,
-    /// Work units, and so microseconds of local compute as the ladder first reckons.
+    /// Work units, and so microseconds of local compute by the ladder's first estimate.
     units: u64,
     blob: Option<[u8; 32]>,
     panics: bool,
@@ -84,7 +84,7 @@ impl TaskKind for Twice {
 /// The session number of the scripted coordinator's welcome.
 const SESSION: u32 = 9;
 const FRAME: Duration = Duration::from_millis(10);
-/// What local compute takes.
+/// Time that local compute takes.
 const TAKES: Duration = Duration::from_millis(20);
 /// What a task of [`spec`] costs.
 const PRICE: Nanos = Nanos(200);
@@ -95,7 +95,7 @@ type Errand = Box<dyn FnOnce(&mut World) + Send + Sync>;
 #[derive(Resource, Default)]
 struct Errands(Vec<Errand>);
 
-/// What the game has got so far.
+/// What the game has received so far.
 #[derive(Resource, Default)]
 struct Got {
     done: Vec<Offloaded<Twice>>,
@@ -140,7 +140,7 @@ impl Game {
         let mut app = App::new();
         config.link = None;
         app.add_plugins(OffloadPlugin { config: config.clone() }).add_offload_kind::<Twice>(settings);
-        // The link itself is left out; its messages are written and read by this harness.
+        // The link itself is left out; this harness writes and reads its messages.
         config.link = Some(ClientTransport::Memory(MemoryHub::new()));
         app.insert_resource(Ladder::new(&config))
             .insert_resource(TimeUpdateStrategy::ManualDuration(FRAME))
@@ -171,7 +171,7 @@ impl Game {
         game
     }
 
-    /// One frame; then everything that must hold after every frame is checked.
+    /// Runs one frame, then checks everything that must hold after every frame.
     fn frame(&mut self) {
         self.app.update();
         let world = self.app.world_mut();
@@ -215,7 +215,7 @@ impl Game {
         self.frame();
     }
 
-    /// The coordinator's message arrives with the next frame.
+    /// Delivers a message of the coordinator with the next frame.
     fn say(&mut self, message: ServerToGame) {
         self.app.world_mut().write_message(FromServer { received_at: Micros(0), message });
     }

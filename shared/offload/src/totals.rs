@@ -15,11 +15,11 @@ use crate::histogram::{Histogram, Percentiles};
 pub struct OffloadTotals {
     /// By name of the kind.
     pub kinds: BTreeMap<&'static str, KindTotals>,
-    /// Prices of all receipts of this session, those of outcomes that came too late to be used included.
-    /// What the ledger has durably charged is in [`OffloadAccount`](crate::OffloadAccount).
+    /// Prices of all receipts of this session, including outcomes that came too late to be used. What the
+    /// ledger has durably charged is in [`OffloadAccount`](crate::OffloadAccount).
     pub cost_nanos: Nanos,
-    /// Messages of the coordinator about tasks it had nothing more to say on: duplicates, and answers to
-    /// tasks long given up.
+    /// Messages of the coordinator about tasks without a pending answer: duplicates, and answers to tasks
+    /// given up long ago.
     pub stray: u64,
 }
 
@@ -39,11 +39,11 @@ pub struct KindTotals {
     pub cache: u64,
     /// Outcomes delivered that this computer computed.
     pub local: u64,
-    /// Tasks without an outcome for which the last one of the kind stepped in.
+    /// Tasks without an outcome for which the last one of the kind was used.
     pub reused: u64,
     /// Tasks that ended without an outcome, and without one to reuse.
     pub failed: u64,
-    /// Tasks that the game took back.
+    /// Tasks that the game cancelled.
     pub cancelled: u64,
     /// Tasks not ended yet.
     pub open: u64,
@@ -51,9 +51,9 @@ pub struct KindTotals {
     pub rejected: u64,
     /// Of `rejected`, the outcomes that do not decode.
     pub malformed: u64,
-    /// Tasks that had no outcome at their deadline, whatever became of them then.
+    /// Tasks that had no outcome at their deadline, however they ended.
     pub late: u64,
-    /// Outcomes that lost: the coordinator's when the local one was there first, or the other way round.
+    /// Outcomes that came second: the coordinator's after the local one, or the other way round.
     pub wasted: u64,
     /// Prices of this kind's receipts.
     pub cost_nanos: Nanos,
@@ -61,9 +61,9 @@ pub struct KindTotals {
     pub bytes_up: u64,
     /// Bytes of outcomes received.
     pub bytes_down: u64,
-    /// What this computer would have taken for the outcomes delivered that it did not compute, in microseconds of one of
-    /// its cores: by what it took for others of their kind, or before it computed any, by their work units, of which one
-    /// is a microsecond of the reference core.
+    /// Estimated core time saved, in microseconds: what the delivered outcomes that others computed would
+    /// have taken here. The estimate is by local compute times of their kind, or before there are any, by
+    /// work units, of which one is a microsecond of the reference core.
     pub saved_us: u64,
     /// From the frame that asked to the frame that delivered, of all delivered outcomes.
     pub latency: Histogram,
@@ -84,7 +84,7 @@ impl KindTotals {
             .then(|| self.stages_us.map(|sum| sum as f64 / self.stages_count as f64 / 1_000.0))
     }
 
-    /// Outcomes delivered, from wherever.
+    /// Outcomes delivered, from all places.
     pub fn delivered(&self) -> u64 {
         self.remote + self.coordinator + self.cache + self.local
     }

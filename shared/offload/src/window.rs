@@ -40,7 +40,7 @@ pub(crate) struct Ended {
     /// Latency in microseconds and origin, if it has an outcome.
     pub delivered: Option<(u32, Origin)>,
     pub in_time: bool,
-    /// Whether the last outcome stepped in.
+    /// Whether the last outcome was used.
     pub reused: bool,
 }
 
@@ -80,7 +80,7 @@ impl KindWindow {
         push(&mut self.submitted, now, ());
     }
 
-    /// Lets go of what is older than the window.
+    /// Removes what is older than the window.
     pub fn expire(&mut self, now: Micros) {
         expire(&mut self.ended, now);
         expire(&mut self.costs, now);
@@ -104,7 +104,7 @@ impl KindWindow {
         percent(self.ended.iter().map(|(_, ended)| ended.in_time))
     }
 
-    /// Share of ended tasks for which the last outcome stepped in, in per cent.
+    /// Share of ended tasks for which the last outcome was used, in per cent.
     pub fn reused_percent(&self) -> Option<f64> {
         percent(self.ended.iter().map(|(_, ended)| ended.reused))
     }
@@ -125,8 +125,8 @@ impl KindWindow {
         Some(self.submitted.len() as f64 / self.seconds(&self.submitted, now)?)
     }
 
-    /// The time these events are from: how much of the window has been lived through, at least a second so
-    /// that the first task does not look like thousands an hour; or what a full list reaches back.
+    /// The time span of these events: how much of the window has passed, at least a second so that the first
+    /// task does not look like thousands an hour; or, for a full list, the time back to its oldest event.
     fn seconds<T>(&self, events: &VecDeque<(Micros, T)>, now: Micros) -> Option<f64> {
         let since = Duration::from(self.since?);
         if let Some((first, _)) = events.front().filter(|_| events.len() == EVENTS_MAX) {

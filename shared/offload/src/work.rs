@@ -20,7 +20,7 @@ pub(crate) struct Work<K: TaskKind> {
 pub(crate) trait AnyWork: Send + Sync {
     /// What it is worth; refuses an invalid spec.
     fn admit(&self) -> Result<WorkUnits, SpecError>;
-    /// Computes it, until `stop` says that nobody wants it any more.
+    /// Computes it, until `stop` says that the outcome is no longer wanted.
     fn run(&self, stop: &Stop) -> Result<AnyOutcome, KernelError>;
     /// The spec on the wire.
     fn encode(&self) -> Vec<u8>;

@@ -1,8 +1,8 @@
-//! The plugin in somebody else's workspace, which resolves every dependency anew: it has neither this workspace's
+//! The plugin in a foreign workspace, which resolves every dependency anew: it has neither this workspace's
 //! lock file nor its profiles or patches.
 //!
-//! Each test writes such a workspace and asks the registry for what it needs. Those that build it take minutes and
-//! run only when asked for: `cargo test -p p2c2r_offload --test outside -- --ignored`.
+//! Each test writes such a workspace and asks the registry for what it needs. Those that build it take
+//! minutes and run only on request: `cargo test -p p2c2r_offload --test outside -- --ignored`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,8 @@ use serde_json::Value;
 
 /// The crates that a game with the plugin builds of this workspace.
 const OURS: [&str; 4] = ["p2c2r_offload", "p2c2r_tasks", "p2c2r_link", "p2c2r_protocol"];
-/// Crates whose types these four hand to one another or to a game: two versions of one would not fit together.
+/// Crates whose types these four pass to one another or to a game: two versions of one would not fit
+/// together.
 const SHARED: [&str; 14] = [
     "bevy_app",
     "bevy_diagnostic",
@@ -41,7 +42,7 @@ impl Outside {
     fn new(name: &str, program: &str) -> Self {
         let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("outside");
         let folder = all.join(name);
-        // What an earlier run resolved must not decide what this one does.
+        // An earlier run's lock file must not decide what this run resolves.
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(folder.join("src")).expect("the target folder can be written");
         let shared = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in shared/");
@@ -87,7 +88,7 @@ impl Outside {
         versions
     }
 
-    /// Takes every requirement of our crates at its word: the lowest version that it admits.
+    /// Sets every dependency of our crates to the lowest version that its requirement admits.
     fn lower(&self) {
         let lowest: BTreeMap<String, String> = self
             .packages()
@@ -101,7 +102,7 @@ impl Outside {
         for (name, lowest) in lowest {
             let resolved = self.versions();
             let fits = |version: &&String| line(version) == line(&lowest);
-            // Optional ones that nobody asked for are not there.
+            // Optional dependencies that are not enabled are absent.
             let Some(version) = resolved.get(&name).and_then(|all| all.iter().find(fits)) else { continue };
             if *version != lowest {
                 self.cargo(&["update", "--package", &format!("{name}@{version}"), "--precise", &lowest]);
@@ -127,7 +128,7 @@ fn lowest(requirement: &str) -> String {
     format!("{version}{}", ".0".repeat(2 - version.matches('.').count()))
 }
 
-/// What versions that cargo takes for compatible have in common: `1` of `1.8.2`, `0.33` of `0.33.12`.
+/// The part that compatible versions have in common: `1` of `1.8.2`, `0.33` of `0.33.12`.
 fn line(version: &str) -> String {
     let parts: Vec<&str> = version.split('.').collect();
     if parts[0] == "0" { parts[..2].join(".") } else { parts[0].to_owned() }

@@ -1,5 +1,5 @@
-//! Outcomes on their way back to the arena: made ready on another thread, and given to the very step that they were
-//! asked for, so that play is the same whatever time they took.
+//! Outcomes for the arena: prepared on another thread, and given to exactly the step that they were asked
+//! for, so that play is the same however long they took.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,36 +9,36 @@ use bevy::tasks::{AsyncComputeTaskPool, Task, block_on};
 use p2c2r_arena::{DueOutcome, Motions, OutcomeBody, RequestId, WantedSpec, WantedTask};
 use p2c2r_tasks::physics::{PhysicsOutcome, PhysicsSpec};
 
-/// Requests of the arena that are not answered yet, in the order in which they were made.
+/// Unanswered requests of the arena, in the order in which they were made.
 #[derive(Resource, Default)]
 pub(in crate::play) struct Due {
     expected: Vec<RequestDue>,
-    /// The newest requests whose outcomes the coordinator handed out as they were accepted: it keeps what they leave.
+    /// The newest requests whose outcomes the coordinator delivered: it keeps the blobs that they leave.
     kept_there: VecDeque<RequestId>,
 }
 
-/// How many of them are remembered: more than there are windows under way.
+/// Most requests remembered in `kept_there`: more than there are windows under way.
 const KEPT_MAX: usize = 8;
 
 /// One request.
 pub(super) struct RequestDue {
     request: RequestId,
     due_at: u64,
-    /// What was asked, for the kind whose outcomes have to be made ready with it.
+    /// The spec, for the kind whose outcomes are prepared with it.
     spec: Option<Arc<PhysicsSpec>>,
     answer: Option<RequestState>,
 }
 
-/// What has become of a request.
+/// The state of a request.
 pub(super) enum RequestState {
     /// It can be given to the arena.
     Ready(OutcomeBody),
-    /// It is being made ready.
+    /// It is being prepared.
     InPreparation(Task<OutcomeBody>),
 }
 
 impl RequestDue {
-    /// Makes motions ready on another thread: for a thousand rocks that takes milliseconds.
+    /// Prepares motions on another thread: for a thousand rocks that takes milliseconds.
     pub(super) fn prepare(&self, outcome: &Arc<PhysicsOutcome>) -> RequestState {
         let Some(spec) = self.spec.clone() else { return RequestState::Ready(OutcomeBody::None) };
         let outcome = Arc::clone(outcome);
@@ -53,8 +53,8 @@ impl RequestDue {
         }))
     }
 
-    /// What is given to the step that makes the tick `tick`, if that is the time for it. Paths and plans are taken late too;
-    /// motions that are not there when their window begins are missed.
+    /// What the step to `tick` gets, if it is due. Paths and plans are also taken late; motions that are not
+    /// there when their window begins are missed.
     fn give(&mut self, tick: u64) -> Option<OutcomeBody> {
         if tick < self.due_at {
             return None;
@@ -68,7 +68,7 @@ impl RequestDue {
 }
 
 impl Due {
-    /// Notes what is asked for.
+    /// Records a request.
     pub(super) fn expect(&mut self, task: &WantedTask) {
         let spec = match &task.spec {
             WantedSpec::Physics { spec, .. } => Some(Arc::new(spec.clone())),
@@ -77,14 +77,15 @@ impl Due {
         self.expected.push(RequestDue { request: task.request, due_at: task.due_at, spec, answer: None });
     }
 
-    /// An outcome has come; `answer` says what is to be done with it.
+    /// Records an outcome; `answer` turns the request into its next state.
     pub(super) fn came(&mut self, request: RequestId, answer: impl FnOnce(&RequestDue) -> RequestState) {
         if let Some(expected) = self.expected.iter_mut().find(|expected| expected.request == request) {
             expected.answer = Some(answer(expected));
         }
     }
 
-    /// The coordinator has handed out the outcome of this request and keeps what it leaves.
+    /// Records that the coordinator has delivered the outcome of this request and keeps the blob that it
+    /// leaves.
     pub(super) fn keeps_there(&mut self, request: RequestId) {
         if self.kept_there.len() == KEPT_MAX {
             self.kept_there.pop_front();
@@ -92,19 +93,20 @@ impl Due {
         self.kept_there.push_back(request);
     }
 
-    /// Whether the coordinator keeps what the outcome of this request left. A belief: it asks for what it does not have.
+    /// Whether the coordinator is believed to keep the blob of this request's outcome. If it does not, it
+    /// asks for it.
     pub(super) fn is_kept_there(&self, request: RequestId) -> bool {
         self.kept_there.contains(&request)
     }
 
-    /// No outcome will come.
+    /// Records that no outcome will come.
     pub(super) fn failed(&mut self, request: RequestId) {
         self.came(request, |expected| {
             RequestState::Ready(if expected.spec.is_some() { OutcomeBody::Missed } else { OutcomeBody::None })
         });
     }
 
-    /// What is given to the step that makes the tick `tick`.
+    /// The outcomes for the step to `tick`.
     pub(in crate::play) fn take(&mut self, tick: u64) -> Vec<DueOutcome> {
         let mut due = Vec::new();
         self.expected.retain_mut(|expected| match expected.give(tick) {

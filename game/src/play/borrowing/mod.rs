@@ -1,5 +1,5 @@
-//! Hands the arena's wishes to the offload plugin and its outcomes back to the arena: what all kinds share. One
-//! file beside it for each kind, and `due` for when outcomes are handed back.
+//! Passes the arena's requests to the offload plugin and outcomes back to the arena: what all kinds share.
+//! Each kind has a file beside this one, and `due` decides when outcomes are given back.
 
 mod due;
 mod path;
@@ -39,16 +39,16 @@ pub(super) fn plugin(app: &mut App) {
 trait Wanted: TaskKind {
     /// The most one task may cost: several times what the largest one costs.
     const PRICE_CAP: Nanos;
-    /// What becomes of a task that nobody else has computed in time.
+    /// What happens to a task that nobody else has computed in time.
     const LATE: OnLate = OnLate::ComputeLocally;
 
-    /// The outcome on its way to what the arena takes.
+    /// The state that an outcome brings its request to.
     fn answer(outcome: &Arc<Self::Outcome>, expected: &RequestDue) -> RequestState;
 }
 
 fn borrow<K: Wanted>(app: &mut App) {
     app.add_offload_kind::<K>(KindSettings {
-        // Each task brings its own.
+        // A default; each task brings its own.
         deadline: Duration::from_millis(200),
         price_cap: K::PRICE_CAP,
         late: K::LATE,
@@ -57,11 +57,11 @@ fn borrow<K: Wanted>(app: &mut App) {
     .add_observer(note_failure::<K>);
 }
 
-/// What the arena wished for in this frame's steps.
+/// The tasks that the arena wanted in this frame's steps.
 #[derive(Resource, Default)]
 pub(super) struct Wants(pub(super) Vec<WantedTask>);
 
-/// How far ahead the arena is to ask, by how long answers take: part of the run's input.
+/// How far ahead the arena asks, by how long answers take: part of the run's input.
 pub(super) fn horizon(measured: &OffloadHorizon) -> Horizon {
     let ticks = |ahead: Duration| (ahead.as_secs_f64() * f64::from(TICKS_PER_SECOND)).ceil() as u16;
     Horizon {

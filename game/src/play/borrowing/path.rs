@@ -1,4 +1,4 @@
-//! The kind `path`: the ways of all enemies.
+//! The kind `path`: the paths of all enemies.
 
 use std::sync::Arc;
 

@@ -15,7 +15,7 @@ use crate::presets::{Chosen, Preset};
 
 impl Wanted for Tactics {
     const PRICE_CAP: Nanos = Nanos(100_000);
-    // What is borrowed is deeper than this computer can afford, and the next plan comes soon.
+    // Offloaded plans are deeper than this computer can afford, and the next plan comes soon.
     const LATE: OnLate = OnLate::Drop;
 
     fn answer(outcome: &Arc<TacticsOutcome>, _: &RequestDue) -> RequestState {
@@ -23,8 +23,8 @@ impl Wanted for Tactics {
     }
 }
 
-/// How deep is planned where others compute, by what is bought. More futures help more than more candidates: the best of many plans
-/// in few futures is the one that was lucky in them.
+/// The depth of offloaded plans, by preset. More futures help more than more candidates: the best of many
+/// plans in few futures is often one that was lucky in them.
 pub(crate) fn bought(preset: Preset) -> PlanDepth {
     let (candidates, futures) = match preset {
         Preset::Saver => (8, 3),
@@ -35,7 +35,7 @@ pub(crate) fn bought(preset: Preset) -> PlanDepth {
     PlanDepth { candidates, futures }
 }
 
-/// What decides how deep is planned.
+/// The inputs that determine the depth of plans.
 #[derive(SystemParam)]
 pub(in crate::play) struct DepthOfPlans<'w> {
     chosen: Res<'w, Chosen>,
@@ -44,7 +44,7 @@ pub(in crate::play) struct DepthOfPlans<'w> {
 }
 
 impl DepthOfPlans<'_> {
-    /// What is bought where plans are borrowed, and what any machine can afford where not.
+    /// The preset's depth where plans are offloaded, and one that any machine can afford where not.
     pub(in crate::play) fn get(&self) -> PlanDepth {
         let borrowed = self.state.is_remote() && self.switch.allows(Tactics::ID);
         if borrowed { bought(self.chosen.preset) } else { PlanDepth::default() }

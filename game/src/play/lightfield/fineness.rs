@@ -1,4 +1,4 @@
-//! How well the field is traced, by what is bought.
+//! How well the field is traced, by preset.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::graphics::Quality;
 use crate::presets::Preset;
 
-/// From one field to the next: as often as moving light needs to be seen to move. What is in between is blended.
+/// Time from one field to the next: often enough for moving light. Frames in between are blended.
 const INTERVAL: Duration = Duration::from_millis(200);
 
 /// How well the field around the ship is traced.
@@ -18,17 +18,17 @@ pub(crate) struct FieldFineness {
     pub(super) bounces: u8,
     /// From one task to the next.
     pub(super) interval: Duration,
-    /// Rocks that shade and are lit at most: the nearest.
+    /// Most rocks in the spec: the nearest.
     pub(super) rocks_max: usize,
 }
 
 impl FieldFineness {
-    /// What is traced for a preset; nothing for the cheapest.
+    /// What is traced for a preset; `None` for the cheapest.
     pub(crate) fn bought(preset: Preset, quality: Quality) -> Option<Self> {
         let (paths, bounces, rocks_max) = match (preset, quality) {
             (Preset::Saver, _) => return None,
             (Preset::Default | Preset::Stress, Quality::Low) => (42, 2, 48),
-            // What finer mirrors cost is saved here, so that the preset stays within a cent an hour.
+            // Fewer paths, to pay for the finer reflections: the preset stays within a cent an hour.
             (Preset::Default | Preset::Stress, Quality::High) => (31, 2, 48),
             (Preset::Rich, _) => (72, 3, 96),
             (Preset::Max, _) => (256, 4, 96),

@@ -1,5 +1,5 @@
-//! Where probes stand: a grid in the arena's plane that goes with the ship, in steps, so that the light of one answer
-//! can be said as changes of the last.
+//! Where probes are: a grid in the arena's plane that follows the ship in steps, so that one answer can be
+//! sent as changes of the last.
 
 use bevy::math::Vec3;
 use p2c2r_arena::{Arena, Vec2};
@@ -8,15 +8,15 @@ use p2c2r_tasks::reflection::POSITION_STEPS_PER_M;
 
 /// From one probe to the next, metres: about a rock's diameter. Twice as far, and the light of a bolt falls between them.
 const SPACING_M: f32 = 3.0;
-/// Probes along x and z. The picture is 42 m wide and 24 m deep at the plane; with the slack below, all of it is within.
-/// Fewer than 256 in all are not admitted.
+/// Probes along x and z. The picture is 42 m wide and 24 m deep at the plane; with the slack below, the grid
+/// covers it. Admission needs at least 256 in all.
 const COUNTS: [u8; 2] = [20, 13];
-/// How far the ship may be from the middle of the grid before it is laid anew, metres along each axis. Less, and most
-/// answers are sent whole.
+/// How far the ship may be from the middle of the grid before the grid moves, metres along each axis. With
+/// less, most answers are sent whole.
 const SLACK_M: f32 = 7.5;
-/// Spacings from the edge over which the field fades into the light that the picture has without it.
+/// Spacings from the edge over which the field fades into the light without it.
 const FADE_CELLS: f32 = 1.5;
-/// Weight of the probes around a place below which it counts as walled in.
+/// Weight of the probes around a place below which the place counts as enclosed.
 const WEIGHT_MIN: f32 = 1e-3;
 
 const _: () = assert!(COUNTS[0] as usize * COUNTS[1] as usize >= p2c2r_tasks::lightfield::PROBES_MIN);
@@ -24,28 +24,28 @@ const _: () = assert!(COUNTS[0] as usize * COUNTS[1] as usize >= p2c2r_tasks::li
 /// A grid of probes in the arena's plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProbeGrid {
-    /// The probe with the lowest x and z, in the spec's steps.
+    /// The probe with the lowest x and z, in the spec's units.
     origin: [i16; 3],
-    /// From one probe to the next, in the spec's steps.
+    /// From one probe to the next, in the spec's units.
     spacing: u16,
     /// Probes along x and z.
     counts: [u8; 2],
 }
 
 impl ProbeGrid {
-    /// The grid whose first probe stands at `first`, with so many metres from one to the next.
+    /// The grid whose first probe is at `first`, with `spacing_m` metres between probes.
     pub(super) fn new(first: Vec2, spacing_m: f32, counts: [u8; 2]) -> Self {
         let steps = |metres: f32| (metres * POSITION_STEPS_PER_M).round() as i16;
         let spacing = (spacing_m * POSITION_STEPS_PER_M).round() as u16;
         Self { origin: [steps(first.x), 0, steps(-first.y)], spacing, counts }
     }
 
-    /// The grid for where the ship is: `before`, as long as the ship has not left its middle.
+    /// The grid for the ship's place: `before`, as long as the ship is near its middle.
     pub(super) fn around(arena: &Arena, before: Option<Self>) -> Self {
         let ship = arena.ship().position;
         let half = arena.config().size * 0.5;
         let [x, z] = COUNTS.map(|count| f32::from(count - 1) * SPACING_M);
-        // Beyond the wall there is nothing to be lit: near it the grid stays inside.
+        // Beyond the wall there is nothing to light: near it the grid stays inside.
         let held = |at: f32, reach: f32| {
             let most = (half - reach * 0.5).max(0.0);
             at.clamp(-most, most)
@@ -56,7 +56,7 @@ impl ProbeGrid {
             off.x.abs().max(off.y.abs()) <= SLACK_M
         };
         before.filter(is_near).unwrap_or_else(|| {
-            // On whole metres: a grid that is laid anew in the same place is the same.
+            // On whole metres, so that a grid that returns to a place is the same.
             let first = Vec2::new((middle.x - x * 0.5).round(), (middle.y + z * 0.5).round());
             Self::new(first, SPACING_M, COUNTS)
         })
@@ -73,7 +73,7 @@ impl ProbeGrid {
         f32::from(self.spacing) / POSITION_STEPS_PER_M
     }
 
-    /// From the first probe to the last along x and z, metres.
+    /// Distances from the first probe to the last along x and z, metres.
     fn extents(self) -> [f32; 2] {
         self.counts.map(|count| f32::from(count - 1) * self.spacing_m())
     }
@@ -98,7 +98,7 @@ impl ProbeGrid {
         usize::from(self.counts[0]) * usize::from(self.counts[1])
     }
 
-    /// As a spec has it.
+    /// In the spec's form.
     pub(super) fn probes(self) -> Probes {
         let [x, z] = self.counts;
         Probes::Grid { origin: self.origin, spacing: self.spacing, counts: [x, 1, z] }
@@ -109,12 +109,13 @@ impl ProbeGrid {
 #[derive(Clone, Debug)]
 pub(crate) struct TracedField {
     pub(super) grid: ProbeGrid,
-    /// In the spec's order; none where a probe is inside something, where it is black, and where none is known.
+    /// In the spec's order; `None` where a probe is inside an object, and thus black, and where the light is
+    /// unknown.
     probes: Vec<Option<LightProbe>>,
 }
 
 impl TracedField {
-    /// The light at the probes of `grid`, from the first on; those that are not given are not known.
+    /// The light at the probes of `grid`, from the first on; those not given are unknown.
     pub(super) fn new(grid: ProbeGrid, probes: impl Iterator<Item = LightProbe>) -> Self {
         let mut field = Self { grid, probes: vec![None; grid.count()] };
         probes.enumerate().for_each(|(number, probe)| field.put(number, probe));
@@ -128,8 +129,8 @@ impl TracedField {
         }
     }
 
-    /// The light at a place, between the probes around it, and how much of it counts there, 0 to 1. None outside the
-    /// grid and where all probes around are inside something.
+    /// The light at a place, interpolated between its probes, and its weight, 0 to 1. `None` outside the grid
+    /// and where all probes around are inside objects.
     pub(crate) fn at(&self, place: Vec3) -> Option<(LightProbe, f32)> {
         let cell = (place - self.grid.corner()) / self.grid.spacing_m();
         let last = self.grid.counts.map(|count| f32::from(count - 1));

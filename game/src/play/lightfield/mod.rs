@@ -36,16 +36,16 @@ pub(crate) use grid::TracedField;
 pub(crate) use sector::PARTS;
 use sector::{PartAsked, SectorLight};
 
-/// Specs whose outcome may still come; an outcome of an older one finds no place and is not shown.
+/// Specs whose outcome may still come; an outcome of an older one is not shown.
 const REMEMBERED: usize = 64;
 /// The most that one task may cost: several times what the finest field costs.
 const PRICE_CAP: Nanos = Nanos(100_000);
-/// What passes from an outcome's coming until half of it is blended in.
+/// Time after which half of a new outcome is blended in.
 const BLENDING: Duration = Duration::from_millis(70);
-/// Answers that are sent as changes of one base. A base travels to the coordinator once, whole; the older it is, the more
-/// has changed since. About as many bytes go for both at this number.
+/// Answers that are sent as changes of one base. A base travels to the coordinator once, whole; the older it
+/// is, the more has changed since. At this number both take about as many bytes.
 const BASE_USES: u32 = 8;
-/// How long light is shown that nothing newer has followed, in seconds of play.
+/// How long light without a successor is shown, in seconds of play.
 const STALE_AFTER: f32 = 3.0;
 
 pub(super) fn plugin(app: &mut App) {
@@ -53,7 +53,8 @@ pub(super) fn plugin(app: &mut App) {
         .add_offload_kind::<Lightfield>(KindSettings {
             deadline: DEADLINE_MIN,
             price_cap: PRICE_CAP,
-            // Light of a moment ago still looks right; a second kernel here would cost the frames that it is to save.
+            // Light of a moment ago still looks right; local compute would cost the frames that offloading is
+            // to save.
             late: OnLate::Reuse,
         })
         .add_systems(
@@ -66,7 +67,7 @@ pub(super) fn plugin(app: &mut App) {
         .add_observer(clear_up_failure);
 }
 
-/// What was asked for.
+/// One request.
 struct Asked {
     at: Duration,
     grid: ProbeGrid,
@@ -81,36 +82,36 @@ struct Base {
     uses: u32,
 }
 
-/// A field unfolded, and the blob that it is named by as a base.
+/// A field unfolded, and the blob that names it as a base.
 struct Unfolded {
     traced: TracedField,
     blob: Option<Arc<Blob>>,
 }
 
-/// The light around the ship, and what has been asked.
+/// The light around the ship, and the pending requests.
 #[derive(Resource, Default)]
 pub(crate) struct LightAround {
-    /// How well it is traced; none: not at all.
+    /// How well it is traced; `None`: not at all.
     fineness: Option<FieldFineness>,
     asked: VecDeque<Asked>,
     grid: Option<ProbeGrid>,
     base: Option<Base>,
     unfolding: Option<Task<Option<Unfolded>>>,
     newest: Option<TracedField>,
-    /// Seconds of play since the newest came.
+    /// Seconds of play since the newest outcome.
     age: f32,
-    /// What was baked of the sector, for where and while there is no newer light.
+    /// The baked light of the sector, used where the live field does not reach and before it exists.
     sector: SectorLight,
 }
 
 impl LightAround {
-    /// Goes over to another fineness from the next task on.
+    /// Changes the fineness from the next task on.
     pub(crate) fn refine(&mut self, fineness: Option<FieldFineness>) {
         self.fineness = fineness;
     }
 
-    /// The newest light at a place and how much of it counts, 0 to 1: the field around the ship, and the sector's beyond
-    /// it. None where nothing is known, and where none is wanted any more.
+    /// The newest light at a place and its weight, 0 to 1: the field around the ship, and the sector's beyond
+    /// it. `None` where it is unknown, and while light is off.
     pub(crate) fn at(&self, place: Vec3) -> Option<(LightProbe, f32)> {
         self.fineness?;
         let near = self.newest.as_ref().filter(|_| self.age < STALE_AFTER).and_then(|field| field.at(place));
@@ -123,7 +124,7 @@ impl LightAround {
         }
     }
 
-    /// Parts of the sector that are baked, of [`PARTS`]; none before it was asked for.
+    /// Baked parts of the sector, of [`PARTS`]; `None` before the sector was asked for.
     pub(crate) fn sector_baked(&self) -> Option<usize> {
         self.sector.baked()
     }
@@ -172,7 +173,7 @@ fn ask_for_field(
     let now = real.elapsed();
     let fineness = light.fineness.filter(|_| reflecting.enabled);
     let (Some(fineness), false) = (fineness, nobody_plays(&battlefield, &clock)) else {
-        // What is out is of no use any more; taking it back is free if nobody has begun it.
+        // Pending tasks are no longer useful; cancelling is free if no worker has begun.
         open.iter().for_each(|entity| commands.entity(entity).despawn());
         return;
     };
@@ -195,16 +196,16 @@ fn ask_for_field(
     light.asked.push_back(Asked { at: now, grid, spec: Arc::new(spec), blobs });
 }
 
-/// Unfolds each newest outcome on another thread, and shows it from the frame on in which that is done.
+/// Unfolds each newest outcome on another thread, and shows it from the frame in which that is done.
 fn take_field(last: Res<LastOutcome<Lightfield>>, mut light: ResMut<LightAround>) {
     let light = &mut *light;
     if last.is_changed()
         && let (Some(outcome), Some(at)) = (last.outcome().cloned(), last.asked_at())
-        // The plugin keeps microseconds.
+        // The plugin rounds to microseconds.
         && let Some(asked) = light.asked.iter().rev().find(|asked| asked.at.abs_diff(at) < Duration::from_micros(2))
     {
         let (grid, spec, blobs) = (asked.grid, Arc::clone(&asked.spec), asked.blobs.clone());
-        // One that is still being unfolded is older: it is dropped.
+        // An outcome that is still being unfolded is older, so it is dropped.
         light.unfolding =
             Some(AsyncComputeTaskPool::get().spawn(async move { unfold(grid, &spec, &blobs, &outcome) }));
     }
@@ -225,7 +226,7 @@ fn unfold(
     Some(Unfolded { traced, blob: LightField::to_blob(&field).map(Blob::new) })
 }
 
-/// Light ages only while somebody plays: in a paused game nothing newer is asked for.
+/// Light ages only during play: a paused game asks for no newer light.
 fn count_age(battlefield: Res<Battlefield>, clock: Res<Time<Virtual>>, mut light: ResMut<LightAround>) {
     if !nobody_plays(&battlefield, &clock) {
         light.age += clock.delta_secs();
@@ -252,7 +253,7 @@ mod tests {
     use crate::graphics::Quality;
     use crate::presets::Preset;
 
-    /// What comes of asking once in `arena`, and how many bytes it took both ways.
+    /// One request in `arena` and its outcome; returns the bytes both ways.
     fn ask(light: &mut LightAround, arena: &Arena) -> (usize, usize) {
         let fineness = light.fineness.unwrap();
         let grid = ProbeGrid::around(arena, light.grid);
@@ -296,7 +297,7 @@ mod tests {
         assert!(uses_max <= BASE_USES);
         assert!(bases.len() < 20, "{} bases for 40 answers", bases.len());
         assert!(changes_bytes + blob_bytes < whole_bytes, "{changes_bytes} + {blob_bytes}, {whole_bytes}");
-        // At five a second, a seventh of the megabit that all kinds have together.
+        // At five a second, a seventh of the megabit that all kinds share.
         let bits_per_s = (changes_bytes + blob_bytes + up) * 8 * 5 / 40;
         assert!(bits_per_s < 140_000, "{bits_per_s} bit/s");
     }

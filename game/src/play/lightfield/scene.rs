@@ -1,5 +1,5 @@
-//! What lights and shades the field: rocks, and a ball of light for everything that glows, as it will be when the light
-//! is shown.
+//! The spec's scene: rocks, and a ball of light for everything that glows, at the places where they will be
+//! when the light is shown.
 
 use p2c2r_arena::{Arena, Vec2};
 use p2c2r_protocol::Digest;
@@ -11,19 +11,19 @@ use super::grid::ProbeGrid;
 use crate::play::reflecting::embers::Embers;
 use crate::play::reflecting::{scene, surfaces};
 
-/// Flames, bolts and embers at most: the nearest.
+/// Most flames, bolts and embers: the nearest.
 const FLAMES_MAX: usize = 20;
 const BOLTS_MAX: usize = 32;
 const EMBERS_MAX: usize = 16;
-/// Radius of a bolt's ball, metres: that of its halo as it is drawn.
+/// Radius of a bolt's ball, metres: that of its drawn halo.
 const BOLT_RADIUS: f32 = 0.75;
 /// Radius of an engine's ball and its distance behind the middle of the hull, in radii of the hull.
 const FLAME: (f32, f32) = (0.75, 1.5);
-/// Height of what glows above the plane, metres.
+/// Height of glowing objects above the plane, metres.
 const HEIGHT: f32 = 0.2;
 
-/// The spec for the light at the probes of `grid`, with everything moved on by `lead` seconds; as changes of the field
-/// named `base`.
+/// The spec for the light at the probes of `grid`, with everything predicted `lead` seconds ahead; as changes
+/// of the field named `base`.
 pub(super) fn spec(
     arena: &Arena,
     embers: &Embers,
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn an_explosion_lights_what_is_beside_it_in_its_colour_and_from_its_side() {
         let arena = arena(ArenaConfig::default(), 5);
-        // Where a round starts no rocks are near.
+        // No rocks are near where a round starts.
         let at = arena.ship().position + Vec2::new(0.0, 5.0);
         let place = bevy::math::Vec3::new(at.x + 3.5, 0.0, -at.y);
         let dark = field_of(&arena, &Embers::default()).at(place).unwrap().0;

@@ -1,11 +1,11 @@
-//! The light of a whole sector: baked once, from the sector's seed alone, by everybody who is there to help. It is the same
-//! for every gamer in the sector, and the coordinator keeps it for them.
+//! The light of a whole sector: baked once, from the sector's seed alone, by all available workers. It is the
+//! same for every gamer in the sector, and the coordinator caches it for them.
 //!
-//! It is asked for when the ship comes into the sector (in a round's first: when the first wave starts), in [`PARTS`] tasks
-//! that wait for workers as long as it takes (the patient class), and each part is shown from the frame on in which it
-//! comes. What is under way of the sector that the ship has left is taken back. It knows the sky, the star, the walls and
-//! the rocks as they lie at the start; what moves and glows is the live field's part, which stands before it around the
-//! ship.
+//! It is asked for when the ship enters the sector (in a round's first: when the first wave starts), in
+//! [`PARTS`] tasks that wait for workers as long as it takes (the patient class), and each part is shown as
+//! soon as it comes. Pending parts of a sector that the ship has left are cancelled. It covers the sky, the
+//! star, the walls and the rocks as they lie at the start; moving and glowing things are in the live field,
+//! which replaces it around the ship.
 
 use std::sync::Arc;
 
@@ -19,8 +19,8 @@ use super::grid::{ProbeGrid, TracedField};
 use crate::play::reflecting::{self, CONNECTING_MAX, Reflecting, scene, surfaces};
 use crate::play::{Battlefield, Happened, Scenery, nobody_plays};
 
-/// Probes along an edge of a part, and parts along an edge of the sector: 4,096 probes in 16 tasks. A part has as few probes
-/// as a spec may have, so that many workers share one sector.
+/// Probes along an edge of a part, and parts along an edge of the sector: 4,096 probes in 16 tasks. A part
+/// has the fewest probes that a spec may have, so that many workers share one sector.
 const PART_EDGE: u8 = 16;
 const PARTS_EDGE: u8 = 4;
 /// Tasks of a sector.
@@ -28,21 +28,21 @@ pub(crate) const PARTS: usize = PARTS_EDGE as usize * PARTS_EDGE as usize;
 /// Paths of a probe and surfaces that a path may meet: half a second of one core for the whole sector.
 const PATHS: u16 = 384;
 const BOUNCES: u8 = 3;
-/// Rocks of a part at most: the nearest to its middle. More take more bytes up than they are seen.
+/// Most rocks of a part: the nearest to its middle. More would cost more upload than they change the light.
 const ROCKS_MAX: usize = 64;
 
 const _: () = assert!(PART_EDGE as usize * PART_EDGE as usize >= p2c2r_tasks::lightfield::PROBES_MIN);
 
-/// How far a part is.
+/// The state of a part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Part {
     /// It is to be asked for.
     Wanted,
-    /// It is under way.
+    /// It is pending.
     Asked,
-    /// It is there.
+    /// It has come.
     Baked,
-    /// Nobody computed it; it is asked for again with the next wave.
+    /// It failed; it is asked for again with the next wave.
     #[default]
     Lacking,
 }
@@ -50,14 +50,14 @@ enum Part {
 /// The sector's light as far as it is baked.
 #[derive(Default)]
 pub(crate) struct SectorLight {
-    /// Of which sector.
+    /// The sector it belongs to.
     scenery: Option<Scenery>,
     rocks: Vec<Rock>,
     parts: [Part; PARTS],
     field: Option<TracedField>,
 }
 
-/// A part that is under way: its number, and what was asked.
+/// A pending part: its number, and the spec.
 #[derive(Component)]
 pub(super) struct PartAsked {
     number: usize,
@@ -65,27 +65,28 @@ pub(super) struct PartAsked {
 }
 
 impl SectorLight {
-    /// What is baked of it.
+    /// The baked light.
     pub(super) fn field(&self) -> Option<&TracedField> {
         self.field.as_ref()
     }
 
-    /// Parts that are there, of [`PARTS`]; none before the sector was asked for.
+    /// Baked parts, of [`PARTS`]; `None` before the sector was asked for.
     pub(crate) fn baked(&self) -> Option<usize> {
         self.scenery?;
         Some(self.parts.iter().filter(|part| **part == Part::Baked).count())
     }
 
-    /// Whether it is not this sector whose light it is.
+    /// Whether this light belongs to another sector than the present one.
     fn is_elsewhere(&self, arena: &Arena) -> bool {
         self.scenery.is_some_and(|scenery| scenery != Scenery::of(arena.sector(), arena))
     }
 
-    /// Wants all of the sector that is not there yet.
+    /// Marks all missing parts of the sector as wanted.
     fn want(&mut self, arena: &Arena) {
         let scenery = Scenery::of(arena.sector(), arena);
         if self.scenery != Some(scenery) {
-            // What has been shot away since is the live field's part: the sector is what its seed alone makes.
+            // The rocks at the entrance, not the present ones: the baked light must follow from the seed
+            // alone.
             let rocks = arena.rocks_at_entrance();
             let field = TracedField::new(whole(scenery.size), std::iter::empty());
             *self = Self { scenery: Some(scenery), rocks, field: Some(field), ..Self::default() };
@@ -141,7 +142,7 @@ impl SectorLight {
     }
 }
 
-/// The grid of a whole sector: its first and last probes stand half a spacing from the walls.
+/// The grid of a whole sector: its first and last probes are half a spacing from the walls.
 fn whole(size: f32) -> ProbeGrid {
     let edge = PART_EDGE * PARTS_EDGE;
     let spacing = size / f32::from(edge);
@@ -149,7 +150,7 @@ fn whole(size: f32) -> ProbeGrid {
     ProbeGrid::new(first, spacing, [edge, edge])
 }
 
-/// The grid of a part; they lie in rows from the whole grid's first probe on.
+/// The grid of a part; parts are numbered in rows from the whole grid's first probe on.
 fn part(size: f32, number: usize) -> ProbeGrid {
     let edge = usize::from(PARTS_EDGE);
     whole(size).part([number % edge, number / edge], PART_EDGE)
@@ -177,7 +178,7 @@ pub(super) fn bake_sector(
         light.leave_sector();
     }
     if light.fineness.is_none() || !reflecting.enabled || nobody_plays(&battlefield, &clock) {
-        // Taken back like all light; what is lacking then is asked for when play goes on.
+        // Cancelled like all light; missing parts are asked for when play goes on.
         for (entity, asked) in &open {
             if light.sector.parts[asked.number] == Part::Asked {
                 light.sector.parts[asked.number] = Part::Wanted;
@@ -189,13 +190,14 @@ pub(super) fn bake_sector(
     if starts {
         light.sector.want(&battlefield.arena);
     }
-    // Outcomes of the live field are told apart by when they were asked for: no part is asked for in the same frame.
+    // Outcomes of the live field are identified by the time of their request, so no part is asked for in the
+    // same frame.
     let beside_live = light.asked.back().is_some_and(|asked| asked.at == real.elapsed());
     let may_soon_borrow = real.elapsed() < CONNECTING_MAX && reflecting::is_connecting(&state);
     if beside_live || may_soon_borrow {
         return;
     }
-    // One a frame: to make a spec and what it is worth takes a part of a millisecond.
+    // One per frame: making a spec and its work units takes a fraction of a millisecond.
     if let Some(number) = light.sector.parts.iter().position(|part| *part == Part::Wanted)
         && let Some(spec) = light.sector.spec(number)
     {
@@ -205,7 +207,8 @@ pub(super) fn bake_sector(
     }
 }
 
-/// Unfolds a part at once: with 256 probes that takes a tenth of a millisecond, and parts seldom come together.
+/// Unfolds a part at once: with 256 probes that takes a tenth of a millisecond, and parts seldom come
+/// together.
 pub(super) fn take_part(
     done: On<OffloadDone<Lightfield>>,
     parts: Query<&PartAsked>,
@@ -252,10 +255,10 @@ mod tests {
             let bytes = wire::encode(&spec).len();
             assert!(bytes < 2_000, "{bytes} bytes of part {number}");
             let units = Lightfield::admit(&spec, &Blobs::default()).unwrap();
-            // `tests/process` reckons with as many at most.
+            // `tests/process` assumes at most this many.
             assert!(units.0 < 60_000, "{units:?} for part {number}");
         }
-        // Parts come in any order; each lights its own place.
+        // Parts come in any order, and each lights its own place.
         for number in (0..PARTS).rev().filter(|number| number % 5 == 0) {
             let spec = sector.spec(number).unwrap();
             let middle = part(config.size, number).middle_of_plane();

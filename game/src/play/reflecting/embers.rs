@@ -1,12 +1,12 @@
-//! Light that stays for a moment after what made it: explosions, muzzle flashes, hits. The rules forget an event
-//! with its tick, but a hull mirrors a fire for as long as it burns.
+//! Light that outlasts its event: explosions, muzzle flashes, hits. The rules forget an event with its tick,
+//! but a hull mirrors a fire as long as it burns.
 
 use bevy::prelude::*;
 use p2c2r_arena::{ArenaEvent, Shooter, Vec2};
 
 use crate::play::Happened;
 
-/// Embers at once; new ones take the place of the oldest above it.
+/// Most embers; above it new ones replace the oldest.
 const EMBERS_MAX: usize = 24;
 
 /// Colour of an ember.
@@ -29,7 +29,7 @@ pub(crate) struct Ember {
     pub(crate) size: f32,
     /// Its colour.
     pub(crate) hue: Hue,
-    /// Seconds it has burnt.
+    /// Seconds since it began to burn.
     pub(crate) age: f32,
     /// Seconds it burns.
     pub(crate) life: f32,
@@ -41,7 +41,7 @@ impl Ember {
         (self.age / self.life).clamp(0.0, 1.0)
     }
 
-    /// Radius now, metres: it swells fast and then stays.
+    /// Present radius, metres: it grows fast and then stays.
     pub(crate) fn radius(&self) -> f32 {
         self.size * (0.55 + 0.45 * self.burnt().sqrt())
     }
@@ -52,14 +52,14 @@ impl Ember {
             ArenaEvent::Explosion { at, size } => ember(at, size.max(0.6) * 1.5, Hue::Fire, 0.9),
             ArenaEvent::ShipLost { at, .. } => ember(at, 2.6, Hue::Ice, 1.2),
             ArenaEvent::Hit { at } => ember(at, 0.45, Hue::Fire, 0.25),
-            // Not the ship's own gun: its flash is where the light is traced, and would be all there is.
+            // Not the ship's own gun: its flash is at the probe, and would cover everything else.
             ArenaEvent::Fired { by: Shooter::Enemy(_), at, .. } => ember(at, 0.35, Hue::Rose, 0.14),
             _ => None,
         }
     }
 }
 
-/// Everything that burns now, oldest first.
+/// All burning embers, oldest first.
 #[derive(Resource, Clone, Debug, Default)]
 pub(crate) struct Embers(pub(crate) Vec<Ember>);
 
@@ -86,7 +86,7 @@ pub(in crate::play) fn kindle(
 ) {
     embers.burn(time.delta_secs());
     for Happened(event) in happened.read() {
-        // What burnt in another sector is not seen from here.
+        // Embers of another sector are not visible from here.
         if matches!(event, ArenaEvent::SectorEntered { .. }) {
             embers.0.clear();
         }

@@ -1,4 +1,4 @@
-//! How fine and how often the light around is traced, by what is bought and by what can be drawn.
+//! How fine and how often the light around ships is traced, by preset and quality.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::graphics::Quality;
 use crate::presets::Preset;
 
-/// How fine and how often the light around is traced.
+/// How fine and how often the light around ships is traced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fineness {
     /// Texels along the edge of a face, as a power of two.
@@ -19,20 +19,20 @@ pub(crate) struct Fineness {
     pub(super) bounces: u8,
     /// From one task to the next.
     pub(super) interval: Duration,
-    /// Rocks that are mirrored at most: the nearest.
+    /// Most rocks that are mirrored: the nearest.
     pub(super) rocks_max: usize,
-    /// Ships beside the player's that mirror light of their own at most, and paths per texel of theirs.
+    /// Most other ships with a cube of their own, and the paths per texel of those.
     pub(super) ships_max: usize,
     pub(super) ship_samples: u8,
 }
 
-/// Texels along the edge of a face of the light around another ship, as a power of two: few, since it is small in the
-/// picture, and what a dearer preset buys is paths.
+/// Texels along the edge of a face of another ship's cube, as a power of two: few, since the ship is small in
+/// the picture; a dearer preset buys paths instead.
 pub(super) const SHIP_FACE_LOG2: u8 = 4;
 /// Texels along the edge of such a face.
 pub(crate) const SHIP_FACE: u32 = 1 << SHIP_FACE_LOG2;
-/// The most ships beside the player's that mirror light of their own: with the finest faces of the player's, as many as a
-/// spec may ask for.
+/// Most other ships with a cube of their own: with the finest faces of the player's, as many as a spec may
+/// ask for.
 pub(crate) const SHIPS_MAX: usize = 6;
 
 impl Fineness {
@@ -41,20 +41,20 @@ impl Fineness {
         (1 << self.face_log2, u32::from(self.levels.clamp(1, self.face_log2 + 1)))
     }
 
-    /// What goes with a quality of drawing where the default is bought.
+    /// The fineness of a quality with the default preset.
     pub(crate) fn of(quality: Quality) -> Self {
         Self::bought(Preset::Default, quality)
     }
 
-    /// What is traced for a preset. Faces follow the quality alone, because their texture is made once; paths cost no
-    /// bytes on the wire, so they are what a dearer preset buys.
+    /// The fineness of a preset. Faces follow the quality alone, because their texture is made once; paths
+    /// cost no bytes on the wire, so a dearer preset buys those.
     pub(crate) fn bought(preset: Preset, quality: Quality) -> Self {
         let (samples, bounces, interval_ms, rocks_max, ships_max, ship_samples) = match (preset, quality) {
             (Preset::Saver, Quality::Low) => (1, 2, 500, 24, 0, 1),
             (Preset::Saver, Quality::High) => (1, 2, 640, 48, 0, 1),
             // About 3 ms of a core four times a second.
             (Preset::Default | Preset::Stress, Quality::Low) => (1, 2, 270, 48, 2, 2),
-            // Four times the texels, in which a bolt is a bolt and not a blur, so less than half as often.
+            // Four times the texels, which show a bolt sharply, so less than half as often.
             (Preset::Default | Preset::Stress, Quality::High) => (1, 2, 620, 48, 2, 2),
             (Preset::Rich, Quality::Low) => (13, 4, 220, 96, 4, 4),
             (Preset::Rich, Quality::High) => (4, 4, 280, 96, 4, 4),

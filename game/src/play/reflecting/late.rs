@@ -1,5 +1,6 @@
-//! How far light that was traced a while ago is from light traced now, as a ship's hull shows both, and what a correction by
-//! the depth of what is seen would change: `docs/PERFORMANCE.md`, "Late reflections".
+//! Measures the error of late reflections: how much light traced a while ago differs from light traced now,
+//! as a ship's hull shows both, and what a correction by depth would change. See `docs/PERFORMANCE.md`, "Late
+//! reflections".
 
 use p2c2r_arena::{Arena, ArenaConfig, Autopilot, Controls};
 use p2c2r_tasks::reflection::{CubeMap, FAR, NONE, Scene, locate};
@@ -12,15 +13,15 @@ use crate::graphics::Quality;
 const TICKS: u32 = 60;
 /// Ages in ticks.
 const AGES: [u32; 6] = [6, 12, 18, 24, 36, 48];
-/// Ways in which the ship is flown.
+/// How the ship is flown.
 const FLIGHTS: [(&str, Flight); 3] = [
     ("autopilot", Flight::Autopilot),
     ("boost, straight on", Flight::Boost),
     ("boost, turning", Flight::Turns),
 ];
-/// What a reflection's brightness is bent by in `solid.wgsl` where the picture ends at 1.
+/// Exponent by which `solid.wgsl` compresses a reflection's brightness when the picture ends at 1.
 const BENT: f32 = 0.55;
-/// What is left of a look's height, as in `solid.wgsl`.
+/// Factor on the height of a view direction, as in `solid.wgsl`.
 const LOW: f32 = 0.4;
 const LOOKS: usize = 4_000;
 
@@ -46,7 +47,7 @@ impl Flight {
     }
 }
 
-/// A cube of light and, per texel, how far away what it shows is.
+/// A cube of light and, per texel, the distance of what it shows.
 struct Look {
     light: CubeMap,
     depths: Vec<f32>,
@@ -54,7 +55,7 @@ struct Look {
     at: [f32; 3],
 }
 
-/// The light around the ship, moved on by `lead` seconds.
+/// The light around the ship, predicted `lead` seconds ahead.
 fn look(arena: &Arena, lead: f32) -> Look {
     let fineness = Fineness { samples: 16, ships_max: 0, ..Fineness::of(Quality::Low) };
     let spec = wanted(arena, &Embers::default(), &fineness, lead, &[]).spec;
@@ -86,7 +87,7 @@ impl Look {
         self.light.index(side, part(u), part(v))
     }
 
-    /// Between the four nearest texels of the face.
+    /// Bilinear between the four nearest texels of the face.
     fn light(&self, way: [f32; 3]) -> [f32; 3] {
         let (side, u, v) = locate(way);
         let face = self.light.face();
@@ -104,8 +105,8 @@ impl Look {
         })
     }
 
-    /// Which way to look from where this was traced to see what `way` shows from `offset` metres beside it: the ray meets the
-    /// depths in so many steps. With levels of depth, of `2^(1 / parts)` each, if there are any.
+    /// The light that `way` shows from `offset` metres beside the probe: intersects the ray with the depths
+    /// in `steps` steps. With `parts`, depths are rounded to levels of `2^(1 / parts)`.
     fn corrected(&self, way: [f32; 3], offset: [f32; 3], steps: u32, parts: Option<f32>) -> [f32; 3] {
         let depth = |way: [f32; 3]| {
             let depth = self.depths[self.texel(way)].min(4_096.0);
@@ -116,7 +117,7 @@ impl Look {
         for _ in 0..steps {
             let point: [f32; 3] = std::array::from_fn(|axis| offset[axis] + along * way[axis]);
             towards = unit(point);
-            // Where the ray leaves the ball of that depth around where it was traced.
+            // Where the ray leaves the sphere of that depth around the probe.
             let reach = depth(towards);
             let (dot, square) = (0..3).fold((0.0, 0.0), |(dot, square), axis| {
                 (dot + offset[axis] * way[axis], square + offset[axis] * offset[axis])
@@ -128,7 +129,7 @@ impl Look {
     }
 }
 
-/// Looks that a hull's normals lead to, as the shader bends them.
+/// The view directions that a hull's normals give, as the shader bends them.
 fn looks() -> Vec<[f32; 3]> {
     let golden = 2.399_963_f32;
     let look = |number: usize| {
@@ -140,7 +141,7 @@ fn looks() -> Vec<[f32; 3]> {
     (0..LOOKS).map(look).collect()
 }
 
-/// Mean difference of what two lights look like, of 255.
+/// Mean difference of two lights as shown, of 255.
 fn apart(one: impl Fn([f32; 3]) -> [f32; 3], other: impl Fn([f32; 3]) -> [f32; 3]) -> f64 {
     let bent = |light: [f32; 3]| {
         let most = light.into_iter().fold(0.0, f32::max);
@@ -154,8 +155,8 @@ fn apart(one: impl Fn([f32; 3]) -> [f32; 3], other: impl Fn([f32; 3]) -> [f32; 3
     255.0 * sum.sum::<f64>() / ways.len() as f64
 }
 
-/// Columns: what was looked up without correction; by the depths as they are, in one, two and three steps; by depths of
-/// eight and of two levels an octave, in three.
+/// Columns: without correction; with exact depths in one, two and three steps; with eight and two depth
+/// levels an octave, in three steps.
 #[test]
 #[ignore = "measures"]
 fn what_depths_would_do_for_late_reflections() {
@@ -171,7 +172,7 @@ fn what_depths_would_do_for_late_reflections() {
                         arena.step(flight.controls(&mut pilot, &arena), &[]);
                     }
                     let seconds = age as f32 / TICKS as f32;
-                    // As the game has it where answers take that long.
+                    // As the game does where answers take that long.
                     let lead = seconds.min(LEAD_MAX.as_secs_f32());
                     let before = look(&arena, lead);
                     for _ in 0..age {
@@ -183,7 +184,7 @@ fn what_depths_would_do_for_late_reflections() {
                     let now = look(&arena, 0.0);
                     let offset: [f32; 3] = std::array::from_fn(|axis| now.at[axis] - before.at[axis]);
                     let away = offset.iter().map(|part| part * part).sum::<f32>().sqrt();
-                    // Who has warped or begun anew is somewhere else.
+                    // After a warp or a new round the ship is somewhere else.
                     if away > 20.0 {
                         continue;
                     }

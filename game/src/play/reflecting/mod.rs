@@ -39,13 +39,13 @@ pub(crate) use surfaces::{ORES, is_ore, ore_of};
 const PRICE_CAP: Nanos = Nanos(100_000);
 /// The shortest deadline: an answer that took this long still looks right where answers usually take less.
 pub(in crate::play) const DEADLINE_MIN: Duration = Duration::from_millis(400);
-/// Tasks under way at once: as many as there are in two seconds, which is as long as anyone waits.
+/// Most pending tasks: as many as are asked in two seconds, the longest that an answer is awaited.
 pub(in crate::play) const UNDER_WAY_MAX: usize = 12;
-/// How long after the start no light is asked for while the coordinator has not answered yet.
+/// How long after the start no light is computed here while the coordinator has not answered yet.
 pub(in crate::play) const CONNECTING_MAX: Duration = Duration::from_secs(3);
-/// The farthest by which what is traced is moved on: beyond it bolts have met something and ships have turned.
+/// The farthest prediction: beyond it bolts have hit something and ships have turned.
 pub(in crate::play) const LEAD_MAX: Duration = Duration::from_millis(400);
-/// What passes from an outcome's coming until half of it is blended in.
+/// Time after which half of a new outcome is blended in.
 const BLENDING: Duration = Duration::from_millis(60);
 
 pub(super) fn plugin(app: &mut App) {
@@ -54,7 +54,8 @@ pub(super) fn plugin(app: &mut App) {
         .add_offload_kind::<Reflection>(KindSettings {
             deadline: DEADLINE_MIN,
             price_cap: PRICE_CAP,
-            // What was seen a moment ago still looks right; a second kernel here would cost the frames it is to save.
+            // A reflection of a moment ago still looks right; local compute would cost the frames that
+            // offloading is to save.
             late: OnLate::Reuse,
         })
         .add_systems(Update, (embers::kindle, ask_for_light, note_who_was_asked_for).chain())
@@ -62,22 +63,23 @@ pub(super) fn plugin(app: &mut App) {
         .add_observer(clear_up_failure);
 }
 
-/// Whether reflections are on, and what has been asked.
+/// Whether reflections are on, and the pending requests.
 #[derive(Resource)]
 pub(crate) struct Reflecting {
-    /// Whether they are on. Off, nothing is asked and nothing is drawn of them.
+    /// Whether they are on. While off, none are asked for or drawn.
     pub(crate) enabled: bool,
     fineness: Fineness,
     /// When a spec was last asked.
     asked: Option<Duration>,
-    /// Around which other ships the light of the last tasks is, oldest first.
+    /// The other ships in the latest tasks, oldest first.
     ships: VecDeque<(TaskId, Vec<MirroredShip>)>,
 }
 
-/// Tasks whose ships are known: those under way, and three times as many, whose answers may come after they were given up.
+/// Tasks whose ships are remembered: the pending ones, and three times as many, whose answers may come after
+/// they were given up.
 const KNOWN_TASKS: usize = 4 * UNDER_WAY_MAX;
 
-/// Around which other ships the light of a task is.
+/// The other ships of a task.
 #[derive(Component)]
 struct AskedFor(Vec<MirroredShip>);
 
@@ -88,7 +90,7 @@ impl Default for Reflecting {
 }
 
 impl Reflecting {
-    /// Reflections that go with a quality of drawing.
+    /// Reflections for a quality of drawing.
     pub(crate) fn new(enabled: bool, quality: Quality) -> Self {
         Self { enabled, fineness: Fineness::of(quality), asked: None, ships: VecDeque::new() }
     }
@@ -98,7 +100,7 @@ impl Reflecting {
         &self.fineness
     }
 
-    /// Goes over to another fineness of the same size, from the next task on.
+    /// Changes to another fineness of the same size, from the next task on.
     pub(crate) fn refine(&mut self, fineness: Fineness) {
         self.fineness = fineness;
     }
@@ -139,11 +141,11 @@ fn ask_for_light(
 ) {
     let now = real.elapsed();
     if !reflecting.enabled || nobody_plays(&battlefield, &clock) {
-        // What is out is of no use any more; taking it back is free if nobody has begun it.
+        // Pending tasks are no longer useful; cancelling is free if no worker has begun.
         open.iter().for_each(|entity| commands.entity(entity).despawn());
         return;
     }
-    // What is computed here in the meantime would cost the frames that it is to save.
+    // Local compute in the meantime would cost the frames that offloading is to save.
     let may_soon_borrow = now < CONNECTING_MAX && is_connecting(&state);
     if may_soon_borrow || !reflecting.is_due(now, open.iter().count()) {
         return;
@@ -158,7 +160,7 @@ fn ask_for_light(
     reflecting.asked = Some(now);
 }
 
-/// A task has its number once it is there.
+/// Records a task's ships once it has its number.
 fn note_who_was_asked_for(
     mut asked: Query<(&Offloading<Reflection>, &mut AskedFor), Added<AskedFor>>,
     mut reflecting: ResMut<Reflecting>,
@@ -170,7 +172,7 @@ fn note_who_was_asked_for(
     }
 }
 
-/// Whether there is a coordinator that may answer yet.
+/// Whether a coordinator is being connected to.
 pub(in crate::play) fn is_connecting(state: &OffloadState) -> bool {
     matches!(state.mode, OffloadMode::Local(LocalReason::NotConnected { .. }))
 }

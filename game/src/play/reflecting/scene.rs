@@ -1,5 +1,5 @@
-//! What is traced: the nearest of everything that can be seen in a hull, as it will be when the light is shown; and
-//! around which ships.
+//! The spec's scene: the nearest of everything that a hull can mirror, at the places where it will be when
+//! the light is shown; and the ships with a cube of their own.
 
 use p2c2r_arena::{Arena, Bullet, Enemy, Rock, Vec2};
 use p2c2r_protocol::Digest;
@@ -14,32 +14,33 @@ use super::fineness::SHIP_FACE_LOG2;
 use super::ships::{self, MirroredShip};
 use super::surfaces;
 
-/// Metres from which on nothing is seen in a hull but the wall.
+/// Metres beyond which a hull mirrors only the wall.
 const SIGHT: f32 = 42.0;
-/// Enemies, bolts and embers at most: the nearest.
+/// Most enemies, bolts and embers: the nearest.
 const ENEMIES_MAX: usize = 20;
 const BOLTS_MAX: usize = 32;
 const EMBERS_MAX: usize = 16;
-/// Where the paths' randomness starts: always the same, so that what grain there is stands still.
+/// Seed of the paths: always the same, so that noise does not flicker.
 pub(in crate::play) const SEED: u32 = 0x51A2;
-/// Red of a sky's tint that is still cool; one in five is.
+/// Largest red of a sky's tint that counts as cool; one sky in five does.
 const COOL_RED_MAX: f32 = 0.3;
 const SKIES_TRIED: u32 = 64;
-/// Half the length of a hull and its thickness, in its radii; as it is drawn.
+/// Half the length of a drawn hull and its thickness, in its radii.
 const HULL: (f32, f32) = (0.95, 0.42);
 
-/// What is asked for.
+/// One request.
 pub(super) struct LightWanted {
-    /// The light around the player's ship, then that around the other ships.
+    /// The light around the player's ship, then around the others.
     pub(super) spec: ReflectionSpec,
-    /// Those ships, in the order of the spec's.
+    /// The other ships, in the order of the spec's probes.
     pub(super) ships: Vec<MirroredShip>,
 }
 
-/// The light around the player's ship and the nearest others, of which `before` had light of their own in the last task.
-/// A probe stands in its own hull, and things are seen from outside only, so no ship stands in its own light. The spec's
-/// coordinates begin at the player's probe; the axes are the view's: y up, the arena's plane at y = 0. Everything is moved
-/// on by `lead` seconds: about what passes until the light is there and half blended in.
+/// The light around the player's ship and the nearest others, where `before` had cubes of their own in the
+/// last task. A probe is inside its ship's hull, and objects are visible from outside only, so no ship sees
+/// itself. The spec's origin is the player's probe; the axes are the view's: y up, the arena's plane at y =
+/// 0. Everything is predicted `lead` seconds ahead: about the time until the light has come and half blended
+/// in.
 pub(super) fn wanted(
     arena: &Arena,
     embers: &Embers,
@@ -62,7 +63,7 @@ pub(super) fn wanted(
         let at = wingman.position + wingman.velocity * lead;
         objects.push(hull(at, wingman.heading, wingman.radius, surfaces::ship()));
     }
-    // Only the other ships' probes see the player's.
+    // Only the other ships' probes see the player's ship.
     if ship.alive && !others.is_empty() {
         objects.push(hull(probe, ship.heading, ship.radius, surfaces::ship()));
     }
@@ -86,7 +87,7 @@ pub(super) fn wanted(
         surfaces: surfaces::palette(),
         objects,
     };
-    // Strangers compute it: they need not know where in its sector a ship is.
+    // Relative positions, so that workers do not learn where in its sector a ship is.
     let ships = others.iter().map(|other| other.ship).collect();
     LightWanted { spec: spec.without_place(), ships }
 }
@@ -96,7 +97,7 @@ fn ship_viewpoint(ship: &ships::ShipPlace, fineness: &Fineness, lead: f32) -> Vi
     Viewpoint {
         probe: position(ship.at + ship.velocity * lead, 0.0),
         face_log2: SHIP_FACE_LOG2,
-        // The hulls are nearly perfect mirrors: on faces so coarse, filtered levels would show nothing else.
+        // The hulls are nearly perfect mirrors: on faces so coarse, filtered levels would look the same.
         levels: 1,
         samples: fineness.ship_samples,
     }
@@ -108,15 +109,15 @@ fn hull(at: Vec2, heading: Vec2, radius: f32, surface: u8) -> Object {
     capsule(at - half, at + half, radius * HULL.1, surface)
 }
 
-/// The first sky, from one of 256 on that the sector's seed leads to, that is as cool as the drawn nebula, whose tints are
-/// blue, violet and teal. Of the seed itself strangers learn nothing more.
+/// The first of 256 skies from the sector's seed that is as cool as the drawn nebula, whose tints are blue,
+/// violet and teal. Workers learn no more of the seed.
 pub(in crate::play) fn sky(seed: u64) -> u32 {
     let is_cool = |sky: &u32| Sky::new(*sky).tint[0] < COOL_RED_MAX;
     let seed = u32::from(Digest::of(&seed.to_le_bytes()).0[0]);
     (0..SKIES_TRIED).map(|step| seed.wrapping_add(step)).find(is_cool).unwrap_or(seed)
 }
 
-/// The nearest `most` of `all` within sight, nearest first. `body` says where something is and how large.
+/// The `most` nearest of `all` within sight, nearest first. `body` gives place and size.
 pub(in crate::play) fn nearest<T>(
     all: &[T],
     probe: Vec2,
@@ -157,7 +158,7 @@ fn bolt_object(bullet: &Bullet, lead: f32) -> Object {
     let tip = bullet.position + bullet.velocity * lead;
     let length = if bullet.shooter == p2c2r_arena::Shooter::Ship { 1.5 } else { 1.0 };
     let tail = tip - bullet.velocity.unit_or(Vec2::FORWARD) * length;
-    // As thick as its halo is bright; the core alone would fall between the texels.
+    // As thick as its halo; the core alone would fall between the texels.
     capsule(tail, tip, 0.24, surfaces::bolt(bullet.shooter))
 }
 
@@ -169,7 +170,7 @@ pub(in crate::play) fn ember_object(ember: &Ember) -> Object {
     }
 }
 
-/// The four sides of the arena as they shine.
+/// The glowing four sides of the arena.
 pub(in crate::play) fn walls(half: f32) -> [Object; 4] {
     let corners = [(1.0, 1.0), (1.0, -1.0), (-1.0, -1.0), (-1.0, 1.0)];
     std::array::from_fn(|side| {
@@ -188,9 +189,9 @@ fn capsule(from: Vec2, to: Vec2, thickness: f32, surface: u8) -> Object {
     }
 }
 
-/// A point of the plane, this high above it; what lies too far out is held at the edge of the coordinates.
+/// A point this high above the plane; clamped to the range of coordinates.
 pub(in crate::play) fn position(at: Vec2, height: f32) -> [i16; 3] {
-    // `as` saturates, and makes 0 of what is no number.
+    // `as` saturates, and NaN becomes 0.
     [at.x, height, -at.y].map(|metres| (metres * POSITION_STEPS_PER_M).round() as i16)
 }
 
@@ -214,7 +215,7 @@ mod tests {
 
     const LEAD: f32 = 0.12;
 
-    /// An arena of this many enemies some seconds into a fight, and what burns in it.
+    /// An arena some seconds into a fight, and its embers.
     fn fight(config: ArenaConfig, ticks: u32) -> (Arena, Embers) {
         let mut arena = Arena::new(config);
         let mut pilot = p2c2r_arena::Autopilot::default();
@@ -290,7 +291,7 @@ mod tests {
             .count();
         assert_eq!(shown.len(), 10);
         assert!(shown.iter().all(|away| *away < 30.0) && nearer <= 10, "{shown:?}");
-        // Nothing but what flies and burns is where the ship is.
+        // Only bolts and embers are where the ship is.
         let hull = spec.objects.iter().filter(|object| matches!(object.form, Form::Capsule { .. }));
         let ship_like = hull.filter(|object| {
             ![surfaces::bolt(p2c2r_arena::Shooter::Ship), surfaces::ship()].contains(&object.surface)
@@ -299,7 +300,7 @@ mod tests {
         assert_eq!(ship_like.count(), 0);
     }
 
-    /// Nobody is in the way of his own probe, and each is seen from the others'.
+    /// No ship hides its own probe's view, and each is visible to the others.
     #[test]
     fn ships_see_each_other_and_never_themselves() {
         let (arena, _) = fight(ArenaConfig::default().with_allies(1), 40);
@@ -310,7 +311,7 @@ mod tests {
             let outcome = Reflection::run(spec, &Blobs::default(), &Stop::never()).unwrap();
             outcome.unfold().unwrap().into_iter().map(|probe| probe.levels[0].clone()).collect::<Vec<_>>()
         };
-        // Nothing but the two hulls, in an empty sky.
+        // Only the two hulls, in an empty sky.
         spec.objects.retain(|object| object.surface == surfaces::ship());
         assert_eq!(spec.objects.len(), 2);
         let both = light(&spec);
@@ -336,7 +337,7 @@ mod tests {
                 .remove(0)
                 .levels
                 .remove(0);
-            // The face that looks along x.
+            // The face in direction x.
             let face = &cube.texels()[..(cube.face() * cube.face()) as usize];
             face.iter().map(|texel| texel[0]).sum::<f32>() / face.len() as f32
         };

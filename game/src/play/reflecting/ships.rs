@@ -1,19 +1,19 @@
-//! Which ships mirror light of their own, beside the player's: the nearest, since nobody sees what a far one mirrors.
+//! Which other ships get a cube of their own: the nearest, since the reflections of far ones are not visible.
 
 use p2c2r_arena::{Arena, EnemyId, Vec2, WingmanId};
 
-/// Metres from the player's ship from which on no ship mirrors light of its own: about where the picture ends.
+/// Metres from the player's ship beyond which no ship gets a cube of its own: about where the picture ends.
 const NEAR_M: f32 = 26.0;
-/// By how much nearer, metres, a ship is taken to be that had light of its own before: two that fly side by side do not
-/// take it from each other again and again.
+/// Metres by which a ship counts as nearer that had a cube of its own before, so that two that fly side by
+/// side do not alternate.
 const KEPT_M: f32 = 4.0;
 
-/// A ship that has a hull of metal and is not the player's.
+/// A ship with a metal hull that is not the player's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum MirroredShip {
-    /// Somebody against the player.
+    /// An enemy.
     Enemy(EnemyId),
-    /// Somebody with the player.
+    /// A wingman.
     Wingman(WingmanId),
 }
 
@@ -25,8 +25,8 @@ pub(super) struct ShipPlace {
     pub(super) velocity: Vec2,
 }
 
-/// The at most `most` ships that are nearest to the player's, nearest first; `before` are those that had light of their
-/// own in the last task.
+/// The at most `most` ships nearest to the player's, nearest first; `before` are those that had cubes of
+/// their own in the last task.
 pub(super) fn nearest(arena: &Arena, most: usize, before: &[MirroredShip]) -> Vec<ShipPlace> {
     let wingmen = arena.wingmen().iter().filter(|wingman| wingman.is_there()).map(|wingman| {
         let ship = MirroredShip::Wingman(wingman.id);
@@ -68,7 +68,7 @@ mod tests {
             let player = arena.ship().position;
             let nearer = third.at.distance(player) - some[1].at.distance(player);
             let with = nearest(&arena, 2, &[some[0].ship, third.ship]);
-            // Radii differ by less than a metre, but for bosses.
+            // Radii differ by less than a metre, except for bosses.
             if nearer < KEPT_M - 1.0 {
                 kept += 1;
                 assert!(with.iter().any(|place| place.ship == third.ship));

@@ -1,4 +1,4 @@
-//! What things are made of in a traced scene; the look of the drawn one, in the spec's units.
+//! The materials of a traced scene: the drawn materials in the spec's units.
 
 use std::f32::consts::SQRT_2;
 
@@ -7,12 +7,12 @@ use p2c2r_tasks::reflection::{Sun, Surface};
 
 use super::embers::{Ember, Hue};
 
-/// Every how many rocks one is of ore. No factor of the number of forms, so that each form is of ore sometimes.
+/// One rock in this many is of ore. No factor of the number of forms, so that every form occurs in ore.
 const ORE_EVERY: u32 = 5;
 /// Steps in which an ember fades.
 const FADES: usize = 4;
 
-/// Whether a rock is of ore, and mirrors.
+/// Whether a rock is of ore, which mirrors.
 pub(crate) fn is_ore(rock: RockId) -> bool {
     rock.0 % ORE_EVERY == 2
 }
@@ -20,13 +20,13 @@ pub(crate) fn is_ore(rock: RockId) -> bool {
 /// Colours of ore, reflected shares of red, green and blue.
 pub(crate) const ORES: [[f32; 3]; 3] = [[0.80, 0.84, 0.90], [0.95, 0.70, 0.32], [0.88, 0.50, 0.36]];
 
-/// Which of [`ORES`] a rock of this form is of.
+/// Which of [`ORES`] a rock of this form has.
 pub(crate) fn ore_of(form: u16) -> usize {
     usize::from(form) % ORES.len()
 }
 
-/// The drawn scene's sun, in the colour of the sector's star; its irradiance is π times the colour that `view/lighting.rs`
-/// gives to `solid.wgsl`, which a white surface that faces it has there.
+/// The drawn scene's sun, in the colour of the sector's star. Its irradiance is π times the colour that
+/// `view/lighting.rs` gives to `solid.wgsl`: a white surface that faces it has that colour.
 pub(in crate::play) fn sun(star: [u8; 3]) -> Sun {
     Sun { direction: [-71, 94, -47], colour: star, power: power(5.66) }
 }
@@ -46,7 +46,7 @@ const EMBER: usize = SHIP + 1;
 /// [`Surface::power`] for a radiance: half octaves above 2^-8, rounded down.
 const fn power(radiance: f32) -> u8 {
     let mut power = 1;
-    // 2^-7.5; each step is the square root of 2 more.
+    // 2^-7.5; each step multiplies by √2.
     let mut next = 0.005_524_3;
     while next * SQRT_2 <= radiance && power < 32 {
         next *= SQRT_2;
@@ -63,7 +63,7 @@ const fn light(glow: [u8; 3], radiance: f32) -> Surface {
     Surface { colour: [0; 3], metal: 0, roughness: 255, glow, power: power(radiance) }
 }
 
-/// The palette of every spec; objects name its places.
+/// The surfaces of every spec; objects refer to them by index.
 pub(in crate::play) fn palette() -> Vec<Surface> {
     let ore = |colour: [f32; 3]| matter(colour.map(|share| (share * 255.0) as u8), 255, 15);
     let mut surfaces = vec![matter([108, 95, 84], 0, 230)];
@@ -84,8 +84,8 @@ pub(in crate::play) fn palette() -> Vec<Surface> {
     surfaces
 }
 
-/// The same palette for balls in place of bolts and flames, as wide as the glow that is drawn around them: few paths of
-/// a probe would meet the thin things themselves, and their light would flicker from probe to probe. A ball of a bolt gives
+/// The same surfaces for balls in place of bolts and flames, as wide as their drawn glow: few paths of a
+/// probe would meet the thin shapes, and the light would flicker from probe to probe. A bolt's ball gives
 /// about as much light as the bolt.
 pub(in crate::play) fn glowing_palette() -> Vec<Surface> {
     let mut surfaces = palette();

@@ -14,7 +14,7 @@ fn allied(wingmen: u8) -> ArenaConfig {
     ArenaConfig { seed: 42, ..ArenaConfig::default() }.with_allies(wingmen)
 }
 
-/// Nobody but two wingmen, no rocks.
+/// An arena with only two wingmen and no rocks.
 fn alone() -> Arena {
     let mut arena = Arena::new(empty_config().with_allies(2));
     for wingman in &mut arena.wingmen {
@@ -91,7 +91,7 @@ fn what_is_asked_is_small_and_far_from_the_end_of_its_fuel() {
     assert!(most < 0.8, "{most} of the fuel");
 }
 
-/// Plans to stay where one is: of all candidates the second is made the best.
+/// Plans to stay in place: the second candidate gets the best score.
 fn resting(wanted: &WantedTask) -> DueOutcome {
     let Some(spec) = tactics(wanted) else { return answered(wanted) };
     let scores = (0..spec.candidates).map(|number| i32::from(number == 1)).collect();
@@ -186,8 +186,8 @@ fn enemies_are_after_wingmen_too_and_wingmen_shoot_them() {
     assert!(fired_at_wingman && killed == 2, "{killed} killed");
 }
 
-/// How a duel ends: a wingman alone against rammers and gunners, no ship. Won if they are all gone within a minute and the
-/// wingman has not been lost.
+/// Whether a wingman alone, without a ship, wins a duel against rammers and gunners: all are gone within a
+/// minute and it has not been lost.
 fn duel(seed: u64, depth: Option<PlanDepth>, horizon: u16) -> bool {
     let config =
         ArenaConfig { seed, pickups: PickupRules { chance: 0.0, ..PickupRules::default() }, ..allied(1) };
@@ -215,15 +215,15 @@ fn duel(seed: u64, depth: Option<PlanDepth>, horizon: u16) -> bool {
     false
 }
 
-/// As many as a wingman that goes by rule seldom survives, and one that plans often.
+/// So many that a wingman by rule seldom survives them, and one that plans often does.
 const DUELLISTS: usize = 18;
 
-/// Everything but plans.
+/// Answers everything but plans.
 fn by_rule(wanted: &WantedTask) -> DueOutcome {
     if tactics(wanted).is_some() { failed(wanted) } else { answered(wanted) }
 }
 
-/// Seeds of the duels. Nothing was chosen by them: plans, depths and numbers were tuned on others.
+/// Seeds of the duels. They chose nothing: plans, depths and numbers were tuned on others.
 const DUELS: Range<u64> = 7_000..7_100;
 
 /// Which of a hundred duels were won.
@@ -238,7 +238,7 @@ fn won(depth: Option<PlanDepth>, horizon: u16) -> Vec<bool> {
     })
 }
 
-/// Between what shares, in per cent, the chance to win lies with 95 % confidence: Wilson's interval.
+/// The 95 % confidence interval of the chance to win, in per cent (Wilson).
 fn interval(won: usize, of: usize) -> (f64, f64) {
     let (of, z) = (of as f64, 1.96);
     let share = won as f64 / of;
@@ -248,8 +248,8 @@ fn interval(won: usize, of: usize) -> (f64, f64) {
     (percent(middle - reach), percent(middle + reach))
 }
 
-/// How likely a coin is to fall on one side at least as often of all the duels that only one of two won: the one-sided sign test
-/// on pairs.
+/// The one-sided sign test on pairs: how likely chance alone gives one side at least as many of the duels
+/// that only one of the two won.
 fn by_chance(better: &[bool], worse: &[bool]) -> f64 {
     let only = |a: &[bool], b: &[bool]| a.iter().zip(b).filter(|(a, b)| **a && !**b).count();
     let (gained, lost) = (only(better, worse), only(worse, better));
@@ -279,7 +279,8 @@ fn the_interval_is_wilsons() {
     assert!((low - 49.0).abs() < 0.1 && (high - 94.3).abs() < 0.1, "{low} to {high}");
 }
 
-/// The figures of `docs/PERFORMANCE.md`. Each depth fights the same duels, so they are compared pair by pair.
+/// Produces the figures of `docs/PERFORMANCE.md`. Each depth fights the same duels, so they are compared pair
+/// by pair.
 #[test]
 #[ignore = "takes many minutes"]
 fn of_a_hundred_duels_more_are_won_the_deeper_is_planned() {
@@ -290,7 +291,7 @@ fn of_a_hundred_duels_more_are_won_the_deeper_is_planned() {
         let (low, high) = interval(count(&duels), duels.len());
         let seconds = f32::from(horizon) / TICKS_PER_SECOND as f32;
         let _ = writeln!(table, "{what}, {seconds} s ahead: {} ({low:.0} to {high:.0})", count(&duels));
-        // Passing tests are silent, and the figures are what this one is for.
+        // The output of a passing test is hidden, so the figures go to a file.
         std::fs::write(std::env::temp_dir().join("p2c2r-duels.txt"), &table).expect("a temporary folder");
         duels
     };
@@ -305,14 +306,14 @@ fn of_a_hundred_duels_more_are_won_the_deeper_is_planned() {
         ("max, local", &max[0], &local[0]),
         ("rich at 0.7 s, rule", &rich[1], &rule),
         ("rich at 0.7 s, local there", &rich[1], &local[1]),
-        // These two a hundred duels do not tell apart.
+        // A hundred duels do not tell these two apart.
         ("default, local", &default[0], &local[0]),
         ("max at 0.7 s, local here", &max[1], &local[0]),
     ];
     let chances = pairs.map(|(names, better, worse)| format!("{names}: {:.4}\n", by_chance(better, worse)));
     table.push_str(&chances.concat());
     std::fs::write(std::env::temp_dir().join("p2c2r-duels.txt"), &table).expect("a temporary folder");
-    // What displays say.
+    // The figures that displays use.
     let found: Vec<[usize; 2]> = std::iter::once([count(&rule); 2])
         .chain([&local, &default, &rich, &max].map(|duels| [count(&duels[0]), count(&duels[1])]))
         .collect();

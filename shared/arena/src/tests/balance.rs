@@ -1,4 +1,4 @@
-//! The balance files, the defaults and the ranges agree, and no numbers whatever break the arena.
+//! The balance files, the defaults and the ranges agree, and no numbers break the arena.
 
 use super::*;
 use crate::config::{
@@ -103,7 +103,7 @@ fn unknown_numbers_are_refused() {
     assert!(toml::from_str::<ArenaConfig>("[ship]\nthurst = 1.0").is_err());
 }
 
-/// Every number of the balance file replaced by `value`, where its type can hold it.
+/// Every number of the balance file replaced by `value`, if its type can hold it.
 fn absurd(value: &str) -> ArenaConfig {
     let whole = value.parse::<f64>().map_or(0, |value| if value > 0.0 { i64::from(u16::MAX) } else { 0 });
     let lines =
@@ -128,7 +128,7 @@ fn absurd(value: &str) -> ArenaConfig {
 fn absurd_numbers_are_clamped_and_played() {
     for value in ["0.0", "-1e30", "1e30", "inf", "-inf", "nan"] {
         let mut config = absurd(value);
-        // Otherwise nothing would happen within the test's time.
+        // Otherwise no wave would come within the test's time.
         config.waves.pause_ticks = 30;
         config.waves.enemies_first = config.waves.enemies_first.min(40);
         config.waves.enemies_step = 0;

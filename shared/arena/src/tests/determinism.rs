@@ -33,7 +33,7 @@ fn on_another_thread(wanted: &WantedTask) -> DueOutcome {
     std::thread::spawn(move || answered(&wanted)).join().unwrap()
 }
 
-/// Changes with the rules and their numbers only: then write down the new digest, in the same commit.
+/// Changes only with the rules and their numbers: then record the new digest in the same commit.
 #[test]
 fn a_scripted_minute_without_outcomes_has_its_golden_digest() {
     let arena = scripted_minute(failed);
@@ -41,8 +41,8 @@ fn a_scripted_minute_without_outcomes_has_its_golden_digest() {
     assert_eq!(arena.digest().to_string(), GOLDEN_WITHOUT_OUTCOMES);
 }
 
-/// Changes with the rules, and with the path kernel's choice among equally short paths, for which its
-/// version is raised.
+/// Changes with the rules, and with the path kernel's choice among equally short paths, which raises the
+/// kernel's version.
 #[test]
 fn a_scripted_minute_with_the_kernels_outcomes_has_its_golden_digest() {
     let arena = scripted_minute(answered);

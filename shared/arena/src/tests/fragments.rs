@@ -1,4 +1,4 @@
-//! Fragments: where they come from, what they do to whom, and when they are gone.
+//! Fragments: where they come from, what they do on contact, and when they expire.
 
 use p2c2r_tasks::physics::PhysicsSpec;
 
@@ -45,7 +45,7 @@ fn a_rock_shatters_into_fragments_inside_it_that_fly_apart() {
     let away = all.iter().filter(|one| (one.position - centre).dot(one.velocity) > 0.0).count();
     assert!(away * 10 > all.len() * 7, "{away} of {} fly outwards", all.len());
     assert!(arena.rocks().windows(2).all(|pair| pair[0].id < pair[1].id));
-    // One that is too small for pieces shatters all the same.
+    // A rock too small for pieces shatters too.
     let mut small = shattering(30, 100);
     small.put_rock(centre, 1.0);
     break_rock(&mut small, 0);
@@ -107,7 +107,7 @@ fn fragments_hurt_nobody_stop_bullets_and_are_in_no_way() {
             .occupancy(rocks.map(|rock| (rock.position, rock.radius)), layout::clearance(arena.config()))
     };
     assert_eq!(grid(&arena), grid(&empty()));
-    // Fast enough to be lost on a rock.
+    // Fast enough to lose the ship on a rock.
     arena.ship.velocity = Vec2::new(0.0, 14.0);
     let mut bumped = false;
     for _ in 0..40 {
@@ -121,7 +121,7 @@ fn fragments_hurt_nobody_stop_bullets_and_are_in_no_way() {
     assert_eq!((arena.rocks().len(), arena.score()), (before - 1, score));
 }
 
-/// Whatever flies.
+/// Every sort of hull that meets fragments.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Flier {
     Ship,
@@ -138,8 +138,8 @@ const FLIERS: [Flier; 6] = [
     Flier::Enemy(EnemyRole::Boss),
 ];
 
-/// An arena with a fragment at rest in the middle and `flier` half a metre before touching it, at `speed` upwards. Everybody is as
-/// large as the ship, and nobody steers.
+/// An arena with a fragment at rest in the middle and `flier` half a metre before it, at `speed` upwards. All
+/// hulls are as large as the ship, and none steers.
 fn before_a_fragment(flier: Flier, speed: f32) -> Arena {
     let mut config = empty_config();
     config.rocks.fragments = 1;
@@ -190,7 +190,8 @@ fn fragments_bounce_off_whatever_flies_into_them_slowly() {
             arena.step(Controls::default(), &[]);
         }
         let pushed = arena.rocks[0].velocity;
-        // Of equal size and speed all do the same to it: their engines change some hundredths in these few ticks.
+        // At equal size and speed all have the same effect: their engines change some hundredths in these few
+        // ticks.
         assert!((6.0..7.0).contains(&pushed.y) && pushed.x.abs() < 0.5, "{flier:?}: {pushed:?}");
         let left = velocity_of(&arena, flier);
         assert!((4.3..4.9).contains(&left.y), "{flier:?} goes on at {left:?}");
@@ -217,7 +218,7 @@ fn fragments_break_on_whatever_flies_into_them_fast_and_hurt_nobody() {
     }
 }
 
-/// One that cannot give way slows nobody down for long.
+/// A fragment that cannot move aside slows nobody down for long.
 #[test]
 fn a_fragment_before_a_rock_holds_nobody_up() {
     let mut arena = before_a_fragment(Flier::Enemy(EnemyRole::Gunner), 2.0);
@@ -242,7 +243,7 @@ fn plans_know_of_no_fragments() {
     assert_eq!(arena.situation(&who, arena.tick() + 18).rocks.len(), 1);
 }
 
-/// A window that is asked for starts from where the one before ends, so most of it need not be said.
+/// A requested window starts from where the one before ends, so most of its spec need not be sent.
 #[test]
 fn specs_are_mostly_what_the_window_before_left() {
     let mut played = Played::new(Arena::new(ArenaConfig::default()), 12, answered);

@@ -1,12 +1,14 @@
-//! Asking far ahead: the same play however long answers take within the horizon, and what a long one costs.
+//! Asking far ahead: the same play however long answers take within the horizon, and what a long horizon
+//! costs.
 
 use super::determinism::scripted;
 use super::*;
 
-/// Horizons of an answer from next door, from the other side of the earth, and the longest.
+/// Horizons of a nearby answer, of one from the other side of the earth, and the longest.
 const HORIZONS: [u16; 3] = [6, 42, HORIZON_TICKS_MAX];
 
-/// An arena whose answers come some ticks after they were asked for and wait for the step that they are meant for.
+/// An arena whose answers come a fixed number of ticks after the request and wait for the step they are meant
+/// for.
 pub(super) struct Far {
     pub(super) arena: Arena,
     delay_ticks: u64,
@@ -125,7 +127,7 @@ fn a_horizon_that_grows_misses_one_window_and_no_more() {
         far.step(Controls::default());
     }
     far.arena.look_ahead(Horizon { paths: 42, motions: 42, plans: 42 });
-    // What was asked for before it grew is missed as well.
+    // Requests from before the horizon grew are missed too.
     while far.arena.tick() < 600 {
         far.step(Controls::default());
     }
@@ -157,7 +159,7 @@ fn rocks_fly_on_evenly_through_windows_that_nobody_computed() {
     assert!(physics.missed_windows > 10);
 }
 
-/// Mean and largest distance from the ends of the paths that enemies take to where the ship is when they take them.
+/// Mean and largest distance from the ends of the paths that enemies take to the ship's place at that moment.
 fn miss(horizon: u16) -> (f32, f32) {
     let (mut sum, mut most, mut count) = (0.0, 0.0_f32, 0.0);
     for seed in 1..=3 {
@@ -170,7 +172,7 @@ fn miss(horizon: u16) -> (f32, f32) {
             let taken = step.events.iter().any(|event| matches!(event, ArenaEvent::PathsTaken { .. }));
             let ship = far.arena.ship();
             alive_ticks = if ship.alive { alive_ticks + 1 } else { 0 };
-            // A new ship is somewhere else than where the last was lost.
+            // A new ship appears somewhere else than where the last was lost.
             if !taken || alive_ticks <= HORIZON_TICKS_MAX {
                 continue;
             }
@@ -194,8 +196,8 @@ fn a_path_ends_within_the_ships_flight_of_where_the_ship_is() {
     for horizon in HORIZONS {
         let (mean, most) = miss(horizon);
         let seconds = f32::from(horizon.max(PathRules::default().deadline_ticks)) / 60.0;
-        // What it was expected to fly and what it flew, the cells that a goal may be moved by, and how far apart two
-        // ends may be for which nobody turns back.
+        // The predicted and the actual flight, the cells that a goal may be moved by, and the distance
+        // between two ends for which no enemy turns back.
         let bound = top_speed * (seconds + seconds.min(0.8)) + 8.0 + 10.0;
         assert!(most <= bound, "horizon {horizon}: {most} m of {bound}");
         assert!(mean < top_speed * seconds * 0.6 + 2.0, "horizon {horizon}: {mean} m on average");

@@ -1,4 +1,5 @@
-//! What knocks rocks, and what becomes of them: impulses, pieces, ghosts that must not be, walls and crowds.
+//! Knocks on rocks and their effects: impulses, pieces, no contacts with rocks that are gone, walls and
+//! crowds.
 
 use super::windows::{WINDOW, next_motions, wait};
 use super::*;
@@ -72,7 +73,7 @@ fn pieces_go_on_as_their_rock_went_and_join_the_next_window() {
     }
 }
 
-/// A small rock that flies at a large one, which it would meet at about tick 100.
+/// A small rock that flies at a large one and would meet it at about tick 100.
 fn on_collision_course() -> Arena {
     let mut arena = empty();
     let site = Site { position: Vec2::new(-10.0, 10.0), radius: 0.75, velocity: Vec2::new(4.0, 0.0) };
@@ -86,7 +87,7 @@ fn nothing_bounces_off_a_rock_that_is_gone_and_it_does_not_come_back() {
     let mut met = on_collision_course();
     wait(&mut met, 150);
     assert!(met.rocks()[0].velocity.x < 1.0, "a rock that is there stops it");
-    // The window from 90 to 120, in which they meet, is asked for at 60.
+    // The window from 90 to 120, in which they meet, is requested at 60.
     for gone_at in [62, 85, 95] {
         let mut arena = on_collision_course();
         wait(&mut arena, gone_at);

@@ -9,7 +9,7 @@ fn still() -> Controls {
     Controls::default()
 }
 
-/// An arena in which nobody moves but what is fired.
+/// An arena in which only bullets move.
 fn standing() -> Arena {
     let mut arena = empty();
     arena.config.enemies.agility = 0.1;
@@ -99,8 +99,8 @@ fn touching_a_large_enemy_hurts_the_ship_and_not_the_enemy() {
     assert!(arena.ship().velocity.y < -5.0, "it is shoved away: {:?}", arena.ship().velocity);
 }
 
-/// Plays one wave at one difficulty by the autopilot, with ships enough, and returns the seconds that it took, or who is left
-/// after five minutes. No task ends by its fuel.
+/// Lets the autopilot play one wave at one difficulty, with enough ships. Returns the seconds it took, or the
+/// enemies left after five minutes. No task runs out of fuel.
 fn seconds_to_clear(difficulty: Difficulty, wave: u32) -> Result<u64, Vec<EnemyRole>> {
     let mut config = ArenaConfig::of(difficulty);
     (config.ship.lives, config.ship.lives_max, config.seed) = (100, 100, u64::from(wave));
@@ -138,7 +138,7 @@ fn the_autopilot_clears_the_waves_that_bring_something_new() {
     clears(Difficulty::Ace, 5);
 }
 
-/// Some minutes.
+/// Takes some minutes.
 #[test]
 #[ignore = "long"]
 fn the_autopilot_clears_every_wave_at_every_difficulty() {
@@ -152,7 +152,7 @@ fn the_autopilot_clears_every_wave_at_every_difficulty() {
             }
         }
     }
-    // Passing tests are silent, and the seconds tell how hard waves are.
+    // The output of a passing test is hidden, and the seconds tell how hard waves are.
     std::fs::write(std::env::temp_dir().join("p2c2r-waves.txt"), &told).expect("a temporary folder");
     assert!(faults.is_empty(), "not cleared in five minutes: {faults:?}; seconds of all:\n{told}");
 }

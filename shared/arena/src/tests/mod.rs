@@ -1,4 +1,4 @@
-//! The rules as behaviours, and what the tests share: arenas without surprises, and a player of outcomes.
+//! The rules as behaviours, and what the tests share: simple arenas, and a player that answers requests.
 
 mod allies;
 mod autopilot;
@@ -29,19 +29,19 @@ use p2c2r_tasks::{Blob, Blobs, Fueled, Stop, TaskKind};
 use crate::layout::Site;
 use crate::*;
 
-/// No rocks, and no enemies for as long as a test lasts.
+/// No rocks, and no enemies for the length of a test.
 fn empty_config() -> ArenaConfig {
     ArenaConfig {
         rocks: RockRules { reefs: 0, count: 0, fragments: 0, ..RockRules::default() },
         waves: WaveRules { pause_ticks: 6_000, ..WaveRules::default() },
-        // One hit and the ship is lost, and nobody leaves anything behind.
+        // One hit loses the ship, and no enemy leaves a pickup.
         ship: ShipRules { invulnerable_ticks: 0, shield: 0, hull: 1, ..ShipRules::default() },
         pickups: PickupRules { chance: 0.0, ..PickupRules::default() },
         ..ArenaConfig::default()
     }
 }
 
-/// Waves as they grow behind the designed ones: six enemies of two kinds in the first.
+/// The waves that follow the designed ones: six enemies of two kinds in the first.
 fn crowded() -> ArenaConfig {
     ArenaConfig {
         waves: WaveRules { designed: 0, ..WaveRules::default() },
@@ -77,8 +77,8 @@ impl WantedTask {
     }
 }
 
-/// What the kernel of paths answers, after its own admission and within what its work units pay for: nobody is asked
-/// about who cannot be reached.
+/// The path kernel's answer, after its own admission and within its fuel: no query is about an enemy that
+/// cannot be reached.
 fn solve(wanted: &WantedTask) -> PathOutcome {
     let (spec, grid) = wanted.path().expect("a wanted path");
     let blobs = Blobs::new(vec![Arc::clone(grid)]);
@@ -86,7 +86,7 @@ fn solve(wanted: &WantedTask) -> PathOutcome {
     Path::run(spec, &blobs, &Stop::never()).expect("an admitted task must run within its fuel")
 }
 
-/// What the kernel of physics answers, after its own admission.
+/// The physics kernel's answer, after its own admission.
 fn fly(spec: &PhysicsSpec) -> PhysicsOutcome {
     Physics::admit(spec, &Blobs::default()).expect("a wanted task must be admitted");
     Physics::run(spec, &Blobs::default(), &Stop::never()).expect("an admitted task must run")
@@ -108,7 +108,7 @@ fn due(request: RequestId, outcome: PathOutcome) -> DueOutcome {
     DueOutcome { request, outcome: OutcomeBody::Path(Arc::new(outcome)) }
 }
 
-/// An outcome made ready, or the news that there is none if it does not pass its check.
+/// An outcome made ready, or the failure if it does not pass its check.
 fn flown(request: RequestId, spec: &PhysicsSpec, outcome: &PhysicsOutcome) -> DueOutcome {
     let outcome = Motions::prepare(spec, outcome).map_or(OutcomeBody::None, OutcomeBody::Physics);
     DueOutcome { request, outcome }
@@ -144,7 +144,7 @@ fn failed(wanted: &WantedTask) -> DueOutcome {
     DueOutcome { request: wanted.request, outcome: OutcomeBody::None }
 }
 
-/// What must hold after any step, whatever was put in.
+/// What must hold after any step, whatever the inputs.
 fn assert_sound(arena: &Arena) {
     let half = arena.config().size * 0.5;
     let inside = |at: Vec2| at.x.abs() <= half && at.y.abs() <= half;

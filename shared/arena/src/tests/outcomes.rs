@@ -1,4 +1,4 @@
-//! Outcomes that are late, doubled, overtaken, for the dead, or nonsense: the game goes on by its rules.
+//! Outcomes that are late, doubled, overtaken, for dead enemies, or invalid: the game goes on by its rules.
 
 use p2c2r_tasks::path::{Cell, Cost, QueryAnswer};
 
@@ -121,7 +121,7 @@ fn outcomes_of_the_last_round_are_ignored_in_the_next() {
     assert_eq!(give(&mut arena, &answered(&wanted)), None);
 }
 
-/// Nonsense in every shape leads to the very same game as no answer at all.
+/// Invalid outcomes of every shape lead to the same game as no answer at all.
 #[test]
 fn nonsense_steers_nobody() {
     let shapes: [fn(&WantedTask) -> DueOutcome; 6] = [

@@ -1,4 +1,4 @@
-//! What the arena asks for, and that the answers are worth having.
+//! What the arena asks for, and that the answers improve the play.
 
 use p2c2r_protocol::limits::BLOB_BYTES_MAX;
 use p2c2r_tasks::path::Grid;
@@ -9,7 +9,7 @@ use crate::enemies::EnemyRole;
 /// Bytes that a typical path spec may have.
 const SPEC_BYTES_TYPICAL: usize = 1_200;
 
-/// Plays `ticks` with the autopilot and hands every wanted task to `look`.
+/// Plays `ticks` with the autopilot and passes every wanted task to `look`.
 fn watch(config: ArenaConfig, ticks: u64, mut look: impl FnMut(&Arena, &WantedTask)) {
     let mut played = Played::new(Arena::new(config), 12, answered);
     let mut autopilot = Autopilot::default();
@@ -35,7 +35,7 @@ fn wanted_tasks_are_admitted_small_and_answered_soundly() {
             let cells = Grid::from_blob(grid.bytes()).unwrap();
             assert!(spec.queries.iter().all(|query| !cells.is_blocked(query.from)));
             assert!(spec.queries.iter().all(|query| !cells.is_blocked(query.to)));
-            // Now and then one is squeezed into a gap of rocks, from where no way leads.
+            // Now and then an enemy is squeezed into a gap between rocks, from where no path leads.
             let asking = arena.pathing.pending_enemies().len();
             assert!(asking * 4 >= arena.enemies().len() * 3 && (1..=spec.queries.len()).contains(&asking));
             Path::check(spec, &blobs, &solve(wanted)).unwrap();
@@ -81,7 +81,7 @@ fn the_grid_is_the_same_object_until_a_rock_changes() {
     assert!(Arc::ptr_eq(&changed, &next_grid(&mut arena)));
 }
 
-/// An arena whose rocks a wall parts, but for a gap at its right end, and enemies on the other side of it than the ship.
+/// An arena with a wall that has one gap at its right end, and enemies on the other side of it from the ship.
 fn behind_a_long_wall(seed: u64, role: EnemyRole, count: u16) -> Arena {
     let mut arena = Arena::new(ArenaConfig { seed, ..ArenaConfig::default() });
     arena.rocks.retain(|rock| rock.position.y.abs() > rock.radius + 2.5);
@@ -134,7 +134,7 @@ fn a_path_leads_round_a_hollow_that_catches_a_nose() {
     assert!(without > 2 * with, "{without} ticks without paths, {with} with");
 }
 
-/// Sum over the enemies of a first wave of the ticks until each has come near a ship that waits.
+/// Sum over the enemies of a first wave of the ticks until each has come near a ship at rest.
 fn ticks_to_gather(seed: u64, answer: fn(&WantedTask) -> DueOutcome) -> u64 {
     let config = ArenaConfig {
         seed,
@@ -160,8 +160,8 @@ fn enemies_with_paths_gather_sooner_in_generated_arenas() {
     assert!(with * 5 < without * 4, "{with} enemy ticks on the way with paths, {without} without");
 }
 
-/// A ship that sways behind a wide wall makes the two ways round it shorter in turn; an enemy must not turn
-/// back each time.
+/// A ship that sways behind a wide wall makes each of the two paths round it the shorter one in turn; an
+/// enemy must not turn back each time.
 #[test]
 fn an_enemy_does_not_dither_between_two_ways_of_like_length() {
     let mut arena = empty();

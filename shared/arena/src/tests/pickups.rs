@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A ship that has lost everything that can be taken up.
+/// A ship without shield, missiles and full hull.
 fn needy() -> Arena {
     let mut arena = empty();
     arena.config.ship =

@@ -99,7 +99,8 @@ fn enemies_never_end_a_tick_deep_inside_a_rock() {
             for enemy in played.arena.enemies() {
                 for rock in played.arena.rocks() {
                     let gap = enemy.position.distance(rock.position) - rock.radius;
-                    // Between two rocks that nearly touch, being moved out of one leads a little into the other.
+                    // Between two rocks that nearly touch, being moved out of one leads a little into the
+                    // other.
                     assert!(gap > 0.5 * enemy.radius, "{:?} in {:?}, seed {seed}", enemy.id, rock.id);
                 }
             }

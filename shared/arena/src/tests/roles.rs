@@ -1,4 +1,4 @@
-//! How enemies differ in what they use paths for.
+//! How enemies' roles differ in their use of paths.
 
 use p2c2r_tasks::path::QueryAnswer;
 
@@ -15,14 +15,14 @@ fn with(role: EnemyRole, at: Vec2) -> Arena {
     arena
 }
 
-/// A wall of rocks along `y` from `from` to `to`, through which nobody sees or flies.
+/// A wall of rocks along `y` from `from` to `to` that blocks sight and flight.
 fn wall(arena: &mut Arena, y: f32, from: i16, to: i16) {
     for step in from..=to {
         arena.put_rock(Vec2::new(f32::from(step) * 2.0, y), 0.9);
     }
 }
 
-/// The distance from the ship and whether it is seen, at each of some ticks.
+/// The distance from the ship and whether the ship is seen, at each of some ticks.
 fn watched(arena: Arena, ticks: u32) -> Vec<(f32, bool)> {
     let mut played = Played::new(arena, 12, answered);
     (0..ticks)

@@ -1,4 +1,4 @@
-//! Gravity wells: whom they draw, and what ends in them.
+//! Gravity wells: what they attract, and what ends in them.
 
 use super::*;
 use crate::bullets::Shooter;
@@ -63,7 +63,7 @@ fn what_comes_into_the_core_ends_there_and_pays_nothing() {
 #[test]
 fn enemies_do_not_feel_it() {
     let way = |mut arena: Arena| {
-        // A ship that flew there would be another goal.
+        // A ship that flew there would be another target.
         arena.ship.position = Vec2::new(0.0, -30.0);
         (arena.ship.alive, arena.ship.away_ticks) = (false, 600);
         arena.add_enemy(EnemyRole::Rammer, Vec2::new(0.0, 30.0));
@@ -89,7 +89,7 @@ fn circling(answer: fn(&WantedTask) -> DueOutcome) -> Vec<(Vec2, bool)> {
         .collect()
 }
 
-/// Loose or carried, a rock feels the same: the kernel's formula and the local rule are one.
+/// A rock behaves the same loose and carried: the kernel's formula and the local rule are one.
 #[test]
 fn a_rock_circles_alike_along_trajectories_and_by_the_local_rule_and_goes_over_without_jumps() {
     let missed = |wanted: &WantedTask| DueOutcome { request: wanted.request, outcome: OutcomeBody::Missed };

@@ -1,4 +1,5 @@
-//! Rocks along trajectories: the same game whoever computes them and whenever they come, no jumps, no ghosts.
+//! Rocks along trajectories: the same game whoever computes them and whenever they arrive, without jumps or
+//! contacts with rocks that are gone.
 
 use p2c2r_protocol::Digest;
 use p2c2r_protocol::limits::{OUTCOME_BYTES_MAX, SPEC_BYTES_MAX};
@@ -16,14 +17,14 @@ const MINUTE: u64 = 60 * TICKS_PER_SECOND as u64;
 /// Ticks of a window by default.
 pub(super) const WINDOW: u64 = 30;
 
-/// Outcomes on their way, each with the tick of the step that it is given to.
+/// Outcomes on their way, each with the tick of the step that gets it.
 type Mail = Vec<(u64, DueOutcome)>;
 
-/// A scripted minute in which paths come after 12 ticks and `post` says what comes of a wanted motion.
+/// A scripted minute in which paths come after 12 ticks and `post` decides what happens to a wanted motion.
 fn minute(mut post: impl FnMut(&WantedTask, u64, &mut Mail)) -> (Vec<Digest>, PhysicsInUse, Vec<ArenaEvent>) {
-    // So many lives that the round does not end: rocks are asked for throughout.
+    // Enough lives that the round does not end, so that motions are requested throughout.
     let ship = ShipRules { lives: 100, lives_max: 100, ..ShipRules::default() };
-    // Nor is another sector entered, with which a window ends early.
+    // No other sector is entered, because that ends a window early.
     let sectors = SectorRules { waves: 0, ..SectorRules::default() };
     let mut arena = Arena::new(ArenaConfig { seed: 42, ship, sectors, ..ArenaConfig::default() });
     let (mut mail, mut events, mut digests) = (Mail::new(), Vec::new(), Vec::new());
@@ -51,12 +52,12 @@ fn count(events: &[ArenaEvent], which: fn(&ArenaEvent) -> bool) -> usize {
     events.iter().filter(|event| which(event)).count()
 }
 
-/// An outcome that no check lets pass.
+/// An outcome that fails every check.
 fn garbled(spec: &PhysicsSpec, outcome: &PhysicsOutcome, dice: &mut Dice) -> PhysicsOutcome {
     let mut segments = outcome.unfold(spec, &Blobs::default()).unwrap();
     match segments.iter_mut().find_map(|segment| segment.touched.first_mut()) {
         Some(touched) if dice.below(3) > 0 => touched.state.position[0] += 8_192,
-        // Nothing behind the end of a stream goes unnoticed.
+        // Bytes after the end of a stream are refused.
         _ => {
             let mut bytes = Physics::encode_outcome(outcome);
             bytes.push(7);
@@ -71,7 +72,7 @@ fn garbled(spec: &PhysicsSpec, outcome: &PhysicsOutcome, dice: &mut Dice) -> Phy
 #[test]
 fn who_computes_the_motions_and_when_they_come_leaves_no_trace() {
     let (on_time, seen, events) = minute(|wanted, now, mail| mail.push((now + 12, answered(wanted))));
-    // Rocks that have just been made are in no window yet.
+    // New rocks are in no window yet.
     let windows = MINUTE / WINDOW - 1;
     assert_eq!((seen.windows, seen.inline_windows), (windows, 0));
     let taken = count(&events, |event| matches!(event, ArenaEvent::PhysicsTaken { .. }));
@@ -221,8 +222,8 @@ fn speed_of(motion: &Motion) -> f32 {
     motion.velocity.iter().map(|part| part * part).sum::<f64>().sqrt() as f32
 }
 
-/// Plays for `ticks` and has rocks shot at, with every tenth window missed; at least so many rocks must
-/// have been handed over from the local rule, and between trajectories.
+/// Plays for `ticks` while rocks are shot at and every tenth window is missed; at least as many rocks as
+/// `least` says must have been handed over from the local rule, and between trajectories.
 fn look_for_jumps(horizon: u16, ticks: u64, least: (usize, usize)) {
     let mut arena = Arena::new(ArenaConfig { seed: 11, ..ArenaConfig::default() });
     arena.look_ahead(Horizon { motions: horizon, ..Horizon::default() });
@@ -254,7 +255,7 @@ fn look_for_jumps(horizon: u16, ticks: u64, least: (usize, usize)) {
             if rock.is_carried() && !was_carried {
                 assert!(begins, "rocks are taken over at the beginning of windows only");
                 hand_overs += 1;
-                // Drag takes its share of a fragment's motion where a segment begins.
+                // Drag reduces a fragment's motion where a segment begins.
                 worst = worst.or_more(if rock.is_fragment() { Jump::default() } else { jump });
             } else if rock.is_carried() {
                 kept += usize::from(begins);
@@ -262,7 +263,8 @@ fn look_for_jumps(horizon: u16, ticks: u64, least: (usize, usize)) {
                 assert!(jump.position == 0.0 && (slowed || jump.velocity == 0.0), "{id:?}: {jump:?}");
                 assert!(!slowed || rock.velocity.length() <= speed_of(motion), "{id:?}: {jump:?}");
             } else {
-                // Whatever happened to it, it happened where it was; also in the tick in which it was handed over.
+                // Whatever happens to a rock must happen at its place, also in the tick in which it is handed
+                // over.
                 let most = if begins && !was_carried { POSITION_ERROR_M * 1.000_001 } else { 0.0 };
                 assert!(jump.position <= most, "{id:?} at {}: {jump:?}", arena.tick());
                 assert!(jump.rotation <= most.max(1e-6), "{id:?} at {}: {jump:?}", arena.tick());
@@ -276,7 +278,7 @@ fn look_for_jumps(horizon: u16, ticks: u64, least: (usize, usize)) {
         hand_overs > least.0 && kept > least.1,
         "{hand_overs} from the local rule, {kept} between trajectories"
     );
-    // Sums of many roundings differ in the last bits.
+    // Sums of many rounded numbers differ in the last bits.
     let bounds =
         |found: f64, bound: f64| assert!(found > 0.1 * bound && found <= bound * (1.0 + 1e-6), "{worst:?}");
     bounds(worst.position, POSITION_ERROR_M);
@@ -345,7 +347,7 @@ fn a_minute_of_play_takes_little_of_a_slow_line() {
         let controls = autopilot.controls(&played.arena);
         for wanted in played.step(controls).wanted {
             let Some(spec) = wanted.physics() else { continue };
-            // As the game sends it while the windows come in time.
+            // As the game sends it while windows arrive in time.
             let WantedSpec::Physics { before, .. } = &wanted.spec else { continue };
             let changes = before.as_ref().and_then(|(_, motions)| motions.changes(spec));
             let sent = changes.as_ref().map_or(spec, |(changes, _)| changes);
@@ -361,7 +363,7 @@ fn a_minute_of_play_takes_little_of_a_slow_line() {
     assert!((1_000..20_000).contains(&units_s), "{units_s} work units a second");
 }
 
-/// What a rock's flight says of it must be what is shown of it.
+/// A rock's public values must equal those of its motion.
 #[test]
 fn what_is_shown_of_a_rock_is_its_motion() {
     let mut arena = Arena::new(ArenaConfig::default());
@@ -377,6 +379,6 @@ fn what_is_shown_of_a_rock_is_its_motion() {
         as_fast += usize::from((step * 60.0).distance(rock.velocity) < 0.01);
         assert_eq!(rock.shape.outer_radius_m() as f32, rock.radius);
     }
-    // In a segment in which it touches something a rock moves evenly to where that leads it.
+    // In a segment with a contact a rock moves evenly to where the contact leads it.
     assert!(as_fast > arena.rocks().len() * 4 / 5, "{as_fast}");
 }

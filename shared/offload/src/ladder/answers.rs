@@ -1,4 +1,4 @@
-//! What the coordinator says. Nothing it says can do more harm than a local computation costs.
+//! Messages from the coordinator. None can do more harm than a local computation costs.
 
 use std::time::Duration;
 
@@ -18,16 +18,17 @@ use crate::outcome::{FailReason, Place};
 use crate::receipt::{Milestones, complete};
 
 /// How often one task is sent again because the coordinator lacks its blobs. More would let a coordinator
-/// that forgets on purpose keep a task busy until its deadline.
+/// that forgets blobs on purpose keep a task busy until its deadline.
 const RESENDS_MAX: u8 = 2;
-/// How long a kind stays local after the coordinator said it has no capacity for it: every task sent in that
-/// state is a round trip lost. Errs towards local compute; more workers end it early.
+/// How long a kind stays local after the coordinator said it has no capacity for it: every task sent
+/// meanwhile wastes a round trip. Errs towards local compute; more workers end it early.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How long nothing is asked for after the coordinator said that the account's hour is spent: it moves on by minutes.
+/// How long no task is sent after the coordinator said that the account's hour is spent: the hour's window
+/// moves on by minutes.
 const HOUR_CAP_PAUSE: Duration = Duration::from_secs(10);
 
 impl Ladder {
-    /// Takes in one message.
+    /// Handles one message.
     pub fn hear(
         &mut self,
         context: &mut LadderContext<'_>,
@@ -55,7 +56,7 @@ impl Ladder {
         if before.is_some() {
             self.session = Some(Session::down(reason));
         }
-        // Newest first: of a kind set to reuse only one is computed, and it should be that.
+        // Newest first: of a kind set to `Reuse` only one is computed, and it should be the newest.
         let lost: Vec<TaskId> = self
             .tasks
             .iter()
@@ -121,7 +122,7 @@ impl Ladder {
         let late = task.deadline.is_some_and(|deadline| context.now() > deadline);
         match receipt.computed_by {
             ComputedBy::Worker(_) => self.note_answer(context, id, RemoteResult::Came),
-            // It computes for itself what no worker would have done in time.
+            // The coordinator computes for itself what no worker would have done in time.
             ComputedBy::Coordinator if self.workers().is_some_and(|workers| workers > 0) => {
                 self.note_answer(context, id, RemoteResult::Lacking);
             }
@@ -162,8 +163,8 @@ impl Ladder {
         }
     }
 
-    /// Books a receipt. A price below zero is no price; one above the cap breaks the coordinator's word, but
-    /// it is what the account will show.
+    /// Books a receipt. A negative price is ignored; one above the cap is more than agreed, but the account
+    /// will show it.
     fn book(&mut self, context: &mut LadderContext<'_>, kind: usize, price: Nanos, price_cap: Nanos) {
         if price < Nanos::ZERO || price > price_cap {
             error!(%price, cap = %price_cap, "the coordinator's price is outside what was agreed");
@@ -205,7 +206,7 @@ impl Ladder {
         }
     }
 
-    /// What a refusal says about the tasks to come.
+    /// Updates what is known about later tasks from a refusal.
     fn learn(&mut self, context: &LadderContext<'_>, kind: usize, refusal: &Refusal) {
         match refusal {
             Refusal::UnknownKind | Refusal::KernelVersion { .. } => {

@@ -13,7 +13,8 @@ use crate::ladder_context::LadderContext;
 use crate::outcome::{FailReason, Place};
 use crate::pool::{ComputeJob, ComputedTask, Turn};
 
-/// Bounds on the frame length the ladder reckons with: a stalled frame must not start everything at once.
+/// Upper bound on the frame length that the ladder assumes: one stalled frame must not start everything at
+/// once.
 const FRAME_MAX: Duration = Duration::from_millis(50);
 
 impl Ladder {
@@ -32,7 +33,7 @@ impl Ladder {
             Local::Idle => {}
         }
         let kind = task.kind;
-        // A patient task is wanted for itself: no other's outcome stands in for it.
+        // A patient task needs its own outcome: no other's can replace it.
         if task.late == OnLate::Reuse && task.deadline.is_some() && self.local_jobs(kind) > 0 {
             self.fail(context, id, FailReason::Busy);
             return;
@@ -71,7 +72,7 @@ impl Ladder {
         }
     }
 
-    /// Takes a job back from local compute and says whether that was in time: what is being computed goes on.
+    /// Cancels a local job; true if it had not begun. One that has begun runs on.
     pub(super) fn call_off(&mut self, kind: usize, turn: Turn) -> bool {
         let in_time = self.pool.cancel(turn);
         if in_time {
@@ -80,7 +81,7 @@ impl Ladder {
         in_time
     }
 
-    /// The coordinator will not do it: local compute, or the end for a task that is to be dropped.
+    /// The coordinator will not do it: starts local compute, or fails a task set to be dropped.
     pub(super) fn rescue(&mut self, context: &mut LadderContext<'_>, id: TaskId, reason: FailReason) {
         let Some(task) = self.tasks.get(&id).filter(|task| task.is_open()) else { return };
         let drop = task.late == OnLate::Drop && !task.recalled && matches!(task.local, Local::Idle);
@@ -91,7 +92,7 @@ impl Ladder {
         }
     }
 
-    /// Takes in what local compute has finished.
+    /// Handles what local compute has finished.
     pub fn collect(&mut self, context: &mut LadderContext<'_>) {
         let now = context.now();
         for ComputedTask { task: id, kind, units, result, took } in self.pool.poll(now) {
@@ -124,7 +125,7 @@ impl Ladder {
         }
     }
 
-    /// Moves every task to the rung its deadline asks for.
+    /// Moves every task to the rung that its deadline requires.
     pub fn climb(&mut self, context: &mut LadderContext<'_>) {
         let now = context.now();
         let ids: Vec<TaskId> = self.tasks.keys().copied().collect();
@@ -132,7 +133,7 @@ impl Ladder {
             let Some(task) = self.tasks.get_mut(&id) else { continue };
             if let Some(until) = task.ended {
                 if now >= until {
-                    // The coordinator never said its last word; what it says now is counted as stray.
+                    // The coordinator has not answered the task; an answer from now on counts as stray.
                     self.note_answer(context, id, RemoteResult::Lacking);
                     self.close_remote(id);
                 }
@@ -157,7 +158,7 @@ impl Ladder {
         }
     }
 
-    /// Keeps the frame length that the ladder reckons with: the longest of the recent ones.
+    /// Updates the frame length that the ladder assumes: the longest of the recent ones.
     pub fn note_frame(&mut self, delta: Duration) {
         self.frame = delta.min(FRAME_MAX).max(self.frame * 15 / 16);
         self.local_hedging.note_frame(delta);
@@ -170,9 +171,9 @@ impl Ladder {
         let reason = match (&task.local, task.late) {
             (Local::Failed(reason), _) => reason.clone(),
             (Local::Idle, OnLate::Drop | OnLate::Reuse) => FailReason::Late,
-            // What waits in the queue is dropped, so that a slow computer does not work off ever older
-            // tasks; what is being computed is delivered late, and so is the one task that
-            // `OnLate::Reuse` lets wait.
+            // A queued task is dropped, so that a slow computer does not work off ever older tasks; one that
+            // is being computed is delivered late, and so is the one task that `OnLate::Reuse` keeps in the
+            // queue.
             (Local::Running, OnLate::Drop) => {
                 if !self.call_off(kind, turn) {
                     return;
@@ -184,12 +185,12 @@ impl Ladder {
         self.fail(context, id, reason);
     }
 
-    /// The tasks for which waiting one more frame for the coordinator would make a local outcome late, if the
-    /// coordinator stayed silent on all that is out: then local compute has to work off every one of them, so
-    /// they start one behind the other, counted back from the last deadline.
+    /// The tasks whose local outcome would be late if they waited one more frame for the coordinator. Assumes
+    /// that the coordinator stays silent on every task: then local compute has to do all of them, so they
+    /// start one after another, counted back from the last deadline.
     ///
-    /// A task that local compute could not have finished in time from the start gets all its time at the
-    /// coordinator, and local compute only then: better late than computed twice every time.
+    /// A task that local compute could never finish in time stays at the coordinator for its whole deadline,
+    /// and local compute starts only then, so that it is not always computed twice.
     fn due(&self, now: Micros) -> Vec<TaskId> {
         let now = Duration::from(now);
         let mut due = Vec::new();
@@ -212,7 +213,8 @@ impl Ladder {
             return due;
         }
         waiting.sort_unstable();
-        // Done now, seen at the next frame; decided now or a frame later; behind what is queued already.
+        // The outcome is seen one frame after it is done, this decision may come one frame late, and queued
+        // jobs go first.
         let earliest = now + self.frame + self.pool.backlog();
         let mut behind = Duration::MAX;
         for (deadline, id, expected) in waiting.into_iter().rev() {

@@ -13,8 +13,8 @@ use crate::outcome::{FailReason, Place};
 use crate::window::{Ended, Origin};
 use crate::work::AnyOutcome;
 
-/// How long after its deadline, or its end if that is later, the coordinator's last word on a task is
-/// awaited. Longer only holds money aside longer; shorter counts honest but slow answers as stray.
+/// How long after its deadline, or its end if that is later, the coordinator's final answer on a task is
+/// awaited. Longer only reserves money longer; shorter counts honest but slow answers as stray.
 const LAST_WORD: Duration = Duration::from_secs(2);
 
 impl Ladder {
@@ -26,7 +26,7 @@ impl Ladder {
         self.end(context, id, TaskEnding::Failed { reason, reused });
     }
 
-    /// Notes an outcome as the newest of its kind, if it is; says whether it is.
+    /// Stores an outcome if it is the newest of its kind; returns whether it is.
     pub(super) fn keep(
         &mut self,
         kind: usize,
@@ -46,7 +46,7 @@ impl Ladder {
         true
     }
 
-    /// Ends an open task: counts it and hands its end to its entity.
+    /// Ends an open task: counts it and queues its end for its entity.
     pub(super) fn end(&mut self, context: &mut LadderContext<'_>, id: TaskId, end: TaskEnding) {
         let Some(task) = self.tasks.get_mut(&id).filter(|task| task.is_open()) else { return };
         let now = context.now();
@@ -100,8 +100,8 @@ impl Ladder {
         self.wind_up(now, id);
     }
 
-    /// Lets go of an ended or cancelled task: local compute is called off, the coordinator told, and the
-    /// entry kept only if the coordinator still has to answer.
+    /// Cleans up an ended or cancelled task: local compute is cancelled, the coordinator told, and the entry
+    /// kept only if the coordinator still has to answer.
     pub(super) fn wind_up(&mut self, now: Micros, id: TaskId) {
         self.unqueue(id);
         let turn = self.turn(id);

@@ -1,10 +1,11 @@
-//! When this computer computes what somebody else is computing too: seldom, and only while it has room for it.
+//! Hedging with local compute: when this computer also computes a task that is out, which it does seldom and
+//! only while frames leave room.
 //!
-//! An outcome is seen once a frame. Where frames are few, outcomes look late; where every late one were computed
-//! here as well, frames would be fewer still, until nothing is borrowed and everything is slow. So a task that is out
-//! is computed here too only while frames take no longer than they should, and only in so many of a hundred cases. A
-//! kind that is late all the same asks farther ahead (see [`crate::OffloadHorizon`]); one that is late as far ahead as
-//! anyone asks stays here for a while, if there is room.
+//! An outcome is seen once per frame. At a low frame rate outcomes look late; if every late one were computed
+//! here as well, frames would slow down further, until nothing is offloaded and everything is slow. So a task
+//! that is out is hedged only while the mean frame is short enough, and only within a budget. A kind that is
+//! still late asks farther ahead (see [`crate::OffloadHorizon`]); a kind that is late at the longest horizon
+//! is computed here for a while, if there is room.
 
 use std::time::Duration;
 
@@ -14,28 +15,30 @@ use super::Ladder;
 use crate::horizon::{Ahead, HORIZON_MAX};
 use crate::ladder_context::LadderContext;
 
-/// Longest mean frame with which this computer counts as having room: below 40 frames a second it has other worries.
+/// Longest mean frame with which local compute has room: below 40 frames a second more work would slow the
+/// game further.
 const FRAME_ROOMY: Duration = Duration::from_millis(25);
-/// Weight of the newest frame in the mean: about the last second counts.
+/// Inverse weight of the newest frame in the mean: it covers about the last second.
 const FRAME_GAIN: u32 = 32;
-/// Tasks computed here of those that are out, per task sent, and how many may be saved up for a coordinator that falls
-/// silent all at once. More computes more twice; fewer leaves more late.
+/// Hedges earned per task sent, and the most that may be saved up for a coordinator that suddenly falls
+/// silent. More computes more tasks twice; fewer leaves more of them late.
 const SPARES_PER_TASK: f32 = 0.04;
 const SPARES_MAX: f32 = 10.0;
-/// Weight of the newest task in a kind's share of late ones: about the last sixteen count.
+/// Weight of the newest task in a kind's share of late ones: it covers about the last sixteen.
 const LATE_GAIN: f32 = 1.0 / 16.0;
-/// How long a kind stays here that is late however far ahead it asks. Errs towards trying again.
+/// How long a kind stays local that is late at the longest horizon. Errs towards trying again.
 const STAY: Duration = Duration::from_secs(5);
 
-/// How long after its deadline a task that is out is awaited. Then nothing comes any more, and nothing is done twice.
+/// How long after its deadline a task that is out is awaited. After that it is done here, since no answer is
+/// expected.
 const GIVE_UP: Duration = Duration::from_secs(1);
 
-/// What decides on spares.
+/// State that decides on hedges.
 pub(super) struct LocalHedging {
     /// Mean length of the frames.
     frame_mean: Duration,
     saved_up: f32,
-    /// For each kind, the share of tasks to which no worker's answer came in time.
+    /// For each kind, the share of tasks without a worker's answer in time.
     late: Vec<f32>,
 }
 
@@ -46,7 +49,7 @@ impl Default for LocalHedging {
 }
 
 impl LocalHedging {
-    /// Takes in the length of a frame.
+    /// Records the length of a frame.
     pub fn note_frame(&mut self, delta: Duration) {
         self.frame_mean =
             (self.frame_mean * (FRAME_GAIN - 1) + delta.min(Duration::from_secs(1))) / FRAME_GAIN;
@@ -68,19 +71,19 @@ impl LocalHedging {
     }
 }
 
-/// What became of a task that was out.
+/// How a task that was out ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RemoteResult {
     /// A worker's answer came.
     Came,
-    /// Nobody could answer in time, or the coordinator did because no worker could.
+    /// No worker could answer in time, or the coordinator did because none could.
     Lacking,
-    /// Somebody would have answered after so long.
+    /// A worker's answer would have taken this long.
     TooLate(Duration),
 }
 
 impl Ladder {
-    /// Whether a task that is out may be computed here as well; counts it if so.
+    /// Whether a task that is out may be computed here as well; if so, uses up one hedge.
     pub(super) fn may_spare(&mut self, id: TaskId, now: Micros) -> bool {
         let Some(task) = self.tasks.get(&id).filter(|task| task.is_sent()) else { return true };
         let given_up = |deadline: Micros| now.0 > deadline.0 + Micros::from(GIVE_UP).0;
@@ -94,7 +97,7 @@ impl Ladder {
         may
     }
 
-    /// Notes for the horizon what became of a task that was out, unless the game took it back.
+    /// Records for the horizon how a task that was out ended, unless the game cancelled it.
     pub(super) fn note_answer(&mut self, context: &LadderContext<'_>, id: TaskId, answer: RemoteResult) {
         let now = context.now();
         let Some(task) = self.tasks.get(&id).filter(|task| !task.withdrawn) else { return };

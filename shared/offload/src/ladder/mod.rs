@@ -55,10 +55,11 @@ pub(crate) fn connecting() -> LinkProblem {
 /// Its detail.
 pub(crate) const CONNECTING: &str = "connecting";
 
-/// Blobs that the coordinator is believed to have. It shares its store among gamers, and a game has a few that change.
+/// Blobs that the coordinator is believed to have. It shares its store among gamers, and a game has only a
+/// few that change.
 const KNOWN_BLOBS_MAX: usize = 4_096;
 
-/// One task from submission to the last word on it.
+/// One task from submission to the coordinator's final answer.
 struct Task {
     kind: usize,
     entity: Entity,
@@ -69,19 +70,19 @@ struct Task {
     deadline: Option<Micros>,
     price_cap: Nanos,
     late: OnLate,
-    /// The blob that an outcome of the coordinator's left there, if the task refers to one.
+    /// The blob that an outcome left at the coordinator, if the task refers to one.
     left: Option<Digest>,
     remote: Remote,
     local: Local,
     /// The coordinator has been told that the outcome is no longer wanted.
     recalled: bool,
-    /// The game or its player took it back: what becomes of it says nothing of how long answers take.
+    /// The game or its player cancelled it: its end says nothing about how long answers take.
     withdrawn: bool,
     /// The deadline passed without an outcome, and that has been counted.
     overdue: bool,
-    /// It ended without an outcome because the last one steps in; a newer one is still welcome.
+    /// It ended without an outcome because the last one is used instead; a newer one is still welcome.
     gave_way: bool,
-    /// Set when the task has ended: until when the coordinator's last word is awaited.
+    /// Set when the task has ended: until when the coordinator's final answer is awaited.
     ended: Option<Micros>,
 }
 
@@ -97,11 +98,11 @@ impl Task {
 
 /// How a task stands with the coordinator.
 enum Remote {
-    /// Waits to be sent, after so many requests for missing blobs.
+    /// Waits to be sent, after `resends` requests for missing blobs.
     Waiting { resends: u8 },
     /// Was sent.
     Sent { at: Micros, reserved: Nanos, resends: u8 },
-    /// Nothing is expected any more, or ever was.
+    /// No answer is expected, or ever was.
     Over,
 }
 
@@ -112,7 +113,7 @@ enum Local {
     Failed(FailReason),
 }
 
-/// What is known of the connection and whoever is at its other end.
+/// The state of the connection to the coordinator.
 struct Session {
     /// `None` until the coordinator has said welcome.
     prices: Option<PriceList>,
@@ -122,7 +123,7 @@ struct Session {
     closing: Option<String>,
     /// What the account had left when the coordinator last refused a task for its balance.
     balance: Option<Nanos>,
-    /// What the operator lets the account spend in an hour, and until when nothing is asked for because that is spent.
+    /// The operator's hourly limit on the account, and until when nothing is sent because it is spent.
     hour_cap: Option<(Nanos, Micros)>,
     /// Workers at the last statement, and how far away the nearest of them was then.
     workers: u32,
@@ -132,16 +133,16 @@ struct Session {
     number: u32,
 }
 
-/// Whether the coordinator is worth asking for one kind.
+/// Whether sending tasks of one kind to the coordinator is worthwhile.
 #[derive(Clone, Copy, Default)]
 struct Gate {
     /// It does not have this kernel; asking again on this connection is pointless.
     unsupported: bool,
-    /// It has no capacity; asking again before this time would only cost a round trip.
+    /// It has no capacity; before this time a task would only cost a round trip.
     paused_until: Micros,
 }
 
-/// The table of tasks and all that moves them.
+/// The table of tasks, and all operations on it.
 #[derive(Resource)]
 pub(crate) struct Ladder {
     tasks: BTreeMap<TaskId, Task>,
@@ -149,21 +150,21 @@ pub(crate) struct Ladder {
     unsent: BTreeSet<Turn>,
     sent: usize,
     sent_patient: usize,
-    /// Patient tasks that were out when the connection was lost, by the ids they had there: the coordinator keeps
-    /// those for a gamer who comes back, so it is told then that they are not wanted any more. It takes back all
+    /// Patient tasks that were out when the connection was lost, by their ids there: the coordinator keeps
+    /// such tasks for a gamer who returns, so it must be told that they are no longer wanted. It cancels all
     /// others itself.
     orphans: Vec<TaskId>,
     pool: LocalPool,
     /// `None` without a coordinator.
     session: Option<Session>,
     spending: Spending,
-    /// Why money last kept a task here, until the next one goes out.
+    /// The money limit that last kept a task here; cleared when the next one is sent.
     capped: Option<LocalReason>,
     estimates: Vec<ComputeEstimate>,
     newest_units: Vec<WorkUnits>,
     /// The newest outcome of each kind.
     freshest: Vec<Option<Freshest>>,
-    /// Jobs of each kind that the pool has, also those that nobody waits for any more.
+    /// Jobs of each kind in the pool, including those no longer wanted.
     local_jobs: Vec<usize>,
     gates: Vec<Gate>,
     answers: RecentAnswers,
@@ -172,9 +173,9 @@ pub(crate) struct Ladder {
     local_queue_max: usize,
     /// The longest of the recent frames: outcomes are seen only once per frame.
     frame: Duration,
-    /// Newest outcomes to hand to their kinds.
+    /// Newest outcomes, to be stored in their `LastOutcome`.
     pub kept: Vec<NewestOutcome>,
-    /// Ends to hand to their entities.
+    /// Ends of tasks, to be delivered to their entities.
     pub deliveries: Vec<Delivery>,
     /// Messages for the coordinator.
     pub outgoing: Vec<GameToServer>,
@@ -209,7 +210,7 @@ impl Ladder {
         }
     }
 
-    /// Takes in what the component hooks have seen.
+    /// Handles what the component hooks have recorded.
     pub fn take_in(&mut self, context: &mut LadderContext<'_>, intents: Vec<HookRequest>) {
         for intent in intents {
             match intent {
@@ -293,7 +294,7 @@ impl Ladder {
         self.session.as_ref()?.nearest_worker_ms
     }
 
-    /// Whether anything is with the coordinator.
+    /// Whether the coordinator has any task.
     pub fn is_busy(&self) -> bool {
         self.sent > 0
     }
@@ -334,7 +335,7 @@ impl Ladder {
         }
     }
 
-    /// What is put aside for tasks with the coordinator.
+    /// Money reserved for tasks at the coordinator.
     pub fn reserved(&self) -> Nanos {
         self.spending.reserved()
     }

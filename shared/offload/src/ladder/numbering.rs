@@ -1,15 +1,16 @@
-//! The ids by which tasks go to the coordinator: the session number it gave this connection, then the task's own
+//! The ids by which tasks go to the coordinator: the session number of this connection, then the task's own
 //! number here.
 //!
-//! Ids of one connection mean nothing on the next, so an answer to a task of an earlier connection is nobody's.
+//! Ids of one connection are not valid on the next, so an answer to a task of an earlier connection matches
+//! no task.
 
 use p2c2r_protocol::TaskId;
 
 use super::{Ladder, Session, Task};
 
 impl Session {
-    /// The id by which the coordinator knows the task called `id` here; `None` for a task whose number does not fit
-    /// into the lower half, the 2^32nd of this program and those after it: they stay here.
+    /// The id by which the coordinator knows the task called `id` here; `None` for a number that does not fit
+    /// into the lower 32 bits: such tasks stay local.
     pub(super) fn id_there(&self, id: TaskId) -> Option<TaskId> {
         let number = u32::try_from(id.0).ok()?;
         Some(TaskId(u64::from(self.number) << 32 | u64::from(number)))
@@ -27,7 +28,7 @@ impl Ladder {
         self.session.as_ref()?.id_there(id)
     }
 
-    /// The task that the coordinator calls `id_there`, and what it is called here.
+    /// The task that the coordinator calls `id_there`, with its id here.
     pub(super) fn find_by_id_there(&self, id_there: TaskId) -> Option<(TaskId, &Task)> {
         let id = self.session.as_ref()?.id_here(id_there)?;
         Some((id, self.tasks.get(&id)?))

@@ -1,4 +1,4 @@
-//! Who may go to the coordinator, and sending.
+//! Which tasks may go to the coordinator, and sending them.
 
 use p2c2r_protocol::limits::{BLOB_BYTES_MAX, BLOBS_PER_SPEC_MAX, SPEC_BYTES_MAX};
 use p2c2r_protocol::{Digest, GameToServer, Micros, Nanos, Submit, TaskId};
@@ -10,14 +10,14 @@ use crate::switch::LocalReason;
 
 /// Why a task stays here although the coordinator can be reached.
 enum Stay {
-    /// Its own: its kind, its price, its size.
+    /// A property of the task: its kind, its price, its size.
     Own,
-    /// Money: all tasks of its price stay.
+    /// Money: all tasks of its price or more stay.
     Money(LocalReason),
 }
 
 impl Ladder {
-    /// Sends a new task on its way: into the queue for the coordinator, or to local compute.
+    /// Starts a new task: puts it into the queue for the coordinator, or into local compute.
     pub(super) fn set_out(&mut self, context: &mut LadderContext<'_>, id: TaskId) {
         if self.route(context, id).is_some() {
             self.queue_to_send(id, 0);
@@ -106,7 +106,7 @@ impl Ladder {
         Ok(price)
     }
 
-    /// Sends what waits and fits, nearest deadline first.
+    /// Sends waiting tasks that fit, nearest deadline first.
     pub fn send_waiting(&mut self, context: &mut LadderContext<'_>) {
         let mut next = self.unsent.first().copied();
         while let Some(turn) = next {
@@ -114,7 +114,7 @@ impl Ladder {
                 return;
             }
             let patient = turn.0 == Micros(u64::MAX);
-            // Patient tasks may sit at the coordinator for long; they must not fill the table there.
+            // Patient tasks may stay at the coordinator for long, so they may use only half of the slots.
             if patient && self.sent_patient >= self.in_flight_max.div_ceil(2) {
                 return;
             }
@@ -130,7 +130,7 @@ impl Ladder {
         }
     }
 
-    /// Sends one task; false if it is too big to travel or has no number there.
+    /// Sends one task; false if it is too big to travel or its number does not fit.
     fn send(&mut self, context: &mut LadderContext<'_>, id: TaskId, price: Nanos) -> bool {
         let now = context.this_moment();
         let Some(task) = self.tasks.get_mut(&id) else { return false };
@@ -153,7 +153,7 @@ impl Ladder {
             );
             return false;
         }
-        // Once it has asked for it, it is known not to be there.
+        // Once the coordinator has asked for the blob, it does not have it.
         if let Some(left) = task.left.filter(|_| resends == 0) {
             session.known_blobs.needs_sending(left, bytes_of(&left));
         }
@@ -168,7 +168,7 @@ impl Ladder {
             kind: kind.id,
             kernel_version: kind.kernel_version,
             budget_us: task.deadline.map(|deadline| deadline.since(now)),
-            // Under a spending cap only the price that was put aside may be charged.
+            // Under a spending cap only the reserved price may be charged.
             price_cap: if context.caps.is_any() { price } else { task.price_cap },
             client_queue_us: now.since(task.submitted_at),
             sent_at: now,
@@ -186,7 +186,8 @@ impl Ladder {
         true
     }
 
-    /// Takes tasks back that the switch no longer allows to be sent: the coordinator is told, local compute starts.
+    /// Recalls tasks that the switch no longer allows to be out: the coordinator is told, local compute
+    /// starts.
     pub fn recall(&mut self, context: &mut LadderContext<'_>) {
         // Newest first, as when the connection is lost.
         let outside: Vec<TaskId> = self
@@ -220,7 +221,8 @@ impl Ladder {
         }
     }
 
-    /// The coordinator has had its last word on a task: frees what was put aside. False if it was not out.
+    /// The coordinator has given its final answer on a task: frees the reserved money. False if the task was
+    /// not out.
     pub(super) fn close_remote(&mut self, id: TaskId) -> bool {
         let Some(task) = self.tasks.get_mut(&id) else { return false };
         let Remote::Sent { reserved, .. } = task.remote else { return false };

@@ -1,4 +1,4 @@
-//! Taking tasks back.
+//! Cancelling tasks.
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn despawning_takes_the_task_back_and_nothing_more_is_heard_of_it() {
     assert!(game.got().done.is_empty() && game.got().failed.is_empty());
     let totals = game.totals();
     assert_eq!((totals.cancelled, totals.wasted, totals.open), (1, 1, 0));
-    // The cancel came too late to be free.
+    // The cancel came too late to be free of charge.
     assert_eq!(totals.cost_nanos, PRICE);
 }
 

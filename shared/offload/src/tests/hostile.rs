@@ -1,4 +1,4 @@
-//! A coordinator that lies, babbles or forgets on purpose.
+//! A coordinator that lies, sends nonsense or forgets on purpose.
 
 use super::*;
 use p2c2r_protocol::TaskFailure;

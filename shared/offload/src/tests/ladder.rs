@@ -52,7 +52,7 @@ fn a_refused_task_is_computed_locally_at_once() {
     game.ask_for(21);
     let task = game.submit().task;
     game.refuse(task, Refusal::TooLate { predicted_us: 9 });
-    // Refused in this frame, computed in the 20 ms that follow, seen at the next frame.
+    // Refused in this frame, computed in the next 20 ms, seen at the frame after.
     game.frames(3);
     let done = game.outcome();
     assert_eq!((*done.outcome, done.place.clone(), done.late), (42, Place::Local, false));
@@ -85,7 +85,7 @@ fn silence_starts_local_compute_just_in_time_and_takes_the_task_back() {
     }
     let done = game.outcome();
     assert_eq!((done.place.clone(), done.late), (Place::Local, false));
-    // 200 ms less 20 ms of compute, less a frame to see it and a frame to be on the safe side.
+    // 200 ms less 20 ms of compute, less a frame to see the outcome and a frame of margin.
     assert!((18..=20).contains(&frames), "after {frames} frames");
     assert_eq!(game.cancels(), [task]);
     assert_eq!((game.totals().late, game.totals().local), (0, 1));
@@ -105,7 +105,7 @@ fn the_remote_outcome_after_the_local_one_is_counted_and_ignored() {
     assert_eq!(game.outcome().place, Place::Local);
     let totals = game.totals();
     assert_eq!((totals.wasted, totals.remote, game.stray()), (1, 0, 1));
-    // It was charged all the same, and that is not hidden.
+    // It was charged all the same, and the totals show that.
     assert_eq!(totals.cost_nanos, PRICE);
 }
 
@@ -146,7 +146,7 @@ fn a_task_too_slow_for_local_compute_waits_for_the_coordinator_until_its_deadlin
     game.frame();
     assert!(!game.outcome().late, "exactly at the deadline is in time");
     assert_eq!(game.totals().wasted, 0);
-    // And silence: local compute from the deadline on, late.
+    // A silent coordinator: local compute starts at the deadline, so the outcome is late.
     game.ask(Offloading::new(slow, Blobs::default()).price_cap(Nanos(10_000)));
     game.frames(23);
     let done = game.got().done.last().unwrap();
@@ -207,7 +207,7 @@ fn a_patient_task_waits_as_long_as_it_takes() {
 
 #[test]
 fn the_ladder_learns_how_fast_this_computer_is() {
-    // A unit takes a tenth of what it is calibrated to: local compute can start 18 ms later.
+    // A unit takes a tenth of its calibrated time: local compute can start 18 ms later.
     let mut game = Game::with(
         settings(),
         OffloadConfig { local: LocalCompute::Simulated { takes: FRAME / 5 }, ..config() },

@@ -80,7 +80,7 @@ fn a_slow_computer_drops_what_waits_past_its_deadline_if_told_so() {
         }
     });
     game.frames(40);
-    // 200 ms at 20 ms each; the rest is not worked off afterwards.
+    // 200 ms at 20 ms each; the rest is dropped, not computed afterwards.
     assert_eq!((game.totals().local, game.totals().failed), (10, 20));
 }
 

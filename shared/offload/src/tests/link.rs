@@ -1,4 +1,4 @@
-//! The connection: coming, going, coming back; and the blobs the other end is believed to have.
+//! The connection: established, lost, re-established; and the blobs the coordinator is believed to have.
 
 use super::*;
 
@@ -26,7 +26,7 @@ fn a_lost_connection_sends_what_is_out_to_local_compute_in_the_same_frame() {
     assert!(game.cancels().is_empty(), "nobody is there to be told");
     let account = *game.app.world().resource::<OffloadAccount>();
     assert_eq!(account.reserved, Nanos::ZERO);
-    // After the reconnect the old task is a stranger, and new ones go out.
+    // After the reconnect the old task is unknown, and new ones are sent.
     game.say(welcome());
     game.frame();
     game.say(done(task, 42));

@@ -1,4 +1,4 @@
-//! The game's own compute: kernels that panic, real threads, and both outcomes of one task.
+//! Local compute: kernels that panic, real threads, and both outcomes of one task.
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
@@ -64,7 +64,7 @@ fn a_task_that_is_out_of_fuel_elsewhere_is_paid_for_and_not_computed_here() {
     );
 }
 
-/// Says on which thread it runs, and runs until it is stopped.
+/// Records the thread it runs on, and runs until it is stopped.
 struct Endless;
 
 static RAN_ON: Mutex<Vec<ThreadId>> = Mutex::new(Vec::new());
@@ -125,7 +125,8 @@ fn local_compute_never_runs_on_the_apps_thread_and_is_stopped_by_a_remote_outcom
         world.spawn(Offloading::<Endless>::new(7, Blobs::default()));
     });
     let task = game.submit().task;
-    // Silence until local compute has begun; it goes on without end, and so do frames.
+    // The coordinator is silent until local compute has begun, which goes on without end while frames
+    // continue.
     frames_until(&mut game, |_| !RAN_ON.lock().unwrap().is_empty());
     game.say(ServerToGame::Done(Done {
         task,

@@ -1,5 +1,5 @@
-//! What is out is computed here too only while there is room, and seldom; what keeps coming late is asked for farther
-//! ahead first.
+//! A task that is out is hedged only while frames leave room, and within a budget; a kind that keeps coming
+//! late is asked for farther ahead first.
 
 use super::*;
 
@@ -25,7 +25,7 @@ fn while_frames_are_long_nothing_that_is_out_is_computed_here() {
     assert_eq!(game.outcome().place, Place::Worker { name: "w1".into() });
     assert!(game.outcome().late);
     assert_eq!((game.totals().local, game.totals().wasted), (0, 0));
-    // What nobody else will do is done here all the same.
+    // A task that the coordinator refuses is still computed here.
     game.ask_for(22);
     let task = game.submit().task;
     game.refuse(task, Refusal::NoWorker);

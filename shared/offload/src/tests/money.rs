@@ -18,7 +18,7 @@ fn a_task_above_its_price_cap_stays_here() {
 #[test]
 fn a_session_never_spends_a_nano_over_its_cap() {
     let mut game = capped(Some(Nanos(500)), None);
-    // Two fit; what is out counts before its receipt is there.
+    // Two fit; a task that is out counts before its receipt arrives.
     game.ask_for(1);
     let first = game.submit();
     assert_eq!(first.price_cap, PRICE, "not more than what was put aside");

@@ -1,4 +1,4 @@
-//! The same plugin over a real link in memory: handshake, heartbeats, loss of the line, a wrong build.
+//! The same plugin over a real link in memory: handshake, heartbeats, a lost connection, a wrong build.
 
 use bevy_time::TimePlugin;
 use p2c2r_link::{FromPeer, Mint, PeerJoined, ServerLinkConfig, ServerLinkPlugin, ServerTransport, ToPeer};
@@ -7,7 +7,7 @@ use p2c2r_tasks::KindRegistry;
 
 use super::*;
 
-/// A game and a coordinator that does what the test says, one after the other in every step.
+/// A game and a scripted coordinator, updated one after the other in every step.
 struct Pair {
     hub: MemoryHub,
     game: App,
@@ -72,7 +72,7 @@ impl Pair {
         }
     }
 
-    /// Steps until something holds; ten seconds of manual time are for ever.
+    /// Steps until something holds, for at most ten seconds of manual time.
     fn until(&mut self, what: impl Fn(&Self) -> bool) {
         for _ in 0..1_000 {
             if what(self) {

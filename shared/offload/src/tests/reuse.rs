@@ -1,4 +1,4 @@
-//! The last rung: the game goes on with the last outcome, knows its age, and never goes back in time.
+//! The last rung: the game uses the last outcome, knows its age, and never replaces it by an older one.
 
 use bevy_diagnostic::DiagnosticsStore;
 use p2c2r_protocol::TaskFailure;
@@ -26,7 +26,7 @@ fn worker() -> Place {
     Place::Worker { name: "w1".into() }
 }
 
-/// Asks for `number` and has a worker answer it after `frames` frames.
+/// Asks for `number` and answers it as a worker after `frames` frames.
 fn answered(game: &mut Game, number: u64, frames: usize) {
     game.ask_for(number);
     let task = game.submit().task;
@@ -115,7 +115,7 @@ fn an_outcome_that_comes_after_its_task_gave_way_is_news_unless_a_newer_one_was_
     game.frame();
     assert_eq!(last(&game), Some((6, worker(), 22 * FRAME)));
     assert_eq!((game.totals().reused, game.totals().wasted), (2, 0));
-    // The older one comes last, and once more; a task that ended does not end again.
+    // The older one arrives last, and twice; a task that has ended does not end again.
     game.say(done(second, 4));
     game.say(done(third, 7));
     game.frame();
@@ -148,7 +148,7 @@ fn a_refused_task_is_computed_here_one_at_a_time() {
         let failure = TaskFailure::NoWorker;
         game.say(ServerToGame::Failed { task, failure });
     };
-    // The first is computed in two frames, the second finds it under way, the third comes after it.
+    // The first is computed in two frames, the second finds it running, the third comes after it.
     ask_in_vain(&mut game, 2);
     ask_in_vain(&mut game, 3);
     game.frames(3);
@@ -177,7 +177,7 @@ fn a_weak_computer_without_a_coordinator_computes_what_it_can_and_falls_no_furth
     }
     let totals = game.totals();
     assert!(totals.local >= 10, "{totals:?}");
-    // Half a second to compute, up to that until the next, and up to a task's interval between.
+    // Half a second to compute, up to that long until the next, and up to a task's interval between.
     assert!(oldest <= Duration::from_millis(1_200), "what is shown became {oldest:?} old");
     assert!(game.got().done.iter().all(|done| done.late && done.latency <= Duration::from_millis(510)));
     assert_eq!(totals.local + totals.reused + totals.failed + totals.open, 60);
@@ -248,7 +248,7 @@ fn the_age_is_published_and_grows_while_nothing_comes() {
     let exact = last(&game).unwrap().2.as_secs_f64() * 1e3;
     assert!(ages[3] <= exact && exact < ages[3] + 500.0, "{ages:?}, really {exact}");
     assert_eq!(value(&game).1, Some(50.0));
-    // After the window nothing is known of shares, but what is shown only gets older.
+    // After the window the shares are unknown, but the age keeps growing.
     game.frames(1_100);
     assert_eq!(value(&game).1, None);
     assert!(value(&game).0.unwrap() >= ages[3] + 10_500.0);

@@ -11,7 +11,7 @@ fn off_takes_everything_home_in_the_same_frame_and_on_sends_it_out_again() {
         tasks.push(game.submit().task);
     }
     game.during_update(|world| world.resource_mut::<OffloadSwitch>().toggle());
-    // The newest first: it is the one that is still worth most.
+    // Newest first: the newest is worth most.
     tasks.reverse();
     assert_eq!(game.cancels(), tasks);
     assert_eq!(game.mode(), OffloadMode::Local(LocalReason::SwitchedOff));
