@@ -9,7 +9,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
 version=${3:-$(sed -n 's/^version = "\(.*\)"/\1/p' "$root/Cargo.toml" | head -n 1)}
 architecture=$(dpkg --print-architecture)
-# Files as root owns them, whoever packs them, and the same package from the same programs.
+# Files owned by root, whoever packs them, and the same package from the same programs.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct 2>/dev/null || date +%s)}
 export SOURCE_DATE_EPOCH
 staging=$(mktemp -d)
@@ -27,7 +27,7 @@ begin() {
   folder=$staging/$1 package=$1
   [ -x "$programs/$2" ] || die "$programs has no $2"
   install -D -m 755 "$programs/$2" "$folder/usr/bin/$2"
-  # Debugging information is most of a program's size, and of no use here.
+  # Debugging information is most of a program's size, and not needed here.
   strip --strip-unneeded "$folder/usr/bin/$2" 2>/dev/null || true
   mkdir -p "$folder/DEBIAN" "$folder/usr/share/doc/$1"
   cat "$root/LICENSE-MIT" "$root/LICENSE-APACHE" >"$folder/usr/share/doc/$1/copyright"
@@ -51,7 +51,7 @@ control() {
   } >"$folder/DEBIAN/control"
 }
 
-# service NAME: the unit, and scripts that make the user, start the service and leave its data where they are.
+# service NAME: the unit, and scripts that make the user, start the service and keep its data.
 service() {
   local name=$1 text
   install -D -m 644 "$here/systemd/$name.service" "$folder/usr/lib/systemd/system/$name.service"

@@ -35,14 +35,14 @@ use serde::Serialize;
 
 use self::condition::Condition;
 
-/// One line of the report.
+/// One row of the report.
 #[derive(Clone, Debug, Serialize)]
 pub struct BenchRow {
     /// `udp-floor`, `p2c2r`, `unsandboxed` or `nats`, or a kind.
     pub name: &'static str,
-    /// What else the machine does meanwhile.
+    /// The load of the machine by other programs.
     pub condition: Condition,
-    /// Bytes of a request's payload, and the answer has as many; of a kind, mean bytes of an outcome.
+    /// Bytes of a request's payload, and of its answer; for a kind, mean bytes of an outcome.
     pub size_bytes: usize,
     /// Requests kept under way at a time.
     pub in_flight: usize,
@@ -52,28 +52,28 @@ pub struct BenchRow {
     pub p99_us: f64,
     /// Round trips per second, median over the rounds.
     pub rate_per_s: f64,
-    /// Processor time of all programs together for one round trip, in microseconds, median over the rounds;
-    /// where the system does not tell, none. It depends far less on what else the machine does than the others.
+    /// Processor time of all programs for one round trip, in microseconds, median over the rounds; `None`
+    /// where the system does not tell. It depends less on other programs than the latencies do.
     pub cpu_us: Option<f64>,
-    /// UDP packets that this machine received for one round trip, median over the rounds; where the system does not tell,
-    /// none. Of whoever uses the network meanwhile as well.
+    /// UDP packets that this machine received per round trip, median over the rounds; `None` where the system
+    /// does not tell. Includes other programs' packets.
     pub packets: Option<f64>,
 }
 
-/// What one round of one rival measured.
+/// The measurements of one rival in one round.
 #[derive(Clone, Debug, Default)]
 pub struct BenchRound {
     /// Round trips in microseconds, unsorted.
     pub latencies_us: Vec<f64>,
     /// From the first request to the last answer.
     pub elapsed: Duration,
-    /// Processor time that all programs together took for it.
+    /// Processor time of all programs for it.
     pub cpu: Option<Duration>,
     /// UDP packets that this machine received meanwhile.
     pub packets: Option<u64>,
 }
 
-/// How much one round sends.
+/// The load of one round.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
     /// Bytes of each payload.
@@ -82,8 +82,8 @@ pub struct Load {
     pub in_flight: usize,
     /// Requests per round.
     pub requests: usize,
-    /// At most so many requests a second, evenly spaced, of which each is timed from when it was due; `None` is as fast as
-    /// answers come.
+    /// At most this many requests a second, evenly spaced, each timed from when it was due; `None` is as fast
+    /// as answers come.
     pub per_s: Option<f64>,
 }
 
@@ -97,8 +97,8 @@ pub trait Rival {
     fn round(&mut self, load: Load) -> io::Result<BenchRound>;
 }
 
-/// Runs all rivals in turn, `rounds` times each after one unrecorded round, and returns one row for each. It is the caller
-/// that has seen to the `condition`.
+/// Runs all rivals in turn, `rounds` times each after one unrecorded round, and returns one row for each. The
+/// caller must have established the `condition`.
 pub fn contest(
     rivals: &mut [Box<dyn Rival>],
     condition: Condition,
@@ -166,7 +166,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     at_quantile(&values, 0.5)
 }
 
-/// The table a person reads.
+/// The results as a table.
 pub fn table(rows: &[BenchRow]) -> String {
     use std::fmt::Write;
     let mut text = format!(
@@ -221,7 +221,7 @@ pub(crate) fn drive(
     Ok(round)
 }
 
-/// The payload of request `number`: its number, then bytes that depend on it, so that a mixed-up answer shows.
+/// The payload of request `number`: its number, then bytes derived from it, so that a mixed-up answer shows.
 pub(crate) fn payload(number: usize, size_bytes: usize) -> Vec<u8> {
     let mut bytes = vec![number as u8 ^ 0x5a; size_bytes.max(8)];
     bytes[..8].copy_from_slice(&(number as u64).to_le_bytes());

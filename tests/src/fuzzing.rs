@@ -17,11 +17,11 @@ use p2c2r_server::join::fuzzing as https;
 use p2c2r_tasks::kind::AnyKind;
 use p2c2r_tasks::{Blob, Blobs, KindRegistry};
 
-/// Work units above which a task is not checked: one unit is a microsecond, and checks of larger ones differ in nothing
-/// but their size.
+/// Work units above which a task is not checked: one unit is a microsecond, and larger tasks only take
+/// longer.
 const CHECKED_UNITS_MAX: u64 = 20_000;
 
-/// A target: its name, which its folder of inputs has too, and what it does with an input.
+/// A target: its name, which is also that of its folder of inputs, and its function.
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// Every target.
@@ -51,7 +51,7 @@ pub const TARGETS: &[Target] = &[
 /// Targets that run whole programs, which take a thousand times as long as decoders do.
 pub const PROGRAMS: &[&str] = &["coordinator_from_peers", "worker_from_coordinator", "game_from_coordinator"];
 
-/// Inputs from which to begin, for the targets that make their own.
+/// Seed inputs, for the targets that make their own.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "join_link" | "https_answer" => join::seeds(target),
@@ -69,7 +69,7 @@ pub fn run(name: &str, input: &[u8]) {
     let _ = target(input);
 }
 
-/// A message: what decodes is written again as what decodes to the same.
+/// A message: what decodes is encoded again to something that decodes to the same.
 fn message<M: Decode<()> + Encode + Bounded>(input: &[u8]) -> bool {
     let Ok(message) = wire::decode_message::<M>(input) else { return false };
     let written = wire::encode(&message);
@@ -78,7 +78,7 @@ fn message<M: Decode<()> + Encode + Bounded>(input: &[u8]) -> bool {
     true
 }
 
-/// A task of a kind and an answer to it, as [`read_task`] takes them apart: decoded, admitted and checked.
+/// A task of a kind and an answer to it, in the format of [`read_task`]: decoded, admitted and checked.
 fn task(kind: &str, input: &[u8]) -> bool {
     judge(kind, input).is_some()
 }
@@ -89,7 +89,7 @@ fn judge(kind: &str, input: &[u8]) -> Option<()> {
     let kind: &dyn AnyKind = kinds.by_name(kind)?.as_ref();
     let job = kind.decode(&spec).ok()?;
     let blob = Blob::new(blob);
-    // The blob stands in for the first that the spec names, so that mutations of it get past its digest.
+    // The blob replaces the first that the spec names, so that mutations of it pass its digest.
     if let Some(named) = job.blob_refs().first() {
         let place = spec.windows(32).position(|bytes| bytes == named.0)?;
         spec[place..place + 32].copy_from_slice(&blob.digest().0);
@@ -97,12 +97,12 @@ fn judge(kind: &str, input: &[u8]) -> Option<()> {
     let job = kind.decode(&spec).ok()?;
     let blobs = Blobs::new(vec![blob]);
     let units = job.admit(&blobs).ok()?;
-    // Either verdict will do for a stranger's outcome; the point is that there is one.
+    // Either verdict will do for a stranger's outcome; the test is that there is one.
     (units.0 <= CHECKED_UNITS_MAX).then(|| job.check(&blobs, &outcome).ok())?
 }
 
-/// The parts of one input of a task's target: the lengths of spec and blob in four bytes, low byte first, then spec, blob
-/// and outcome.
+/// The parts of an input of a task's target: the lengths of spec and blob in four bytes, low byte first, then
+/// spec, blob and outcome.
 fn read_task(input: &[u8]) -> Option<(Vec<u8>, Vec<u8>, Vec<u8>)> {
     let ([spec_low, spec_high, blob_low, blob_high], rest) = input.split_first_chunk()?;
     let (spec, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes([*spec_low, *spec_high])))?;

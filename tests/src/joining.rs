@@ -1,4 +1,4 @@
-//! How programs of the harness and of the bench come by connect tokens.
+//! How programs of the harness and of the bench get connect tokens.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -8,7 +8,7 @@ use p2c2r_join::{AccountSecret, JoinClient};
 use p2c2r_link::{ClientTransport, Grant, Mint, NoToken, TokenAnswer, TokenSource, problem};
 use p2c2r_protocol::{ProtocolIdentity, Role};
 
-/// The way of a new account through a join link, as everybody goes; its key is not kept.
+/// The token source of a new account that joins by a link, as a real program does; its key is not kept.
 pub fn by_link(
     link: &str,
     role: Role,
@@ -52,12 +52,12 @@ impl TokenSource for From {
     }
 }
 
-/// The mint of a coordinator in the same process, which changes when that is started again, and its address.
+/// The mint and the address of a coordinator in the same process, which change when it is restarted.
 #[derive(Clone, Debug, Default)]
 pub struct CurrentMint(Arc<Mutex<Option<(Mint, SocketAddr)>>>);
 
 impl CurrentMint {
-    /// There is a new coordinator.
+    /// Records a new coordinator.
     pub fn set(&self, mint: Mint, address: SocketAddr) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((mint, address));
     }

@@ -1,4 +1,4 @@
-//! The real programs, started as a person starts them, watched through their output, and never left behind.
+//! The real programs, started as a person starts them, observed through their output, and always ended.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// Longest wait for a line of output or an exit; generous, because a busy machine is not a failure.
+/// Time-out for a line of output or an exit; generous, because a busy machine is not a failure.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The folder with the programs: `P2C2R_BIN_DIR`, or where cargo puts them beside this test.
@@ -72,7 +72,7 @@ impl Program {
         Self::start_unheard(name, command)
     }
 
-    /// Starts `command`, whose outputs go where it says; of those, pipes are read.
+    /// Starts `command`, whose outputs go where it says; pipes among them are read.
     pub fn start_unheard(name: &str, mut command: Command) -> Self {
         let mut child = command.spawn().expect("a program");
         let (sender, lines) = channel();
@@ -109,14 +109,14 @@ impl Program {
         }
     }
 
-    /// Listens until `moment`, or until it has closed its outputs.
+    /// Reads its output until `moment`, or until it has closed its outputs.
     pub fn hear_until(&mut self, moment: Instant) {
         while let Ok(line) = self.lines.recv_timeout(moment.saturating_duration_since(Instant::now())) {
             self.seen.push(line);
         }
     }
 
-    /// Its process number.
+    /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -126,7 +126,7 @@ impl Program {
         self.child.try_wait().expect("a child of ours")
     }
 
-    /// Everything it has said so far.
+    /// All its output so far.
     pub fn seen(&mut self) -> String {
         self.seen.extend(self.lines.try_iter());
         self.seen.join("\n")
@@ -151,7 +151,7 @@ impl Program {
         let give_up = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("a child of ours") {
-                // The readers end with the pipes; what they still hold is part of what was said.
+                // The readers end with the pipes; what they still hold is part of the output.
                 while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(1)) {
                     self.seen.push(line);
                 }
@@ -166,7 +166,7 @@ impl Program {
         }
     }
 
-    /// Waits for it to end well, and returns all it said.
+    /// Waits for it to end successfully, and returns all its output.
     #[track_caller]
     pub fn ended_well(&mut self) -> String {
         let status = self.ended();
@@ -176,7 +176,7 @@ impl Program {
         self.seen()
     }
 
-    /// Ends it with SIGTERM and expects it to end well.
+    /// Ends it with SIGTERM and expects success.
     #[track_caller]
     pub fn stop(&mut self) -> String {
         self.signal("TERM");
@@ -186,7 +186,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Ended already, or ended now: either way nothing is left behind.
+        // Already ended, or ended now: either way nothing is left behind.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -197,8 +197,8 @@ fn data(folder: &Path) -> PathBuf {
     folder.join("coordinator")
 }
 
-/// Has `start` start a coordinator on `listen` with its data in `folder`, waits until it listens, and returns it with
-/// its address.
+/// Starts a coordinator through `start`, on `listen` with its data in `folder`; waits until it listens, and
+/// returns it with its address.
 pub fn coordinator(
     folder: &Path,
     listen: &str,
@@ -224,14 +224,14 @@ pub fn coordinator(
     }
 }
 
-/// A join link for one account at the coordinator in `folder`, as its operator makes it.
+/// A join link for one account at the coordinator in `folder`, made as its operator would.
 pub fn invite(folder: &Path, role: &str) -> String {
     let mut command = command("p2c2r-server");
     command.args(["invite", role, "--data-dir"]).arg(data(folder));
     Program::start("invite", command).ended_well().trim().to_owned()
 }
 
-/// Has `start` start a worker with one slot, which joins the coordinator in `folder` by a link.
+/// Starts a worker with one slot through `start`; it joins the coordinator in `folder` by a link.
 pub fn worker(folder: &Path, name: &str, start: impl FnOnce(&str, Command) -> Program) -> Program {
     let mut command = command("p2c2r-worker");
     command.env("P2C2R_SLOTS", "1").args(["--name", name, "--keys"]).arg(folder.join("keys"));
@@ -239,8 +239,8 @@ pub fn worker(folder: &Path, name: &str, start: impl FnOnce(&str, Command) -> Pr
     start(name, command)
 }
 
-/// Has `start` start a game that plays itself without a window for `seconds` and joins the coordinator in `folder` by a
-/// link.
+/// Starts a game through `start` that plays itself without a window for `seconds` and joins the coordinator
+/// in `folder` by a link.
 pub fn game(
     folder: &Path,
     seconds: u32,
@@ -262,12 +262,12 @@ pub fn ledger_balances(folder: &Path) {
     Program::start("ledger check", command).ended_well();
 }
 
-/// The processes that this one started and that live; none where the system does not tell.
+/// The living child processes of `process`; empty where the system does not tell.
 pub fn children(process: u32) -> Vec<u32> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(child) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        // It may end while it is looked at.
+        // It may end meanwhile.
         let status = std::fs::read_to_string(entry.path().join("status")).unwrap_or_default();
         let lives = !status_field(&status, "State").starts_with('Z');
         if lives && status_field(&status, "PPid") == process.to_string() {

@@ -29,13 +29,13 @@ use p2c2r_tasks::{KindRegistry, Stop};
 
 use crate::cluster::endings::record_endings;
 
-/// Deep checks that an outcome of a kind that is not deterministic must pass.
+/// Deep checks that an outcome of a non-deterministic kind must pass.
 const DEEP_CHECKS: u64 = 4;
 
 /// A kind that the harness has tasks of.
 pub trait Puzzling: TaskKind {
-    /// The task with this seed: small, since scenarios are about the network and not about kernels. Different
-    /// seeds give different specs.
+    /// The task with this seed: small, since scenarios test the network and not kernels. Different seeds give
+    /// different specs.
     fn small_task(seed: u64) -> (Self::Spec, Blobs);
 }
 
@@ -91,7 +91,7 @@ impl PuzzleKind {
         (self.register)(app, settings);
     }
 
-    /// The shipped kinds as a later build would have them: the kernel of this one has a higher version.
+    /// The shipped kinds in a later build: this kind's kernel has a higher version.
     pub fn in_a_newer_build(&self) -> KindRegistry {
         KINDS.iter().fold(KindRegistry::empty(), |kinds, kind| {
             if kind.id == self.id { (kind.newer)(kinds) } else { (kind.shipped)(kinds) }
@@ -111,12 +111,12 @@ pub trait Puzzle: Send + Sync {
     fn ask(&self, commands: &mut Commands<'_, '_>, tag: PuzzleTag, patient: bool);
     /// The encoded outcome of this machine's own kernel.
     fn answer(&self) -> Vec<u8>;
-    /// Why `outcome` is not a right one, if so. Kinds that are deterministic must match to the bit, the others
-    /// pass every check.
+    /// Why `outcome` is wrong, if it is. Deterministic kinds must match to the bit; the others must pass
+    /// every check.
     fn fault(&self, outcome: &[u8]) -> Option<String>;
 }
 
-/// Which of a game's tasks an entity stands for.
+/// The task that an entity stands for.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PuzzleTag(pub usize);
 

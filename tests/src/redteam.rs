@@ -1,5 +1,5 @@
-//! Workers that cheat, against the real scheduler with real kernels and real checks, without a network or a clock: so fast
-//! that a million tasks take a minute, and the same for the same seed.
+//! Workers that cheat, against the real scheduler with real kernels and real checks, without a network or a
+//! clock: a million tasks take a minute, and the same seed gives the same results.
 //!
 //! | module | owns |
 //! |---|---|
@@ -14,24 +14,24 @@ pub use field::{Game, RedTeamFigures};
 /// How a worker cheats, or fails.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Trick {
-    /// It does not.
+    /// It does not cheat.
     Honest,
-    /// It answers what takes no work: that there is no path.
+    /// It answers without work: that there is no path.
     Lazy,
     /// Detours instead of shortest paths, in this share of its answers.
     Liar(f64),
-    /// Right answers, so many, and then only detours.
+    /// This many right answers, and then only detours.
     Sleeper(u64),
     /// Two accounts that give the same detours to the same tasks, in a tenth of their answers.
     Colluding,
-    /// One detour among the paths of each answer: as little wrong as can be.
+    /// One detour among the paths of each answer: the smallest possible lie.
     Hugger,
-    /// It takes tasks and keeps silent.
+    /// It takes tasks and never answers.
     SlowLoris,
-    /// It answers everything with its first answer.
+    /// It answers every task with its first answer.
     Replayer,
-    /// It is honest, and one bit of such a share of its answers flips.
+    /// It is honest, but one bit flips in this share of its answers.
     Flipping(f64),
-    /// Right answers through probation, then only detours, and a new identity as soon as one is found out.
+    /// Right answers through probation, then only detours, and a new identity after each detection.
     Farm,
 }

@@ -185,7 +185,7 @@ fn through_link(in_flight: usize, time: Duration) -> Vec<Duration> {
         thread::spawn({
             let times = times.clone();
             move || {
-                // The worker first, so that nothing is sent to nobody.
+                // The worker starts first, so that the first task finds one.
                 thread::sleep(Duration::from_millis(300));
                 let mut app = client_app::<GameSide>(address, &mint, "game");
                 app.insert_resource(until)
@@ -295,7 +295,7 @@ fn forward(
     }
 }
 
-/// The three programs on one thread and a memory hub: what one update costs with one message in and one out.
+/// The three programs on one thread and a memory hub: the cost of one update with one message in and one out.
 fn updates() {
     let hub = MemoryHub::new();
     let times = Times::default();
@@ -330,7 +330,7 @@ fn updates() {
     let mut spin = |rounds: usize| {
         let start = Instant::now();
         for _ in 0..rounds {
-            // In the order of the message's way.
+            // In the order of the message's path.
             for at in [2, 0, 1, 0] {
                 apps[at].update();
             }
@@ -344,7 +344,7 @@ fn updates() {
     println!("{trips} round trips of 4 updates each, {:.2} us per update", cost.as_secs_f64() * 1e6);
 }
 
-/// A coordinator and one idle worker for ten seconds; prints what the whole process used of one core.
+/// A coordinator and one idle worker for ten seconds; prints what share of one core the whole process used.
 fn idle() {
     let socket = bind_server(SocketAddr::from(([127, 0, 0, 1], 0))).expect("loopback");
     let address = socket.local_addr().expect("bound");
@@ -369,8 +369,8 @@ fn idle() {
     let _ = (server.join(), worker.join());
 }
 
-/// A coordinator and as many idle workers as one address may bring, for ten seconds; prints what the coordinator's thread
-/// used of one core for each of them.
+/// A coordinator and as many idle workers as one address may have, for ten seconds; prints what share of one
+/// core the coordinator's thread used for each of them.
 fn crowd() {
     const WORKERS: usize = 128;
     let socket = bind_server(SocketAddr::from(([127, 0, 0, 1], 0))).expect("loopback");

@@ -1,4 +1,4 @@
-//! The protocol's channels as renet is told of them.
+//! The protocol's channels in renet's configuration.
 
 use p2c2r_protocol::Channel;
 use p2c2r_protocol::channels::CHANNEL_MEMORY_BYTES_MAX;
@@ -27,7 +27,7 @@ pub(crate) fn connection_config(end: ConnectionEnd) -> ConnectionConfig {
     }
 }
 
-/// Heartbeats come first: renet drops unreliable messages for which a call has no bytes left.
+/// Heartbeats come first: renet drops unreliable messages that do not fit into a call's remaining bytes.
 fn channels(max_memory_usage_bytes: usize) -> Vec<ChannelConfig> {
     [Channel::Beat, Channel::Control, Channel::Tasks]
         .into_iter()

@@ -1,4 +1,4 @@
-//! The side of games and workers.
+//! The client's side of the link: games and workers.
 
 mod attempt;
 mod dialer;
@@ -21,16 +21,16 @@ pub use link::{ClientLink, LinkStatus};
 
 use crate::{Impairment, LinkProblem, MemoryHub, RateLimit, TokenSource};
 
-/// Which side of the coordinator a client is on, and so what it says and hears.
+/// Which side of the coordinator a client is on, and so which messages it sends and receives.
 pub trait Side: Send + Sync + 'static {
-    /// What it says.
+    /// The messages it sends.
     type Sends: Routed + Encode + Send + Sync + 'static;
-    /// What it hears.
+    /// The messages it receives.
     type Receives: Routed + Decode<()> + Bounded + Send + Sync + 'static;
-    /// What it tells the coordinator it is.
+    /// The role it announces to the coordinator.
     const ROLE: Role;
 
-    /// Why the coordinator is about to end the connection, if this message says so.
+    /// The reason, if this message announces that the coordinator will end the connection.
     fn goodbye(message: &Self::Receives) -> Option<&str>;
 }
 
@@ -62,19 +62,19 @@ impl Side for WorkerSide {
     }
 }
 
-/// What a client's link needs.
+/// The configuration of a client's link.
 #[derive(Clone, Debug)]
 pub struct ClientLinkConfig {
-    /// What it speaks over.
+    /// The transport.
     pub transport: ClientTransport,
-    /// What it speaks; a coordinator that differs refuses it.
+    /// The protocol it speaks; a coordinator with another one refuses it.
     pub identity: ProtocolIdentity,
-    /// What it is called on a network in memory.
+    /// Its name on a network in memory.
     pub name: String,
     /// Sending rate; `None` is [`RateLimit::internet`], and no bound to a coordinator on this machine whose
     /// network is not impaired.
     pub rate_limit: Option<RateLimit>,
-    /// A worse network, for tests and demos.
+    /// Simulated network impairment, for tests and demos.
     pub impair: Option<Impairment>,
     /// When to try again.
     pub reconnect: Reconnect,
@@ -89,15 +89,15 @@ pub enum ClientTransport {
     Memory(MemoryHub),
 }
 
-/// When a client tries again after its link went down or did not come up.
+/// When a client reconnects after its link went down or a try failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reconnect {
-    /// Pause after the first failure; doubles with every further one. A connection that had lasted is dialled again within
-    /// 100 ms of its loss.
+    /// Pause after the first failure; doubles with every further one. A connection that had lasted is retried
+    /// within 100 ms of its loss.
     pub first_pause: Duration,
     /// The longest pause, and the pause after a refusal.
     pub longest_pause: Duration,
-    /// How long one try may take.
+    /// Time-out of one try.
     pub give_up_after: Duration,
 }
 

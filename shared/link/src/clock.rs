@@ -25,8 +25,8 @@ pub(crate) fn read_clock(mut clock: ResMut<'_, LinkClock>, time: Res<'_, Time<Re
     clock.now = time.elapsed().into();
 }
 
-/// The clock at this very moment, for heartbeats: they leave at the end of an update, and what the update took
-/// must not count as time on the line. On manual time it is the update's time.
+/// The clock right now, for heartbeats: they leave at the end of an update, and the update's duration must
+/// not count as network time. On manual time it is the update's time.
 pub(crate) fn this_moment(time: &Time<Real>, strategy: Option<&TimeUpdateStrategy>) -> Duration {
     match (strategy, time.last_update()) {
         (None | Some(TimeUpdateStrategy::Automatic), Some(updated)) => time.elapsed() + updated.elapsed(),

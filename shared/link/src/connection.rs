@@ -1,10 +1,10 @@
-//! One renet connection, whichever end it is.
+//! One renet connection, at either end.
 
 use p2c2r_protocol::Channel;
 use renet::{Bytes, ClientId, DisconnectReason, RenetClient, RenetServer};
 
-/// What the session does with renet. Callers check that a message fits before they send it: renet answers an
-/// unknown channel with a panic and a full one with a disconnect.
+/// The session's operations on renet. Callers check that a message fits before they send it: renet panics on
+/// an unknown channel and disconnects on a full one.
 pub(crate) trait Connection {
     fn process(&mut self, packet: &[u8]);
     fn packets(&mut self) -> Vec<Vec<u8>>;
@@ -53,7 +53,7 @@ pub(crate) struct AtServer<'a> {
 
 impl Connection for AtServer<'_> {
     fn process(&mut self, packet: &[u8]) {
-        // The only error is that the client is unknown, and then there is nobody to process for.
+        // The only error is that the client is unknown, and then nothing is to be processed.
         let _ = self.server.process_packet_from(packet, self.client);
     }
 

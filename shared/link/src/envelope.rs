@@ -1,9 +1,9 @@
-//! Checks on the outside of a packet, before netcode sees it, and what a connection request says.
+//! Checks on the outside of a packet, before netcode sees it, and the plain part of a connection request.
 //!
-//! renetcode 2.0.0 panics on packets any stranger who knows a connected address can send: a prefix that claims
-//! more than eight bytes of sequence number, a body shorter than its authentication tag, and (where overflow is
-//! checked) a sequence number near 2^64. It also logs every undecodable packet as an error. So only packets of
-//! the right shape get there.
+//! renetcode 2.0.0 panics on packets that any stranger who knows a connected address can send: a prefix that
+//! claims more than eight bytes of sequence number, a body shorter than its authentication tag, and (where
+//! overflow is checked) a sequence number near 2^64. It also logs every undecodable packet as an error. So
+//! only packets of the right shape are passed on.
 
 use crate::limits::PACKET_BYTES_MAX;
 use crate::server::Seal;
@@ -11,7 +11,7 @@ use crate::server::Seal;
 pub(crate) const VERSION: &[u8; 13] = b"NETCODE 1.02\0";
 pub(crate) const TAG_BYTES: usize = 16;
 pub(crate) const REQUEST_BYTES: usize = 1 + 13 + 8 + 8 + 24 + 1_024;
-/// Sequence numbers from here on are nobody's: at a million packets a second they are 290,000 years away.
+/// Sequence numbers from here on are invalid: at a million packets a second they are 290,000 years away.
 const SEQUENCE_MAX: u64 = 1 << 62;
 
 /// netcode's packet types.
@@ -26,15 +26,15 @@ pub(crate) enum Envelope {
     Disconnect,
 }
 
-/// What a connection request says in the clear.
+/// The plain part of a connection request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ConnectionRequest {
     pub(crate) protocol_id: u64,
-    /// The end of the sealed part, by which the coordinator knows its tokens.
+    /// The end of the sealed part, by which the coordinator identifies its tokens.
     pub(crate) seal: Seal,
 }
 
-/// Reads a packet's outside; an error says what is wrong with it.
+/// Parses a packet's outside; an error says what is wrong with it.
 pub(crate) fn open(packet: &[u8]) -> Result<Envelope, &'static str> {
     let first = *packet.first().ok_or("empty packet")?;
     if packet.len() > PACKET_BYTES_MAX {

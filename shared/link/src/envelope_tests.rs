@@ -1,4 +1,4 @@
-//! Tests of the envelope, beside renetcode's own panics.
+//! Tests of the envelope check, and of the panics in renetcode that it prevents.
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,7 +19,7 @@ fn address() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 5_000))
 }
 
-/// A netcode server with a connected client, and a legal packet of each type on the way.
+/// A netcode server with a connected client, and a valid packet of each type.
 fn connected(seen: &mut Vec<Vec<u8>>) -> (NetcodeServer, NetcodeClient) {
     let mut server = NetcodeServer::new(ServerConfig {
         current_time: Duration::ZERO,
@@ -69,8 +69,8 @@ fn legal_packets_of_every_type_pass() {
     ));
 }
 
-/// Why this module exists: these packets from a connected address, which anyone can write on a packet, stop a
-/// process that hands packets straight to renetcode.
+/// The reason for the envelope check: these packets from a connected address, which anyone can spoof, stop a
+/// process that passes packets straight to renetcode.
 #[test]
 fn raw_renetcode_panics_where_the_envelope_refuses() {
     let (mut server, _) = connected(&mut Vec::new());

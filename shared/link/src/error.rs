@@ -19,7 +19,7 @@ pub enum LinkError {
     /// The operating system refused a socket option.
     #[error("cannot set up the network socket: {0}")]
     Socket(#[from] io::Error),
-    /// A connect token is none that netcode can read.
+    /// A connect token that netcode cannot read.
     #[error("the coordinator's connect token cannot be read: {0}; is it another version?")]
     Token(String),
 }

@@ -1,6 +1,6 @@
-//! One entry for each decoder of the link, for the fuzz targets: strangers' packets, connect tokens and decrypted
-//! payloads. Each takes any bytes, says whether an honest program could have sent them, and panics if what the decoder
-//! promises does not hold.
+//! One entry for each decoder of the link, for the fuzz targets: strangers' packets, connect tokens and
+//! decrypted payloads. Each takes any bytes, returns whether an honest program could have sent them, and
+//! panics if what the decoder promises does not hold.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const CLIENT: u64 = 1;
 /// Packets of one run of [`payloads`]: more would only make a run slower.
 const PAYLOADS_MAX: usize = 64;
 
-/// A packet as it comes from the socket, with everything that is done before renetcode sees it.
+/// A packet from the socket, through every step before renetcode.
 pub fn packet(bytes: &[u8]) -> bool {
     let key = [0; renetcode::NETCODE_KEY_BYTES];
     match envelope::open(bytes) {
@@ -34,12 +34,12 @@ pub fn packet(bytes: &[u8]) -> bool {
     }
 }
 
-/// The private part of a connect token; the bytes stand for what a key has opened.
+/// The private part of a connect token, as decrypted.
 pub fn token(bytes: &[u8]) -> bool {
     seal::read_token(bytes).is_some()
 }
 
-/// A connect token as a client takes it from whoever answered over HTTPS.
+/// A connect token as a client accepts it over HTTPS.
 pub fn connect_token(bytes: &[u8]) -> bool {
     let Ok(connect_token) = crate::client::read_token(bytes) else { return false };
     let authentication = renetcode::ClientAuthentication::Secure { connect_token };
@@ -49,8 +49,8 @@ pub fn connect_token(bytes: &[u8]) -> bool {
     true
 }
 
-/// The decrypted payloads of one connected peer, each behind its length in two bytes, low byte first: what the guard
-/// lets through goes to a renet server, which must neither panic nor drop its own peer.
+/// The decrypted payloads of one connected peer, each preceded by its length in two bytes, low byte first:
+/// what the guard passes goes to a renet server, which must neither panic nor drop its own peer.
 pub fn payloads(mut bytes: &[u8]) -> bool {
     let (mut server, under_way) = busy_server();
     let newest_sent = under_way.iter().filter_map(|packet| Some(guard::header(packet)?.1)).max();
@@ -88,7 +88,7 @@ pub fn payloads(mut bytes: &[u8]) -> bool {
     true
 }
 
-/// A server, and what it has under way to its client, so that there is something to acknowledge.
+/// A server with unacknowledged packets to its client, so that there is something to acknowledge.
 fn busy_server() -> (RenetServer, Vec<Vec<u8>>) {
     let mut server = RenetServer::new(connection_config(ConnectionEnd::Server));
     server.add_connection(CLIENT);
@@ -104,7 +104,7 @@ fn busy_server() -> (RenetServer, Vec<Vec<u8>>) {
 
 const _: () = assert!(BYTES_PER_CALL >= SLICE_BYTES as u64, "each round above sends something");
 
-/// Inputs from which to begin, for each entry by its name: something that an honest program would send.
+/// Seed inputs for each entry, by its name: packets that an honest program would send.
 pub fn seeds(entry: &str) -> Vec<Vec<u8>> {
     match entry {
         "packet" => sealed_packets(),
@@ -135,7 +135,7 @@ fn minted() -> Vec<u8> {
     crate::Mint::new(&identity).issue(grant).expect("an empty mint has room")
 }
 
-/// A token's private part with these two addresses, each behind its type: 1 for IPv4, 2 for IPv6.
+/// A token's private part with these two addresses, each preceded by its type: 1 for IPv4, 2 for IPv6.
 fn private_part(first: &[u8], second: &[u8]) -> Vec<u8> {
     let mut private = vec![0; 8 + 4];
     private.extend_from_slice(&(1 + u32::from(!second.is_empty())).to_le_bytes());
@@ -145,7 +145,8 @@ fn private_part(first: &[u8], second: &[u8]) -> Vec<u8> {
     private
 }
 
-/// What a renet client says that has small messages and slices to send, and perhaps packets to acknowledge.
+/// The payloads of a renet client with small messages and slices to send, and optionally packets to
+/// acknowledge.
 fn honest_payloads(acknowledges: bool) -> Vec<u8> {
     let mut client = renet::RenetClient::new(connection_config(ConnectionEnd::Client));
     client.set_connected();

@@ -1,10 +1,10 @@
 //! Checks every decrypted packet before renet sees it.
 //!
 //! renet 2.0.1 trusts its peer: a slice index at or above the slice count panics, slice counts that differ
-//! within one message corrupt its accounting, messages of length zero cost no memory and grow a map for ever,
-//! and late copies of slices of a finished message leave a half-built message behind that is never freed.
-//! So this module reads renet's five packet types itself, keeps a small mirror of what has been received, and
-//! lets through only what an honest renet sender could have sent.
+//! within one message corrupt its accounting, messages of length zero cost no memory and grow a map without
+//! bound, and late copies of slices of a finished message leave a half-built message that is never freed. So
+//! this module parses renet's five packet types itself, mirrors in a small state what has been received, and
+//! passes only what an honest renet sender could have sent.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -22,26 +22,27 @@ pub(crate) mod packet_type {
     pub(crate) const RELIABLE_SLICE: u8 = 2;
     pub(crate) const UNRELIABLE_SLICE: u8 = 3;
     pub(crate) const ACK: u8 = 4;
-    /// Ours; renet counts up from zero and will not get here. What follows, to the end of the datagram, is nothing.
+    /// Our own packet type; renet's types count up from zero and do not reach it. The rest of the datagram is
+    /// ignored.
     pub(crate) const PADDING: u8 = 0xFF;
 }
 
-/// What no honest sender sends: the peer is dropped.
+/// Something that no honest sender sends: the peer is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Violation(pub(crate) &'static str);
 
-/// What to do with a packet that breaks no rule.
+/// What to do with a valid packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pass {
-    /// Give it to renet.
+    /// Pass it to renet.
     Feed {
-        /// The channel whose messages it carries; none if it is an acknowledgement. Those of reliable channels want
-        /// one.
+        /// The channel whose messages it carries; `None` for an acknowledgement. Packets of reliable channels
+        /// want an acknowledgement.
         channel: Option<Channel>,
-        /// Whether reliable messages are whole with it.
+        /// Whether it completes reliable messages.
         completes: bool,
     },
-    /// Everything in it has been received before: let renet acknowledge it without reading it.
+    /// All of it has been received before: let renet acknowledge it without reading it.
     Repeat {
         /// The packet's sequence number.
         sequence: u64,
@@ -94,7 +95,7 @@ impl Guard {
     fn small_reliable(&mut self, reader: &mut Reader<'_>, late: bool) -> Result<Pass, Violation> {
         let (channel, received) = self.received(reader.byte()?)?;
         let count = reader.u16()?;
-        // First look at all of it, then note it: a packet counts as a whole or not at all.
+        // Validate the whole packet first, then record it: a packet counts as a whole or not at all.
         let mut look = Reader(reader.0);
         let mut too_far = false;
         for _ in 0..count {
@@ -273,8 +274,7 @@ impl Received {
     }
 }
 
-/// A packet of the given number that makes renet acknowledge it and do nothing else: no messages on the
-/// unreliable channel.
+/// A packet of the given number that only makes renet acknowledge it: no messages on the unreliable channel.
 pub(crate) fn empty_packet(sequence: u64, out: &mut Vec<u8>) {
     out.clear();
     out.push(packet_type::SMALL_UNRELIABLE);
@@ -282,8 +282,8 @@ pub(crate) fn empty_packet(sequence: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&[Channel::Beat as u8, 0, 0]);
 }
 
-/// Takes a datagram apart: one packet, behind it at most one more, which must be an acknowledgement, and behind
-/// both perhaps padding (see `send_queue.rs`). What cannot be taken apart comes out whole, for [`Guard::check`] to refuse.
+/// Splits a datagram: one packet, then optionally an acknowledgement, then optionally padding (see
+/// `send_queue.rs`). What cannot be split comes out whole, for [`Guard::check`] to refuse.
 pub(crate) fn split(datagram: &[u8]) -> Result<(&[u8], Option<&[u8]>), Violation> {
     let (packet, rest) = split_first(datagram);
     if rest.first() != Some(&packet_type::ACK) {
@@ -309,7 +309,7 @@ fn end_of_datagram(rest: &[u8]) -> Result<(), Violation> {
     }
 }
 
-/// Brings a datagram to `length` bytes, if it is shorter.
+/// Pads a datagram to `length` bytes, if it is shorter.
 pub(crate) fn pad(datagram: &mut Vec<u8>, length: usize) {
     if datagram.len() < length {
         datagram.push(packet_type::PADDING);
@@ -317,13 +317,13 @@ pub(crate) fn pad(datagram: &mut Vec<u8>, length: usize) {
     }
 }
 
-/// Type and sequence number of a packet renet has made.
+/// Type and sequence number of a packet that renet has made.
 pub(crate) fn header(packet: &[u8]) -> Option<(u8, u64)> {
     let mut reader = Reader(packet);
     Some((reader.byte().ok()?, reader.varint().ok()?))
 }
 
-/// The channel of a reliable packet renet has made.
+/// The channel of a reliable packet that renet has made.
 pub(crate) fn reliable_channel(packet: &[u8]) -> Option<u8> {
     let mut reader = Reader(packet);
     reader.byte().ok()?;
@@ -331,10 +331,10 @@ pub(crate) fn reliable_channel(packet: &[u8]) -> Option<u8> {
     reader.byte().ok()
 }
 
-/// One message or slice on its way: channel, message, slice.
+/// One message or slice in flight: channel, message, slice.
 pub(crate) type SliceId = (u8, u64, u64);
 
-/// Adds what a reliable packet renet has made carries; nothing for other packets.
+/// Adds the slices in a reliable packet that renet has made; nothing for other packets.
 pub(crate) fn reliable_parts(packet: &[u8], parts: &mut Vec<SliceId>) {
     let mut reader = Reader(packet);
     let mut read = || -> Result<(), Violation> {
@@ -354,7 +354,7 @@ pub(crate) fn reliable_parts(packet: &[u8], parts: &mut Vec<SliceId>) {
         }
         Ok(())
     };
-    // renet has just written it; were it unreadable, it would simply not be held back.
+    // renet has just written it; if it were unreadable, it would simply not be filtered.
     if read().is_err() {
         parts.clear();
     }
@@ -401,7 +401,7 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// Skips a packet; of one that is unknown, everything.
+    /// Skips a packet; for an unknown type, all that is left.
     fn skip_packet(&mut self) -> Result<(), Violation> {
         let kind = self.byte()?;
         self.varint()?;
@@ -423,11 +423,11 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Skips what an acknowledgement says behind its number.
+    /// Skips the ranges of an acknowledgement.
     fn skip_ranges(&mut self) -> Result<(), Violation> {
         self.varint()?;
         self.varint()?;
-        // Each takes two bytes at least, so their end comes soon, whatever this claims.
+        // Each range takes at least two bytes, so the data end soon, whatever the count claims.
         for _ in 0..self.varint()? {
             self.varint()?;
             self.varint()?;

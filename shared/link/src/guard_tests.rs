@@ -1,4 +1,4 @@
-//! Tests of the guard: what honest renet says passes, and nothing that passes makes renet panic.
+//! Tests of the guard: honest renet packets pass, and nothing that passes makes renet panic.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -73,7 +73,8 @@ fn refused(packets: &[Vec<u8>]) -> &'static str {
     guard.check(last, Some(100)).expect_err("the last packet must be refused").0
 }
 
-/// Why this module exists: each of these packets alone stops a process that hands packets straight to renet.
+/// The reason for the guard: each of these packets alone stops a process that passes packets straight to
+/// renet.
 #[test]
 fn raw_renet_panics_where_the_guard_refuses() {
     let mut server = RenetServer::new(connection_config(ConnectionEnd::Server));
@@ -248,7 +249,7 @@ fn honest_peers_pass_over_a_bad_network_and_everything_arrives() {
     }
 }
 
-/// Whatever the guard lets through, from mutated honest packets and from noise, renet survives.
+/// renet survives whatever the guard passes, from mutated honest packets and from noise.
 #[test]
 fn nothing_that_passes_makes_renet_panic() {
     let honest: Vec<Vec<u8>> = vec![
@@ -290,7 +291,7 @@ fn nothing_that_passes_makes_renet_panic() {
                     empty
                 }
                 Ok(Pass::Ignore(_)) => continue,
-                // The peer would be dropped here; go on with a fresh one.
+                // The peer would be dropped here; continue with a fresh one.
                 Err(_) => break,
             };
             passed += 1;
@@ -360,7 +361,7 @@ fn nothing_else_may_ride_behind_a_packet() {
     assert!(split(&acknowledgements).is_err(), "one, not two");
 }
 
-/// Whatever the bytes, they come apart without a panic into what the guard then reads whole, and padding.
+/// Any bytes are split without a panic into what the guard then reads whole, and padding.
 #[test]
 fn junk_is_split_without_losing_a_byte() {
     let mut random = Pcg32::seed_from_u64(11);

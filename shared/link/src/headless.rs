@@ -1,4 +1,4 @@
-//! What a program without a window or fixed steps leaves out of Bevy's update.
+//! Removes from Bevy's update what a program without a window or fixed steps does not need.
 
 use bevy_app::{
     App, First, Last, MainScheduleOrder, PostStartup, PostUpdate, PreStartup, PreUpdate, RunFixedMainLoop,
@@ -7,12 +7,11 @@ use bevy_app::{
 use bevy_ecs::message::{MessageRegistry, ShouldUpdateMessages};
 use bevy_ecs::schedule::{InternedScheduleLabel, ScheduleLabel, SingleThreadedExecutor};
 
-/// Takes out of an app what stands between receiving and sending without doing anything for it: threads for
-/// systems that take microseconds each, and fixed steps, of which one update after a pause would run up to
-/// sixteen. Messages then live for two updates, not for two fixed steps; under
-/// [`EventDrivenPlugin`](crate::EventDrivenPlugin) for up to 32.
+/// Removes useless work between receiving and sending: threads for systems that take microseconds each, and
+/// fixed steps, of which one update after a pause would run up to sixteen. Messages then live for two
+/// updates, not for two fixed steps; under [`EventDrivenPlugin`](crate::EventDrivenPlugin) for up to 32.
 ///
-/// Call it when all plugins are in: Bevy's `TimePlugin` ties messages to fixed steps.
+/// Call it after all plugins are added: Bevy's `TimePlugin` ties messages to fixed steps.
 pub fn headless(app: &mut App) {
     let labels: [InternedScheduleLabel; 8] = [
         PreStartup.intern(),
@@ -25,7 +24,7 @@ pub fn headless(app: &mut App) {
         Last.intern(),
     ];
     for label in labels {
-        // Another crate in the same build may have switched Bevy's threads on for all of them.
+        // Another crate in the same build may have enabled Bevy's threads for all of them.
         app.edit_schedule(label, |schedule| {
             schedule.set_executor(SingleThreadedExecutor::new());
         });

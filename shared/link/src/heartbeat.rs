@@ -1,8 +1,8 @@
-//! Heartbeats: is the other end alive, how far away is it, and what does its clock say.
+//! Heartbeats: whether the other end is alive, how far away it is, and what its clock shows.
 //!
-//! Each side sends heartbeats by its own timer, and every heartbeat names the newest one received, so four time stamps
-//! come together at each end (RFC 5905 section 8) without one heartbeat having to be answered by another. A side with tasks
-//! out says so in its heartbeats, and the other then sends them at the fast rate as well.
+//! Each side sends heartbeats by its own timer, and every heartbeat echoes the newest one received, so each
+//! end gets four time stamps (RFC 5905 section 8) without replies. A side with tasks out says so in its
+//! heartbeats, and the other then sends at the fast rate too.
 //!
 //! A client is the one that can come back, so it is the one that has to notice soon that it was cut off: an idle one
 //! hears from the coordinator four times a second, and asks for a sign of life as soon as one is missing. The coordinator
@@ -21,9 +21,9 @@ use crate::limits::{
     DEATH_IDLE_AT_CLIENT, DOUBT_IDLE,
 };
 
-/// Round trips remembered; the clock offset is taken from the shortest of them, whose packets waited least.
+/// Round trips remembered; the clock offset is taken from the shortest, whose packets were delayed least.
 const SAMPLES: usize = 16;
-/// Age of the oldest of our own heartbeats a peer may still echo; a connection silent for so long is dead.
+/// Largest age of one of our own heartbeats that a peer may echo; a connection silent for so long is dead.
 const ECHO_AGE_US_MAX: i128 = 20_000_000;
 
 /// One peer's heartbeats.
@@ -73,7 +73,7 @@ impl Heartbeat {
         }
     }
 
-    /// Says whether this side has tasks out there. True if that changed anything.
+    /// Sets whether this side has tasks out at the peer. True if that changed.
     pub(crate) fn mark_busy(&mut self, busy: bool, now: Duration) -> bool {
         if busy == self.busy {
             return false;
@@ -83,7 +83,7 @@ impl Heartbeat {
         true
     }
 
-    /// Anything at all has arrived.
+    /// Records that any packet has arrived.
     pub(crate) fn heard(&mut self, now: Duration) {
         self.heard_at = now;
     }
@@ -109,17 +109,17 @@ impl Heartbeat {
         }
     }
 
-    /// From when on silence makes an idle client ask for a sign of life.
+    /// When silence makes an idle client ask for a heartbeat.
     fn doubts_at(&self) -> Duration {
         self.heard_at + DOUBT_IDLE
     }
 
-    /// Whether to ask for an answer at once.
+    /// Whether to ask for an immediate reply.
     fn doubts(&self, now: Duration) -> bool {
         matches!(self.end, ConnectionEnd::Client) && !self.busy && now >= self.doubts_at()
     }
 
-    /// The heartbeat to send now. `stamp` is the clock at this very moment, not the update's.
+    /// The heartbeat to send now. `stamp` is the clock right now, not the update's.
     pub(crate) fn beat(&mut self, now: Duration, stamp: Micros) -> Beat {
         self.sent_at = Some(now);
         self.reply_now = false;
@@ -133,15 +133,16 @@ impl Heartbeat {
         }
     }
 
-    /// Takes in a heartbeat from the peer; false if its echo cannot be true.
+    /// Handles a heartbeat from the peer; false if its echo cannot be true.
     pub(crate) fn take(&mut self, beat: Beat, arrived: Micros) -> bool {
         let first = self.newest.is_none();
         if self.newest.as_ref().is_some_and(|(sequence, _)| beat.sequence <= *sequence) {
-            return true; // Overtaken on the way; a later one has been taken in already.
+            return true; // Reordered; a later one has been handled already.
         }
         self.newest = Some((beat.sequence, BeatEcho { sent_at: beat.sent_at, received_at: arrived }));
         self.peer_busy = beat.busy;
-        // The first exchange is answered at once, so that both ends know the round trip before the first task.
+        // The first heartbeat is answered at once, so that both ends know the round trip before the first
+        // task.
         self.reply_now |= first || beat.echo.is_none();
         match beat.echo {
             Some(echo) if self.last_echo != Some(echo.sent_at) => self.sample(&beat, echo, arrived),
@@ -192,8 +193,8 @@ impl Heartbeat {
         self.samples.iter().flatten().min_by_key(|sample| sample.rtt_us).map(|sample| sample.offset_us)
     }
 
-    /// When silence becomes death. Errs late, never early: by one round trip after tasks went out, because
-    /// the peer learns of the fast rate only then.
+    /// When silence ends the connection. Errs late, never early: by one round trip after tasks went out,
+    /// because the peer learns of the fast rate only then.
     pub(crate) fn dies_at(&self) -> Duration {
         let (silence, since) = if self.busy {
             (DEATH_BUSY, self.heard_at.max(self.busy_since + self.rtt.unwrap_or_default()))
@@ -207,7 +208,7 @@ impl Heartbeat {
         (since + silence).max(self.grace_until)
     }
 
-    /// Whether the peer is dead. `attended` is how long ago the last update was: after a pause of our own (a
+    /// Whether the peer is dead. `attended` is the time since the last update: after a pause of our own (a
     /// loading hitch, a debugger) the peer gets time to be heard first.
     pub(crate) fn is_dead(&mut self, now: Duration, attended: Duration) -> bool {
         if now < self.dies_at() {
@@ -221,7 +222,7 @@ impl Heartbeat {
     }
 }
 
-/// The first moment of the grid from `at` on.
+/// The first multiple of the grid from `at` on.
 fn on_the_grid(at: Duration) -> Duration {
     BEAT_GRID * at.as_millis().div_ceil(BEAT_GRID.as_millis()) as u32
 }

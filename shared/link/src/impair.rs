@@ -1,4 +1,4 @@
-//! Worse networks than the one at hand, for tests and demos.
+//! Simulated network impairment, for tests and demos.
 
 mod line;
 
@@ -9,23 +9,23 @@ pub(crate) use line::DelayLine;
 /// What happens to packets in one direction.
 ///
 /// A program with an impairment applies it to what it sends and to what it receives. So one impaired program
-/// on a good network sees the whole round trip that a preset's name promises (`wan-100ms` is 50 ms each way),
-/// and when both ends are impaired the delays add up.
+/// on a good network sees the whole round trip in a preset's name (`wan-100ms` is 50 ms each way), and if
+/// both ends are impaired the delays add up.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Impairment {
     /// Delay of every packet.
     pub latency: Duration,
-    /// Further delay, drawn evenly from zero to this; keeps the order.
+    /// Further delay, uniform from zero to this; keeps the order.
     pub jitter: Duration,
     /// Share of packets lost, 0 to 1.
     pub loss: f32,
     /// Share of packets that arrive twice, 0 to 1.
     pub duplicate: f32,
-    /// Share of packets that those behind them overtake, 0 to 1.
+    /// Share of packets that later ones overtake, 0 to 1.
     pub reorder: f32,
-    /// Bandwidth of the line, if it has a bound; a quarter of a second of it queues, the rest is lost.
+    /// Bandwidth of the line, if limited; a quarter of a second of it queues, the rest is lost.
     pub bytes_per_second: Option<u32>,
-    /// The same seed gives the same fates.
+    /// Seed of the random decisions.
     pub seed: u64,
 }
 

@@ -1,9 +1,9 @@
-//! An update without what Bevy does around its schedules.
+//! An update without Bevy's overhead around its schedules.
 //!
-//! `App::update` finds each of its schedules by a hash map, takes it out, runs it and puts it back, five times
-//! over and inside a sixth, which is a fifth of what an update costs that does next to nothing in each. An
-//! event-driven program updates for every packet, and none of its schedules changes once it runs, so its runner
-//! keeps them at hand.
+//! `App::update` looks each of its schedules up in a hash map, takes it out, runs it and puts it back, five
+//! times and inside a sixth, which is a fifth of the cost of an update that does next to nothing in each. An
+//! event-driven program updates for every packet, and its schedules do not change once it runs, so its runner
+//! holds them itself.
 
 use bevy_app::{App, Main, MainScheduleOrder};
 use bevy_ecs::change_detection::CheckChangeTicks;
@@ -13,27 +13,26 @@ use bevy_ecs::resource::Resource;
 use bevy_ecs::schedule::{Schedule, ScheduleLabel, Schedules};
 use bevy_ecs::system::ResMut;
 
-/// Bevy's call, once in hundreds of millions of systems run, to forget how long ago each last ran: it reaches the
-/// schedules in the world by itself, and those that are kept elsewhere by this.
+/// Bevy's event, once in hundreds of millions of system runs, that limits the age of change ticks: Bevy
+/// handles the schedules in the world itself, and this resource passes the event to the schedules held here.
 #[derive(Resource, Default)]
 struct OldTicks(Option<CheckChangeTicks>);
 
-/// Updates after which messages that nobody has taken are moved on. Bevy without fixed steps looks at every kind of
-/// message in every update; our own are taken out by whoever reads them, so what is left is a few kept a little longer.
+/// Updates between two message updates. Bevy without fixed steps visits every message type in every update;
+/// our readers drain their messages, so only a few are kept a little longer.
 const MESSAGES_EVERY: u32 = 16;
 
 /// The schedules of an app's update, in order.
 pub(crate) struct LeanUpdate {
     updates: u32,
-    /// Whether when messages move on is for this to say: in an app with fixed steps they wait for those.
+    /// Whether this type decides when messages are updated: in an app with fixed steps they wait for those.
     thins: bool,
-    /// None: the app has an update of its own making, which stays Bevy's to run.
+    /// Empty: the app has a custom update, which Bevy goes on running.
     schedules: Vec<Schedule>,
 }
 
 impl LeanUpdate {
-    /// Takes the schedules out of an app that has run what belongs to the start. They are not to be found in the
-    /// world any more.
+    /// Takes the schedules out of an app that has run its start-up. The world no longer holds them.
     pub(crate) fn of(app: &mut App) -> Self {
         let is_plain =
             app.main().update_schedule == Some(Main.intern()) && app.sub_apps().sub_apps.is_empty();

@@ -1,4 +1,4 @@
-//! How many of a peer's packets are lost on the way here, from the gaps in netcode's sequence numbers.
+//! The share of a peer's packets that are lost on the way here, from the gaps in netcode's sequence numbers.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ const WINDOWS: usize = 5;
 #[derive(Debug, Default)]
 pub(crate) struct LossMeter {
     newest: Option<u64>,
-    /// A number later than the newest that nobody has vouched for yet.
+    /// A sequence number above the newest that no authenticated packet has confirmed yet.
     claimed: Option<u64>,
-    /// Which of the 128 packets up to the newest have arrived, the newest lowest.
+    /// Which of the 128 packets up to the newest have arrived; the newest is the lowest bit.
     seen: u128,
     started_at: Duration,
     started_with: u64,
@@ -23,8 +23,8 @@ pub(crate) struct LossMeter {
 }
 
 impl LossMeter {
-    /// A packet that may be forged has arrived. It counts once an authenticated one shows that its number has
-    /// been reached, so a forged number can neither move the meter on nor make others seem lost.
+    /// Records a packet that may be forged. It counts once an authenticated one shows that its number has
+    /// been reached, so a forged number can neither advance the meter nor make others seem lost.
     pub(crate) fn claimed(&mut self, sequence: u64) {
         let Some(newest) = self.newest else { return };
         if sequence > newest {
@@ -41,7 +41,7 @@ impl LossMeter {
         }
     }
 
-    /// An authenticated packet has arrived.
+    /// Records an authenticated packet.
     pub(crate) fn received(&mut self, now: Duration, sequence: u64) {
         let Some(newest) = self.newest else {
             self.newest = Some(sequence);
@@ -69,7 +69,7 @@ impl LossMeter {
         }
     }
 
-    /// The highest number that an authenticated packet had.
+    /// The highest number of an authenticated packet.
     pub(crate) fn newest(&self) -> Option<u64> {
         self.newest
     }

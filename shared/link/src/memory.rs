@@ -1,7 +1,7 @@
 //! A packet switch in memory, so that tests run many programs in one process on manual time.
 //!
-//! It carries the very same packets UDP would, between made-up addresses, so netcode, the guards and the
-//! impairment layer run unchanged. Delivery is instant; delay comes from [`Impairment`](crate::Impairment).
+//! It carries the same packets as UDP, between made-up addresses, so netcode, the guards and the impairment
+//! layer run unchanged. Delivery is instant; delay comes from [`Impairment`](crate::Impairment).
 
 use p2c2r_protocol::{Nanos, ProtocolIdentity, Role};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -21,9 +21,9 @@ const SERVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Ad
 /// What a tap decides about one packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// Goes on its way.
+    /// It is delivered.
     Deliver,
-    /// Is lost.
+    /// It is lost.
     Drop,
 }
 
@@ -34,7 +34,7 @@ pub struct HubCounters {
     pub packets: u64,
     /// Bytes of them.
     pub bytes: u64,
-    /// Packets lost to a cut, a tap, a full port or an address where nobody is.
+    /// Packets lost to a cut, a tap, a full port or an unused address.
     pub lost: u64,
 }
 
@@ -78,8 +78,8 @@ impl MemoryHub {
         Self::default()
     }
 
-    /// Opens the coordinator's port. A coordinator that is started again takes over the address; what waited
-    /// for the old one is lost.
+    /// Opens the coordinator's port. A restarted coordinator takes over the address; packets for the old one
+    /// are lost.
     pub fn server_port(&self) -> MemoryPort {
         self.open(SERVER, "coordinator")
     }
@@ -95,8 +95,8 @@ impl MemoryHub {
         self.open(address, name)
     }
 
-    /// Opens a port at an address of the caller's choice, instead of whatever was there: what a test speaks through as
-    /// if from far away, or from many ports of one address.
+    /// Opens a port at a chosen address, in place of any that was there: for tests that send as if from far
+    /// away, or from many ports of one address.
     pub fn port_at(&self, address: SocketAddr, name: &str) -> MemoryPort {
         self.open(address, name)
     }
@@ -122,7 +122,7 @@ impl MemoryHub {
         self.lock().tap = Some(Box::new(tap));
     }
 
-    /// Takes the tap away.
+    /// Removes the tap.
     pub fn untap(&self) {
         self.lock().tap = None;
     }
@@ -147,7 +147,7 @@ impl MemoryHub {
         self.lock().counters
     }
 
-    /// What every account of this hub is given when it is enrolled; nothing at first.
+    /// Sets the credit of every account that is enrolled from now on; zero at first.
     pub fn set_credit(&self, credit: Nanos) {
         self.lock().credit = credit;
     }
@@ -165,7 +165,7 @@ impl MemoryHub {
         }
     }
 
-    /// From now on every client's tokens come from here: for coordinators that are none.
+    /// Sets the source of all clients' tokens: for tests without a real coordinator.
     pub fn set_tokens(&self, tokens: Arc<dyn TokenSource>) {
         self.lock().tokens = Some(tokens);
     }
@@ -237,8 +237,8 @@ impl TokenSource for MemoryTokens {
     }
 }
 
-/// One end of a [`MemoryHub`], closed when dropped. Programs open theirs themselves; tests open one to speak
-/// to a program packet by packet.
+/// One end of a [`MemoryHub`], closed when dropped. Programs open theirs themselves; tests open one to
+/// exchange single packets with a program.
 #[derive(Debug)]
 pub struct MemoryPort {
     hub: MemoryHub,

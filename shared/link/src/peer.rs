@@ -1,4 +1,4 @@
-//! What a program knows of the other end of one connection, and everything it does with it.
+//! The session with one peer: its state, its measurements, and all sending and receiving.
 
 use std::time::Duration;
 
@@ -23,11 +23,11 @@ use crate::send_queue::SendQueue;
 /// Measurements of one connection.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PeerStats {
-    /// Smoothed round trip, once a heartbeat has come back.
+    /// Smoothed round trip; `None` before a heartbeat has been echoed.
     pub rtt: Option<Duration>,
-    /// How much round trips vary, smoothed.
+    /// Smoothed variation of round trips.
     pub jitter: Duration,
-    /// Share of the other end's packets that were lost on the way here, 0 to 1, over the last seconds.
+    /// Share of the peer's packets lost on the way here, 0 to 1, over the last seconds.
     pub loss: f32,
     /// Bytes sent, as UDP payload.
     pub sent_bytes: u64,
@@ -57,11 +57,11 @@ impl Offence {
     }
 }
 
-/// What [`PeerSession::take_messages`] handed over.
+/// The result of [`PeerSession::take_messages`].
 #[derive(Debug, Default)]
 pub(crate) struct TakenMessages {
     pub(crate) messages: usize,
-    /// Some are left for the next update.
+    /// Whether some are left for the next update.
     pub(crate) has_more: bool,
 }
 
@@ -78,11 +78,11 @@ pub(crate) struct PeerSession {
     forged: TokenBucket,
     undecodable: u64,
     is_confirmed: bool,
-    /// By channel: whether renet has been given something on it since its messages were last taken. Asking costs
-    /// look-ups, and most packets carry one channel's messages or none.
+    /// By channel: whether renet has received something since its messages were last taken. Asking renet
+    /// costs look-ups, and most packets carry messages of at most one channel.
     has_mail: [bool; Channel::ALL.len()],
-    /// By channel: messages that are to leave at the end of this update, one behind the other. To renet they are one
-    /// message: what it does for each costs more than what is in most of them.
+    /// By channel: messages that are to leave at the end of this update, concatenated. renet gets them as one
+    /// message, because its cost per message exceeds that of most contents.
     parcels: [Vec<u8>; Channel::ALL.len()],
     scratch: Vec<u8>,
 }
@@ -113,43 +113,43 @@ impl PeerSession {
         }
     }
 
-    /// Whether the peer may be listened to at all just now; asked before anything is decrypted. Only what turns out to be
-    /// the peer's own uses up what it may send: anyone can write its address on a packet.
+    /// Whether packets of the peer may be accepted now; asked before anything is decrypted. Only packets that
+    /// prove to be the peer's count against its rate, because anyone can spoof its address.
     pub(crate) fn admits(&mut self, now: Duration) -> bool {
         self.packets.take(now, 0) && self.bytes.take(now, 0)
     }
 
-    /// Whether a packet of this number can be a new one of the peer's: neither older than the replay window, as
+    /// Whether a packet of this number can be a new one of the peer: neither older than the replay window, as
     /// netcode would find too, nor further ahead than packets can have been lost.
     pub(crate) fn may_be_new(&self, sequence: u64) -> bool {
         let newest = self.loss.newest().unwrap_or_default();
         sequence + PACKETS_LATE_MAX > newest && sequence <= newest + PACKETS_EARLY_MAX
     }
 
-    /// A packet in the peer's name was not the peer's, or a copy.
+    /// Records a packet with the peer's address that was forged, or a copy.
     pub(crate) fn forged(&mut self, now: Duration) {
         self.forged.take(now, 1);
     }
 
-    /// Whether there are some hundreds of those a second.
+    /// Whether some hundreds of those come per second.
     pub(crate) fn is_suspect(&self) -> bool {
         self.forged.is_low()
     }
 
-    /// Whether there are so many of those that they must not cost the others more.
+    /// Whether there are so many that they must cost other peers no more.
     pub(crate) fn is_plagued(&mut self, now: Duration) -> bool {
         !self.forged.take(now, 0)
     }
 
-    /// netcode had nothing to hand on from a packet, but has heard from the peer in this update: a keep-alive, or
-    /// a forged packet beside a genuine one. So it proves nothing.
+    /// netcode delivered nothing from a packet, but has heard the peer in this update: a keep-alive, or a
+    /// forged packet beside a genuine one. So it proves nothing.
     pub(crate) fn may_have_kept_alive(&mut self, sequence: u64, bytes: usize) {
         self.loss.claimed(sequence);
         self.stats.received_bytes += bytes as u64;
         self.stats.received_packets += 1;
     }
 
-    /// A packet of this peer has been authenticated.
+    /// Records an authenticated packet of this peer.
     pub(crate) fn heard(&mut self, now: Duration, sequence: u64, bytes: usize) {
         self.is_confirmed = true;
         self.packets.take(now, 1);
@@ -167,7 +167,7 @@ impl PeerSession {
         self.is_confirmed
     }
 
-    /// Checks a decrypted payload and gives what is in it to renet; says whether there are whole messages in it.
+    /// Checks a decrypted payload and passes its content to renet; returns whether it completes messages.
     pub(crate) fn receive(
         &mut self,
         now: Duration,
@@ -219,7 +219,7 @@ impl PeerSession {
                 return Ok(false);
             }
         };
-        // The guard knows every panic we know of in renet; this is for those we do not know.
+        // The guard prevents every known panic in renet; this catches unknown ones.
         let processed = catch_panic(|| connection.process(packet));
         if processed.is_err() {
             self.stats.garbage += 1;
@@ -234,8 +234,8 @@ impl PeerSession {
         }
     }
 
-    /// Takes in the heartbeats renet has received. `arrived` is the clock at this very moment: the update's own
-    /// time may be older than the moment at which an earlier heartbeat left (Bevy's pipelined rendering hands it over
+    /// Handles the heartbeats that renet has received. `arrived` is the clock right now: the update's time
+    /// may be older than the moment when an earlier heartbeat left (Bevy's pipelined rendering passes it on
     /// late), and then an honest echo would seem to come from the future.
     pub(crate) fn take_beats(
         &mut self,
@@ -249,8 +249,8 @@ impl PeerSession {
             match wire::decode_message::<Beat>(&bytes) {
                 Ok(beat) if self.heartbeat.take(beat, arrived) => {}
                 Ok(_) => {
-                    // Not an offence: it spoils nobody's measurements but its own, and an honest peer whose
-                    // clock stutters may look like this.
+                    // Not an offence: it affects only the peer's own measurements, and an honest peer with an
+                    // irregular clock may look like this.
                     self.stats.garbage += 1;
                     tracing::debug!("a heartbeat that cannot be true was ignored");
                 }
@@ -265,8 +265,8 @@ impl PeerSession {
         Ok(())
     }
 
-    /// Hands over the messages of type `M` that renet has, some [`MESSAGES_PER_UPDATE_MAX`] at the most; messages
-    /// that are none are counted and skipped.
+    /// Returns the messages of type `M` that renet has, about [`MESSAGES_PER_UPDATE_MAX`] at most;
+    /// undecodable ones are counted and skipped.
     pub(crate) fn take_messages<M: Decode<()> + Bounded + Routed>(
         &mut self,
         connection: &mut impl Connection,
@@ -322,7 +322,7 @@ impl PeerSession {
         Ok(())
     }
 
-    /// Puts a message into its channel's parcel.
+    /// Adds a message to its channel's parcel.
     pub(crate) fn queue<M: Encode + Routed>(
         &mut self,
         message: &M,
@@ -335,7 +335,7 @@ impl PeerSession {
         let bytes = parcel.len() - before;
         if bytes == 0 || bytes > MESSAGE_BYTES_MAX {
             parcel.truncate(before);
-            // A mistake of this program, not of the peer: no decoder would take it, so it must not leave.
+            // An error of this program, not of the peer: no decoder would accept it, so it must not leave.
             tracing::error!(bytes, max = MESSAGE_BYTES_MAX, "message too large to send; dropped");
             return Ok(());
         }
@@ -351,7 +351,7 @@ impl PeerSession {
         Ok(())
     }
 
-    /// Hands a channel's parcel to renet, if there is anything in it.
+    /// Passes a channel's parcel to renet, if it is not empty.
     fn post(&mut self, channel: Channel, connection: &mut impl Connection) -> Result<(), Offence> {
         let parcel = &mut self.parcels[channel as usize];
         if parcel.is_empty() {

@@ -1,4 +1,5 @@
-//! Tests of a session: whose panic it is, and who pays for what comes in a peer's name.
+//! Tests of a session: which peer a panic is blamed on, and whose rate packets with a peer's address count
+//! against.
 
 use renet::{Bytes, DisconnectReason};
 

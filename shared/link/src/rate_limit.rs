@@ -1,4 +1,4 @@
-//! How fast a peer is sent to, and how much is accepted from one.
+//! Rate limits: how fast a peer is sent to, and how much is accepted from one.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -18,13 +18,13 @@ impl RateLimit {
         Self { bytes_per_second: 125_000, burst_bytes: 6_000 }
     }
 
-    /// As fast as the socket takes it.
+    /// No limit but the socket's.
     pub const fn unlimited() -> Self {
         Self { bytes_per_second: u32::MAX, burst_bytes: u32::MAX }
     }
 
     /// The bucket for a peer at `address`: the configured limit, else none on this machine and
-    /// [`internet`](Self::internet) elsewhere. A line that is impaired stands for one to elsewhere.
+    /// [`internet`](Self::internet) elsewhere. An impaired line counts as elsewhere.
     pub(crate) fn bucket(
         configured: Option<Self>,
         address: IpAddr,
@@ -42,7 +42,7 @@ impl RateLimit {
 
 /// A token bucket on the update's clock.
 ///
-/// A taking is allowed while anything is left and may overdraw: so one packet larger than the burst still
+/// Taking is allowed while anything is left, and may overdraw: so one packet larger than the burst still
 /// leaves, and the average holds.
 #[derive(Clone, Debug)]
 pub(crate) struct TokenBucket {
@@ -75,12 +75,12 @@ impl TokenBucket {
         true
     }
 
-    /// Whether less than half of the burst was left at the last taking.
+    /// Whether less than half of the burst was left at the last `take`.
     pub(crate) fn is_low(&self) -> bool {
         self.level < self.burst / 2.0
     }
 
-    /// When something can be taken again; errs late by at most a microsecond.
+    /// When the bucket is not empty again; errs late by at most a microsecond.
     pub(crate) fn ready_at(&self) -> Duration {
         if self.level > 0.0 {
             return self.filled_at;

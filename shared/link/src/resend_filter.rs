@@ -1,21 +1,21 @@
-//! Drops what renet sends again before its acknowledgement could have come.
+//! Drops renet's retransmissions that come before an acknowledgement could have arrived.
 //!
-//! renet sends unacknowledged data again after a fixed 70 ms. Where a round trip takes longer than that, everything would
-//! travel twice or more, and at 1 Mbit/s there is no room for it. A packet in which everything was sent less than a round
-//! trip ago is dropped here as if the network had lost it; renet offers it again 70 ms later. A packet that also has new
-//! data leaves whole, since renet counts its acknowledgement for everything in it.
+//! renet retransmits unacknowledged data after a fixed 70 ms. With a longer round trip everything would
+//! travel twice or more, and at 1 Mbit/s there is no room for that. A packet whose content was all sent less
+//! than a round trip ago is dropped here as if the network had lost it; renet offers it again 70 ms later. A
+//! packet that also has new data leaves whole, since renet counts its acknowledgement for everything in it.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::guard::{self, SliceId};
 
-/// Slices remembered; beyond it the oldest are forgotten, at the price of sending one needlessly.
+/// Slices remembered; above it the oldest are forgotten, which costs a needless retransmission.
 const PARTS_MAX: usize = 4_096;
-/// For how long a slice is remembered: sent again later than this, it leaves in any case.
+/// How long a slice is remembered: after this a retransmission always leaves.
 const REMEMBERED: Duration = Duration::from_secs(2);
 
-/// When each slice of the data under way last left.
+/// When each slice in flight was last sent.
 #[derive(Debug, Default)]
 pub(crate) struct ResendFilter {
     left_at: HashMap<SliceId, Duration>,
@@ -23,7 +23,8 @@ pub(crate) struct ResendFilter {
 }
 
 impl ResendFilter {
-    /// Notes that a packet leaves; false if it should not, because all of it left less than `young` ago.
+    /// Records that a packet leaves; false if it should not, because all of it was sent less than `young`
+    /// ago.
     pub(crate) fn may_leave(&mut self, now: Duration, packet: &[u8], young: Option<Duration>) -> bool {
         self.parts.clear();
         guard::reliable_parts(packet, &mut self.parts);

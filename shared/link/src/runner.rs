@@ -1,10 +1,9 @@
 //! The runner of programs without a window: sleep until there is something to do, then update once.
 //!
 //! An update follows at once when a packet arrives or a thread calls [`Waker::wake`], and else when the
-//! earliest timer anybody set with [`NextWake`] runs out. An idle program does not poll, but for a client that is trying
-//! to connect, so it costs nothing, and no fixed tick stands in the path of a task. While things come
-//! in quick succession and few at a time, the runner looks for the next one some microseconds before it sleeps
-//! (`busy_poll.rs`).
+//! earliest timer set with [`NextWake`] expires. An idle program does not poll, except a client that is
+//! connecting, so it costs nothing, and no fixed tick delays a task. While events come in quick succession
+//! and few at a time, the runner polls for some microseconds before it sleeps (`busy_poll.rs`).
 
 mod busy_poll;
 
@@ -27,11 +26,11 @@ use busy_poll::BusyPoll;
 
 /// The token of [`Waker`]; sockets count from one.
 const WAKER: Token = Token(0);
-/// The default of [`EventDrivenPlugin::busy_poll_max`], and of the halt polling that it is taken from: as long as an
-/// answer from another program on the same machine takes when both sleep in between. A window that ends before such an
-/// answer never grows, and programs that answer each other then sleep between all their messages.
+/// The default of [`EventDrivenPlugin::busy_poll_max`], and of halt polling in Linux: as long as an answer
+/// from another program on the same machine takes when both sleep in between. A shorter window never grows,
+/// and programs that answer each other then sleep between all their messages.
 pub const BUSY_POLL_DEFAULT: Duration = Duration::from_micros(200);
-/// Pause after the system refused to wait, so that a broken poll cannot spin.
+/// Pause after a failed poll, so that a broken poll cannot spin.
 const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 
 /// Sets the app's runner: blocks on the socket, the [`Waker`] and the next timer, then updates the app.
@@ -39,9 +38,9 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 /// Adds Bevy's `TimePlugin` if it is absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventDrivenPlugin {
-    /// How long the runner may look for the next event before it sleeps, while events come that fast with few
-    /// messages at a time: sooner answers for up to all of a core's time then, and none without. At most
-    /// [`BUSY_POLL_MAX`]; zero: it sleeps at once.
+    /// How long the runner may poll for the next event before it sleeps, while events come that fast with few
+    /// messages at a time. Polling answers sooner, and costs up to all of a core's time while it lasts. At
+    /// most [`BUSY_POLL_MAX`]; zero switches it off.
     pub busy_poll_max: Duration,
 }
 
@@ -53,12 +52,13 @@ impl Default for EventDrivenPlugin {
 
 impl Plugin for EventDrivenPlugin {
     fn build(&self, app: &mut App) {
-        // A plugin built earlier may have handed clones of the waker to its threads already: this one is filled,
-        // not replaced.
+        // A plugin built earlier may have given clones of the waker to its threads already: this one is
+        // filled, not replaced.
         let waker = app.world_mut().get_resource_or_init::<Waker>().clone();
         let (poll, sockets) = match open(waker) {
             Ok(opened) => opened,
-            // Start-up: without it the program could only spin, and the operator must know why it does not run.
+            // At start-up: without a poll the program could only spin, and the operator must know why it does
+            // not run.
             Err(error) => panic!("the operating system offers no event queue: {error}"),
         };
         app.insert_resource(sockets);
@@ -68,7 +68,7 @@ impl Plugin for EventDrivenPlugin {
     }
 }
 
-/// What every program with a link has, whatever runs it.
+/// What every program with a link needs, under any runner.
 pub(crate) fn set_up(app: &mut App) {
     if !app.is_plugin_added::<TimePlugin>() {
         app.add_plugins(TimePlugin);
@@ -104,7 +104,7 @@ fn run(mut app: App, mut poll: Poll, mut busy_poll: BusyPoll) -> AppExit {
         app.cleanup();
     }
     let mut events = Events::with_capacity(64);
-    // The first update is Bevy's own: it runs what belongs to the start.
+    // The first update is Bevy's own: it runs the start-up schedules.
     app.update();
     let mut lean_update = LeanUpdate::of(&mut app);
     loop {
@@ -134,7 +134,7 @@ fn run(mut app: App, mut poll: Poll, mut busy_poll: BusyPoll) -> AppExit {
     }
 }
 
-/// Waits for events, or until `timeout` has passed: first looking, then sleeping.
+/// Waits for events, or until `timeout` has passed: first polls, then sleeps.
 fn wait(
     poll: &mut Poll,
     events: &mut Events,
@@ -152,7 +152,7 @@ fn wait(
         if !events.is_empty() {
             return Ok(());
         }
-        // Whoever is to send what is looked for may be waiting for this very processor.
+        // The thread that would send the next event may be waiting for this very processor.
         std::thread::yield_now();
     }
     poll.poll(events, timeout.map(|timeout| timeout.saturating_sub(began.elapsed())))?;
@@ -160,7 +160,7 @@ fn wait(
     Ok(())
 }
 
-/// How long until the next timer; `None` is until something happens.
+/// Time until the next timer; `None` waits for an event only.
 fn sleep_for(app: &App) -> Option<Duration> {
     let at = app.world().get_resource::<NextWake>()?.wanted_at()?;
     let time = app.world().get_resource::<Time<Real>>()?;
@@ -196,18 +196,19 @@ impl Waker {
 
     /// Called before the update that the wake asked for, so that a later wake asks for another.
     fn reset(&self) {
-        // Reads too, so that this update sees what a thread wrote before it found the flag already set.
+        // An acquire read too, so that this update sees what a thread wrote before it found the flag already
+        // set.
         self.inner.pending.swap(false, Ordering::AcqRel);
     }
 }
 
-/// When the runner must update the app next, at the latest. Of several wishes the earliest holds, and the later ones are
-/// forgotten when it has come: whoever wants a later update repeats the wish in every update.
+/// The latest time for the next update. The earliest request holds, and the others are dropped when it has
+/// come: code that needs a later update repeats its request in every update.
 #[derive(Resource, Debug, Default)]
 pub struct NextWake {
     now: Duration,
     at: Option<Duration>,
-    /// What the link wants, said anew in every update: its timers are often called off.
+    /// The link's request, renewed in every update, because its timers are often cancelled.
     link_at: Option<Duration>,
 }
 
@@ -222,7 +223,8 @@ impl NextWake {
         self.link_at = Some(earlier(self.link_at, time));
     }
 
-    /// Whether the next update is wanted at once; whoever steps an app by hand goes on then, as the runner does.
+    /// Whether the next update is wanted at once; a test that steps an app then continues, as the runner
+    /// does.
     pub fn is_due(&self) -> bool {
         self.wanted_at().is_some_and(|at| at <= self.now)
     }
@@ -245,7 +247,7 @@ fn start_update(mut next: ResMut<'_, NextWake>, time: Res<'_, Time<Real>>) {
     }
 }
 
-/// Where the link's sockets are watched, and what the link tells the runner of them; there only under
+/// The runner's poll for the link's sockets, and the link's messages to the runner; exists only under
 /// [`EventDrivenPlugin`].
 #[derive(Resource, Debug)]
 pub(crate) struct Sockets {
@@ -267,7 +269,7 @@ impl Sockets {
         registered.is_ok()
     }
 
-    /// Counts up whenever something has come in: a socket that was read empty at this count need not be asked
+    /// Increases whenever something has arrived: a socket that was read empty at this count need not be read
     /// again.
     pub(crate) fn news(&self) -> usize {
         self.news.load(Ordering::Relaxed)
@@ -311,7 +313,7 @@ mod tests {
         app
     }
 
-    /// Updates both until the app in question has received something, and says how much.
+    /// Updates both apps until app `at` has received something, and returns how much.
     fn received(apps: &mut [App; 2], at: usize) -> usize {
         for _ in 0..1_000 {
             apps.iter_mut().for_each(App::update);
@@ -323,7 +325,7 @@ mod tests {
         panic!("nothing came");
     }
 
-    /// What the runner judges by whether messages come in bulk.
+    /// The number by which the runner decides whether messages come in bulk.
     #[test]
     fn both_ends_tell_the_runner_how_many_messages_an_update_received() {
         let identity = ProtocolIdentity::new(&[(KindId(1), "path", 1)], Digest([0; 32]));

@@ -1,7 +1,8 @@
-//! netcode's seals, opened and set by the link itself (netcode 1.02, sections "Connect Token" and "Packets").
+//! Opens and makes netcode's sealed tokens and packets (netcode 1.02, sections "Connect Token" and
+//! "Packets").
 //!
-//! renetcode offers neither. The coordinator needs both, because a stranger's handshake must not reach renetcode before
-//! the stranger has proven its address: see `server/handshake.rs`.
+//! renetcode offers neither. The coordinator needs both, because a stranger's handshake must not reach
+//! renetcode before the stranger has proven its address: see `server/handshake.rs`.
 
 use chacha20poly1305::{AeadInPlace, ChaCha20Poly1305, Key, KeyInit, Nonce, Tag, XChaCha20Poly1305, XNonce};
 
@@ -11,15 +12,15 @@ use crate::limits::PACKET_BYTES_MAX;
 /// A key of netcode's.
 pub(crate) type SealKey = [u8; renetcode::NETCODE_KEY_BYTES];
 
-/// Bytes of what a challenge and its response carry: a number and the challenge itself.
+/// Bytes of the content of a challenge and its response: a number and the challenge itself.
 pub(crate) const CHALLENGE_BYTES: usize = 8 + 300;
 /// Bytes of a token's private part, the last of a connection request.
 const PRIVATE_BYTES: usize = 1_024;
 const PRIVATE_AT: usize = REQUEST_BYTES - PRIVATE_BYTES;
-/// Addresses in a token, at the most: netcode's constant.
+/// Most addresses in a token: netcode's constant.
 const TOKEN_ADDRESSES_MAX: u32 = 32;
 
-/// What the private part of a connect token says, as far as a handshake needs it.
+/// The fields of a connect token's private part that a handshake needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Token {
     /// Seals what the client sends.
@@ -28,8 +29,8 @@ pub(crate) struct Token {
     pub(crate) to_client: SealKey,
 }
 
-/// Opens the connect token in a connection request; `None` if this key has not sealed it for just what the request says
-/// in the clear: netcode's version, the protocol and the expiry.
+/// Opens the connect token in a connection request; `None` if this key has not sealed it for exactly the
+/// request's plain fields: netcode's version, the protocol and the expiry.
 pub(crate) fn open_token(packet: &[u8; REQUEST_BYTES], key: &SealKey) -> Option<Token> {
     let (clear, nonce) = packet[1..PRIVATE_AT].split_at_checked(13 + 8 + 8)?;
     let (private, tag) = packet[PRIVATE_AT..].split_last_chunk::<TAG_BYTES>()?;
@@ -40,9 +41,9 @@ pub(crate) fn open_token(packet: &[u8; REQUEST_BYTES], key: &SealKey) -> Option<
     read_token(&private)
 }
 
-/// Reads what the private part of a token says.
+/// Parses the private part of a token.
 pub(crate) fn read_token(private: &[u8]) -> Option<Token> {
-    // Client id and timeout are for renetcode to read; where the keys begin depends on the addresses.
+    // Client id and timeout are for renetcode to read; the addresses determine where the keys begin.
     let (_, rest) = private.split_first_chunk::<{ 8 + 4 }>()?;
     let (count, mut rest) = rest.split_first_chunk::<4>()?;
     let count = u32::from_le_bytes(*count);
@@ -92,7 +93,7 @@ pub(crate) fn seal_packet(
     }
 }
 
-/// Opens a sealed packet whose outside [`envelope::open`](crate::envelope::open) has found right; `None` if this key has
+/// Opens a sealed packet that [`envelope::open`](crate::envelope::open) has accepted; `None` if this key has
 /// not sealed it.
 pub(crate) fn open_packet<const BODY: usize>(
     packet: &[u8],
@@ -108,7 +109,7 @@ pub(crate) fn is_sealed(packet: &[u8], protocol_id: u64, key: &SealKey) -> bool 
     open_into(&mut [0; PACKET_BYTES_MAX], packet, protocol_id, key).is_some()
 }
 
-/// Opens a packet into the beginning of `body`; how long it is.
+/// Opens a packet into the beginning of `body`; returns its length.
 fn open_into(body: &mut [u8], packet: &[u8], protocol_id: u64, key: &SealKey) -> Option<usize> {
     let (prefix, rest) = packet.split_first()?;
     let (number, rest) = rest.split_at_checked(usize::from(prefix >> 4))?;

@@ -1,10 +1,10 @@
-//! What leaves for one peer, and when.
+//! Sends to one peer: what leaves, and when.
 //!
 //! renet makes packets whenever it is asked and adds an acknowledgement each time, which the other end
-//! acknowledges in turn: two event-driven programs would wake each other for ever. It also sends again by a
-//! fixed timer, whatever still waits in front of the socket. So it is asked only when there is something to
-//! send, the packets wait in one short queue for the token bucket, and acknowledgements are held back a little, to
-//! ride along behind the next packet: a datagram is one renet packet, perhaps one acknowledgement after it, and perhaps
+//! acknowledges in turn: two event-driven programs would wake each other forever. It also retransmits by a
+//! fixed timer, whatever still waits for the socket. So it is asked only when there is something to send,
+//! packets wait in one short queue for the token bucket, and acknowledgements are delayed a little, to ride
+//! behind the next packet: a datagram is one renet packet, perhaps one acknowledgement after it, and perhaps
 //! padding.
 
 use std::cmp::Reverse;
@@ -23,8 +23,8 @@ use crate::limits::{
 use crate::rate_limit::TokenBucket;
 use crate::resend_filter::ResendFilter;
 
-/// Sends within this of one another share a resend timer, set by the latest of them: at most this much late,
-/// never early.
+/// Sends within this of one another share a resend timer, set by the latest: at most this much late, never
+/// early.
 const RESEND_GROUP: Duration = Duration::from_millis(5);
 
 /// The sending side of one connection.
@@ -60,30 +60,30 @@ impl SendQueue {
         }
     }
 
-    /// How long an acknowledgement may take by what heartbeats have measured.
+    /// Sets the time that an acknowledgement takes, from the heartbeats' measurements.
     pub(crate) fn set_round_trip(&mut self, round_trip: Duration) {
         self.round_trip = round_trip;
     }
 
-    /// renet has been given a message to send.
+    /// Records that renet has got a message to send.
     pub(crate) fn data_added(&mut self) {
         self.has_data = true;
     }
 
-    /// A packet that wants an acknowledgement has arrived.
+    /// Records a packet that wants an acknowledgement.
     pub(crate) fn ack_wanted(&mut self, now: Duration) {
         self.unacknowledged_packets += 1;
         let at = if self.unacknowledged_packets >= ACK_PACKETS { now } else { now + self.ack_delay };
         self.ack_at = Some(self.ack_at.map_or(at, |earlier| earlier.min(at)));
     }
 
-    /// Whether so many packets wait for an acknowledgement that it cannot wait for the end of the update:
-    /// renet remembers 64 ranges of packets and forgets the oldest beyond.
+    /// Whether so many packets wait for an acknowledgement that it must not wait for the end of the update:
+    /// renet remembers 64 ranges of packets and drops the oldest above that.
     pub(crate) fn owes_acks(&self) -> bool {
         self.unacknowledged_packets >= ACK_PACKETS_MAX
     }
 
-    /// Number of the newest packet handed out; what a peer may acknowledge.
+    /// Number of the newest packet sent, the highest that a peer may acknowledge.
     pub(crate) fn newest_sent(&self) -> Option<u64> {
         self.newest_sent
     }
@@ -93,24 +93,25 @@ impl SendQueue {
         self.queued_bytes
     }
 
-    /// Whether renet may hold something on this channel that has not been acknowledged; if not, it holds nothing.
+    /// Whether renet may hold unacknowledged data on this channel; if false, it holds none.
     pub(crate) fn may_be_unacknowledged(&self, channel: Channel) -> bool {
         self.has_data || self.resends.iter().any(|timer| timer.channel == channel && !timer.groups.is_empty())
     }
 
-    /// Whether it is time to send something again, if it has not been acknowledged yet.
+    /// Whether a retransmission may be due.
     pub(crate) fn resend_is_due(&self, now: Duration) -> bool {
         self.resends.iter().any(|timer| timer.is_due(now))
     }
 
-    /// renet holds nothing unacknowledged on this channel, so there is nothing to send again.
+    /// Records that renet holds no unacknowledged data on this channel, so that no retransmission is due.
     pub(crate) fn all_acknowledged(&mut self, channel: Channel) {
         for timer in self.resends.iter_mut().filter(|timer| timer.channel == channel) {
             timer.groups.clear();
         }
     }
 
-    /// Sends what may leave now. `everything` ignores the rate limit, for the last words of a program that exits.
+    /// Sends what may leave now. `everything` ignores the rate limit, for the last messages of a program that
+    /// exits.
     pub(crate) fn send(
         &mut self,
         now: Duration,
@@ -131,17 +132,18 @@ impl SendQueue {
         self.drain(now, everything, &mut transmit);
     }
 
-    /// Without a rate limit nothing waits for the socket, and packets are gathered to leave together.
+    /// Limit of the queue. Without a rate limit packets do not wait for the bucket, and are gathered to leave
+    /// together.
     fn queued_bytes_max(&self) -> usize {
         if self.bucket.is_some() { QUEUED_BYTES_MAX } else { usize::MAX }
     }
 
-    /// Makes the packets into runs of one length, each of which passes the system's network stack as one (see
-    /// `socket/udp.rs`): the longest first, and those that are nearly as long brought to its length. That is at most a
-    /// third more bytes, on a link without a rate limit; heartbeats, whose time counts, stay in front.
+    /// Orders the packets into runs of one length, each of which passes the system's network stack at once
+    /// (see `socket/udp.rs`): the longest first; those that are nearly as long are padded. That adds at most
+    /// a third more bytes, on a link without a rate limit; heartbeats, whose time counts, stay in front.
     ///
-    /// renet does not mind the order. The other end's guard does, if packets come too late: so this is done for a
-    /// burst of [`RUN_PACKETS`] at a time.
+    /// renet accepts any order. The other end's guard refuses packets that are too late, so only
+    /// [`RUN_PACKETS`] are ordered at a time.
     fn make_runs(&mut self) {
         if self.queue.len() < 2 {
             return;
@@ -162,7 +164,7 @@ impl SendQueue {
     fn wants_packets(&mut self, now: Duration, connection: &impl Connection) -> bool {
         let mut resend = false;
         for timer in &mut self.resends {
-            // First look at the clock: asking renet costs a look-up.
+            // Check the clock first: asking renet costs a look-up.
             if timer.is_due(now) {
                 let is_unacknowledged = connection.free_bytes(timer.channel) < CHANNEL_MEMORY_BYTES_MAX;
                 timer.pop(now, is_unacknowledged);
@@ -178,7 +180,7 @@ impl SendQueue {
         let young = self.resent_too_soon();
         let mut data_bytes = 0;
         let queued_before = self.queue.len();
-        // The acknowledgement, if there is one, comes last.
+        // An acknowledgement, if there is one, comes last.
         for packet in connection.packets() {
             let Some((kind, sequence)) = guard::header(&packet) else { continue };
             self.newest_sent = Some(sequence);
@@ -186,8 +188,8 @@ impl SendQueue {
                 packet_type::ACK => {
                     let rides_along = self.ack_at.is_some() && self.ride_along(queued_before, &packet);
                     if !rides_along && !ack_is_due {
-                        // Not due yet: renet repeats what it says until an acknowledgement gets through, so
-                        // this one can as well be lost here.
+                        // Not due yet: renet repeats its content until an acknowledgement arrives, so this
+                        // one can be dropped.
                         continue;
                     }
                     self.ack_at = None;
@@ -218,12 +220,12 @@ impl SendQueue {
             self.ack_at = None;
             self.unacknowledged_packets = 0;
         }
-        // It stops short of its allowance only when it has nothing more, or a slice that no longer fits.
+        // It stops below its allowance only when it has no more data, or a slice that does not fit.
         self.has_data = data_bytes + SLICE_BYTES > BYTES_PER_CALL as usize;
     }
 
-    /// Puts an acknowledgement behind the newest of the packets queued since there were `queued_before`, if there
-    /// is one with room: that costs a few bytes, where a datagram of its own costs a wake-up at the other end.
+    /// Appends an acknowledgement to the newest of the packets queued since `queued_before`, if one has room:
+    /// that costs a few bytes, where a datagram of its own costs a wake-up at the other end.
     fn ride_along(&mut self, queued_before: usize, acknowledgement: &[u8]) -> bool {
         let has_new = self.queue.len() > queued_before;
         let fits = |packet: &&mut Vec<u8>| packet.len() + acknowledgement.len() <= RIDING_BYTES_MAX;
@@ -235,8 +237,8 @@ impl SendQueue {
         true
     }
 
-    /// The age below which data that renet sends again is dropped: only where the rate limit leaves no room, and only if a
-    /// round trip takes longer than renet waits. Sending once too often does less harm than once too seldom.
+    /// The age below which a retransmission is dropped: only under a rate limit that leaves no room, and only
+    /// if a round trip takes longer than renet waits. Errs towards sending once too often.
     fn resent_too_soon(&self) -> Option<Duration> {
         let is_scarce = self.bucket.as_ref().is_some_and(TokenBucket::is_low);
         let is_long = self.round_trip + ACK_DELAY > self.resends[1].after;
@@ -262,7 +264,7 @@ impl SendQueue {
     /// When [`send`](Self::send) next has something to do.
     pub(crate) fn next_due(&self, now: Duration) -> Option<Duration> {
         if !self.queue.is_empty() {
-            // Nothing else matters before: renet is not asked while packets wait.
+            // renet is not asked while packets wait, so only the bucket matters.
             return self.bucket.as_ref().map(TokenBucket::ready_at);
         }
         let data = self.has_data.then_some(now);

@@ -21,21 +21,21 @@ pub use refusal::Refusals;
 
 use crate::{Impairment, LinkError, MemoryHub, RateLimit};
 
-/// What a coordinator's link needs.
+/// The configuration of a coordinator's link.
 #[derive(Debug)]
 pub struct ServerLinkConfig {
-    /// What it speaks over.
+    /// The transport.
     pub transport: ServerTransport,
-    /// What it speaks; others are refused.
+    /// The protocol it speaks; programs with another one are refused.
     pub identity: ProtocolIdentity,
-    /// Makes the connect tokens that peers come with. In memory, clients of the same hub get theirs from it too.
+    /// Makes the connect tokens of its peers. In memory, clients of the same hub get theirs from it directly.
     pub mint: Mint,
-    /// Connections at one time.
+    /// Most connections at one time.
     pub peers_max: usize,
     /// Sending rate per peer; `None` is [`RateLimit::internet`], and no bound for peers on this machine whose
     /// network is not impaired.
     pub rate_limit: Option<RateLimit>,
-    /// A worse network, for tests and demos.
+    /// Simulated network impairment, for tests and demos.
     pub impair: Option<Impairment>,
 }
 
@@ -81,15 +81,15 @@ impl Plugin for ServerLinkPlugin {
 pub struct PeerJoined {
     /// The connection.
     pub peer: PeerId,
-    /// As what it has come.
+    /// Its role.
     pub role: Role,
-    /// Whose it is.
+    /// Its account.
     pub account: AccountKey,
-    /// Which of the account's programs.
+    /// Which of the account's programs it is.
     pub instance: u64,
-    /// The account's public name: a label, which other accounts may bear too.
+    /// The account's public name: a label, not unique.
     pub name: String,
-    /// What the account was given when it was enrolled.
+    /// The account's credit at enrolment.
     pub credit: Nanos,
     /// Where it connects from.
     pub address: String,
@@ -100,9 +100,9 @@ pub struct PeerJoined {
 pub struct PeerLeft {
     /// The connection.
     pub peer: PeerId,
-    /// As what it had come.
+    /// Its role.
     pub role: Role,
-    /// Whose it was.
+    /// Its account.
     pub account: AccountKey,
     /// The account's public name.
     pub name: String,
@@ -117,7 +117,7 @@ pub struct FromPeer<M: Send + Sync + 'static> {
     pub peer: PeerId,
     /// When it arrived, on our clock.
     pub received_at: Micros,
-    /// What it says.
+    /// The message.
     pub message: M,
 }
 
@@ -126,6 +126,6 @@ pub struct FromPeer<M: Send + Sync + 'static> {
 pub struct ToPeer<M: Send + Sync + 'static> {
     /// Who it is for.
     pub peer: PeerId,
-    /// What it says.
+    /// The message.
     pub message: M,
 }

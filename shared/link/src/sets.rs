@@ -1,8 +1,8 @@
-//! When the link runs within an update.
+//! The link's system sets within an update.
 
 use bevy_ecs::schedule::SystemSet;
 
-/// The link's two moments in an update.
+/// The link's two sets in an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, SystemSet)]
 pub enum LinkSystems {
     /// Packets are read and become messages: in `PreUpdate`, inside bevy_renet's `RenetReceive`.

@@ -1,4 +1,4 @@
-//! The packets' way in and out: a UDP socket or a memory port, behind the impairment layer.
+//! Sending and receiving packets: a UDP socket or a memory port, behind the impairment layer.
 
 mod udp;
 
@@ -27,16 +27,16 @@ pub(crate) enum Medium {
 pub(crate) struct Wire {
     medium: Medium,
     is_registered: bool,
-    /// Whether the runner says when something has come.
+    /// Whether the runner reports when something has arrived.
     is_watched: bool,
-    /// What the runner's count of news was when the medium was last looked at.
+    /// The runner's count of news when the medium was last read.
     news_seen: usize,
     /// Whether the medium may hold packets.
     has_unread: bool,
     /// Packets that may still be taken from the medium in this update.
     intake_left: usize,
     lines: Option<Box<(DelayLine, DelayLine)>>,
-    /// The other end's machine said that nobody listens there.
+    /// Whether the other end's system reported that no program listens there.
     pub(crate) was_refused: bool,
 }
 
@@ -76,8 +76,8 @@ impl Wire {
         Ok(Self::new(Medium::Udp(Box::new(Udp::new(socket, Some(server))?)), impair))
     }
 
-    /// Begins an update's receiving. Under the event-driven runner, which watches the wire from the first time
-    /// on, a socket in which nothing has come since it was read empty is not asked again.
+    /// Begins an update's receiving. Under the event-driven runner, which watches the socket from its first
+    /// use, a socket that was read empty and has no news is not read again.
     pub(crate) fn begin(&mut self, sockets: Option<&Sockets>) {
         self.intake_left = PACKETS_PER_UPDATE_MAX;
         let Some(sockets) = sockets else {
@@ -95,8 +95,8 @@ impl Wire {
         self.has_unread |= !self.is_watched || std::mem::replace(&mut self.news_seen, news) != news;
     }
 
-    /// Sends a packet, through the impairment if there is one: at the latest when [`flush`](Self::flush) is called,
-    /// as at the end of every update.
+    /// Sends a packet, through the impairment if there is one: at the latest when [`flush`](Self::flush) is
+    /// called, as at the end of every update.
     pub(crate) fn send(&mut self, now: Duration, to: SocketAddr, packet: &[u8]) {
         match &mut self.lines {
             Some(lines) => lines.0.enter(now, to, packet),
@@ -104,8 +104,8 @@ impl Wire {
         }
     }
 
-    /// Sends what waits for more to go with it, and what the impairment has held long enough; on `everything`, what
-    /// it still holds too.
+    /// Sends gathered packets, and those that the impairment has delayed long enough; with `everything`, all
+    /// that it holds.
     pub(crate) fn flush(&mut self, now: Duration, everything: bool) {
         if let Some(lines) = &mut self.lines {
             let until = if everything { Duration::MAX } else { now };
@@ -144,12 +144,12 @@ impl Wire {
         received
     }
 
-    /// Whether this update has left packets to the next.
+    /// Whether this update has left packets unread.
     pub(crate) fn has_unread(&self) -> bool {
         self.has_unread
     }
 
-    /// When the impairment next lets a packet through, in either direction.
+    /// When the impairment next releases a packet, in either direction.
     pub(crate) fn next_due(&self) -> Option<Duration> {
         let lines = self.lines.as_ref()?;
         lines.0.next_due().into_iter().chain(lines.1.next_due()).min()

@@ -1,7 +1,8 @@
-//! Where a client's connect tokens come from.
+//! The source of a client's connect tokens.
 //!
-//! Every try to connect takes a fresh token. Getting one may mean looking a name up and a few round trips over HTTPS, so
-//! it never happens on the app's thread: the dialer asks, goes on updating, and finds the answer later.
+//! Every try to connect takes a fresh token. Getting one may take a name look-up and a few round trips over
+//! HTTPS, so it never happens on the app's thread: the dialer asks, goes on updating, and finds the answer
+//! later.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -13,8 +14,8 @@ use crate::{LinkProblem, Waker, problem};
 
 /// Gets connect tokens for one account.
 pub trait TokenSource: fmt::Debug + Send + Sync + 'static {
-    /// Starts getting one and returns at once; `answer` is given whenever it is there, from any thread. An answer that
-    /// is dropped counts as a failure.
+    /// Starts to get one and returns at once; `answer` may be given later, from any thread. An answer that is
+    /// dropped counts as a failure.
     fn ask(&self, answer: TokenAnswer);
 
     /// The address of this machine that connections leave from; `None` lets the system choose.
@@ -23,10 +24,10 @@ pub trait TokenSource: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// A connect token and where it is good for.
+/// A connect token and the server it is for.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Access {
-    /// The token, as netcode writes it; whoever has it can connect once.
+    /// The token, as netcode writes it; its holder can connect once.
     pub token: Vec<u8>,
     /// The coordinator's address: the one that just answered over HTTPS.
     pub server: SocketAddr,
@@ -41,12 +42,12 @@ impl fmt::Debug for Access {
 /// Why there is no token, in words that a person can act on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoToken {
-    /// Nobody answered, or not sensibly: the dialer tries again after its pause, which grows.
+    /// No valid answer: the dialer tries again after its pause, which grows.
     Unreachable {
         /// What was tried, and what to look at.
         reason: LinkProblem,
     },
-    /// The coordinator answered and will not have this client: the dialer tries again after its longest pause.
+    /// The coordinator answered and refuses this client: the dialer tries again after its longest pause.
     Refused {
         /// Why.
         reason: LinkProblem,
@@ -61,7 +62,7 @@ pub struct TokenAnswer {
 }
 
 impl TokenAnswer {
-    /// Hands the answer over and wakes the app; nothing happens if nobody waits for it any more.
+    /// Delivers the answer and wakes the app; does nothing if it is no longer awaited.
     pub fn give(self, answer: Result<Access, NoToken>) {
         let _ = self.sender.send(answer);
         // Dropping `self` wakes the app.
@@ -76,7 +77,7 @@ impl Drop for TokenAnswer {
     }
 }
 
-/// Gets a token and waits for it, at most so long: for whoever has no app to go on with.
+/// Gets a token and waits for it, at most `longest`: for programs without an app.
 pub fn fetch(source: &dyn TokenSource, longest: Duration) -> Result<Access, NoToken> {
     let asked = PendingToken::of(source, None);
     asked.0.recv_timeout(longest).unwrap_or_else(|_| {
@@ -85,7 +86,7 @@ pub fn fetch(source: &dyn TokenSource, longest: Duration) -> Result<Access, NoTo
     })
 }
 
-/// A token that was asked for.
+/// A requested token.
 #[derive(Debug)]
 pub(crate) struct PendingToken(Receiver<Result<Access, NoToken>>);
 

@@ -1,5 +1,5 @@
-//! What the kinds cost: kernels measured on one core of this machine, beside what their specs are worth and what
-//! play at default settings asks for. Nothing in the tables is a constant of this file but the aims.
+//! The cost of the kinds: kernels measured on one core of this machine, beside their specs' work units and
+//! what play at default settings asks for. Only the aims are constants of this file.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -17,10 +17,10 @@ const GAMERS_PER_CORE_AIM: f64 = 16.0;
 const GAMER_DOLLARS_AIM: f64 = 0.01;
 /// Dollars an hour that a helper's fully used core should earn.
 const HELPER_DOLLARS_AIM: f64 = 0.15;
-/// Work units of a measured millisecond: a unit is a microsecond of the reference core. The machine that measures may be
-/// somewhat slower or faster than that one.
+/// Work units per measured millisecond: a unit is a microsecond of the reference core, and the measuring
+/// machine may be somewhat slower or faster.
 pub const UNITS_PER_MS_AIM: std::ops::RangeInclusive<f64> = 500.0..=2_000.0;
-/// By how much two kinds may differ in units a millisecond: which one is worth more is no matter of the machine.
+/// Largest ratio of two kinds' units per millisecond: the ratio should not depend on the machine.
 const KINDS_APART_AIM: f64 = 2.5;
 
 /// One kind's figures; means over the tasks of play.
@@ -28,8 +28,8 @@ const KINDS_APART_AIM: f64 = 2.5;
 pub struct CalibrationFigures {
     /// Name of the kind.
     pub name: &'static str,
-    /// Milliseconds of one kernel: per task the least of the repeats, then the mean, since that is what a core
-    /// has to deliver.
+    /// Milliseconds of one kernel: per task the least of the repeats, then the mean, since that is what a
+    /// core has to deliver.
     pub kernel_ms: f64,
     /// Milliseconds of the median task.
     pub kernel_ms_p50: f64,
@@ -46,8 +46,8 @@ pub struct CalibrationFigures {
 }
 
 impl CalibrationFigures {
-    /// Work units a measured millisecond is priced at; 1,000 where the machine is the reference core and the
-    /// units are right.
+    /// Work units per measured millisecond; 1,000 if the machine is the reference core and the units are
+    /// right.
     pub fn units_per_ms(&self) -> f64 {
         self.units / self.kernel_ms
     }
@@ -62,7 +62,7 @@ impl CalibrationFigures {
         self.graphics_nanos * self.per_second * 3_600.0 * 1e-9
     }
 
-    /// Share of a core that play keeps busy.
+    /// Share of a core that one player's game keeps busy.
     pub fn core_share(&self) -> f64 {
         self.kernel_ms * self.per_second / 1_000.0
     }
@@ -96,7 +96,7 @@ pub fn figures<K: Varied>(
         on_graphics += prices.price_on(Device::Graphics, K::ID, worth).unwrap_or_default();
         let mut least = Duration::MAX;
         for _ in 0..repeats.max(1) {
-            // A worker prepares most blobs itself, so what that takes belongs to the kernel.
+            // A worker prepares most blobs itself, so the kernel's time includes that.
             let fresh = Blobs::new(blobs.iter().map(|blob| Blob::new(blob.bytes().to_vec())).collect());
             let start = Instant::now();
             let outcome = K::run(spec, &fresh, &Stop::never())?;
@@ -119,13 +119,13 @@ pub fn figures<K: Varied>(
     })
 }
 
-/// What a gamer pays in an hour, and how many of them one core serves.
+/// A gamer's cost per hour, and the gamers that one core serves.
 fn sums(figures: &[CalibrationFigures]) -> (f64, f64) {
     let share: f64 = figures.iter().map(CalibrationFigures::core_share).sum();
     (figures.iter().map(CalibrationFigures::dollars_per_hour).sum(), 1.0 / share)
 }
 
-/// What a fully used core earns its helper in an hour.
+/// A helper's income per hour for a fully used core.
 fn helper_dollars(figures: &[CalibrationFigures]) -> f64 {
     let (dollars, gamers) = sums(figures);
     let fee = f64::from(default_prices(&KindRegistry::builtin()).fee_basis_points) / 10_000.0;
@@ -159,7 +159,7 @@ pub fn missed(figures: &[CalibrationFigures]) -> Vec<String> {
     missed
 }
 
-/// The tables a person reads.
+/// The results as tables.
 pub fn tables(figures: &[CalibrationFigures]) -> String {
     let mut text = format!(
         "{:<11} {:>9} {:>9} {:>8} {:>9} {:>10} {:>7} {:>9} {:>11} {:>9}\n",
@@ -219,7 +219,7 @@ mod tests {
             assert!(kind.kernel_ms > 0.0 && kind.units >= 1.0, "{kind:?}");
             let per_unit =
                 f64::from(u32::try_from(p2c2r_server::config::NANOS_PER_MEGA_UNIT).unwrap()) * 1e-6;
-            // Prices are whole nano-dollars, rounded up, and none is below the least; these are means of several.
+            // Prices are whole nano-dollars, rounded up, with a minimum; these are means of several.
             let (exact, least) = (kind.units * per_unit, TASK_PRICE_MIN.0 as f64);
             assert!(kind.price_nanos >= exact.max(least), "{kind:?}");
             assert!(kind.price_nanos <= exact + 1.0 + least, "{kind:?}");

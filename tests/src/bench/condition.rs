@@ -1,5 +1,5 @@
-//! What else the machine does while dispatch is measured: looking for packets all the time hides what a task costs where a
-//! core is free, and only there.
+//! The machine's load while dispatch is measured: busy polling for packets hides the cost of a task if a core
+//! is free, and only then.
 
 use std::fmt;
 use std::io;
@@ -10,15 +10,15 @@ use serde::Serialize;
 
 use super::program::BenchProgram;
 
-/// What else the machine does.
+/// The machine's load by other programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Condition {
     /// Nothing.
     Quiet,
-    /// One core computes for somebody else all the time.
+    /// One core is fully used by another program.
     Busy,
-    /// Everybody shares one core.
+    /// All programs share one core.
     OneCore,
 }
 
@@ -39,7 +39,8 @@ pub struct HeldCore {
 }
 
 impl Condition {
-    /// Sees to it for this process and `children`. Fails where the machine cannot have it: one core needs `taskset`.
+    /// Establishes it for this process and `children`. Fails where the machine cannot: one core needs
+    /// `taskset`.
     pub fn hold(self, children: &[u32]) -> io::Result<HeldCore> {
         let mut held = HeldCore { burner: None, pinned: Vec::new() };
         match self {
@@ -59,13 +60,13 @@ impl Condition {
 impl Drop for HeldCore {
     fn drop(&mut self) {
         for process in &self.pinned {
-            // A process that has ended needs no processors.
+            // A process that has ended needs no pinning.
             let _ = pin(*process, "0-1023");
         }
     }
 }
 
-/// Has all threads of a process run on the processors in `list`, as far as the machine has them.
+/// Pins all threads of a process to the processors in `list`, as far as the machine has them.
 fn pin(process: u32, list: &str) -> io::Result<()> {
     let process = process.to_string();
     let mut taskset = Command::new("taskset");

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-/// Processor time that this process and `children` have taken so far, threads that have ended left out; `None`
-/// where the system does not tell.
+/// Processor time of this process and `children` so far, without threads that have ended; `None` where the
+/// system does not tell.
 pub(super) fn spent(children: &[u32]) -> Option<Duration> {
     let mut total = of_process(Path::new("/proc/self"))?;
     for child in children {
@@ -21,14 +21,14 @@ pub(super) fn of(id: u32) -> Option<Duration> {
 fn of_process(process: &Path) -> Option<Duration> {
     let mut nanos = 0;
     for thread in std::fs::read_dir(process.join("task")).ok()? {
-        // One that ends just now has no statistics any more.
+        // A thread that just ended has no statistics any more.
         let Ok(text) = std::fs::read_to_string(thread.ok()?.path().join("schedstat")) else { continue };
         nanos += text.split_ascii_whitespace().next()?.parse::<u64>().ok()?;
     }
     Some(Duration::from_nanos(nanos))
 }
 
-/// The memory that a process has resident, in bytes.
+/// A process's resident memory, in bytes.
 pub(super) fn resident(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

@@ -1,11 +1,11 @@
 //! The bench's own kind of work: the outcome is the spec's payload. It goes through admission, lease, check,
-//! ledger and delivery like any kind, and costs next to nothing in the kernel, so what remains is dispatch.
+//! ledger and delivery like any kind, with next to no time in the kernel, so that dispatch is measured.
 
 use bincode::{Decode, Encode};
 use p2c2r_protocol::{KindId, WorkUnits};
 use p2c2r_tasks::{Blobs, CheckError, KernelError, KindRegistry, SpecError, Stop, TaskKind};
 
-/// Answers with what it was asked.
+/// The kind: answers with its own payload.
 pub struct Echo;
 
 /// Any bytes; also the outcome.

@@ -1,5 +1,5 @@
-//! What floods cost those inside and those who come: the real coordinator over loopback, with a game under way all the
-//! time, newcomers that join one after the other, and an attacker at a given pace.
+//! The cost of floods for connected peers and newcomers: the real coordinator over loopback, with a game
+//! running throughout, newcomers that join one after the other, and an attacker at a given pace.
 //!
 //! Attacks that need a token are in `shared/link/tests/link/strangers.rs`.
 
@@ -22,9 +22,9 @@ use super::p2c2r::{P2c2r, joins_within};
 use super::{Load, Rival, at_quantile, cpu, echo};
 use crate::joining;
 
-/// Longest that a newcomer may take.
+/// Time-out of a newcomer.
 const NEWCOMER_PATIENCE: Duration = Duration::from_secs(2);
-/// What keeps going all the time: one small task after the other, in rounds.
+/// The game's load throughout: one small task after the other, in rounds.
 const LOAD: Load = Load { size_bytes: 256, in_flight: 1, requests: 500, per_s: None };
 
 /// How much is measured.
@@ -38,12 +38,12 @@ pub struct FloodPlan {
     pub requests: usize,
 }
 
-/// The bench as a person runs it, and to see that it works.
+/// The full bench, and a quick one that only shows that it works.
 pub const FULL: FloodPlan = FloodPlan { seconds: 6.0, newcomers: 20, requests: LOAD.requests };
 /// See [`FULL`].
 pub const QUICK: FloodPlan = FloodPlan { seconds: 0.3, newcomers: 2, requests: 20 };
 
-/// What is done.
+/// What an attack does.
 #[derive(Clone, Copy)]
 enum Means {
     Packets(Packets),
@@ -54,7 +54,7 @@ const fn strangers(is_spread: bool, write: packets::Writer) -> Means {
     Means::Packets(Packets::Strangers { is_spread, write })
 }
 
-/// The attacks and what they are called.
+/// The attacks and their names.
 const ATTACKS: [(&str, Means); 10] = [
     ("requests, many addresses", strangers(true, forged_request)),
     ("requests, one address", strangers(false, forged_request)),
@@ -84,7 +84,7 @@ impl Flood {
         }
     }
 
-    /// Ends it; packets or connections a second, and bytes that came back for each that was sent.
+    /// Ends it; returns packets or connections a second, and bytes that came back per byte sent.
     fn stop(self) -> (f64, Option<f64>) {
         match self {
             Self::Packets(flood) => {
@@ -96,7 +96,7 @@ impl Flood {
     }
 }
 
-/// One line of the table.
+/// One row of the table.
 #[derive(Clone, Debug)]
 pub struct FloodRow {
     /// The attack.
@@ -109,8 +109,8 @@ pub struct FloodRow {
     pub p99_ms: (f64, f64),
     /// The coordinator's resident memory before and after, in bytes, where the system tells.
     pub memory: Option<(u64, u64)>,
-    /// Bytes that came back to the attacker for each that it sent; none over TCP, where an address is proven before
-    /// anything is said to it.
+    /// Bytes that came back to the attacker per byte sent; `None` over TCP, where an address is proven before
+    /// the first answer.
     pub answered: Option<f64>,
 }
 
@@ -118,7 +118,7 @@ pub struct FloodRow {
 pub fn rows(plan: FloodPlan) -> io::Result<Vec<FloodRow>> {
     let mut inside = P2c2r::start()?;
     let load = Load { requests: plan.requests, ..LOAD };
-    // The first round warms up.
+    // The first round is a warm-up.
     inside.round(load)?;
     let mut rows = Vec::new();
     for (name, means) in ATTACKS {
@@ -136,7 +136,7 @@ fn measure(
 ) -> io::Result<Option<FloodRow>> {
     let link: JoinLink = inside.game_link().parse().map_err(io::Error::other)?;
     let server = address_of(&link)?;
-    // One account for all, whose tokens of a minute are enough for them.
+    // One account for all newcomers, whose tokens per minute are enough for them.
     let newcomer = joining::by_link(inside.game_link(), Role::Gamer, "newcomer", echo::kinds().identity())?;
     let coordinator = inside.processes()[0];
     let memory_before = cpu::resident(coordinator);
@@ -177,7 +177,7 @@ fn measure(
     }))
 }
 
-/// Where the coordinator of a link listens, for UDP as for HTTPS.
+/// The coordinator's address in a link, for UDP as for HTTPS.
 fn address_of(link: &JoinLink) -> io::Result<SocketAddr> {
     let host = link.hosts.first().ok_or_else(|| io::Error::other("a join link without a host"))?;
     let mut found = (host.name.as_str(), host.port).to_socket_addrs()?;
@@ -195,7 +195,7 @@ fn p99_ms(inside: &mut P2c2r, load: Load, seconds: f64, is_over: &AtomicBool) ->
     Ok(at_quantile(&latencies, 0.99) / 1_000.0)
 }
 
-/// The table a person reads.
+/// The results as a table.
 pub fn table(rows: &[FloodRow]) -> String {
     use std::fmt::Write;
     let mut text = format!(

@@ -1,5 +1,6 @@
-//! Every kind end to end: tasks of play through the offload plugin, the real coordinator with admission, checks
-//! and ledger, and a worker, in processes of their own. Every answer is checked deeply after its round.
+//! Every kind end to end: tasks of play through the offload plugin, the real coordinator with admission,
+//! checks and ledger, and a worker, in processes of their own. Every answer gets the deep check after its
+//! round.
 
 use std::collections::HashMap;
 use std::io;
@@ -21,11 +22,12 @@ use super::play::{Play, Played, Varied};
 use super::{BenchRound, BenchRow, Load, echo, summarise};
 use crate::joining;
 
-/// Longest that one kind may take, start to end.
+/// Time-out of one kind.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// Different tasks of play that are measured, each in many variants. Every path has a grid of its own, and at the bench's
-/// pace a game brings more unseen grids than the coordinator takes from one: 16 at once, then eight a second.
+/// Different tasks of play that are measured, each in many variants. Every path has a grid of its own, and at
+/// the bench's pace a game sends more new grids than the coordinator accepts from one: 16 at once, then eight
+/// a second.
 const TASKS_MAX: usize = 12;
 
 /// How much is measured.
@@ -103,7 +105,7 @@ fn measure<K: Varied>(played: &Played<K>, plan: KindsPlan, link: &str) -> io::Re
     Ok(rows)
 }
 
-/// At most [`TASKS_MAX`] of `tasks`, from all over the play, of which `requests` different ones can be made.
+/// At most [`TASKS_MAX`] of `tasks`, spread over the play, enough for `requests` different ones.
 fn some_of<K: Varied>(tasks: &[(K::Spec, Blobs)], requests: usize) -> Vec<(K::Spec, Blobs)> {
     let each = requests.div_ceil(TASKS_MAX.min(tasks.len().max(1))) as u64;
     let varied: Vec<_> = tasks.iter().filter(|(spec, _)| K::variants(spec) >= each).collect();
@@ -118,7 +120,7 @@ struct Client<K: Varied> {
     tasks: Vec<(K::Spec, Blobs)>,
     rounds: Vec<Load>,
     round: usize,
-    /// In this round, and before it.
+    /// Tasks in this round, and before it.
     asked: usize,
     asked_before: usize,
     under_way: HashMap<Entity, (Instant, usize)>,
@@ -149,12 +151,12 @@ impl<K: Varied> Client<K> {
         Ok(())
     }
 
-    /// Hands the round in if it is over; whether another follows.
+    /// Reports the round if it is over; returns whether another follows.
     fn next_round(&mut self, load: Load) -> bool {
         if self.answers.len() == load.requests {
             self.measured.elapsed = self.start.elapsed();
             let round = (std::mem::take(&mut self.measured), std::mem::take(&mut self.answers));
-            // A bench that has gone away needs no answer.
+            // The receiver is gone if the bench has ended.
             let _ = self.report.send(Ok(round));
             self.round += 1;
             self.asked_before += std::mem::take(&mut self.asked);

@@ -1,8 +1,9 @@
-//! Many gamers and many workers at one coordinator, over UDP, each with an account of its own that joined by a link; then a
-//! thousand peers that want nothing.
+//! Many gamers and many workers at one coordinator, over UDP, each with its own account that joined by a
+//! link; then a thousand idle peers.
 //!
-//! Gamers are threads of this process, workers threads of another, so on a small machine they take the processor from the
-//! coordinator: the rate is the machine's, and the coordinator's own share of it is its processor time per task.
+//! Gamers are threads of this process, workers threads of another, so on a small machine they take processor
+//! time from the coordinator: the rate is the machine's, and the coordinator's own share is its processor
+//! time per task.
 
 use std::io;
 use std::net::IpAddr;
@@ -26,27 +27,27 @@ use crate::joining;
 
 /// Games come from other addresses than workers do.
 const FIRST_GAMER: usize = 2_048;
-/// Longest wait for everybody to be there.
+/// Time-out for all peers to join.
 const PATIENCE: Duration = Duration::from_mins(3);
-/// Longest sleep of an idle peer between looks at whether the bench is over.
+/// Longest sleep of an idle peer between checks whether the bench is over.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
 pub struct LoadPlan {
-    /// Gamers, and as many workers, each a row; and how many tasks each gamer keeps under way.
+    /// Gamers, and as many workers, a row each; and the tasks each gamer keeps under way.
     crowds: &'static [(usize, usize)],
     /// Tasks of a round, of all gamers together.
     requests: usize,
     /// Rounds per row, after one that is not recorded.
     rounds: usize,
-    /// Peers that want nothing, half gamers and half workers.
+    /// Idle peers, half gamers and half workers.
     idle_peers: usize,
     /// How long they are watched.
     idle: Duration,
 }
 
-/// The bench as a person runs it, and to see that it works.
+/// The full bench, and a quick one that only shows that it works.
 pub const FULL: LoadPlan = LoadPlan {
     crowds: &[(1, 64), (10, 16), (100, 4)],
     requests: 40_000,
@@ -63,28 +64,29 @@ pub const QUICK: LoadPlan = LoadPlan {
     idle: Duration::from_millis(200),
 };
 
-/// What is measured of one crowd, the medians of its rounds.
+/// The measurements of one crowd, medians over its rounds.
 struct Crowd {
     gamers: usize,
-    /// Everybody as fast as answers come.
+    /// As fast as answers come.
     full: Pace,
-    /// At half that rate, whether answers come or not.
+    /// At half that rate, regardless of answers.
     half: Pace,
-    /// What each peer adds to the coordinator's resident memory once all have joined and nothing is under way, bytes.
+    /// Growth of the coordinator's resident memory per peer once all have joined and no task is under way,
+    /// bytes.
     bytes_per_peer: Option<f64>,
 }
 
-/// What rounds at one pace gave.
+/// The results at one pace.
 #[derive(Clone, Copy)]
 struct Pace {
     rate_per_s: f64,
     p50_ms: f64,
     p99_ms: f64,
-    /// The coordinator's processor time for a task, microseconds.
+    /// The coordinator's processor time per task, microseconds.
     cpu_us: Option<f64>,
 }
 
-/// Measures all of it, and says what was found in tables that a person reads.
+/// Measures all of it, and returns the results as tables.
 pub fn report(plan: LoadPlan) -> io::Result<String> {
     let mut crowds = Vec::new();
     for &(gamers, in_flight) in plan.crowds {
@@ -107,14 +109,14 @@ fn measure(gamers: usize, in_flight: usize, plan: LoadPlan) -> io::Result<Crowd>
     let load = Load { size_bytes: 256, in_flight, requests: plan.requests / gamers, per_s: None };
     let full = rounds(&clients, load, coordinator, plan.rounds)?;
     let per_s = full.rate_per_s / 2.0 / gamers as f64;
-    // A pace of its own; what has to wait there counts as late. The coordinator counts a task until its charge is recorded, after
-    // its answer has left, so half of what it allows is asked of it.
+    // At a fixed pace a task that has to wait counts as late. The coordinator counts a task until its charge
+    // is recorded, after its answer has left, so only half of its limit is used.
     let load = Load { in_flight: TASKS_PER_GAMER_MAX / 2, per_s: Some(per_s), ..load };
     let half = rounds(&clients, load, coordinator, plan.rounds)?;
     Ok(Crowd { gamers, full, half, bytes_per_peer })
 }
 
-/// The way of gamer `number` to the coordinator.
+/// The transport of gamer `number` to the coordinator.
 fn gamer(network: &Network, number: usize, name: &str) -> io::Result<ClientTransport> {
     let address: IpAddr = local_address(number);
     joining::by_link_from(address, network.game_link(), Role::Gamer, name, echo::kinds().identity())
@@ -187,7 +189,7 @@ fn table(crowds: &[Crowd]) -> String {
     text
 }
 
-/// Peers that are connected and want nothing: what they cost the coordinator, in a line that a person reads.
+/// The cost of idle peers for the coordinator, as one line.
 pub fn idle(plan: LoadPlan) -> io::Result<String> {
     let mut network = Network::without_workers()?;
     let coordinator = network.processes()[0];
@@ -219,7 +221,7 @@ struct IdleGamers {
 }
 
 impl IdleGamers {
-    /// Has `count` gamers join one after the other, and waits until as many workers are there as well.
+    /// Lets `count` gamers join one after the other, and waits until as many workers have joined.
     fn join(network: &Network, count: usize, workers: usize) -> io::Result<Self> {
         let is_over = Arc::new(AtomicBool::new(false));
         let mut gamers = Self { is_over: Arc::clone(&is_over), threads: Vec::new() };
@@ -257,7 +259,7 @@ fn wait_until(mut is_so: impl FnMut() -> bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits until a gamer that comes last is told of `workers` workers.
+/// Waits until a gamer that joins last sees `workers` workers.
 fn wait_for_workers(network: &Network, gamers: usize, workers: usize) -> io::Result<()> {
     let last = BenchClient::start(gamer(network, FIRST_GAMER + gamers, "last")?)?;
     wait_until(|| last.workers() >= workers)

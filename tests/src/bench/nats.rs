@@ -1,9 +1,9 @@
-//! NATS as its users would set it up for this: one server, request/reply through a queue group, and the worker in a
+//! NATS in its usual set-up for this: one server, request/reply through a queue group, and the worker in a
 //! process of its own, as P2C2R's is.
 //!
 //! The client speaks the documented text protocol over a blocking `TcpStream` with Nagle's algorithm off. It
-//! writes once per batch and parses in place, so it is leaner than a general client library: what it shows is
-//! the server's speed, to the rival's advantage.
+//! writes once per batch and parses in place, so it is leaner than a general client library: it measures the
+//! server, to the rival's advantage.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -15,7 +15,7 @@ use super::{BenchRound, Load, Rival, number_of, payload};
 
 /// A NATS server, a worker in its queue group and a client.
 pub struct Nats {
-    // In this order: a worker whose server goes first complains.
+    // Dropped in this order: a worker whose server ends first reports an error.
     worker: BenchProgram,
     server: BenchProgram,
     client: Connection,
@@ -51,7 +51,7 @@ impl Connection {
         }
     }
 
-    /// Subscribes under a number of its own, and waits until the server knows. `what` is a subject, or one and a
+    /// Subscribes under `number`, and waits until the server knows. `what` is a subject, optionally with a
     /// queue group.
     fn subscribe(&mut self, what: &str, number: u32) -> io::Result<()> {
         write!(self.out, "SUB {what} {number}\r\nPING\r\n")?;
@@ -74,7 +74,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether a whole line is buffered: then reading will not block at once, and writing can wait.
+    /// Whether a whole line is buffered: then reading does not block, and writing can wait.
     fn has_buffered(&self) -> bool {
         self.unread[self.start..].contains(&b'\n')
     }
@@ -139,7 +139,7 @@ impl Connection {
     }
 }
 
-/// Answers every request with its payload, until it is killed. Says that it is there by a message on `ready`.
+/// Answers every request with its payload, until it is killed. Announces itself by a message on `ready`.
 pub fn worker(server: SocketAddr) -> io::Result<()> {
     let mut connection = Connection::open(server)?;
     connection.stream.set_read_timeout(None)?;

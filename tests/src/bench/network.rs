@@ -8,10 +8,10 @@ use tempfile::TempDir;
 use super::program::BenchProgram;
 use crate::programs::children;
 
-/// Longest wait for the coordinator to listen.
+/// Time-out for the coordinator to listen.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Both programs; they end with this.
+/// Both programs; dropping this ends them.
 pub struct Network {
     programs: Vec<BenchProgram>,
     game_link: String,
@@ -20,7 +20,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Starts both, with a ledger in a folder of their own; the worker may still be joining when this returns.
+    /// Starts both, with a ledger in a temporary folder; the worker may still be joining when this returns.
     pub fn start() -> io::Result<Self> {
         let mut network = Self::without_workers()?;
         network.add_workers(1)?;
@@ -69,7 +69,8 @@ impl Network {
         Ok(network)
     }
 
-    /// Starts a process with as many workers, each an account of its own; they may still be joining when this returns.
+    /// Starts a process with `count` workers, each with an account of its own; they may still be joining when
+    /// this returns.
     pub fn add_workers(&mut self, count: usize) -> io::Result<()> {
         let count = count.to_string();
         let options = ["--join", &self.worker_link, "--count", &count].map(AsRef::as_ref);
@@ -82,7 +83,7 @@ impl Network {
         &self.game_link
     }
 
-    /// The process numbers of the programs, the coordinator's first, and then of what they started: kernel processes.
+    /// Process ids of the programs, the coordinator's first, and of their kernel processes.
     pub fn processes(&self) -> Vec<u32> {
         let programs: Vec<u32> = self.programs.iter().map(BenchProgram::id).collect();
         let started = programs.iter().flat_map(|program| children(*program));

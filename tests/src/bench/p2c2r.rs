@@ -24,7 +24,7 @@ use crate::joining;
 
 use super::{BenchRound, Load, Rival, number_of, payload};
 
-/// Longest wait for the programs to start or a round to end.
+/// Time-out for the programs to start or a round to end.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Number of a client's first task.
 const FIRST_TASK: u64 = 1;
@@ -33,7 +33,7 @@ const LENGTH_PREFIX_BYTES: usize = 3;
 
 /// A coordinator, a worker and a client.
 pub struct P2c2r {
-    // Before the network: a client that outlives its coordinator would look for it again.
+    // Dropped before the network: a client that outlives its coordinator would try to reconnect.
     client: BenchClient,
     network: Network,
     name: &'static str,
@@ -45,7 +45,7 @@ impl P2c2r {
         Self::over(Network::start()?, "p2c2r")
     }
 
-    /// The same with kernels in the worker's own process, to measure what crossing into another costs.
+    /// The same with kernels in the worker's own process, to measure the cost of the process boundary.
     pub fn start_unsandboxed() -> io::Result<Self> {
         Self::over(Network::start_unsandboxed()?, "unsandboxed")
     }
@@ -81,19 +81,19 @@ impl BenchClient {
         let thread = std::thread::spawn(move || run_client(transport, requested, report, told, &hand_over));
         let waker = waker.recv().map_err(io::Error::other)?;
         let this = Self { rounds, results, waker, workers, thread: Some(thread) };
-        // The client answers once for having seen a worker.
+        // The client reports once when it has seen a worker.
         this.result()?;
         Ok(this)
     }
 
-    /// Has it begin a round.
+    /// Begins a round.
     pub fn begin(&self, load: Load) -> io::Result<()> {
         self.rounds.send(Some(load)).map_err(io::Error::other)?;
         self.waker.wake();
         Ok(())
     }
 
-    /// Workers that it was last told of.
+    /// Workers in its latest statement.
     pub fn workers(&self) -> usize {
         self.workers.load(Ordering::Relaxed)
     }
@@ -121,7 +121,7 @@ impl Rival for P2c2r {
 
 impl Drop for BenchClient {
     fn drop(&mut self) {
-        // A client that has gone already needs no request to end.
+        // A client that has already ended needs no request to end.
         let _ = self.rounds.send(None);
         self.waker.wake();
         if let Some(thread) = self.thread.take() {
@@ -173,7 +173,7 @@ fn run_client(
     }
 }
 
-/// An app with nothing but a link to the coordinator, and what moves it.
+/// An app with only a link to the coordinator and a runner.
 pub(super) fn linked(transport: ClientTransport, name: &str) -> App {
     let mut app = App::new();
     app.add_plugins((
@@ -190,7 +190,7 @@ pub(super) fn linked(transport: ClientTransport, name: &str) -> App {
     app
 }
 
-/// Whether a newcomer gets in within `patience`; it leaves at once.
+/// Whether a newcomer is admitted within `patience`; it leaves at once.
 pub(super) fn joins_within(transport: ClientTransport, patience: Duration) -> bool {
     let give_up = Instant::now() + patience;
     let mut app = linked(transport, "newcomer");
@@ -269,7 +269,7 @@ impl Run {
 
 impl Client {
     fn answer(&self, result: io::Result<BenchRound>) {
-        // A bench that has gone away needs no answer.
+        // The receiver is gone if the bench has ended.
         let _ = self.report.send(result);
     }
 

@@ -1,8 +1,8 @@
 //! What Borrowed Light asks for at its default settings, taken from the arena's own rules while the autopilot
-//! plays: the true specs at their true rates.
+//! plays: the real specs at their real rates.
 //!
-//! Paths and motions are what the arena wants. The light around the ship is the view's wish and not the rules';
-//! [`LIGHT`] says how the game asks for it, and a test with the real game holds the two together.
+//! Paths and motions are what the arena wants. The light around the ship is requested by the view and not by
+//! the rules; [`LIGHT`] says how, and a test with the real game holds the two together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,17 +37,17 @@ pub struct LightHabit {
     pub samples: u8,
     /// See [`ReflectionSpec::bounces`].
     pub bounces: u8,
-    /// Rocks that are mirrored at most: the nearest.
+    /// Most rocks that are mirrored: the nearest.
     pub rocks_max: usize,
-    /// Other ships that mirror light of their own at most: the nearest.
+    /// Most other ships with cubes of their own: the nearest.
     pub ships_max: usize,
-    /// Paths for each texel of theirs, see [`Viewpoint::samples`].
+    /// Paths per texel of those, see [`Viewpoint::samples`].
     pub ship_samples: u8,
 }
 
 /// Texels along the edge of a face of another ship's cube, as a power of two.
 const SHIP_FACE_LOG2: u8 = 4;
-/// Metres beyond which no ship has light of its own.
+/// Metres beyond which no ship has a cube of its own.
 const SHIPS_NEAR_M: f32 = 26.0;
 
 /// The default of Borrowed Light, `Fineness::of(Quality::Low)`.
@@ -71,7 +71,7 @@ pub struct FieldHabit {
     pub paths: u16,
     /// See [`LightfieldSpec::bounces`].
     pub bounces: u8,
-    /// Rocks that are in the scene at most: the nearest.
+    /// Most rocks in the scene: the nearest.
     pub rocks_max: usize,
 }
 
@@ -81,7 +81,7 @@ pub const FIELD: FieldHabit =
 
 /// Wingmen of a game at its default settings.
 const WINGMEN: u8 = 1;
-/// How deep they and bosses plan, `depth::bought(Preset::Default)`.
+/// Depth of its plans and the bosses', `depth::bought(Preset::Default)`.
 pub const PLANS: PlanDepth = PlanDepth { candidates: 8, futures: 4 };
 
 /// Tasks of one kind and how often a game asks for one.
@@ -94,7 +94,7 @@ pub struct Played<K: TaskKind> {
 
 /// A kind whose tasks of play can be varied, so that equal ones do not come from the coordinator's cache.
 pub trait Varied: TaskKind {
-    /// `spec` in its variation number `number`: another spec of the same work. Number 0 is the spec itself.
+    /// Variation `number` of `spec`: another spec of the same work. Number 0 is the spec itself.
     fn vary(spec: &Self::Spec, number: u32) -> Self::Spec;
 
     /// How many different tasks [`Varied::vary`] makes of one.
@@ -112,19 +112,19 @@ pub struct Play {
     pub physics: Played<Physics>,
     /// Light around the ship.
     pub reflection: Played<Reflection>,
-    /// Light on everything around it, each answer whole: the game asks for changes where it can.
+    /// Light on everything around it, each answer whole: the real game asks for changes where it can.
     pub lightfield: Played<Lightfield>,
     /// Plans of wingmen and bosses.
     pub tactics: Played<Tactics>,
 }
 
 impl Play {
-    /// Plays for so long, at default settings and full speed.
+    /// Plays for `seconds`, at default settings and full speed.
     pub fn of(seconds: u32) -> Result<Self, KernelError> {
         Self::watched(seconds, |_| ())
     }
 
-    /// The same; `watch` sees the arena before every step.
+    /// The same; `watch` is called before every step.
     pub fn watched(seconds: u32, mut watch: impl FnMut(&Arena)) -> Result<Self, KernelError> {
         let ticks = u64::from(seconds) * u64::from(TICKS_PER_SECOND);
         let light_ticks = (LIGHT.interval.as_secs_f64() * f64::from(TICKS_PER_SECOND)).round() as u64;
@@ -159,7 +159,7 @@ impl Play {
                         let outcome = Physics::run(&spec, &Blobs::default(), &Stop::never())?;
                         let motions = Motions::prepare(&spec, &outcome);
                         physics.push((spec, Blobs::default()));
-                        // Motions that did not pass their check the arena would compute itself.
+                        // The arena would compute motions itself if they did not pass their check.
                         motions.map_or(OutcomeBody::None, OutcomeBody::Physics)
                     }
                     WantedSpec::Tactics { spec } => {
@@ -176,7 +176,7 @@ impl Play {
             path: Played { per_second: rate(path.len()), tasks: path },
             physics: Played { per_second: rate(physics.len()), tasks: physics },
             tactics: Played { per_second: rate(tactics.len()), tasks: tactics },
-            // Unlike the others, light goes by the clock and not by what happens.
+            // Unlike the others, light is asked for by time and not by events.
             reflection: Played { per_second: 1.0 / LIGHT.interval.as_secs_f64(), tasks: reflection },
             lightfield: Played { per_second: 1.0 / FIELD.interval.as_secs_f64(), tasks: lightfield },
         })
@@ -184,7 +184,7 @@ impl Play {
 }
 
 impl Varied for Path {
-    /// Another order, and some queries the other way round.
+    /// Another order, and some queries reversed.
     fn vary(spec: &PathSpec, number: u32) -> PathSpec {
         let mut queries = spec.queries.clone();
         let count = queries.len().max(1) as u32;
@@ -279,7 +279,7 @@ pub fn field_around(arena: &Arena, habit: &FieldHabit) -> LightfieldSpec {
     }
 }
 
-/// The four sides of the arena as they shine.
+/// The glowing four sides of the arena.
 fn walls(half: f32) -> [Object; 4] {
     let half = (half * POSITION_STEPS_PER_M) as i16;
     let corners = [[half, half], [half, -half], [-half, -half], [-half, half]];
@@ -291,7 +291,7 @@ fn walls(half: f32) -> [Object; 4] {
     })
 }
 
-/// Places in [`SURFACES`], and after them that of the walls of a field.
+/// Indices into [`SURFACES`], and after them that of the walls of a field.
 const HULL: usize = 2;
 const FLAME: usize = 3;
 const BOLT: usize = 4;
@@ -306,7 +306,7 @@ const SURFACES: [Surface; 5] = [
     Surface { colour: [0; 3], metal: 0, roughness: 255, glow: [90, 235, 255], power: 25 },
 ];
 
-/// A place of the arena as a scene of reflections has it.
+/// A place of the arena in a scene's coordinates.
 fn in_scene(at: Vec2) -> [i16; 3] {
     [at.x, 0.0, -at.y].map(|metres| (metres * POSITION_STEPS_PER_M).round() as i16)
 }
@@ -332,7 +332,7 @@ fn other_ships(arena: &Arena, habit: &LightHabit) -> Vec<Viewpoint> {
     near.into_iter().take(habit.ships_max).map(|(_, at)| viewpoint(at)).collect()
 }
 
-/// The scene around the ship: the nearest rocks, all enemies and bolts; and around which ships it is wanted.
+/// The scene around the ship: the nearest rocks, all enemies and bolts; and the ships with cubes.
 pub fn light_around(arena: &Arena, habit: &LightHabit) -> ReflectionSpec {
     let steps = |metres: f32| ((metres * RADIUS_STEPS_PER_M).round() as u16).max(1);
     let probe = arena.ship().position;
@@ -361,7 +361,7 @@ pub fn light_around(arena: &Arena, habit: &LightHabit) -> ReflectionSpec {
         capsule(in_scene(tail), in_scene(flame), enemy.radius * 0.3, 3);
     }
     let others = other_ships(arena, habit);
-    // The player's hull and the wingmen's, for the ships beside them.
+    // The player's hull and the wingmen's, for the probes of other ships.
     let wingmen = arena.wingmen().iter().filter(|wingman| wingman.is_there());
     let mut hulls: Vec<_> = wingmen.map(|it| (it.position, it.heading, it.radius)).collect();
     let ship = arena.ship();

@@ -1,6 +1,7 @@
-//! The presets of Borrowed Light as it asks for light, and what they cost: on cores, and where graphics processors do it.
+//! The light that each preset of Borrowed Light asks for, and its cost: on cores, and with graphics
+//! processors.
 //!
-//! [`PRESETS`] is a second copy of what the game has, because the bench does not build the game;
+//! [`PRESETS`] is a second copy of the game's, because the bench does not build the game;
 //! `tests/process/presets.rs` holds the two together.
 
 use std::fmt::Write;
@@ -16,32 +17,32 @@ use p2c2r_tasks::{Blobs, KernelError, KindRegistry, TaskKind};
 use super::calibration::{CalibrationFigures, UNITS_PER_MS_AIM, figures};
 use super::play::{FieldHabit, LightHabit, PLANS, Play, Played, Varied, field_around, light_around};
 
-/// Dollars an hour that the default preset may cost a gamer, wherever its work is done.
+/// Dollars an hour that the default preset may cost a gamer, on any device.
 const DEFAULT_DOLLARS_AIM: f64 = 0.01;
-/// The same for `rich` where graphics processors do it: about a cent.
+/// The same for `rich` on graphics processors: about a cent.
 const RICH_DOLLARS_AIM: f64 = 0.0125;
-/// Of so many tasks that a preset asks for one is taken: neighbours are alike.
+/// One task in this many is measured, since neighbours are alike.
 const TAKEN_EVERY: u32 = 8;
-/// Tasks of a preset whose kernels are timed: the dearest take a fifth of a second each.
+/// Tasks of a preset whose kernels are timed: the most expensive take a fifth of a second each.
 const TIMED: usize = 4;
 
 /// A preset at a quality of drawing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PresetCopy {
-    /// As the game spells it.
+    /// The game's name for it.
     pub name: &'static str,
-    /// The quality of drawing, which decides how fine mirrors are.
+    /// The quality of drawing, which sets the size of reflections.
     pub drawn: &'static str,
-    /// What is mirrored.
+    /// The reflections.
     pub light: LightHabit,
-    /// The field of light, where one is bought.
+    /// The field of light, if the preset has one.
     pub field: Option<FieldHabit>,
-    /// How deep wingmen and bosses plan.
+    /// The depth of plans of wingmen and bosses.
     pub plans: PlanDepth,
 }
 
-/// Mirrors with faces of `2^face_log2` texels' edge and all levels that the game uses of them; of how many other ships, and
-/// with how many paths.
+/// Reflections with faces of `2^face_log2` texels' edge and all levels that the game uses; of how many other
+/// ships, and with how many paths.
 pub const fn mirrors(
     face_log2: u8,
     samples: u8,
@@ -55,7 +56,7 @@ pub const fn mirrors(
     LightHabit { interval, face_log2, levels, samples, bounces, rocks_max, ships_max, ship_samples }
 }
 
-/// A field of so many paths a probe.
+/// A field with `paths` paths per probe.
 pub const fn field(paths: u16, bounces: u8, interval_ms: u64, rocks_max: usize) -> FieldHabit {
     FieldHabit { interval: Duration::from_millis(interval_ms), paths, bounces, rocks_max }
 }
@@ -71,7 +72,7 @@ const fn preset(
     PresetCopy { name, drawn, light, field, plans: PlanDepth { candidates, futures } }
 }
 
-/// What a player chooses from, as `p2c2r-game --presets` prints it.
+/// The presets a player chooses from, as `p2c2r-game --presets` prints them.
 pub const PRESETS: [PresetCopy; 8] = [
     preset("saver", "low", mirrors(5, 1, 2, 500, 24, (0, 1)), None, 8, 3),
     preset("saver", "high", mirrors(6, 1, 2, 640, 48, (0, 1)), None, 8, 3),
@@ -83,16 +84,16 @@ pub const PRESETS: [PresetCopy; 8] = [
     preset("max", "high", mirrors(6, 16, 4, 160, 96, (6, 8)), Some(field(256, 4, 200, 96)), 32, 16),
 ];
 
-/// What a preset costs.
+/// The cost of a preset.
 #[derive(Clone, Debug)]
 pub struct Bought {
-    /// Which.
+    /// The preset.
     pub preset: PresetCopy,
-    /// Its mirrors.
+    /// Its reflections.
     pub light: CalibrationFigures,
     /// Its field.
     pub field: Option<CalibrationFigures>,
-    /// What the rules ask for beside the light: paths, motions, and plans as deep as is bought.
+    /// The cost of the rules' tasks: paths, motions, and plans of the preset's depth.
     rules: f64,
 }
 
@@ -101,23 +102,23 @@ impl Bought {
         std::iter::once(&self.light).chain(&self.field)
     }
 
-    /// Dollars an hour where cores do everything.
+    /// Dollars an hour with cores only.
     pub fn on_cores(&self) -> f64 {
         self.rules + self.kinds().map(CalibrationFigures::dollars_per_hour).sum::<f64>()
     }
 
-    /// The same where graphics processors do what they can.
+    /// Dollars an hour with graphics processors for the kinds that have a kernel for them.
     pub fn on_graphics(&self) -> f64 {
         self.rules + self.kinds().map(CalibrationFigures::dollars_per_hour_on_graphics).sum::<f64>()
     }
 }
 
-/// Whether something that is done every `interval` is due at this tick.
+/// Whether a task of this interval is due at this tick.
 pub fn is_time(tick: u64, interval: Duration) -> bool {
     tick.is_multiple_of((interval.as_secs_f64() * 60.0).round() as u64)
 }
 
-/// What a preset asks for while somebody plays.
+/// The tasks that a preset asks for during play.
 struct Asked {
     preset: PresetCopy,
     light: Played<Reflection>,
@@ -128,7 +129,8 @@ fn played<K: TaskKind>(interval: Duration) -> Played<K> {
     Played { tasks: Vec::new(), per_second: 1.0 / interval.as_secs_f64() }
 }
 
-/// Plays so long and measures what every preset asks for, each kernel `repeats` times. `rules` is what else is asked for.
+/// Plays for `seconds` and measures every preset's tasks, each kernel `repeats` times. `rules` are the other
+/// tasks.
 pub fn measure(seconds: u32, repeats: u32, rules: &[CalibrationFigures]) -> Result<Vec<Bought>, KernelError> {
     let asked = |preset: &PresetCopy| Asked {
         preset: preset.clone(),
@@ -153,7 +155,7 @@ pub fn measure(seconds: u32, repeats: u32, rules: &[CalibrationFigures]) -> Resu
     let paths_and_motions: f64 = of_rules.map(CalibrationFigures::dollars_per_hour).sum();
     let of_plans =
         rules.iter().find(|kind| kind.name == "tactics").map_or(0.0, CalibrationFigures::dollars_per_hour);
-    // What plans cost grows with their rollouts.
+    // The cost of plans is proportional to their rollouts.
     let plans = |depth: PlanDepth| of_plans * f64::from(depth.rollouts()) / f64::from(PLANS.rollouts());
     let bought = presets.into_iter().map(|Asked { preset, light, field }| {
         let light = sampled(light, &prices, repeats)?;
@@ -164,7 +166,7 @@ pub fn measure(seconds: u32, repeats: u32, rules: &[CalibrationFigures]) -> Resu
     bought.collect()
 }
 
-/// CalibrationFigures of a few tasks from all over the play.
+/// The figures of a few tasks spread over the play.
 fn sampled<K: Varied>(
     mut played: Played<K>,
     prices: &PriceList,
@@ -198,7 +200,7 @@ pub fn missed(bought: &[Bought]) -> Vec<String> {
     missed
 }
 
-/// The table a person reads.
+/// The results as a table.
 pub fn table(bought: &[Bought]) -> String {
     let mut text = format!(
         "{:<8} {:<5} {:>10} {:>9} {:>9} {:>9} {:>12} {:>12}\n",
@@ -231,7 +233,7 @@ mod tests {
 
     #[test]
     fn dearer_presets_cost_more_and_graphics_processors_make_light_cheaper() {
-        // Somebody has to be there to plan against.
+        // Opponents are needed to plan against.
         let play = Play::of(5).expect("the kernels take it");
         let rules = calibrate(&play, 1).expect("and again");
         let mut bought = measure(3, 1, &rules).expect("and what presets ask for");
@@ -247,7 +249,7 @@ mod tests {
         }
         let text = table(&bought);
         assert!(PRESETS.iter().all(|preset| text.contains(preset.name)), "{text}");
-        // How fast this machine is decides the pace, and what these seconds show the price, so both are put right first.
+        // The pace depends on this machine, and the price on these seconds, so both are normalised first.
         for one in &mut bought {
             for kind in std::iter::once(&mut one.light).chain(&mut one.field) {
                 kind.kernel_ms = kind.units / 1_000.0;

@@ -1,4 +1,4 @@
-//! A process of the bench's, which ends with the value that stands for it.
+//! A process of the bench, ended when its value is dropped.
 
 use std::ffi::OsStr;
 use std::io;
@@ -18,7 +18,7 @@ impl BenchProgram {
         Self::start(Command::new(std::env::current_exe()?).args(["--role", role]).args(options))
     }
 
-    /// Its number.
+    /// Its process id.
     pub fn id(&self) -> u32 {
         self.0.id()
     }
@@ -31,7 +31,7 @@ impl BenchProgram {
 
 impl Drop for BenchProgram {
     fn drop(&mut self) {
-        // One that has ended already is as good as one that is killed.
+        // It may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -19,15 +19,16 @@ use p2c2r_worker::{Execution, WorkerConfig};
 use super::echo;
 use crate::joining;
 
-/// Peers that one address of this machine may bring: a coordinator lets an address have an eighth of its places.
+/// Peers per address of this machine: a coordinator lets an address have an eighth of its places.
 const PEERS_PER_ADDRESS: usize = 64;
 
-/// The loopback address that peer `number` of a process comes from, so that many of them look like many machines.
+/// The loopback address of peer `number` of a process, so that many peers look like many machines.
 pub(super) fn local_address(number: usize) -> IpAddr {
     Ipv4Addr::new(127, (number / PEERS_PER_ADDRESS) as u8, 0, 1).into()
 }
 
-/// Limits for hundreds of accounts that all join from one machine within a minute, which is nobody's limit in use.
+/// Limits that let hundreds of accounts join from one machine within a minute, which no real coordinator
+/// needs.
 fn everybody_from_here() -> JoinLimits {
     JoinLimits { connects_per_minute: 10_000, requests_per_minute: 10_000, ..JoinLimits::default() }
 }
@@ -69,14 +70,14 @@ pub fn coordinator(db: PathBuf, ready_file: PathBuf) -> Result<AppExit, Box<dyn 
     Ok(exit)
 }
 
-/// Runs a kernel process of a worker's until that is gone.
+/// Runs a kernel process of a worker until the worker is gone.
 pub fn kernel() {
-    // Nobody waits for how it ended.
+    // The worker does not read how it ended.
     let _ = kernels::serve(&echo::kinds());
 }
 
-/// Runs as many workers, each on a thread and with an account of its own, for the coordinator of this join link until they
-/// are killed; with kernels in processes of their own, or unsandboxed in this one.
+/// Runs `count` workers, each on a thread and with an account of its own, for the coordinator of this join
+/// link until they are killed; with kernels in processes of their own, or unsandboxed in this one.
 pub fn workers(link: &str, count: usize, unsandboxed: bool) -> Result<(), Box<dyn std::error::Error>> {
     std::thread::scope(|scope| {
         for number in 1..count {

@@ -1,9 +1,10 @@
-//! What second attempts are worth while at random one of four workers stalls, each time another one: latencies, tasks in time and extra work with
-//! hedging off beside on, over links of several lengths and losses.
+//! The benefit of second attempts while one random worker of four stalls at a time: latencies, tasks in time
+//! and extra work with hedging off and on, over links of several lengths and losses.
 //!
-//! Coordinator, workers and game are the programs' own apps, their links impaired, all in one thread on manual time. So what
-//! else the machine does changes no figure, and the same seed gives the same ones. A worker that stalls is not updated: packets
-//! queue up before it, and what it has waits. Kernels take no time; what is measured is waiting.
+//! Coordinator, workers and game are the programs' own apps, their links impaired, all in one thread on
+//! manual time. So other programs do not affect the figures, and the same seed gives the same ones. A stalled
+//! worker is not updated: packets queue up for it, and its answers wait. Kernels take no time; waiting is
+//! measured.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -38,23 +39,23 @@ const STEP: Duration = Duration::from_millis(1);
 const WORKERS: usize = 4;
 /// Between two tasks, in steps.
 const ASK_EVERY: u64 = 10;
-/// Tasks before those that are counted: everybody has proven itself by then, and their speed is known.
+/// Tasks before those that are counted: by then all workers are proven, and their speed is known.
 const WARM_UP: usize = 200;
-/// How long a stall takes and how long it is until the next one, in steps: a quarter of the time. Longer stalls would be found
-/// by the heartbeat, which has a worker out of the way after 350 ms.
+/// Length of a stall and time until the next, in steps: a quarter of the time. Longer stalls would be
+/// detected by the heartbeat, which gives up on a worker after 350 ms.
 const STALL_STEPS: std::ops::Range<u64> = 100..300;
 const WELL_STEPS: std::ops::Range<u64> = 200..1_000;
-/// What a task's deadline leaves beside the round trip.
+/// A task's deadline minus the round trip.
 const BESIDE_ROUND_TRIP: Duration = Duration::from_millis(300);
-/// Steps within which everybody has joined, or the bench fails.
+/// Steps within which all must have joined.
 const JOIN_STEPS_MAX: u64 = 20_000;
 /// Credit that no run uses up.
 const CREDIT: Nanos = Nanos(1_000 * Nanos::DOLLAR.0);
-/// The aims: what is left of the 99th percentile beyond the round trip, and work that is done twice.
+/// The aims: the share left of the 99th percentile beyond the round trip, and of work done twice.
 const P99_LEFT_MAX: f64 = 0.5;
 const EXTRA_MAX: f64 = 0.07;
-/// What a second attempt takes by itself beyond the round trip, in round trips: the first is late after one and its jitter, and
-/// then the second needs one. Below that nothing can be reached.
+/// Least latency of a task with a second attempt, in round trips beyond the first: the first attempt is late
+/// after one and its jitter, and the second needs one more. No result can be below that.
 const SECOND_ATTEMPT: f64 = 1.3;
 
 /// How much is measured.
@@ -68,13 +69,13 @@ pub struct StallPlan {
     pub losses_percent: &'static [u32],
 }
 
-/// The bench as a person runs it, and to see that it works.
+/// The full bench, and a quick one that only shows that it works.
 pub const FULL: StallPlan =
     StallPlan { tasks: 3_000, round_trips_ms: &[20, 60, 120, 200], losses_percent: &[0, 1, 3] };
 /// See [`FULL`].
 pub const QUICK: StallPlan = StallPlan { tasks: 200, round_trips_ms: &[20], losses_percent: &[0, 3] };
 
-/// What one arm gave.
+/// The results of one arm.
 #[derive(Clone, Copy, Debug)]
 pub struct StallArm {
     /// Median latency, milliseconds; tasks without an outcome count as having taken until their deadline.
@@ -83,7 +84,7 @@ pub struct StallArm {
     pub p99_ms: f64,
     /// Share of tasks that were done in time.
     pub in_time: f64,
-    /// Second attempts for each task, the warm-up's included: what is saved up then may be spent later.
+    /// Second attempts per task, including the warm-up: the budget saved then may be spent later.
     pub extra: f64,
 }
 
@@ -116,7 +117,7 @@ pub fn rows(plan: StallPlan) -> io::Result<Vec<StallRow>> {
     Ok(rows)
 }
 
-/// The rows as a person reads them.
+/// The rows as a table.
 pub fn table(rows: &[StallRow]) -> String {
     let mut text = format!(
         "{:>7} {:>6}   {:>21}   {:>21}   {:>17}   {:>6} {:>6}\n",
@@ -148,7 +149,7 @@ pub fn missed(rows: &[StallRow]) -> Vec<String> {
     let mut missed = Vec::new();
     for StallRow { round_trip_ms, loss_percent, off, on } in rows {
         let link = format!("{round_trip_ms} ms, {loss_percent} %");
-        // Nothing makes the way itself shorter.
+        // Hedging cannot shorten the path itself.
         let beyond_way = |arm: &StallArm| arm.p99_ms - *round_trip_ms as f64;
         let aim = (P99_LEFT_MAX * beyond_way(off)).max(SECOND_ATTEMPT * *round_trip_ms as f64);
         if beyond_way(on) > aim {
@@ -165,18 +166,18 @@ pub fn missed(rows: &[StallRow]) -> Vec<String> {
     missed
 }
 
-/// A game's asking, and what came of it.
+/// A game's requests and their results.
 #[derive(Resource, Default)]
 struct Asking {
     session: u64,
     workers: u32,
-    /// The budget of a task, and how many are still to be asked for.
+    /// The budget of a task, and the number of tasks left.
     budget: Duration,
     left: usize,
     until_next: u64,
     asked: u64,
     sent_at: HashMap<TaskId, Micros>,
-    /// How long each took, microseconds; at its deadline if there was no outcome.
+    /// Latency of each, microseconds; the deadline if there was no outcome.
     took_us: Vec<f64>,
     in_time: usize,
 }
@@ -210,7 +211,7 @@ impl Asking {
             price_cap: Nanos::DOLLAR,
             client_queue_us: 0,
             sent_at: now,
-            // The task's own number: no outcome is there already.
+            // The task's own number, so that no outcome is cached.
             spec: wire::encode(&EchoPayload(self.asked.to_le_bytes().to_vec())).into(),
             blobs: Vec::new(),
         })
@@ -247,7 +248,7 @@ struct Town {
     coordinator: App,
     _directory: tempfile::TempDir,
     random: Pcg32,
-    /// Steps until a worker stalls or is well again, and which one stalls.
+    /// Steps until a worker stalls or recovers, and which one stalls.
     until_change: u64,
     stalled: Option<usize>,
     budget: Duration,
@@ -271,7 +272,7 @@ impl Town {
             prices: default_prices(&kinds()),
             kinds: kinds(),
             compute: ComputeMode::Inline,
-            // What workers do is measured, not what is computed here instead.
+            // The coordinator does not compute: only workers are measured.
             fallback: Fallback::Queue,
             hedge_percent,
             seed: Some(0),
@@ -337,7 +338,7 @@ impl Town {
         self.game.world_mut().resource_mut::<Asking>().into_inner()
     }
 
-    /// Asks for so many tasks and steps until all have ended.
+    /// Asks for `tasks` tasks and steps until all have ended.
     fn ask_for(&mut self, tasks: usize) {
         let budget = self.budget;
         let asking = self.asking();
@@ -382,7 +383,7 @@ impl Town {
             }
         }
         let coordinator = &mut self.coordinator;
-        // The ledger answers in its own time; here within the step.
+        // The ledger answers in its own time; here it is awaited within the step.
         if !coordinator.world().resource::<Joining>().is_empty() {
             let _ = coordinator.world().resource::<Ledger>().flush();
         }

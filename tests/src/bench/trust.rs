@@ -1,5 +1,5 @@
-//! How soon workers that cheat are found out, what of theirs reaches a game until then, and what checking costs: the red team
-//! of [`crate::redteam`] in numbers.
+//! How soon cheating workers are detected, how many of their answers reach a game until then, and what
+//! checking costs: the red team of [`crate::redteam`] in numbers.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use crate::redteam::{Game, RedTeamFigures, Trick};
 /// How much is played.
 #[derive(Clone, Copy, Debug)]
 pub struct TrustPlan {
-    /// Tasks of each game; of those in which something seldom happens, `LONGER` times as many.
+    /// Tasks of each game; `LONGER` times as many in games with rare events.
     pub tasks: u64,
     /// Games of each row, each with a seed of its own.
     pub games: u64,
 }
 
-/// The bench as a person runs it, and to see that it works.
+/// The full bench, and a quick one that only shows that it works.
 pub const FULL: TrustPlan = TrustPlan { tasks: 6_000, games: 40 };
 /// See [`FULL`].
 pub const QUICK: TrustPlan = TrustPlan { tasks: 300, games: 2 };
@@ -33,15 +33,15 @@ const TENTH_LIAR_FOUND_MAX: u64 = 920;
 const WRONG_SHARE_MAX: f64 = 1e-4;
 const CHECKING_SHARE_MAX: f64 = 0.05;
 
-/// A row: who cheats, what everybody has done before, and the chance that one check of one answer finds it.
+/// A row: the cheat, everybody's history, and the chance that one check of one answer detects it.
 struct Case {
     name: &'static str,
     trick: Trick,
     trusted: (u64, Duration),
     /// See [`LONGER`].
     is_long: bool,
-    /// Share of answers that are checked when the first lie comes, and of lies that one check finds; `None` where neither
-    /// says how soon it is found.
+    /// Share of answers checked when the first lie comes, and of lies that one check detects; `None` if these
+    /// do not determine how soon it is detected.
     chance: Option<f64>,
 }
 
@@ -70,7 +70,7 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// What all games of a row gave.
+/// The results of all games of a row.
 pub struct TrustRow {
     name: &'static str,
     games: u64,
@@ -88,7 +88,7 @@ impl TrustRow {
             games: plan.games,
             found: Vec::new(),
             convicted: Vec::new(),
-            // Certainty needs one answer.
+            // A certain detection needs one answer.
             expected_99: case
                 .chance
                 .map(|chance| if chance < 1.0 { 0.01_f64.ln() / (1.0 - chance).ln() } else { 1.0 }),
@@ -107,12 +107,12 @@ impl TrustRow {
         row
     }
 
-    /// Wrong answers among those that were accepted.
+    /// Share of wrong answers among the accepted ones.
     fn wrong_share(&self) -> f64 {
         self.sum.wrong as f64 / self.sum.accepted.max(1) as f64
     }
 
-    /// What deep checks took of what was paid for.
+    /// Work units of deep checks per unit paid.
     fn checking_share(&self) -> f64 {
         self.sum.checked_units / self.sum.paid_units.max(1) as f64
     }
@@ -135,13 +135,13 @@ pub fn rows(plan: TrustPlan) -> Vec<TrustRow> {
     cases().iter().map(|case| TrustRow::play(case, plan)).collect()
 }
 
-/// Answers after which this share of those found was found.
+/// The number of answers after which this share of the detected cheats was detected.
 fn quantile(sorted: &[u64], share: f64) -> Option<u64> {
     let last = sorted.len().checked_sub(1)?;
     sorted.get((last as f64 * share).round() as usize).copied()
 }
 
-/// The table, for people.
+/// The results as a table.
 pub fn table(rows: &[TrustRow]) -> String {
     let mut text = format!(
         "Ten workers, one of them (two that collude) as the row says; answers from its first lie on.\n\

@@ -1,5 +1,5 @@
-//! The floor: the same four hops over plain blocking UDP sockets, with no protocol at all, between three
-//! processes as P2C2R's and NATS's are.
+//! The floor: the same four hops over plain blocking UDP sockets, without any protocol, between three
+//! processes as for P2C2R and NATS.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -15,15 +15,15 @@ pub struct UdpFloor {
     programs: Vec<BenchProgram>,
 }
 
-/// How long the client waits for a packet.
+/// Time-out of the client for a packet.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn bind() -> io::Result<UdpSocket> {
     UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
 }
 
-/// Sends every packet from `client` on to the worker and every other one to `client`, until it is killed.
-/// Tells `client` its address by its first packet, and learns the worker's by the worker's first.
+/// Forwards every packet from `client` to the worker and every other one to `client`, until it is killed.
+/// Tells `client` its address by its first packet, and learns the worker's from the worker's first.
 pub fn hub(client: SocketAddr) -> io::Result<()> {
     let socket = bind()?;
     socket.send_to(&[0], client)?;
@@ -54,7 +54,7 @@ pub fn worker(hub: SocketAddr) -> io::Result<()> {
 }
 
 impl UdpFloor {
-    /// Starts hub and worker from this executable and waits until they know one another.
+    /// Starts hub and worker from this executable and waits until they know each other.
     pub fn start() -> io::Result<Self> {
         let client = bind()?;
         client.set_read_timeout(Some(PATIENCE))?;

@@ -18,10 +18,10 @@ pub enum ClusterWire {
     Udp,
 }
 
-/// How a cluster is set up.
+/// The configuration of a cluster.
 #[derive(Clone)]
 pub struct ClusterConfig {
-    /// What it speaks over.
+    /// Its transport.
     pub wire: ClusterWire,
     /// What its games ask for unless they say otherwise.
     pub kind: PuzzleKind,
@@ -66,7 +66,7 @@ impl ClusterConfig {
         Self { impair_games: Some(impairment), impair_workers: Some(impairment), ..self }
     }
 
-    /// The same with twenty seconds for each task: long enough that nobody but workers is ever needed.
+    /// The same with twenty seconds for each task: long enough that only workers are ever needed.
     #[must_use]
     pub fn unhurried(self) -> Self {
         let settings = |_| KindSettings { deadline: Duration::from_secs(20), ..KindSettings::default() };

@@ -1,4 +1,4 @@
-//! The game's side of a scenario: it asks for puzzles and writes down how they end.
+//! The game's side of a scenario: it asks for puzzles and records how they end.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub enum OffloadEnding {
         outcome: Bytes,
         /// Who computed it.
         place: Place,
-        /// What the coordinator says of it.
+        /// The coordinator's receipt.
         receipt: Option<Receipt>,
         /// Whether it came after the deadline.
         late: bool,
@@ -28,7 +28,7 @@ pub enum OffloadEnding {
     Failed {
         /// Why.
         reason: FailReason,
-        /// Whether the last outcome stepped in.
+        /// Whether the last outcome was used.
         reused: bool,
     },
 }

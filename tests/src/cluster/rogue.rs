@@ -1,4 +1,4 @@
-//! Workers that do not keep to the rules: each plays one trick with every task it gets.
+//! Workers that break the rules: each plays one trick with every task it gets.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use rand_pcg::Pcg32;
 const SLOTS: u16 = 4;
 /// Bytes of blobs that a rogue keeps.
 const BLOB_BYTES_MAX: usize = 1 << 20;
-/// How long a rogue that is late holds an answer: longer than any lease of a small task.
+/// How long a late rogue delays an answer: longer than any lease of a small task.
 const HELD: Duration = Duration::from_millis(1_500);
 
 /// What a rogue does with its tasks.
@@ -40,16 +40,16 @@ pub enum RogueTrick {
     Repeated,
     /// Answers two tasks at a time, the later one first.
     Reordered,
-    /// Answers rightly, but long after its lease is over.
+    /// Answers correctly, but long after its lease has expired.
     Late,
-    /// Answers every so many tasks with an outcome of which the last byte is another.
+    /// Answers one task in `every` with an outcome whose last byte is changed.
     Lies {
         /// One in how many.
         every: usize,
     },
 }
 
-/// What the rogue knows.
+/// The state of a rogue.
 #[derive(Resource)]
 struct Rogue {
     trick: RogueTrick,
@@ -59,7 +59,7 @@ struct Rogue {
     /// The first outcome it computed.
     first: Option<Vec<u8>>,
     seen: usize,
-    /// Answers that wait for their time.
+    /// Delayed answers, each with its time.
     held: VecDeque<(Duration, Answer)>,
 }
 
@@ -94,7 +94,7 @@ pub(super) fn has_seen(app: &App) -> usize {
     app.world().resource::<Rogue>().seen
 }
 
-/// Whether it still holds answers back.
+/// Whether it still delays answers.
 pub(super) fn is_waiting(app: &App) -> bool {
     !app.world().resource::<Rogue>().held.is_empty()
 }
@@ -123,7 +123,7 @@ fn play(
 }
 
 impl Rogue {
-    /// What to say at once.
+    /// The answers to send at once.
     fn answer(&mut self, assign: Assign, now: Duration) -> Vec<Answer> {
         self.seen += 1;
         let right = self.compute(&assign);
@@ -148,7 +148,7 @@ impl Rogue {
                 if let Some((_, earlier)) = self.held.pop_front() {
                     return vec![answer(&right), earlier];
                 }
-                // For ever, unless another task comes.
+                // Delayed forever, unless another task comes.
                 self.held.push_back((Duration::MAX, answer(&right)));
                 Vec::new()
             }

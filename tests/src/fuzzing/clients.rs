@@ -1,5 +1,5 @@
-//! A worker and a game, and what a connected coordinator may say to them: every message there is, honest tasks and
-//! outcomes, silence and hanging up, in any order.
+//! A worker and a game against a connected coordinator: every message, honest tasks and outcomes, silence and
+//! disconnects, in any order.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -27,17 +27,18 @@ use crate::cluster::endings::{Endings, Wanted, ask_for_wanted};
 use crate::puzzles::{KINDS, PuzzleTag};
 
 const STEP: Duration = Duration::from_millis(5);
-/// Scripts that one program goes through, one behind the other.
+/// Scripts that one program runs, one after the other.
 const SCRIPTS: u32 = 64;
-/// Updates within which a client connects again: more than a minute, since an account is given only so many tokens in one.
+/// Updates within which a client must reconnect: more than a minute, since an account gets a limited number
+/// of tokens per minute.
 const PATIENCE: usize = 14_000;
-/// It tries at once, however often it was hung up on.
+/// Reconnects at once, however often it was disconnected.
 const RECONNECT: Reconnect =
     Reconnect { first_pause: STEP, longest_pause: STEP, give_up_after: Duration::from_millis(500) };
 /// The deadline of a game's tasks.
 const DEADLINE: Duration = Duration::from_millis(500);
 
-/// A client and the link of a coordinator that says what a script says.
+/// A client, and a coordinator's link that sends what a script says.
 struct Pair {
     server: App,
     client: App,
@@ -110,7 +111,7 @@ impl Pair {
     }
 }
 
-/// Has `run` run a script with the pair of this thread, a new one now and then.
+/// Calls `run` with the pair of this thread, which is replaced now and then.
 fn with_pair(place: &RefCell<Option<Pair>>, new: fn() -> Pair, run: impl FnOnce(&mut Pair) -> bool) -> bool {
     let mut place = place.borrow_mut();
     if place.as_ref().is_some_and(|pair| pair.scripts >= SCRIPTS) {
@@ -126,24 +127,24 @@ thread_local! {
     static GAME: RefCell<Option<Pair>> = const { RefCell::new(None) };
 }
 
-/// Runs a script with a worker; whether all its messages can be read.
+/// Runs a script with a worker; returns whether all its messages decode.
 pub(super) fn worker(input: &[u8]) -> bool {
     WORKER.with(|place| with_pair(place, new_worker, |pair| worker_goes_through(pair, input)))
 }
 
-/// Runs a script with a game; whether all its messages can be read.
+/// Runs a script with a game; returns whether all its messages decode.
 pub(super) fn game(input: &[u8]) -> bool {
     GAME.with(|place| with_pair(place, new_game, |pair| game_goes_through(pair, input)))
 }
 
-/// Scripts for a worker from which to begin.
+/// Seed scripts for a worker.
 pub fn worker_seeds() -> Vec<Vec<u8>> {
     let honest: Vec<_> = (0..6).map(|number| (2, vec![number])).collect();
     let lost = vec![(2, vec![0]), (3, vec![]), (2, vec![1]), (5, vec![]), (2, vec![1]), (4, vec![20])];
     vec![script(&honest), script(&lost), script(&said(0, &identity::samples_of_server_to_worker()))]
 }
 
-/// Scripts for a game from which to begin.
+/// Seed scripts for a game.
 pub fn game_seeds() -> Vec<Vec<u8>> {
     let mut honest = vec![(3, vec![1])];
     honest.extend((0..3).flat_map(|number| [(2, vec![number]), (5, vec![]), (6, vec![2])]));
@@ -216,7 +217,7 @@ fn worker_goes_through(pair: &mut Pair, input: &[u8]) -> bool {
     }
     pair.hang_up();
     pair.connect();
-    // What it answers before it knows is void.
+    // Its answers from before the reconnect are void.
     pair.heard::<WorkerToServer>();
     assert_eq!(
         pair.client.world().resource::<Attempts>().held(),

@@ -1,5 +1,5 @@
-//! The coordinator, and what a connected game and a connected worker may say to it: every message there is, honest tasks
-//! and answers, silence and departures, in any order.
+//! The coordinator against a connected game and a connected worker: every message, honest tasks and answers,
+//! silence and departures, in any order.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -24,21 +24,21 @@ use tempfile::TempDir;
 
 use super::script::{Job, decoded, first, is_large, said, script, steps};
 
-/// Scripts that one coordinator goes through, one behind the other; then its books are checked and the next begins.
+/// Scripts that one coordinator runs, one after the other; then its ledger is checked and the next begins.
 const SCRIPTS: u32 = 64;
-/// Times that a task is asked for by one step that asks for many: three such steps want more than a gamer may have open.
+/// Requests of the step that asks many times: three such steps exceed what a gamer may have open.
 const MANY: u32 = 400;
 const STEP: Duration = Duration::from_millis(5);
 /// The budget of a timely task.
 const BUDGET: Duration = Duration::from_secs(1);
-/// How the two peers are called.
+/// The names of the two peers.
 const NAMES: [(Role, &str); 2] = [(Role::Gamer, "ann"), (Role::Worker, "wes")];
 
 thread_local! {
     static STAGE: RefCell<Option<Stage>> = const { RefCell::new(None) };
 }
 
-/// Runs a script; whether all its messages can be read.
+/// Runs a script; returns whether all its messages decode.
 pub(super) fn run(input: &[u8]) -> bool {
     STAGE.with_borrow_mut(|stage| {
         if stage.as_ref().is_some_and(|stage| stage.scripts >= SCRIPTS)
@@ -50,7 +50,7 @@ pub(super) fn run(input: &[u8]) -> bool {
     })
 }
 
-/// Scripts from which to begin.
+/// Seed scripts.
 pub fn seeds() -> Vec<Vec<u8>> {
     let honest = (0..6_u8)
         .flat_map(|number| [(2, vec![number, number & 1]), (6, vec![1]), (5, vec![])])
@@ -106,9 +106,9 @@ struct Stage {
     peers: [PeerId; 2],
     session: u32,
     next_task: u32,
-    /// By all scripts so far: the outcome of a patient task may come in a later one.
+    /// By all scripts so far, because the outcome of a patient task may come in a later one.
     asked: BTreeMap<TaskId, Asked>,
-    /// Those of the game's connection.
+    /// Tasks of the game's present connection.
     current: BTreeSet<TaskId>,
     assigned: VecDeque<Assign>,
 }
@@ -154,7 +154,7 @@ impl Stage {
         }
         self.leave(0);
         self.leave(1);
-        // Whatever has a deadline is over by then.
+        // By then every task with a deadline has ended.
         for _ in 0..4 {
             self.update(BUDGET);
         }
@@ -163,7 +163,7 @@ impl Stage {
         is_honest
     }
 
-    /// One step of a script; false if it is a message that cannot be read.
+    /// One step of a script; false if it is a message that does not decode.
     fn step(&mut self, what: u8, bytes: &[u8]) -> bool {
         let times = if what & 0x80 == 0 { 1 } else { MANY };
         match what % 8 {
@@ -193,7 +193,7 @@ impl Stage {
         true
     }
 
-    /// One update, so long after the last.
+    /// One update, `after` the last.
     fn update(&mut self, after: Duration) {
         self.app.insert_resource(TimeUpdateStrategy::ManualDuration(after));
         self.app.update();
@@ -263,7 +263,7 @@ impl Stage {
         self.app.world_mut().write_message(left);
     }
 
-    /// A game says something; `is_own` puts the connection's own session number into the id of a task.
+    /// Sends a message of the game; `is_own` puts the connection's own session number into the id of a task.
     fn game_says(&mut self, mut message: GameToServer, is_own: bool) {
         if let GameToServer::Submit(submit) = &mut message {
             if is_own {
@@ -281,7 +281,7 @@ impl Stage {
         self.app.world_mut().write_message(FromPeer { peer, received_at, message });
     }
 
-    /// Asks for an honest task, which the first byte chooses; the second makes it a patient one.
+    /// Asks for an honest task, chosen by the first byte; the second can make it a patient one.
     fn ask(&mut self, bytes: &[u8]) {
         let job = Job::number(first(bytes));
         let is_patient = bytes.get(1).is_some_and(|byte| byte & 1 == 1);
@@ -300,7 +300,7 @@ impl Stage {
         self.game_says(GameToServer::Submit(submit), true);
     }
 
-    /// The worker answers its oldest attempt: with these bytes, or rightly.
+    /// Answers the worker's oldest attempt: with these bytes, or correctly.
     fn answer(&mut self, bytes: Option<&[u8]>) {
         let Some(Assign { task, attempt, spec, .. }) = self.assigned.pop_front() else { return };
         let right = || Job::with_spec(&spec).map(|job| job.outcome.clone()).unwrap_or_default();
@@ -317,7 +317,7 @@ impl Stage {
         self.worker_says(WorkerToServer::Answer(answer));
     }
 
-    /// Ends the coordinator and checks its books.
+    /// Ends the coordinator and checks its ledger.
     fn close(self) {
         let db = self.folder.path().join("results.db");
         self.app.world().resource::<Ledger>().close().expect("the books balance");

@@ -1,5 +1,5 @@
-//! What the targets of whole programs have in common: an input is a script of steps, and there are honest tasks to put into
-//! it.
+//! What the targets of whole programs share: an input is a script of steps, and there are honest tasks to put
+//! into it.
 
 use std::sync::OnceLock;
 
@@ -18,7 +18,7 @@ const STEPS_MAX: usize = 64;
 /// Seeds of the honest tasks of each kind.
 const SEEDS: u64 = 4;
 
-/// The steps of a script: a number that says what is done, and the bytes to do it with, behind their length in two bytes,
+/// The steps of a script: a number for what is done, and its bytes, preceded by their length in two bytes,
 /// low byte first.
 pub(super) fn steps(mut input: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     std::iter::from_fn(move || {
@@ -68,7 +68,7 @@ impl Job {
         }
     }
 
-    /// One of a few.
+    /// One of the honest tasks.
     pub fn number(number: u8) -> &'static Self {
         static JOBS: OnceLock<Vec<Job>> = OnceLock::new();
         let jobs = JOBS.get_or_init(|| {
@@ -87,7 +87,7 @@ impl Job {
     }
 }
 
-/// Whether a task is so large that running it tells nothing but how long it takes.
+/// Whether a task is so large that running it only takes time.
 pub(super) fn is_large(kind: KindId, spec: &[u8], blobs: &[Vec<u8>]) -> bool {
     let kinds = KindRegistry::builtin();
     let Some(job) = kinds.get(kind).and_then(|kind| kind.decode(spec).ok()) else { return false };
@@ -95,7 +95,7 @@ pub(super) fn is_large(kind: KindId, spec: &[u8], blobs: &[Vec<u8>]) -> bool {
     job.admit(&blobs).is_ok_and(|units| units.0 > CHECKED_UNITS_MAX)
 }
 
-/// A message, if the bytes are one.
+/// The message that the bytes encode, if any.
 pub(super) fn decoded<M: Decode<()> + Bounded>(bytes: &[u8]) -> Option<M> {
     wire::decode_message(bytes).ok()
 }

@@ -1,4 +1,5 @@
-//! Small fields: 256 places around six balls that glow as the seed says, every second seed as changes of a dark field.
+//! Small fields: 256 places around six balls whose glow depends on the seed; every second seed as changes of
+//! a dark field.
 
 use p2c2r_offload::prelude::Blobs;
 use p2c2r_tasks::lightfield::{Lightfield, LightfieldSpec, Probes};
@@ -24,7 +25,7 @@ impl Puzzling for Lightfield {
         if seed.is_multiple_of(2) {
             return (spec, Blobs::default());
         }
-        // The same for all of them: who sends much that is new is made to wait.
+        // One base for all, because the coordinator limits how much new data a peer sends.
         let before =
             LightfieldSpec { seed: 0, sky: 0, surfaces: Vec::new(), objects: Vec::new(), ..spec.clone() };
         let outcome = Self::run(&before, &Blobs::default(), &Stop::never());

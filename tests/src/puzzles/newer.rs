@@ -1,4 +1,4 @@
-//! A kind as a later build would have it: the same in all but its kernel's version.
+//! A kind as a later build would have it: equal except for its kernel's version.
 
 use std::marker::PhantomData;
 

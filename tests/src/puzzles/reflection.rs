@@ -1,5 +1,5 @@
-//! Small scenes: two cubes of 16 by 16 texels a face, and around the first six balls that glow as the seed says, so
-//! that no two tasks look alike in any direction.
+//! Small scenes: two cubes of 16 by 16 texels a face, and around the first six balls whose glow depends on
+//! the seed, so that no two tasks look alike in any direction.
 
 use p2c2r_offload::prelude::Blobs;
 use p2c2r_tasks::reflection::{
@@ -24,7 +24,7 @@ impl Puzzling for Reflection {
         let mut objects = Vec::new();
         for side in 0..6_u8 {
             let glow = [0; 3].map(|_| random.random_range(20..=255));
-            // Sixteen half octaves, so that two seeds are rarely near each other on any side.
+            // Sixteen half octaves, so that two seeds are rarely similar on any side.
             let power = random.random_range(12..28);
             surfaces.push(Surface { glow, power, roughness: 255, ..Surface::default() });
             let mut position = [0; 3];

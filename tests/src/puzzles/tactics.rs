@@ -1,4 +1,4 @@
-//! Small fights: one who plans, some who come at him, every second seed with one more who plans.
+//! Small fights: one planner, some attackers, and with every second seed another planner.
 
 use p2c2r_offload::prelude::Blobs;
 use p2c2r_tasks::tactics::{

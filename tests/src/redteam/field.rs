@@ -1,4 +1,4 @@
-//! The scheduler, a gamer and some workers of whom a few cheat: one task after the other, a moment apart.
+//! The scheduler, a gamer and some workers, a few of which cheat: one task after the other, at a fixed pace.
 
 use std::time::Duration;
 
@@ -26,25 +26,25 @@ use super::samples::{QUERIES, Sample, samples};
 const PACE: Duration = Duration::from_millis(100);
 /// From an attempt to its answer.
 const SERVICE: Duration = Duration::from_millis(5);
-/// What a gamer gives a task.
+/// The budget of a task.
 const BUDGET: Duration = Duration::from_millis(500);
 const GAMER: PeerId = PeerId(1);
-/// Connections of workers are numbered from here on.
+/// Connection numbers of workers start here.
 const WORKERS: u64 = 100;
 const ROOM: AdmissionRoom = AdmissionRoom { admissions: 1_000, patient: 0, bytes: 1 << 20 };
 /// More than any game here spends.
 const CREDIT: Nanos = Nanos(1 << 50);
 
-/// Who plays, and how.
+/// The players, and how they play.
 #[derive(Clone, Copy, Debug)]
 pub struct Game {
-    /// What one worker does, or two that collude.
+    /// The trick of one worker, or of two that collude.
     pub trick: Trick,
     /// All workers; the others are honest.
     pub workers: u64,
     /// Tasks in all.
     pub tasks: u64,
-    /// What the cheat has done before, rightly: answers, and for how long it is known.
+    /// The cheat's honest history: answers, and for how long it is known.
     pub trusted: (u64, Duration),
     /// How answers are checked.
     pub rules: TrustRules,
@@ -52,10 +52,10 @@ pub struct Game {
     pub seed: u64,
 }
 
-/// What came of it.
+/// The results.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RedTeamFigures {
-    /// Answers the cheat gave, its first lie included, until a check found one; `None` if none did.
+    /// Answers of the cheat, from its first lie, until a check detected one; `None` if none did.
     pub found_after: Option<u64>,
     /// The same until it was convicted.
     pub convicted_after: Option<u64>,
@@ -75,7 +75,7 @@ pub struct RedTeamFigures {
     pub failed: u64,
     /// Accounts that the cheats used.
     pub identities: u64,
-    /// Time checks took in this process, and kernels that were run again.
+    /// Time of checks in this process, and kernels that were run again.
     pub checking: Duration,
 }
 
@@ -107,13 +107,13 @@ struct Field {
 }
 
 impl Game {
-    /// One cheat among ten workers that nobody knows yet, under the default rules.
+    /// One cheat among ten new workers, under the default rules.
     pub fn of(trick: Trick, tasks: u64, seed: u64) -> Self {
         let trusted = (0, Duration::ZERO);
         Self { trick, workers: 10, tasks, trusted, rules: TrustRules::default(), seed }
     }
 
-    /// The same, but everybody has given so many right answers in this time.
+    /// The same, but all have given `answers` right answers in this time.
     #[must_use]
     pub fn trusted(self, answers: u64, known_for: Duration) -> Self {
         Self { trusted: (answers, known_for), ..self }
@@ -132,7 +132,7 @@ impl Game {
 
 impl Field {
     fn new(game: &Game) -> Self {
-        // The same tasks come again and again here, and each is to be computed.
+        // The same tasks repeat here, and each must be computed.
         let config = ServerConfig { trust: game.rules, cache_entries_max: 0, ..ServerConfig::default() };
         let mut seed = [0; 32];
         seed[8..16].copy_from_slice(&game.seed.to_le_bytes());
@@ -245,7 +245,7 @@ impl Field {
                 }
                 ComputedFrom::Coordinator => self.figures.by_coordinator += 1,
                 ComputedFrom::Cache => unreachable!("nothing is kept"),
-                // A task that is late too often: its game hears that it failed.
+                // A task that is late too often: its game is told that it failed.
                 ComputedFrom::Begun => {}
             },
             Entry::AttemptEnded { verdict: Verdict::Rejected { .. }, .. } => {
@@ -291,7 +291,7 @@ impl Field {
         }
     }
 
-    /// One thing more happens; if there is nothing to be done, time passes until there is.
+    /// Handles the next event; if there is none, advances time to the next.
     fn go_on(&mut self) {
         if let Some((peer, assign)) = self.assigned.pop() {
             self.now.0 += SERVICE.as_micros() as u64;
@@ -314,7 +314,7 @@ impl Field {
         self.handle(Event::TimePassed);
     }
 
-    /// What checks take is reckoned, so that the same seed gives the same figures: one path of a task's.
+    /// The cost of a check is computed, so that the same seed gives the same figures: one path of a task's.
     fn judge(&mut self, check: Check) -> Checked {
         let units = check.units.0 as f64;
         let took_us = match check.depth {
@@ -347,7 +347,7 @@ impl Field {
         self.handle(Event::FromWorker { peer, received_at: self.now, message });
     }
 
-    /// Those of a farm that were found out leave, and somebody new comes.
+    /// Detected workers of a farm leave, and new ones join.
     fn change_identity(&mut self, game: &Game) {
         let found_out = |worker: &Worker| {
             let newcomer =
@@ -374,7 +374,7 @@ impl Worker {
             Trick::Lazy => Some(sample.unreachable.clone()),
             Trick::Liar(share) => random.random_bool(share).then(|| sample.wrong.clone()),
             Trick::Sleeper(honest) => (self.answers >= honest).then(|| sample.wrong.clone()),
-            // Both lie about the same tasks, without a word between them.
+            // Both lie about the same tasks, without communication.
             Trick::Colluding => {
                 asked.wrapping_mul(0x9e37_79b9).is_multiple_of(10).then(|| sample.wrong.clone())
             }

@@ -1,5 +1,5 @@
-//! Path tasks of a size that is not simply computed again, with right answers and detours: legal walks that add up, pass the
-//! always-on check and are longer than they need be.
+//! Path tasks too large to be simply computed again, with right answers and detours: legal paths that add up,
+//! pass the always-on check and are longer than necessary.
 
 use std::sync::OnceLock;
 
@@ -69,7 +69,7 @@ fn cost(answer: &QueryAnswer) -> Option<Cost> {
     }
 }
 
-/// A longer way: the shortest one where a cell of the shortest is blocked.
+/// A longer path: the shortest one if a cell of the shortest is blocked.
 fn detour(grid: &Grid, query: Query, right: &QueryAnswer) -> Option<QueryAnswer> {
     let QueryAnswer::Found { cost: least, waypoints } = right else { return None };
     waypoints.iter().skip(1).take(waypoints.len().saturating_sub(2)).find_map(|cell| {

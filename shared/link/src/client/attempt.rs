@@ -1,4 +1,4 @@
-//! One netcode connection of a client and its socket, from the first request to the goodbye.
+//! One netcode connection of a client and its socket, from the first request to the disconnect.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,12 +16,12 @@ pub(super) struct Attempt {
     pub(super) wire: Wire,
     pub(super) netcode: NetcodeClient,
     pub(super) server: SocketAddr,
-    /// How far netcode's clock has been moved, on the update's clock.
+    /// The update's time to which netcode's clock has been advanced.
     pub(super) ticked_at: Duration,
 }
 
 impl Attempt {
-    /// Moves netcode's clock to `now` and sends the packet it has to send.
+    /// Advances netcode's clock to `now` and sends the packet that is due.
     pub(super) fn tick(&mut self, now: Duration) {
         let delta = now.saturating_sub(self.ticked_at);
         self.ticked_at = now;
@@ -30,13 +30,13 @@ impl Attempt {
         }
     }
 
-    /// Has netcode read a packet; a panic there counts as an unreadable one.
+    /// Lets netcode decrypt a packet; a panic there counts as an unreadable packet.
     pub(super) fn decrypt<'a>(&mut self, packet: &'a mut [u8]) -> Option<&'a [u8]> {
         let netcode = &mut self.netcode;
         catch_panic(move || netcode.process_packet(packet)).ok().flatten()
     }
 
-    /// netcode's goodbye; three times, since nobody answers.
+    /// Sends netcode's disconnect packet, three times because it is not acknowledged.
     pub(super) fn farewell(&mut self, now: Duration) {
         if let Ok((_, packet)) = self.netcode.disconnect() {
             for _ in 0..3 {
@@ -47,7 +47,7 @@ impl Attempt {
     }
 }
 
-/// One packet of the coordinator's, once connected. An error is the coordinator's offence.
+/// Handles one packet of the coordinator, once connected. An error is the coordinator's offence.
 pub(super) fn receive_connected(
     now: Duration,
     packet: &mut [u8],

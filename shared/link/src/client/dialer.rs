@@ -1,4 +1,4 @@
-//! A client's connection: the token, the handshake, the session, the loss, and the next try.
+//! A client's connection: the token, the handshake, the session, the loss, and the retry.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,10 +26,10 @@ use crate::socket::{Medium, Wire};
 use crate::tokens::{Access, NoToken, PendingToken, TokenSource};
 use crate::{LinkError, LinkProblem, RateLimit, problem as problems};
 
-/// A connection that lasted this long was a success: the next try after it comes at once.
+/// A connection that lasted this long was a success: the next try comes at once.
 const LASTED: Duration = Duration::from_secs(2);
 
-/// A client's connection and its plans.
+/// A client's connection and its retries.
 #[derive(Resource)]
 pub(super) struct Dialer {
     transport: ClientTransport,
@@ -42,15 +42,15 @@ pub(super) struct Dialer {
     random: Pcg32,
     tries: u64,
     failures: u32,
-    /// Whether the next try comes at once: a connection that had lasted was lost.
+    /// Whether the next try comes at once, because a connection that had lasted was lost.
     is_prompt: bool,
-    /// Why the coordinator said that it would end the connection.
+    /// The reason that the coordinator gave for ending the connection.
     goodbye: Option<String>,
     state: State,
     news: DialerEvents,
 }
 
-/// What has happened to the link in this update.
+/// Events of the link in this update.
 #[derive(Default)]
 pub(super) struct DialerEvents {
     pub(super) is_up: bool,
@@ -71,7 +71,7 @@ impl Dialer {
             ClientTransport::Udp(tokens) => {
                 (Arc::clone(tokens), u64::from_le_bytes(renetcode::generate_random_bytes()))
             }
-            // Tests repeat exactly.
+            // A fixed seed, so that tests are repeatable.
             ClientTransport::Memory(hub) => (
                 Arc::new(hub.tokens(role, &config.name, &config.identity)),
                 config.name.bytes().fold(7, |seed, byte| seed * 31 % 1_000_003 + u64::from(byte)),
@@ -95,7 +95,7 @@ impl Dialer {
         }
     }
 
-    /// The coordinator has said why it will end the connection.
+    /// Records the coordinator's reason for ending the connection.
     pub(super) fn note_goodbye(&mut self, reason: String) {
         self.goodbye = Some(reason);
     }
@@ -118,7 +118,7 @@ impl Dialer {
         }
     }
 
-    /// Asks for a token if it is time for a try, and starts the try once the token is there.
+    /// Asks for a token when a try is due, and starts the try once the token is there.
     pub(super) fn dial_when_due(
         &mut self,
         now: Duration,
@@ -133,7 +133,7 @@ impl Dialer {
             let asked = PendingToken::of(&*self.tokens, sockets.map(Sockets::waker));
             self.state = State::Fetching { asked, give_up_at: now + TOKEN_WAIT_MAX };
             link.next_try = None;
-            // A refusal stays on show until a later try ends otherwise.
+            // A refusal stays visible until a later try ends otherwise.
             if !matches!(link.status, LinkStatus::Refused { .. }) {
                 link.status = LinkStatus::Connecting;
             }
@@ -188,7 +188,7 @@ impl Dialer {
         self.wait(now, link, LinkStatus::Offline);
     }
 
-    /// The impairment with another fate for every try.
+    /// The impairment with another seed for every try.
     fn impair(&self) -> Option<crate::Impairment> {
         self.impair.map(|fate| crate::Impairment { seed: fate.seed.wrapping_add(self.tries << 32), ..fate })
     }
@@ -197,7 +197,7 @@ impl Dialer {
     fn wait(&mut self, now: Duration, link: &mut ClientLink, status: LinkStatus) {
         let Reconnect { first_pause, longest_pause, .. } = self.reconnect;
         let is_refused = matches!(status, LinkStatus::Refused { .. });
-        // Jitter keeps a crowd that lost its coordinator together from coming back together.
+        // Jitter keeps clients that lost their coordinator together from reconnecting at one moment.
         let until = if std::mem::take(&mut self.is_prompt) && !is_refused {
             now + REDIAL_WITHIN.mul_f64(self.random.random_range(0.0..1.0))
         } else {
@@ -214,7 +214,7 @@ impl Dialer {
         link.is_busy = false;
     }
 
-    /// Moves the handshake on, and netcode's clock; runs before packets are read.
+    /// Advances the handshake and netcode's clock; runs before packets are read.
     pub(super) fn tick(&mut self, now: Duration) {
         let (attempt, pause) = match &mut self.state {
             State::Trying { attempt, .. } => (attempt, Duration::ZERO),
@@ -278,7 +278,7 @@ impl Dialer {
         self.state = State::Connected { attempt, session: Box::new(session), since: now };
     }
 
-    /// Notices the end of a try or of the connection; runs after packets are read.
+    /// Detects the end of a try or of the connection; runs after packets are read.
     pub(super) fn check(
         &mut self,
         now: Duration,
@@ -314,7 +314,7 @@ impl Dialer {
         }
     }
 
-    /// Says goodbye and forgets the connection.
+    /// Disconnects and drops the connection.
     pub(super) fn hang_up(
         &mut self,
         now: Duration,
@@ -341,7 +341,7 @@ impl Dialer {
         self.fail(now, link, reason);
     }
 
-    /// Closes for good.
+    /// Disconnects for good.
     pub(super) fn close(
         &mut self,
         now: Duration,
@@ -355,7 +355,7 @@ impl Dialer {
         link.next_try = None;
     }
 
-    /// Sends what may leave now; an error if more is waiting than may.
+    /// Sends what may leave now; an error if more is queued than allowed.
     pub(super) fn send(
         &mut self,
         now: Duration,
@@ -392,7 +392,7 @@ impl Dialer {
             State::Waiting { until } => return Some(*until),
             State::Fetching { give_up_at, .. } => return Some(*give_up_at),
             State::Trying { attempt, give_up_at } => {
-                // netcode repeats its packet so often, and says nothing of when it sent the last.
+                // netcode resends its packet at this interval, and does not tell when it sent the last.
                 (attempt, (now + NETCODE_RESEND).min(*give_up_at))
             }
             State::Connected { attempt, session, .. } => {
@@ -406,13 +406,13 @@ impl Dialer {
     }
 }
 
-/// Reads a connect token and checks what netcode takes for granted of one.
+/// Decodes a connect token and checks what netcode assumes of one.
 pub(crate) fn read_token(mut token: &[u8]) -> Result<ConnectToken, LinkError> {
     if token.len() > TOKEN_BYTES_MAX {
         return Err(LinkError::Token("it is too long".to_owned()));
     }
     let token = ConnectToken::read(&mut token).map_err(|error| LinkError::Token(error.to_string()))?;
-    // netcode counts on the first address, and on the times being in order.
+    // netcode assumes a first address, and times in order.
     if token.server_addresses[0].is_none() || token.create_timestamp > token.expire_timestamp {
         return Err(LinkError::Token("it names no address, or no time".to_owned()));
     }

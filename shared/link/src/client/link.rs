@@ -1,4 +1,4 @@
-//! How a client stands with the coordinator.
+//! The state of a client's link to the coordinator.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use bevy_ecs::resource::Resource;
 
 use crate::{LinkProblem, PeerStats};
 
-/// How a client stands with the coordinator.
+/// The state of the link to the coordinator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum LinkStatus {
     /// Not connected and between tries.
@@ -16,7 +16,7 @@ pub enum LinkStatus {
     Connecting,
     /// Connected.
     Connected,
-    /// The coordinator is there and will not have us; tries go on slowly.
+    /// The coordinator answers and refuses this client; retries go on slowly.
     Refused {
         /// Why.
         reason: LinkProblem,
@@ -35,7 +35,7 @@ pub struct ClientLink {
 }
 
 impl ClientLink {
-    /// How it stands.
+    /// The state of the link.
     pub fn status(&self) -> &LinkStatus {
         &self.status
     }
@@ -60,7 +60,7 @@ impl ClientLink {
         self.next_try
     }
 
-    /// Says whether tasks are out: then heartbeats go every 100 ms and 350 ms of silence are death.
+    /// Sets whether tasks are out: then heartbeats go every 100 ms, and 350 ms of silence end the connection.
     pub fn mark_busy(&mut self, busy: bool) {
         self.is_busy = busy;
     }

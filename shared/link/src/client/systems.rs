@@ -1,4 +1,4 @@
-//! When a client's link does what, within an update.
+//! The order of a client's link within an update.
 
 use std::time::Duration;
 
@@ -138,7 +138,7 @@ fn send<S: Side>(
     let mut queued = Ok(());
     if !to_server.is_empty() {
         for ToServer(message) in to_server.drain() {
-            // While the link is down messages fall on the floor: what they spoke of is void by then.
+            // While the link is down messages are dropped: what they refer to is void by then.
             if let Some(session) = dialer.session().filter(|_| queued.is_ok()) {
                 queued = session.queue(&message, renet);
             }
@@ -167,7 +167,7 @@ fn send<S: Side>(
     }
 }
 
-/// On exit: last words without regard to the rate limit, then netcode's farewell.
+/// On exit: sends queued messages without regard to the rate limit, then netcode's disconnect.
 fn say_goodbye(
     mut exit: MessageReader<'_, '_, AppExit>,
     time: Res<'_, Time<Real>>,
@@ -179,7 +179,7 @@ fn say_goodbye(
         return;
     }
     let now = time.elapsed();
-    // What there was no room for is lost; so is the connection.
+    // Messages that do not fit are lost, and so is the connection.
     let _ = dialer.send(now, now, true, &mut renet);
     dialer.close(now, &mut renet, &mut link, "this program closes");
 }

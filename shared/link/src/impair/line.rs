@@ -1,4 +1,4 @@
-//! One direction of an impaired line: a queue of packets on their way.
+//! One direction of an impaired line: a queue of packets in flight.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -11,10 +11,10 @@ use rand_pcg::Pcg32;
 use super::Impairment;
 use crate::limits::IMPAIRED_PACKETS_MAX;
 
-/// How much of the line's bandwidth queues in front of it before packets are lost.
+/// The longest queue before packets are lost, as time at the line's bandwidth.
 const QUEUE_TIME_MAX: Duration = Duration::from_millis(250);
 
-/// Packets on their way in one direction.
+/// Packets in flight in one direction.
 #[derive(Debug)]
 pub(crate) struct DelayLine {
     fate: Impairment,
@@ -54,7 +54,7 @@ impl Ord for UnderWay {
 }
 
 impl DelayLine {
-    /// An empty line; `direction` sets the fates of one direction apart from the other's.
+    /// An empty line; `direction` gives each direction its own random decisions.
     pub(crate) fn new(fate: Impairment, direction: u64) -> Self {
         Self {
             fate,
@@ -66,7 +66,7 @@ impl DelayLine {
         }
     }
 
-    /// Sends a packet into the line.
+    /// Adds a packet.
     pub(crate) fn enter(&mut self, now: Duration, address: SocketAddr, packet: &[u8]) {
         if self.chance(self.fate.loss) || self.under_way.len() >= IMPAIRED_PACKETS_MAX {
             return;
@@ -82,7 +82,7 @@ impl DelayLine {
         }
         due += self.fate.latency + self.fate.jitter.mul_f32(self.random.random::<f32>());
         if self.chance(self.fate.reorder) {
-            // Those behind it overtake it; it does not hold them up.
+            // Later packets overtake it; it does not delay them.
             due =
                 due.max(self.last_due) + self.fate.jitter + self.fate.latency / 4 + Duration::from_millis(2);
         } else {

@@ -1,46 +1,44 @@
-//! How long the runner looks for something to do before it sleeps.
+//! How long the runner polls before it sleeps.
 //!
-//! To be woken takes a thread 5 to 15 us, and more where its processor has been halted, as on a virtual machine: as
-//! much as an update. A program whose packets come in quick succession therefore answers sooner, and spends less
-//! processor time on each, if it looks a little longer. How much longer it learns as a kernel's halt polling does
-//! (Linux, `Documentation/virt/kvm/halt-polling.rst`): the window doubles when something came soon after the runner
-//! had gone to sleep, and halves when it looked in vain. So an idle program does not look at all, and one that
-//! gets something every 16 ms loses a window each time at the most.
+//! A wake-up takes a thread 5 to 15 us, and more where its processor has been halted, as on a virtual
+//! machine: as much as an update. A program whose packets come in quick succession therefore answers sooner,
+//! and spends less processor time on each, if it polls a little longer. The window adapts as a kernel's halt
+//! polling does (Linux, `Documentation/virt/kvm/halt-polling.rst`): it doubles when an event came soon after
+//! the runner had gone to sleep, and halves when polling found nothing. So an idle program does not poll, and
+//! one with an event every 16 ms wastes at most one window each time.
 //!
-//! A program that gets many messages at a time sleeps at once. What it is sent has queued up on the way, so being woken
-//! costs each of them little beside what it has waited already; and where there are more threads than processors, a
-//! program that looks keeps one from those that are to send. Measured with 64 small tasks in flight on two cores,
-//! together with the lower priority of the ledger's thread: 13 % more tasks a second and two thirds of the 99th
-//! percentile, and neither of the two alone did it. A peer that sends many tiny messages at a time can so make a
-//! coordinator sleep at once, which costs the others the time of being woken for each answer, and no more.
+//! A program that gets many messages at a time sleeps at once. Its messages have queued on the way, so a
+//! wake-up costs each little beside that; and with more threads than processors, polling takes one from the
+//! threads that are to send (`docs/PERFORMANCE.md`). A peer can abuse this: many tiny messages at a time make
+//! a coordinator sleep at once, which costs the others one wake-up for each answer, and no more.
 
 use std::time::Duration;
 
-/// The window after which the runner first looks, and below which it does not look any more.
+/// The first window, and the one below which polling is off.
 const SHORTEST: Duration = Duration::from_micros(10);
 
-/// Messages between two waits from which on they come in bulk: twice what eight tasks in flight bring, which gain from
-/// looking.
+/// Messages between two waits that count as bulk: twice what eight tasks in flight bring, which gain from
+/// polling.
 const MESSAGES_IN_BULK: usize = 16;
 
-/// The window, and how long it may become.
+/// The window, and its limit.
 #[derive(Debug)]
 pub(super) struct BusyPoll {
     window: Duration,
     longest: Duration,
     /// Messages received since the last wait.
     received: usize,
-    /// The newest messages, those between two waits, came in bulk.
+    /// Whether the messages between the last two waits came in bulk.
     in_bulk: bool,
 }
 
 impl BusyPoll {
-    /// Not looking yet, and never for longer than `longest`; zero switches it off.
+    /// Polling is off at first; `longest` limits the window, and zero switches polling off.
     pub(super) fn new(longest: Duration) -> Self {
         Self { window: Duration::ZERO, longest, received: 0, in_bulk: false }
     }
 
-    /// How long to look before sleeping in the wait that begins now.
+    /// How long to poll in the wait that begins now.
     pub(super) fn begin_wait(&mut self) -> Duration {
         match std::mem::take(&mut self.received) {
             0 => {}
@@ -49,12 +47,13 @@ impl BusyPoll {
         if self.in_bulk { Duration::ZERO } else { self.window }
     }
 
-    /// Learns how many messages an update has received. A burst may need several, with no wait between them.
+    /// Records how many messages an update has received. A burst may take several updates, with no wait
+    /// between them.
     pub(super) fn received(&mut self, messages: usize) {
         self.received += messages;
     }
 
-    /// Learns from a wait that took so long, looking and sleeping together.
+    /// Records a wait of this length, polling and sleeping together.
     pub(super) fn waited(&mut self, wait: Duration) {
         if wait <= self.window {
             return;

@@ -1,15 +1,16 @@
-//! Which strangers get in: everything between a packet of an unknown address and a proven newcomer.
+//! Admission of strangers: everything between a packet of an unknown address and a proven newcomer.
 //!
-//! The coordinator holds netcode's handshake itself, and renetcode sees a stranger only when the stranger has answered:
-//! renetcode 2.0.0 keeps a half-open handshake under its address for as long as the token lives, whoever wrote that
-//! address on the packet, takes the user data from a challenge that never expires and is bound to nothing, and seals the
-//! challenge under numbers that the session uses again. Here a challenge is bound to its token, its address and
-//! seconds, and has numbers of its own.
+//! The coordinator runs netcode's handshake itself, and renetcode sees a stranger only after its answer:
+//! renetcode 2.0.0 keeps a half-open handshake under its address for as long as the token lives, whoever
+//! spoofed that address, takes the user data from a challenge that never expires and is bound to nothing, and
+//! seals the challenge under numbers that the session uses again. Here a challenge is bound to its token, its
+//! address and a time, and has numbers of its own.
 //!
-//! Nothing that strangers share can be used up, so nobody can be shut out with packets. Whether a request is of a token
-//! that is out shows at its seal, which nobody can guess, in one look into the mint's table; that costs less than to keep
-//! account of who asks how often, which would shut out those whose addresses others write on their packets. Only what
-//! has such a token takes room: handshakes and places, of which each address and each prefix has its share.
+//! Strangers share no resource that can be exhausted, so packets cannot lock anyone out. A request of an
+//! outstanding token is recognised by its seal, which cannot be guessed, with one look-up in the mint's
+//! table; that is cheaper than a rate limit per address, which would lock out those whose addresses others
+//! spoof. Only requests with such a token take room: handshakes and places, of which each address and each
+//! prefix has its share.
 
 mod packet_source;
 mod pending;
@@ -30,28 +31,28 @@ pub(super) use pending::Handshake;
 use pending::PendingHandshakes;
 use places::Places;
 
-/// Types of netcode's packets that the handshake writes.
+/// Netcode packet types that the handshake sends.
 const DENIED: u8 = 1;
 const CHALLENGE: u8 = 2;
-/// The first number under which challenges and denials are sealed: a session, which begins at zero under the same key,
+/// The first sequence number of challenges and denials: a session, which begins at zero under the same key,
 /// does not live to reach it, so no number seals two packets.
 const FIRST_NUMBER: u64 = 1 << 61;
 
-/// What is to be done about a stranger's packet.
+/// What to do about a stranger's packet.
 pub(super) enum PacketAction {
     /// Send the stranger [`Handshaker::answer`].
     Answer,
-    /// It has proven its address: let it in.
+    /// It has proven its address: admit it.
     Admit(Box<Handshake>),
 }
 
-/// Holds the handshakes with strangers, and says which of them get in.
+/// Holds the handshakes with strangers, and decides which are admitted.
 pub(super) struct Handshaker {
     protocol_id: u64,
     mint: Mint,
     handshakes: PendingHandshakes,
     places: Places,
-    /// Packets of strangers that may still be looked at in this update.
+    /// Strangers' packets that may still be handled in this update.
     left: usize,
     number: u64,
     /// The packet to answer with.
@@ -60,7 +61,7 @@ pub(super) struct Handshaker {
 }
 
 impl Handshaker {
-    /// Lets in those who have tokens of this mint, at most so many peers.
+    /// Admits holders of this mint's tokens, at most `peers_max` peers.
     pub(super) fn new(protocol_id: u64, mint: Mint, peers_max: usize) -> Self {
         Self {
             protocol_id,
@@ -79,7 +80,7 @@ impl Handshaker {
         self.left = STRANGERS_PER_UPDATE_MAX;
     }
 
-    /// Whether this update has done enough for strangers: what peers are waiting for comes first.
+    /// Whether this update has handled enough strangers: peers come first.
     pub(super) fn has_had_enough(&self) -> bool {
         self.left == 0
     }
@@ -89,7 +90,7 @@ impl Handshaker {
         &self.answer
     }
 
-    /// Looks at a stranger's packet.
+    /// Handles a stranger's packet.
     pub(super) fn look_at(
         &mut self,
         now: Duration,
@@ -113,7 +114,7 @@ impl Handshaker {
         packet: &[u8; REQUEST_BYTES],
         totals: &mut LinkTotals,
     ) -> Result<PacketAction, PacketRefusal> {
-        // Programs of another version are told so over HTTPS, and get no token to come here with.
+        // Programs of another version are told so over HTTPS, and get no token.
         if says.protocol_id != self.protocol_id {
             return Err(PacketRefusal::OtherVersion);
         }
@@ -126,7 +127,7 @@ impl Handshaker {
             let (key, challenge) = (handshake.token.to_client, handshake.challenge);
             return Ok(self.seal(CHALLENGE, &key, &challenge));
         }
-        // Who has seen the seal on its way may have sent it with something else around it.
+        // The seal may have been observed on its way and sent with other content.
         let token = seal::open_token(packet, self.mint.key()).ok_or(PacketRefusal::UnknownToken)?;
         if !self.places.has_one_for(PacketSource::of(from.ip())) {
             return Ok(self.deny(&token.to_client, totals));
@@ -174,22 +175,22 @@ impl Handshaker {
         PacketAction::Answer
     }
 
-    /// Handshakes under way.
+    /// Pending handshakes.
     pub(super) fn handshakes(&self) -> usize {
         self.handshakes.len()
     }
 
-    /// A peer at this address has a place.
+    /// Records that a peer at this address takes a place.
     pub(super) fn came_in(&mut self, address: IpAddr) {
         self.places.take(PacketSource::of(address));
     }
 
-    /// A peer at this address has left its place.
+    /// Records that a peer at this address has left its place.
     pub(super) fn went_out(&mut self, address: IpAddr) {
         self.places.give_back(PacketSource::of(address));
     }
 
-    /// Forgets handshakes that were never finished.
+    /// Drops handshakes that took too long.
     pub(super) fn forget_old(&mut self, now: Duration) {
         self.handshakes.forget_old(now);
     }

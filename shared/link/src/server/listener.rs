@@ -30,7 +30,7 @@ use crate::{Impairment, RateLimit};
 /// netcode's packet type of a response.
 const RESPONSE: u8 = 3;
 
-/// Everything of the coordinator's link that no other system may touch.
+/// The state of the coordinator's link that only the link's own systems may touch.
 #[derive(Resource)]
 pub(super) struct Listener {
     pub(super) wire: Wire,
@@ -41,7 +41,7 @@ pub(super) struct Listener {
     netcode: Box<NetcodeServer>,
     pub(super) handshaker: Handshaker,
     mint: Mint,
-    /// Packets opened in the names of peers that are plagued by forged ones.
+    /// Limits the packets opened with the addresses of peers under a flood of forged ones.
     plagued: TokenBucket,
     rate_limit: Option<RateLimit>,
     is_impaired: bool,
@@ -55,12 +55,12 @@ pub(super) struct ListenerEvents {
     pub(super) joined: Vec<PeerJoined>,
     pub(super) left: Vec<PeerLeft>,
     pub(super) with_mail: Vec<PeerId>,
-    /// Peers that closed their connection; they leave once their last words have been read.
+    /// Peers that closed their connection; they leave once their last messages have been read.
     pub(super) parting: Vec<PeerId>,
 }
 
 impl ListenerEvents {
-    /// Has a peer's mail read when mail is next read.
+    /// Marks a peer's messages to be read.
     pub(super) fn has_mail(&mut self, peer: PeerId, entry: &mut PeerEntry) {
         if !std::mem::replace(&mut entry.is_in_mail, true) {
             self.with_mail.push(peer);
@@ -101,7 +101,7 @@ impl Listener {
         })
     }
 
-    /// Moves netcode's clock to the mint's, which dates tokens; a network in memory moves the mint's first.
+    /// Advances netcode's clock to the mint's, which dates tokens; on a network in memory, the mint's first.
     pub(super) fn advance(&mut self, now: Duration, delta: Duration) {
         if let Medium::Memory(_) = self.wire.medium() {
             self.mint.set_time(self.netcode.current_time() + delta);
@@ -110,7 +110,7 @@ impl Listener {
         self.handshaker.forget_old(now);
     }
 
-    /// Handles one packet from the socket; says whether it brought whole messages.
+    /// Handles one packet from the socket; returns whether it completed messages.
     pub(super) fn receive(
         &mut self,
         now: Duration,
@@ -127,7 +127,7 @@ impl Listener {
         let envelope = match self.admit(now, packet, peer, peers) {
             Ok(envelope) => envelope,
             Err(refusal) => {
-                // Not the peer's offence: anyone can write its address on a packet.
+                // Not the peer's offence: anyone can spoof its address.
                 refuse(from, refusal, peers);
                 if let Some(entry) = peers.entries.get_mut(&peer) {
                     entry.session.stats.garbage += 1;
@@ -141,7 +141,7 @@ impl Listener {
         }
         let bytes = packet.len();
         let netcode = &mut *self.netcode;
-        // The envelope check knows every panic we know of in renetcode; this is for those we do not know.
+        // The envelope check prevents every known panic in renetcode; this catches unknown ones.
         let result = catch_panic(move || netcode.process_packet(from, packet));
         match (result, envelope) {
             (Err(_), _) => {
@@ -175,8 +175,8 @@ impl Listener {
         }
     }
 
-    /// Takes renetcode through the handshake that a newcomer has been through with the [`Handshaker`]: it asks for a challenge and
-    /// answers it in one go, with the keys of the newcomer's token.
+    /// Takes renetcode through the handshake that a newcomer has completed with the [`Handshaker`]: requests
+    /// a challenge and answers it at once, with the keys of the newcomer's token.
     fn let_in(&mut self, now: Duration, handshake: Handshake, renet: &mut RenetServer, peers: &mut Peers) {
         let Handshake { address, token, mut request, .. } = handshake;
         let key = token.from_client;
@@ -241,7 +241,7 @@ impl Listener {
         is_laden
     }
 
-    /// Whether a packet in a peer's name may go to netcode.
+    /// Whether a packet with a peer's address may go to netcode.
     fn admit(
         &mut self,
         now: Duration,
@@ -258,7 +258,7 @@ impl Listener {
                 }
             }
             Envelope::Disconnect => {}
-            // A late answer to the handshake, which is over. If what it was told was lost, it is told again by and by.
+            // A late packet of the finished handshake. If its answer was lost, it is repeated later.
             _ => return Err("not a connected peer's packet".into()),
         }
         if !entry.session.admits(now) {
@@ -270,15 +270,15 @@ impl Listener {
         Ok(envelope)
     }
 
-    /// Whether a packet in a peer's name is another's, looked at only while there are many of those: renetcode looks for
-    /// the address among all its places before it finds that out, and for as long as that takes it serves nobody.
+    /// Whether a packet with a peer's address is forged, checked only during a flood of those: renetcode
+    /// searches all its places before it finds that out, and meanwhile serves no peer.
     fn is_forged(&self, packet: &[u8], peer: PeerId, peers: &Peers) -> bool {
         peers.entries.get(&peer).is_some_and(|entry| {
             entry.session.is_suspect() && !seal::is_sealed(packet, self.protocol_id, &entry.key.0)
         })
     }
 
-    /// netcode had nothing to say: a keep-alive, or something that the peer has not sealed or had sent before.
+    /// netcode delivered nothing: a keep-alive, or a packet that the peer has not sealed or had sent before.
     fn unheard(&mut self, now: Duration, peer: PeerId, envelope: Envelope, bytes: usize, peers: &mut Peers) {
         let Some(entry) = peers.entries.get_mut(&peer) else { return };
         let heard = self.netcode.time_since_last_received_packet(entry.client) == Some(Duration::ZERO);
@@ -300,7 +300,8 @@ impl Listener {
         renet: &mut RenetServer,
         peers: &mut Peers,
     ) {
-        // A program that comes back, perhaps from another address, is not kept waiting until its old connection times out.
+        // A program that reconnects, perhaps from another address, does not wait until its old connection
+        // times out.
         let same = |entry: &PeerEntry| (entry.who.account, entry.who.instance) == (who.account, who.instance);
         let older: Vec<PeerId> =
             peers.entries.iter().filter(|(_, entry)| same(entry)).map(|(peer, _)| *peer).collect();
@@ -373,7 +374,7 @@ impl Listener {
         }
     }
 
-    /// Tells a client that it is over; three times, since nobody answers.
+    /// Sends netcode's disconnect packet, three times because it is not acknowledged.
     fn hang_up(&mut self, now: Duration, client: u64) {
         if let ServerResult::ClientDisconnected { addr, payload: Some(payload), .. } =
             self.netcode.disconnect(client)
@@ -384,7 +385,7 @@ impl Listener {
         }
     }
 
-    /// Forgets a peer whose connection is over.
+    /// Removes a peer whose connection is over.
     pub(super) fn leave(&mut self, peer: PeerId, reason: &str, renet: &mut RenetServer, peers: &mut Peers) {
         let Some(entry) = peers.remove(peer) else { return };
         renet.remove_connection(entry.client);
@@ -446,7 +447,7 @@ impl Listener {
         }
     }
 
-    /// The next peer whose timer has run out; it has none until it is sent to again.
+    /// The next peer whose timer has expired; it has no timer until it is sent to again.
     pub(super) fn next_due(&mut self, now: Duration, peers: &mut Peers) -> Option<PeerId> {
         let (due, peer) = self.timers.first().copied().filter(|(due, _)| *due <= now)?;
         self.timers.remove(&(due, peer));
@@ -484,7 +485,7 @@ impl Listener {
     }
 }
 
-/// Counts a packet in a peer's name that was not the peer's, or a copy.
+/// Counts a packet with a peer's address that was forged, or a copy.
 fn note_forged(now: Duration, peer: PeerId, peers: &mut Peers) {
     if let Some(entry) = peers.entries.get_mut(&peer) {
         entry.session.forged(now);
@@ -494,7 +495,7 @@ fn note_forged(now: Duration, peer: PeerId, peers: &mut Peers) {
     peers.totals.refused.count(PacketRefusal::ForgedPacket);
 }
 
-/// Counts a packet that goes no further.
+/// Counts a refused packet.
 fn refuse(from: SocketAddr, refusal: PacketRefusal, peers: &mut Peers) {
     peers.totals.garbage += 1;
     peers.totals.refused.count(refusal);

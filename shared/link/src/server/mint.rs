@@ -1,11 +1,12 @@
-//! Connect tokens: made for one account each, good once, and known to the coordinator until they are used or over.
+//! Connect tokens: made for one account each, good once, and known to the coordinator until they are used or
+//! expire.
 //!
-//! The coordinator that makes a token is the one that admits it, so it keeps what it has given out. That closes, from
-//! outside, what renetcode 2.0.0 leaves open: its challenge is bound to neither address nor client id and never expires,
-//! so the user data of one token could be brought in under another; its table of used tokens forgets the oldest; and
-//! whoever connects from the same address may use a token twice. Here a request whose seal is not of an outstanding
-//! token never reaches netcode, a token is tied to the first address it comes from, and when a client connects, its id
-//! and its user data must be of one and the same token, which is then used up.
+//! The coordinator that makes a token is the one that admits it, so it records its tokens. That closes from
+//! outside what renetcode 2.0.0 leaves open: its challenge is bound to neither address nor client id and
+//! never expires, so the user data of one token could be used with another; its table of used tokens evicts
+//! the oldest; and a client at the same address may use a token twice. Here a request whose seal is not of an
+//! outstanding token never reaches netcode, a token is bound to the first address it comes from, and when a
+//! client connects, its id and its user data must be of one token, which is then used up.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -25,12 +26,12 @@ use crate::problem;
 use crate::seal::SealKey;
 use crate::tokens::{Access, NoToken, TokenAnswer, TokenSource};
 
-/// What every token names as the coordinator's address. Clients do not look at it: they go to the address that answered
-/// them over HTTPS, which the coordinator itself, behind a router, need not know.
+/// The coordinator's address in every token. Clients ignore it: they use the address that answered them over
+/// HTTPS, which the coordinator, behind a router, need not know.
 const ANY_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 1);
 /// Bytes of the seal at the end of a token's private part.
 const SEAL_BYTES: usize = 16;
-/// Where netcode's time starts: any moment does, since all that is dated by it is made and read here.
+/// Start of netcode's time: any value works, since all times are made and read here.
 const EPOCH: Duration = Duration::from_secs(1_000_000_000);
 
 /// The seal of a token, which no two tokens share.
@@ -46,31 +47,31 @@ pub enum Family {
 }
 
 impl Family {
-    /// The address's.
+    /// The family of an address.
     pub fn of(address: SocketAddr) -> Self {
         if address.ip().to_canonical().is_ipv4() { Self::V4 } else { Self::V6 }
     }
 }
 
-/// Who may connect with a token.
+/// The holder of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// As what.
+    /// Its role.
     pub role: Role,
-    /// The account.
+    /// Its account.
     pub account: AccountKey,
-    /// Which of the account's programs: one that comes back takes the place of its own older connection.
+    /// Which of the account's programs: one that reconnects replaces its own older connection.
     pub instance: u64,
-    /// The account's public name: a label, made fit to be shown when the token is made.
+    /// The account's public name: a label, sanitised when the token is made.
     pub name: String,
-    /// What the account was given when it was enrolled; booked once, when the ledger first hears of it.
+    /// The account's credit at enrolment; booked once, when the ledger first sees the account.
     pub credit: Nanos,
-    /// From where: tokens are good over the IP version they were fetched over. `None` is any.
+    /// IP version: tokens are good over the one they were fetched over. `None` is any.
     pub family: Option<Family>,
 }
 
 impl Grant {
-    /// A grant where nobody is a stranger, in tests and benches: the account's key is made of role and name.
+    /// A grant for tests and benches: the account's key is derived from role and name.
     pub fn of_name(role: Role, name: &str) -> Self {
         let key = Digest::of_parts(&[b"no stranger", role.to_string().as_bytes(), name.as_bytes()]);
         Self {
@@ -87,10 +88,10 @@ impl Grant {
 /// Why there is no token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum MintRefusal {
-    /// As many tokens were made in the last minute as may be, for everybody.
+    /// The limit of tokens per minute, for all accounts, is reached.
     #[error("too many programs connect to the coordinator at this moment; try again in a minute")]
     Full,
-    /// The same for this account.
+    /// The limit of tokens per minute for this account is reached.
     #[error("this account connects too often; try again in a minute")]
     AccountFull,
     /// netcode failed to seal it.
@@ -98,7 +99,7 @@ pub enum MintRefusal {
     Sealing,
 }
 
-/// Makes a coordinator's connect tokens, and knows those that are out. Clones share it; any thread may use it.
+/// Makes a coordinator's connect tokens, and knows those outstanding. Clones share it; any thread may use it.
 #[derive(Clone, Resource)]
 pub struct Mint {
     identity: Arc<ProtocolIdentity>,
@@ -110,16 +111,16 @@ struct State {
     clock: Clock,
     by_seal: HashMap<Seal, Outstanding, SeededHash>,
     by_client: HashMap<u64, Seal, SeededHash>,
-    /// Those made within the last [`TOKEN_SECONDS`], used or not, oldest first.
+    /// Tokens made within the last [`TOKEN_SECONDS`], used or not, oldest first.
     made: VecDeque<(Duration, Seal, AccountKey)>,
-    /// How many of them are each account's.
+    /// Number of them by account.
     by_account: HashMap<AccountKey, usize, SeededHash>,
 }
 
-/// netcode's time, by which tokens are dated: it never looks at a wall clock, so one that steps locks nobody out.
+/// netcode's time, which dates tokens: monotonic, so a wall clock that steps locks no client out.
 enum Clock {
     Monotonic(Instant),
-    /// In memory, as far as the coordinator's updates have come.
+    /// In memory: the time of the coordinator's updates.
     Manual(Duration),
 }
 
@@ -138,7 +139,7 @@ impl std::fmt::Debug for Mint {
 }
 
 impl Mint {
-    /// A mint with a key of its own, which no other start of a coordinator has.
+    /// A mint with a fresh random key.
     pub fn new(identity: &ProtocolIdentity) -> Self {
         let state = State {
             clock: Clock::Monotonic(Instant::now()),
@@ -195,19 +196,19 @@ impl Mint {
         Ok(bytes)
     }
 
-    /// Tokens that are neither used nor over.
+    /// Tokens neither used nor expired.
     pub fn outstanding(&self) -> usize {
         self.lock().by_seal.len()
     }
 
-    /// A source of tokens for a program of the same process that speaks `identity`, in tests and benches. Like the
-    /// coordinator over HTTPS, it gives none to a program that speaks otherwise.
+    /// A source of tokens for a program of the same process with this `identity`, in tests and benches. As
+    /// over HTTPS, a program with another identity gets none.
     pub fn source(&self, grant: Grant, identity: &ProtocolIdentity, server: SocketAddr) -> MintSource {
         MintSource { mint: self.clone(), grant, identity: identity.clone(), server }
     }
 
-    /// Whether a connection request with this seal may be answered: it is of an outstanding token and comes from
-    /// where that came from before. One look into a table, so that forged requests cost next to nothing.
+    /// Whether a connection request with this seal may be answered: the token must be outstanding, and come
+    /// from the address it came from before. One look-up, so that forged requests cost next to nothing.
     pub(crate) fn admits(&self, seal: &Seal, from: SocketAddr) -> Result<(), PacketRefusal> {
         let mut state = self.lock();
         let now = state.clock.now();
@@ -224,7 +225,8 @@ impl Mint {
         Ok(())
     }
 
-    /// Who has connected under this client id with this user data, if both are of one token; that is used up.
+    /// The holder that connects with this client id and user data, if both are of one token, which is then
+    /// used up.
     pub(crate) fn redeem(
         &self,
         client: u64,
@@ -264,7 +266,8 @@ impl Mint {
         self.lock().clock.now()
     }
 
-    /// From now on time stands still but for these calls: for a network in memory, which runs on manual time.
+    /// Sets the time, which from then on only these calls advance: for a network in memory, which runs on
+    /// manual time.
     pub(crate) fn set_time(&self, time: Duration) {
         self.lock().clock = Clock::Manual(time);
     }
@@ -307,7 +310,7 @@ fn seal_of(private_part: &[u8]) -> Option<Seal> {
     private_part.last_chunk::<SEAL_BYTES>().copied()
 }
 
-/// Tokens straight from a mint of the same process.
+/// Tokens directly from a mint of the same process.
 #[derive(Clone, Debug)]
 pub struct MintSource {
     mint: Mint,

@@ -14,16 +14,16 @@ use crate::PeerStats;
 use crate::peer::PeerSession;
 use crate::seal::SealKey;
 
-/// What the link has refused since it started, all peers and strangers together.
+/// What the link has refused since it started, for all peers and strangers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkTotals {
     /// Packets read.
     pub packets: u64,
     /// Packets and messages refused, of peers and of strangers.
     pub garbage: u64,
-    /// Of those, packets refused on their way in, by cause.
+    /// Of those, packets refused on arrival, by cause.
     pub refused: Refusals,
-    /// Handshakes under way just now.
+    /// Pending handshakes.
     pub handshakes: usize,
     /// Peers dropped for an offence.
     pub offenders: u64,
@@ -44,7 +44,7 @@ pub struct Peers {
     pub(super) totals: LinkTotals,
 }
 
-/// A key that no log shows.
+/// A key that logs do not show.
 pub(super) struct HiddenKey(pub(super) SealKey);
 
 impl fmt::Debug for HiddenKey {
@@ -63,7 +63,7 @@ pub(super) struct PeerEntry {
     pub(super) who: Grant,
     pub(super) session: PeerSession,
     pub(super) is_dirty: bool,
-    /// Whether it is among those whose mail is to be read.
+    /// Whether its messages are marked to be read.
     pub(super) is_in_mail: bool,
     /// Whether it is among those of which something was measured.
     pub(super) is_measured: bool,
@@ -128,10 +128,10 @@ impl Peers {
         }
     }
 
-    /// Says whether this peer has tasks out: then heartbeats go every 100 ms and 350 ms of silence are death
-    /// (700 ms while packets of anybody are unread).
+    /// Sets whether this peer has tasks out: then heartbeats go every 100 ms, and 350 ms of silence end the
+    /// connection (700 ms while any packets are unread).
     ///
-    /// For workers. A game's frame may hang for longer than 350 ms without anything being wrong with it.
+    /// For workers. A healthy game's frame may hang for longer than 350 ms.
     pub fn mark_busy(&mut self, peer: PeerId, busy: bool) {
         let Some(entry) = self.entries.get_mut(&peer) else { return };
         if entry.session.heartbeat.mark_busy(busy, self.now) {

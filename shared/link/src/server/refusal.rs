@@ -1,33 +1,34 @@
-//! Why a packet was refused, as people read it and as it is counted.
+//! Why a packet was refused: texts and counters.
 
 use std::fmt;
 
-/// Packets refused since the start, by cause. Refused messages inside of genuine packets are not among them.
+/// Packets refused since the start, by cause. Refused messages inside genuine packets are not included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Refusals {
-    /// Not of any shape that this link speaks, or not from this sender at this moment.
+    /// Of no valid shape, or not valid from this sender at this moment.
     pub shape: u64,
     /// Connection requests of programs of another protocol version.
     pub other_version: u64,
-    /// Connection requests with a token that is not out: forged, or used before.
+    /// Connection requests with a token that is not outstanding: forged, or used before.
     pub unknown_token: u64,
     /// Connection requests whose token has expired.
     pub out_of_date: u64,
     /// Connection requests with a token that came from another address before, or is for another IP version.
     pub misused_token: u64,
-    /// Handshakes of an address, a prefix or a coordinator that has no place left.
+    /// Handshakes of an address, a prefix or a coordinator without a free place.
     pub no_place: u64,
-    /// Responses that are not the answer to what their address was asked.
+    /// Responses that do not answer their challenge.
     pub forged_response: u64,
-    /// Repeated connection requests that came before their next answer was due.
+    /// Connection requests repeated too early.
     pub too_soon: u64,
-    /// Handshakes forgotten because a newer one needed the room. Not packets.
+    /// Handshakes evicted by a newer one. Not packets.
     pub evicted: u64,
-    /// Packets in a peer's name that the peer has not sealed, or had sent before.
+    /// Packets with a peer's address that the peer has not sealed, or had sent before.
     pub forged_packet: u64,
-    /// Packets in the name of a peer so plagued by forged ones that not even all of its own are opened.
+    /// Packets with the address of a peer under such a flood of forged ones that not even all of its own are
+    /// opened.
     pub unopened: u64,
-    /// Genuine packets of a peer beyond what a peer may send.
+    /// Genuine packets of a peer above its rate limit.
     pub over_rate: u64,
 }
 

@@ -1,4 +1,4 @@
-//! When renet's clock moves.
+//! When renet's clock advances.
 //!
 //! renet looks at every connection whenever its time moves on, whether anything happens there or not. With a thousand idle
 //! peers, each packet of one of them would have it look at all the others (`docs/PERFORMANCE.md`, "Idle clients"). All that
@@ -35,7 +35,7 @@ impl RenetTime {
         (self.behind > most).then(|| self.catch_up())
     }
 
-    /// By how much renet's clock is to move so that it is right. What is sent again is late by that clock.
+    /// By how much renet's clock must advance to be right. Retransmissions are late by that lag.
     pub(super) fn catch_up(&mut self) -> Duration {
         std::mem::take(&mut self.behind)
     }

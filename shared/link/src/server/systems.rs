@@ -1,4 +1,4 @@
-//! When the coordinator's link does what, within an update.
+//! The order of the coordinator's link within an update.
 
 use bevy_app::{App, AppExit, First, Last, PostUpdate, PreUpdate};
 use bevy_ecs::message::{MessageReader, MessageWriter, Messages};
@@ -26,11 +26,13 @@ use crate::sets::LinkSystems;
 pub(super) fn set_up(app: &mut App, config: &ServerLinkConfig) {
     let listener = match Listener::new(config) {
         Ok(listener) => listener,
-        // Start-up, with a socket that is already bound: only a system out of file handles gets here.
+        // At start-up, with a socket that is already bound: only a system without free file handles gets
+        // here.
         Err(error) => panic!("cannot set up the coordinator's socket: {error}"),
     };
     runner::set_up(app);
-    // Not `RenetServerPlugin` as a whole: it moves renet's clock in every update, which is for `receive` to do.
+    // Not the whole `RenetServerPlugin`: it advances renet's clock in every update, which `receive` decides
+    // here.
     app.insert_resource(RenetServer::new(connection_config(ConnectionEnd::Server)))
         .insert_resource(listener)
         .init_resource::<Peers>()
@@ -120,8 +122,8 @@ fn receive(
     for peer in std::mem::take(&mut listener.news.parting) {
         listener.leave(peer, "it closed the connection", renet, peers);
     }
-    // Death comes after reading: what has arrived while this program was away proves that its sender lives. What is
-    // still unread may do so too.
+    // Time-outs come after reading: what arrived while this program was busy proves that its sender lives,
+    // and so may what is still unread.
     let unread = listener.wire.has_unread();
     let mut resends = false;
     while let Some(peer) = listener.next_due(now, peers) {
@@ -144,7 +146,7 @@ fn receive(
     left.write_batch(listener.news.left.drain(..));
 }
 
-/// Reads what renet has put together from one peer's packets.
+/// Reads the complete messages of one peer.
 fn read_mail<M: Decode<()> + Bounded + Routed + Send + Sync + 'static>(
     peer: PeerId,
     (now, arrived): (Duration, Duration),
@@ -194,7 +196,7 @@ fn send(
             listener.send(peer, now, stamp, true, renet, peers);
             listener.drop_peer(peer, &reason, now, renet, peers);
         }
-        // Those whose last words found no room: they are gone.
+        // Peers whose last messages did not fit are gone.
         peers.closing.clear();
         left.write_batch(listener.news.left.drain(..));
     }
@@ -205,7 +207,7 @@ fn send(
     }
 }
 
-/// Hands messages to renet, and drops peers that have fallen too far behind to take theirs.
+/// Passes messages to renet, and drops peers that are too far behind to take theirs.
 fn post<M: Encode + Routed + Send + Sync + 'static>(
     messages: &mut Messages<ToPeer<M>>,
     role: Role,
@@ -235,7 +237,7 @@ fn post<M: Encode + Routed + Send + Sync + 'static>(
     }
 }
 
-/// On exit: last words without regard to the rate limit, then netcode's farewell.
+/// On exit: sends queued messages without regard to the rate limit, then netcode's disconnect.
 fn say_goodbye(
     mut exit: MessageReader<'_, '_, AppExit>,
     time: Res<'_, Time<Real>>,

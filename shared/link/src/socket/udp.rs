@@ -1,12 +1,12 @@
 //! A UDP socket that moves many datagrams with one call where the system can.
 //!
-//! On Linux a run of datagrams of one size for one destination leaves as one buffer (generic segmentation offload),
-//! and comes in as one (generic receive offload): the way through the network stack, which costs several times what
-//! sealing a datagram does, is then travelled once for all of them. Elsewhere, and where the system refuses, each
-//! goes by itself.
+//! On Linux a run of datagrams of one size for one destination leaves as one buffer (generic segmentation
+//! offload), and arrives as one (generic receive offload): the path through the network stack, which costs
+//! several times what sealing a datagram does, is then taken once for all of them. Elsewhere, and where the
+//! system refuses, each goes by itself.
 //!
-//! The library behind it forbids the system to send a datagram in fragments. Ours take at most 1,277 bytes on an IPv4
-//! path and 1,297 on an IPv6 path; the rare path that carries less carries none of our full slices.
+//! The library underneath forbids the system to fragment datagrams. Ours take at most 1,277 bytes on an IPv4
+//! path and 1,297 on an IPv6 path; the rare path with a smaller limit carries none of our full slices.
 
 use std::io::{self, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,11 +15,11 @@ use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 
 use crate::limits::{REPORTS_MAX, RUN_BYTES_MAX};
 
-/// A socket that does not block, and what is on its way out of it and into it.
+/// A non-blocking socket with its outgoing and incoming runs.
 #[derive(Debug)]
 pub(crate) struct Udp {
     socket: mio::net::UdpSocket,
-    /// The one peer of a client, so that the system reports a port where nobody listens.
+    /// The one peer of a client: a connected socket reports a port where no program listens.
     connected: Option<SocketAddr>,
     offload: UdpSocketState,
     outbox: Outbox,
@@ -34,7 +34,7 @@ struct Outbox {
     bytes: Vec<u8>,
 }
 
-/// The run that was read last, and how much of it has been taken.
+/// The run that was read last, and how much of it has been returned.
 #[derive(Debug)]
 struct Inbox {
     from: SocketAddr,
@@ -45,7 +45,7 @@ struct Inbox {
 }
 
 impl Outbox {
-    /// Whether this packet can be the next of the run; there is none behind one that is smaller.
+    /// Whether this packet can be the next of the run; a shorter one must be the last.
     fn takes(&self, to: SocketAddr, packet: &[u8], datagrams_max: usize) -> bool {
         self.bytes.is_empty()
             || (self.to == to
@@ -81,8 +81,8 @@ impl Udp {
         })
     }
 
-    /// Asks the system to hold up to so many bytes in each direction, and says how many it does; some systems give less
-    /// than they are asked for (on Linux at most twice `net.core.rmem_max` and `net.core.wmem_max`).
+    /// Asks the system for buffers of `bytes` in each direction, and returns the sizes it gave; some systems
+    /// give less (Linux at most twice `net.core.rmem_max` and `net.core.wmem_max`).
     pub(super) fn widen(&self, bytes: usize) -> (usize, usize) {
         let receives = || self.offload.recv_buffer_size((&self.socket).into()).unwrap_or_default();
         let sends = || self.offload.send_buffer_size((&self.socket).into()).unwrap_or_default();
@@ -97,14 +97,14 @@ impl Udp {
         granted
     }
 
-    /// The socket, to be watched.
+    /// The socket, for the runner's poll.
     pub(super) fn socket(&mut self) -> &mut mio::net::UdpSocket {
         &mut self.socket
     }
 
-    /// Has a packet leave with the run it fits into, at the latest when [`flush`](Self::flush) is called.
+    /// Sends a packet with the run it fits into, at the latest when [`flush`](Self::flush) is called.
     pub(super) fn send(&mut self, to: SocketAddr, packet: &[u8], was_refused: &mut bool) {
-        // Other systems have conditions of their own for a connected socket.
+        // Other systems have other conditions for a connected socket.
         let datagrams_max = if cfg!(target_os = "linux") { self.offload.max_gso_segments() } else { 1 };
         if !self.outbox.takes(to, packet, datagrams_max) {
             self.flush(was_refused);
@@ -112,7 +112,7 @@ impl Udp {
         self.outbox.add(to, packet);
     }
 
-    /// Sends what waits for more to go with it.
+    /// Sends the gathered run.
     pub(super) fn flush(&mut self, was_refused: &mut bool) {
         let Outbox { to, size, bytes } = &self.outbox;
         if bytes.is_empty() {
@@ -130,8 +130,8 @@ impl Udp {
         self.outbox.bytes.clear();
     }
 
-    /// Sends the run as one buffer; false if its datagrams must go one by one, because the system cannot take a
-    /// run apart on that way.
+    /// Sends the run as one buffer; false if its datagrams must go one by one, because the system cannot
+    /// segment a run on that path.
     fn send_run(&self, was_refused: &mut bool) -> bool {
         let run = Transmit {
             destination: self.outbox.to,
@@ -149,8 +149,8 @@ impl Udp {
         is_over
     }
 
-    /// The next packet, cut to `buffer`: one that is longer than a packet may be still is when `buffer` has
-    /// room for a byte more.
+    /// The next packet, cut to `buffer`: with a buffer one byte longer than a packet may be, a packet that is
+    /// too long still shows.
     pub(super) fn receive(
         &mut self,
         buffer: &mut [u8],
@@ -175,7 +175,7 @@ impl Udp {
             match self.offload.recv((&self.socket).into(), &mut buffers, &mut meta) {
                 Ok(_) => {
                     let [RecvMeta { addr, len, stride, .. }] = meta;
-                    // The address by which a peer was connected to need not be the one by which it answers.
+                    // A peer may answer from another address than the one it was connected by.
                     inbox.from = self.connected.unwrap_or(addr);
                     (inbox.size, inbox.taken, inbox.end) = (stride, 0, len);
                     return Some(());
@@ -188,20 +188,20 @@ impl Udp {
     }
 }
 
-/// A buffer that stays as it was loses more packets in a burst, and nothing else.
+/// Ignores the error: an unchanged buffer only loses more packets in a burst.
 fn note_option(set: io::Result<()>) {
     if let Err(error) = set {
         tracing::debug!(%error, "the system keeps its own buffer size");
     }
 }
 
-/// Whether an error means that what was sent is lost, and sending it otherwise would not help.
+/// Whether an error means that the datagram is lost, and another way of sending would not help.
 fn is_loss(error: io::ErrorKind) -> bool {
     matches!(error, io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionRefused)
 }
 
-/// Errors are losses: UDP promises nothing, and a full socket buffer or an unreachable network is for the layers
-/// above to notice by silence.
+/// Errors count as losses: UDP promises nothing, and the layers above detect a full socket buffer or an
+/// unreachable network by silence.
 fn note(sent: io::Result<()>, was_refused: &mut bool) {
     if let Err(error) = sent {
         *was_refused |= error.kind() == io::ErrorKind::ConnectionRefused;
@@ -278,8 +278,8 @@ mod tests {
         assert_eq!(all_in(&mut other), [1, 3, 5].map(|number| vec![number; SIZE]));
     }
 
-    /// What 1,024 peers send at one moment, each a heartbeat, waits until it is read. The system's own default of
-    /// 208 KiB holds 277 of them.
+    /// A heartbeat of each of 1,024 peers at one moment waits until it is read. The system's default buffer
+    /// of 208 KiB holds 277 of them.
     #[test]
     fn a_heartbeat_of_every_peer_at_one_moment_fits() {
         const PEERS: usize = p2c2r_protocol::limits::PEERS_MAX;

@@ -1,4 +1,4 @@
-//! A coordinator and its clients as Bevy apps with nothing but a link, stepped by hand.
+//! A coordinator and its clients as Bevy apps with nothing but a link, stepped by tests.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,12 +18,12 @@ use p2c2r_protocol::{
     WorkerToServer,
 };
 
-/// The protocol everybody here speaks.
+/// The protocol of all programs here.
 pub fn identity() -> ProtocolIdentity {
     ProtocolIdentity::new(&[(KindId(1), "path", 1)], Digest([0; 32]))
 }
 
-/// What a test may want otherwise.
+/// Settings that a test may change.
 #[derive(Clone)]
 pub struct Settings {
     pub identity: ProtocolIdentity,
@@ -60,7 +60,7 @@ pub fn tokens(mint: &Mint, address: SocketAddr, name: &str) -> Arc<dyn TokenSour
     Arc::new(mint.source(Grant::of_name(Role::Gamer, name), &identity(), address))
 }
 
-/// A coordinator that does nothing but link.
+/// A coordinator with nothing but a link.
 pub fn server(transport: ServerTransport, settings: &Settings) -> App {
     server_with(transport, settings, Mint::new(&settings.identity))
 }
@@ -81,7 +81,7 @@ pub fn server_with(transport: ServerTransport, settings: &Settings, mint: Mint) 
     app
 }
 
-/// A client that does nothing but link.
+/// A client with nothing but a link.
 pub fn client<S: Side>(transport: ClientTransport, name: &str, settings: &Settings) -> App {
     let mut app = App::new();
     app.add_plugins(ClientLinkPlugin::<S>::new(ClientLinkConfig {
@@ -143,7 +143,7 @@ impl World {
             app.update();
         }
         self.server.update();
-        // What an update leaves to the next, the runner does before time goes on.
+        // What an update leaves to the next is done before time goes on, as under the runner.
         self.server.insert_resource(TimeUpdateStrategy::ManualDuration(Duration::ZERO));
         while self.server.world().resource::<NextWake>().is_due() {
             self.server.update();
@@ -241,7 +241,7 @@ pub fn downs(client: &mut App) -> Vec<String> {
     take::<LinkDown>(client).into_iter().map(|down| down.reason.detail).collect()
 }
 
-/// The smallest thing a game can say, numbered.
+/// The smallest message of a game, numbered.
 pub fn cancel(number: u64) -> ToServer<GameToServer> {
     ToServer(GameToServer::Cancel { task: TaskId(number) })
 }

@@ -1,4 +1,4 @@
-//! What an app without a window leaves out, and what it keeps.
+//! What `headless` removes from an app, and what it keeps.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! A connected peer that says what no honest one would, in both directions: it is dropped or ignored and
-//! counted, and everybody else goes on.
+//! A connected peer that sends what no honest one would, in both directions: it is dropped or ignored and
+//! counted, and all others go on.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -87,7 +87,7 @@ fn token_of(hub: &p2c2r_link::MemoryHub, name: &str) -> Vec<u8> {
     p2c2r_link::fetch(&hub.tokens(Role::Gamer, name, &identity()), Duration::ZERO).unwrap().token
 }
 
-/// Connect tokens of a coordinator that is none.
+/// Connect tokens without a real coordinator.
 #[derive(Debug)]
 struct Forged(SocketAddr);
 
@@ -101,7 +101,7 @@ impl TokenSource for Forged {
     }
 }
 
-/// A client of netcode's that says whatever it is told to.
+/// A netcode client that sends whatever the test says.
 struct Mallory {
     port: MemoryPort,
     server: SocketAddr,
@@ -144,7 +144,7 @@ impl Mallory {
     }
 }
 
-/// The others still talk.
+/// The other peers still exchange messages.
 fn goes_on(world: &mut World) {
     take::<p2c2r_link::FromPeer<GameToServer>>(&mut world.server);
     say(&mut world.games[0], cancel(99));
@@ -180,7 +180,7 @@ fn random_payloads_stop_nobody() {
     let mut world = World::connected(Settings::default());
     let mut random = Pcg32::seed_from_u64(5);
     for number in 0..100 {
-        // Each with an account of her own: one account may not connect so often.
+        // Each with an account of its own, since one account may not connect so often.
         let mut mallory = Mallory::join(&mut world, &format!("mallory-{number}"));
         for _ in 0..20 {
             let mut payload: Vec<u8> = (0..random.random_range(1..1_250)).map(|_| random.random()).collect();
@@ -204,7 +204,7 @@ fn garbage_outside_of_netcode_is_ignored_and_counted() {
         if let Some(first) = packet.first_mut().filter(|_| random.random()) {
             *first = random.random_range(0..=0x9F);
         }
-        // With ann's address on it: she must not pay for it.
+        // With ann's address, who must not be blamed for it.
         let from = if random.random() { ann } else { stranger };
         world.hub.inject(from, server, &packet);
         world.hub.inject(server, ann, &packet);
@@ -289,7 +289,7 @@ fn a_token_is_good_once_and_where_it_was_first_used() {
     assert_eq!(peers(&world.server).len(), 2);
 }
 
-/// A coordinator of netcode's that says whatever it is told to.
+/// A netcode server that sends whatever the test says.
 struct HostileServer {
     port: MemoryPort,
     netcode: NetcodeServer,
@@ -392,7 +392,7 @@ fn of_a_spoilt_parcel_what_comes_first_is_heard_and_the_rest_counted() {
     let mut world = World::connected(Settings::default());
     let mut mallory = Mallory::join(&mut world, "mallory");
     let cancel = |task| wire::encode(&GameToServer::Cancel { task: p2c2r_protocol::TaskId(task) });
-    // Two messages; one and junk; a message of which the end is missing.
+    // Two messages; one and junk; a truncated message.
     let parcels = [[cancel(1), cancel(2)].concat(), [cancel(3), vec![0xEE; 9]].concat(), vec![cancel(4)[0]]];
     for (id, parcel) in (0..).zip(&parcels) {
         mallory.send(&small(id, 1, &[(id, parcel)]));
@@ -410,7 +410,7 @@ fn a_long_parcel_holds_one_message() {
     let mut world = World::connected(Settings::default());
     let mut mallory = Mallory::join(&mut world, "mallory");
     let leaving = wire::encode(&GameToServer::Leaving);
-    // As many messages as one of renet's can hold: what they would take in memory is a hundred times their size.
+    // As many messages as one of renet's can hold: they would take a hundred times their size in memory.
     for (id, bytes) in [(0, 1_190), (1, 1_191), (2, 1_200)] {
         mallory.send(&small(id, 0, &[(id, &leaving.repeat(bytes))]));
     }
@@ -443,7 +443,7 @@ fn what_waited_for_one_lost_packet_is_handed_on_in_bounded_steps() {
 fn the_other_roles_messages_are_refused() {
     let mut world = World::connected(Settings::default());
     let mut mallory = Mallory::join(&mut world, "mallory");
-    // A worker's words from a gamer.
+    // A worker's message from a gamer.
     let message = wire::encode(&p2c2r_protocol::WorkerToServer::Ready(p2c2r_protocol::WorkerOffer {
         slots: 1,
         kernels: vec![p2c2r_protocol::KernelOffer {

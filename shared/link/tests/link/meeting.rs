@@ -1,4 +1,4 @@
-//! Joining, talking, leaving, losing and finding one another again.
+//! Joining, talking, leaving, losing the connection and reconnecting.
 
 use std::time::Duration;
 
@@ -190,7 +190,7 @@ fn a_busy_link_dies_within_350_ms_and_an_idle_one_within_5_s() {
     }
 }
 
-/// In a client's own time, so that no machine is too slow for it.
+/// Measured in the client's own time, so that a slow machine does not fail it.
 #[test]
 fn an_idle_client_that_is_cut_off_is_back_within_a_second_also_from_a_new_address() {
     for latency in [0, 50] {
@@ -199,7 +199,7 @@ fn an_idle_client_that_is_cut_off_is_back_within_a_second_also_from_a_new_addres
         world.run(ms(5_000));
         assert_eq!(downs(&mut world.workers[0]), Vec::<String>::new(), "nothing is missing");
         let (before, address) = (world.peer(Role::Worker), joined(&mut world.server)[1].address.clone());
-        // What is cut is the old address: a client in memory dials from a new one each time.
+        // The old address is cut: a client in memory reconnects from a new one each time.
         world.hub.cut("wes");
         let mut time = 0;
         world.run_until("the worker has noticed", ms(1_000), |world| {
@@ -222,7 +222,7 @@ fn another_protocol_version_is_not_let_in_even_with_a_token() {
     let mut world = World::new(Settings::default());
     let older =
         p2c2r_protocol::ProtocolIdentity::new(&[(KindId(1), "path", 2)], p2c2r_protocol::Digest([0; 32]));
-    // The token of a coordinator that speaks otherwise.
+    // The token of a coordinator with another protocol.
     let address = world.hub.server_address();
     let tokens = Mint::new(&older).source(Grant::of_name(Role::Gamer, "ann"), &older, address);
     world.hub.set_tokens(std::sync::Arc::new(tokens));
@@ -249,8 +249,8 @@ fn a_full_coordinator_says_so() {
 
 #[test]
 fn nobody_is_taken_for_dead_whose_sign_of_life_is_still_unread() {
-    // A short pause of the coordinator's with the worker's beat behind many packets, and one so long that the beats were
-    // lost: then the worker has a moment to be heard, however much is unread.
+    // A short pause of the coordinator with the worker's heartbeat behind many packets, and one so long that
+    // the heartbeats were lost: then the worker gets a moment to be heard, however much is unread.
     for (pause, beats) in [(140, true), (200, false)] {
         let mut world = World::connected(Settings::default());
         let worker = world.peer(Role::Worker);

@@ -1,4 +1,4 @@
-//! Clients that are nothing but netcode on a memory port, for tests that decide about every packet.
+//! Bare netcode clients on a memory port, for tests that decide about every packet.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub fn request(connect_token: ConnectToken) -> Vec<u8> {
     netcode.update(Duration::ZERO).expect("a client begins with its request").0.to_vec()
 }
 
-/// A connection request that nobody's key has sealed.
+/// A connection request sealed with an unknown key.
 pub fn forged_request(hub: &MemoryHub) -> Vec<u8> {
     let mut packet = request(token(hub, "forger"));
     packet[54..].fill(0);
@@ -47,12 +47,12 @@ impl RawClient {
         Self { port, netcode, server: hub.server_address() }
     }
 
-    /// Lets `passed` go by and hands over the packet netcode has to send, if any.
+    /// Lets `passed` go by and returns the packet that netcode has to send, if any.
     pub fn next_packet(&mut self, passed: Duration) -> Option<Vec<u8>> {
         self.netcode.update(passed).map(|(packet, _)| packet.to_vec())
     }
 
-    /// Reads what has come; says how many bytes.
+    /// Reads what has arrived; returns the number of bytes.
     pub fn read(&mut self) -> usize {
         let mut bytes = 0;
         while let Some((_, mut packet)) = self.port.receive() {

@@ -1,4 +1,4 @@
-//! What strangers can do before anyone knows them: nothing that keeps a genuine newcomer out or costs a peer.
+//! What strangers can do before they are admitted: nothing that keeps a genuine newcomer out or costs a peer.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -76,7 +76,7 @@ fn requests_nobody_sealed_keep_nobody_out() {
     let (server, packet) = (world.hub.server_address(), forged_request(&world.hub));
     let mut number = 0;
     let mut flood = |world: &mut World| {
-        // 20,000 a second: the sender of each is another one.
+        // 20,000 a second, each from another sender.
         for _ in 0..200 {
             number += 1;
             world.hub.inject(spoofed(number), server, &packet);
@@ -164,7 +164,7 @@ fn forged_packets_in_a_peers_name_cost_it_none_of_its_own() {
         }
         payload.push(message.len() as u8);
         payload.extend_from_slice(&message);
-        // 12,500 a second, 18 bytes each, with numbers that are about to be her own.
+        // 12,500 a second, 18 bytes each, with sequence numbers that she will use next.
         for forged in 0..125_u8 {
             let mut packet = vec![0x15, (number as u8).wrapping_add(forged % 3)];
             packet.resize(20, forged);
@@ -202,7 +202,7 @@ fn handshake_packets_twice_and_in_the_wrong_order_join_once() {
         if let Some(packet) = ann.next_packet(ms(10)) {
             ann.send(&packet);
             sent.push(packet);
-            // Everything so far again, the newest first.
+            // All packets so far again, the newest first.
             for packet in sent.iter().rev() {
                 ann.send(packet);
             }

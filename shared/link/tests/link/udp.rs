@@ -13,7 +13,7 @@ use p2c2r_link::{
 
 use crate::harness::*;
 
-/// Steps both until it is so; loopback delivers at once, so this is a bound on steps and not on time.
+/// Steps both until `is_so`; loopback delivers at once, so the bound is on steps and not on time.
 fn step_until(server: &mut App, client: &mut App, mut is_so: impl FnMut() -> bool) -> bool {
     (0..20_000).any(|_| {
         client.update();
@@ -78,7 +78,7 @@ fn a_port_where_nobody_listens_is_not_there_yet() {
 }
 
 /// A coordinator and a game under the runner: the game leaves as soon as it is connected, the coordinator as
-/// soon as the game has left. Nothing but events moves them.
+/// soon as the game has left. Only events drive them.
 #[test]
 fn the_runner_carries_a_whole_visit() {
     let socket = bind_server("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -114,7 +114,7 @@ fn the_runner_carries_a_whole_visit() {
     assert_eq!(coordinator.join().unwrap(), AppExit::Success);
 }
 
-/// An app that ends at its second update, which only `wake` can bring about.
+/// An app that ends at its second update, which only `wake` can cause.
 fn ends_at_its_second_update(
     start: impl Fn(Res<'_, Waker>, ResMut<'_, NextWake>) + Send + Sync + 'static,
 ) -> App {

@@ -1,6 +1,6 @@
-//! Floods over TCP: connections that say nothing, handshakes that never end, connections that are idle, and strangers who
-//! ask for tokens. Each comes from another address of 127.0.0.0/8, which over TCP nobody can make up: an attacker has as
-//! many as it holds machines.
+//! Floods over TCP: silent connections, handshakes that never end, idle connections, and strangers that ask
+//! for tokens. Each comes from another address of 127.0.0.0/8. Over TCP addresses cannot be spoofed: a real
+//! attacker has as many as it controls machines.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -25,21 +25,21 @@ use super::super::echo;
 const CONNECTIONS_PER_SECOND: f64 = 1_000.0;
 /// Threads of an attack: a TLS handshake keeps one busy.
 const THREADS: u64 = 4;
-/// Connections that one thread holds open; the oldest goes.
+/// Connections that one thread holds open; above it the oldest is closed.
 const HELD_MAX: usize = 1_000;
 /// How long the coordinator may take to answer an attacker.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What an attacker does with its connections.
+/// What an attacker's connection does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Visit {
-    /// Says nothing.
+    /// Sends nothing.
     Silent,
     /// Begins a TLS handshake, a byte at a time.
     Slow,
-    /// Ends the handshake and says nothing more.
+    /// Completes the handshake and sends nothing more.
     Idle,
-    /// Asks for a token with a key that has no account, and goes.
+    /// Asks for a token with a key that has no account, and closes.
     Token,
 }
 
@@ -63,7 +63,7 @@ impl ConnectionFlood {
         Ok(Self { is_over, threads, start: Instant::now() })
     }
 
-    /// Ends it; connections a second.
+    /// Ends it; returns connections a second.
     pub(super) fn stop(self) -> f64 {
         let elapsed = self.start.elapsed().as_secs_f64();
         self.is_over.store(true, Ordering::Relaxed);
@@ -72,7 +72,7 @@ impl ConnectionFlood {
     }
 }
 
-/// An open connection of an attacker's.
+/// An open connection of the attacker.
 enum Held {
     Plain(TcpStream),
     Secured { _stream: Box<StreamOwned<ClientConnection, TcpStream>> },
@@ -93,7 +93,7 @@ fn attack(
         if made >= due {
             std::thread::sleep(Duration::from_millis(1));
         } else {
-            // What it has fallen behind by it does not catch up with.
+            // It does not catch up when it falls behind.
             if let Ok(connection) = visit_from(random.random(), server, visit, tls) {
                 held.extend(connection);
             }
@@ -113,7 +113,7 @@ fn attack(
     made
 }
 
-/// One visit from the address of these bits; what it leaves open.
+/// One visit from the address of these bits; returns what it leaves open.
 fn visit_from(
     bits: u32,
     server: SocketAddr,
@@ -130,7 +130,7 @@ fn visit_from(
     match visit {
         Visit::Silent => Ok(Some(Held::Plain(stream))),
         Visit::Slow => {
-            // The head of a record of 512 bytes.
+            // The header of a record of 512 bytes.
             stream.write_all(&[0x16, 3, 1, 2, 0])?;
             stream.set_nonblocking(true)?;
             Ok(Some(Held::Plain(stream)))

@@ -1,5 +1,5 @@
-//! Packets in the names of connected peers, as whoever knows their addresses and ports can send them from anywhere. To write
-//! another's port on a packet takes a raw socket, which the system gives to root alone.
+//! Packets with spoofed addresses of connected peers, as anyone who knows those addresses and ports can send
+//! from anywhere. A spoofed port takes a raw socket, which needs root.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -8,16 +8,17 @@ use rand::Rng;
 use rand_pcg::Pcg32;
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Protocol number of a socket whose packets bring their own IP header.
+/// Protocol number of a raw socket whose packets include their IP header.
 const RAW: i32 = 255;
 /// Bytes of the two headers.
 const HEADER_BYTES: usize = 20 + 8;
 /// Bytes of a payload: a heartbeat's.
 const PAYLOAD_BYTES: usize = 60;
-/// Packets by which a forged number may be ahead of the newest: the coordinator opens what is less than a million ahead.
+/// How far a forged sequence number may be ahead of the newest: the coordinator opens packets up to a million
+/// ahead.
 const AHEAD_MAX: u32 = 1 << 20;
 
-/// Who sends them, and in whose names.
+/// Sends forged packets with peers' addresses.
 pub(super) struct Forger {
     socket: Socket,
     server: SocketAddrV4,
@@ -26,7 +27,8 @@ pub(super) struct Forger {
 }
 
 impl Forger {
-    /// A forger of packets of those who are connected to `server` from this machine; the error says what it lacks.
+    /// A forger of packets from all peers connected to `server` from this machine; the error says what it
+    /// lacks.
     pub(super) fn new(server: SocketAddr) -> io::Result<Self> {
         let SocketAddr::V4(server) = server else { return Err(io::Error::other("it is made for IPv4")) };
         let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(RAW)))?;
@@ -38,7 +40,7 @@ impl Forger {
         Ok(Self { socket, server, peers, packet: Vec::new() })
     }
 
-    /// Sends one; its bytes.
+    /// Sends one; returns its bytes.
     pub(super) fn send(&mut self, random: &mut Pcg32) -> io::Result<u64> {
         let from = self.peers[random.random_range(0..self.peers.len())];
         let length = HEADER_BYTES + PAYLOAD_BYTES;
@@ -52,7 +54,7 @@ impl Forger {
         self.packet.extend_from_slice(&((length - 20) as u16).to_be_bytes());
         // No checksum.
         self.packet.extend_from_slice(&[0, 0]);
-        // netcode's payload packet with a number of four bytes.
+        // netcode's payload packet with a four-byte sequence number.
         self.packet.push(0x45);
         self.packet.extend_from_slice(&random.random_range(0..AHEAD_MAX).to_le_bytes());
         self.packet.resize(length, 7);
@@ -61,7 +63,7 @@ impl Forger {
     }
 }
 
-/// Who has a UDP socket connected to `server`, as Linux tells.
+/// The UDP sockets connected to `server`, from Linux's tables.
 fn connected_to(server: SocketAddrV4) -> io::Result<Vec<SocketAddrV4>> {
     let table = std::fs::read_to_string("/proc/net/udp")?;
     let address = |text: &str| {

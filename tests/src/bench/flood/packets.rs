@@ -1,6 +1,6 @@
-//! Floods over UDP: packets under made-up addresses, and packets in the names of connected peers.
+//! Floods over UDP: packets with made-up addresses, and with those of connected peers.
 //!
-//! The addresses are of 127.0.0.0/8 (the system lets a socket choose among its own), which are 16 million in 65,536
+//! The addresses are of 127.0.0.0/8 (the system lets a socket choose among its own): 16 million in 65,536
 //! prefixes.
 
 use std::io;
@@ -20,23 +20,23 @@ use super::forged::Forger;
 /// Packets per second that an attack aims at.
 const PACKETS_PER_SECOND: u64 = 100_000;
 
-/// What is in the packets.
+/// The content of the packets.
 #[derive(Clone, Copy)]
 pub(super) enum Packets {
-    /// What `write` makes of a random generator, a number and a protocol; every packet has another address if it
-    /// `is_spread`.
+    /// `write` makes each packet from a random generator, a number and a protocol; with `is_spread` every
+    /// packet has another address.
     Strangers { is_spread: bool, write: Writer },
-    /// Forged ones in the names of peers.
+    /// Forged ones with peers' addresses.
     Peers,
 }
 
-/// Writes the packet of a number, for a coordinator of a protocol.
+/// Writes packet number `n` for a coordinator of a protocol.
 pub(super) type Writer = fn(&mut Pcg32, u64, u64, &mut Vec<u8>);
 
-/// Sends the packet of a number; its bytes.
+/// Sends packet number `n`; returns its bytes.
 type Sender = Box<dyn FnMut(&mut Pcg32, u64) -> io::Result<u64> + Send>;
 
-/// An attack under way, on a thread of its own.
+/// A running attack, on a thread of its own.
 pub(super) struct PacketFlood {
     is_over: Arc<AtomicBool>,
     sent: Arc<AtomicU64>,
@@ -67,7 +67,7 @@ impl PacketFlood {
                 let (start, mut count) = (Instant::now(), 0);
                 while !is_over.load(Ordering::Relaxed) {
                     let due = (start.elapsed().as_secs_f64() * PACKETS_PER_SECOND as f64) as u64;
-                    // What it has fallen behind by it does not catch up with: the pace is a bound.
+                    // It does not catch up when it falls behind: the pace is a bound.
                     for number in 0..due.saturating_sub(count).min(PACKETS_PER_SECOND / 100) {
                         if let Ok(bytes) = send(&mut random, count + number) {
                             bytes_out += bytes;
@@ -84,7 +84,7 @@ impl PacketFlood {
         Ok(Self { is_over, sent, thread, start: Instant::now() })
     }
 
-    /// Ends it; packets sent per second, and bytes that came back for each that was sent.
+    /// Ends it; returns packets per second, and bytes that came back per byte sent.
     pub(super) fn stop(self) -> (f64, f64) {
         let elapsed = self.start.elapsed().as_secs_f64();
         let sent = self.sent.load(Ordering::Relaxed) as f64;
@@ -94,7 +94,7 @@ impl PacketFlood {
     }
 }
 
-/// Sends what `write` writes, under addresses that the system lets this machine choose.
+/// Sends packets by `write` from addresses of this machine's choice.
 fn as_strangers(socket: UdpSocket, server: SocketAddr, is_spread: bool, write: Writer) -> io::Result<Sender> {
     let system = UdpSocketState::new((&socket).into())?;
     let (protocol_id, mut contents) = (echo::kinds().identity().id, Vec::new());
@@ -122,7 +122,7 @@ fn read_all(socket: &UdpSocket) -> u64 {
     bytes
 }
 
-/// A connection request that fits in everything but its seal.
+/// A connection request that is valid except for its seal.
 pub(super) fn forged_request(random: &mut Pcg32, number: u64, protocol_id: u64, packet: &mut Vec<u8>) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     packet.clear();

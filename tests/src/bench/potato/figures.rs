@@ -1,4 +1,5 @@
-//! What one run measured, from the game's own report, its line per frame, and its control group's account.
+//! The measurements of one run, from the game's own report, its line per frame, and its control group's
+//! accounting.
 
 use std::time::Duration;
 
@@ -8,9 +9,9 @@ use serde_json::Value;
 use super::super::{at_quantile, median};
 use super::flips::Flips;
 
-/// Play before this is left out of what is taken from single frames: joining, and the first tasks of new workers.
+/// Play before this is left out of per-frame figures: joining, and the first tasks of new workers.
 pub const WARM_UP: Duration = Duration::from_secs(3);
-/// A frame that takes longer than this many milliseconds is a stall: three frames of a display's, which is seen.
+/// A frame longer than this many milliseconds is a stall: three frames of a display, which is visible.
 const STALL_MS: f64 = 50.0;
 
 /// One line of the game's `--frames`.
@@ -64,14 +65,14 @@ pub fn frames(text: &str) -> Result<Vec<FrameTime>, String> {
 
 macro_rules! figures {
     ($($(#[$doc:meta])* $name:ident;)*) => {
-        /// Figures of a run, or their medians. What cannot be known is `None`.
+        /// Figures of a run, or their medians. What is unknown is `None`.
         #[derive(Clone, Debug, Default, PartialEq, Serialize)]
         pub struct PotatoFigures {
             $($(#[$doc])* pub $name: Option<f64>,)*
         }
 
         impl PotatoFigures {
-            /// The median of each figure over the runs that know it.
+            /// The median of each figure over the runs that have it.
             pub fn median(runs: &[&Self]) -> Self {
                 Self { $($name: middle(runs.iter().filter_map(|run| run.$name).collect()),)* }
             }
@@ -96,7 +97,7 @@ figures! {
     cpu_ms_per_frame;
     /// Processor time of the game as a share of one core, per cent, over the whole run.
     cpu_percent;
-    /// Play that was given up because frames took longer than the game catches up on, per cent of the run.
+    /// Play that was skipped because frames took too long to catch up, per cent of the run.
     slipped_percent;
     /// Where T is pressed during the run: frames a second of the parts in which it borrows.
     borrowing_fps;
@@ -110,7 +111,7 @@ figures! {
     worker_percent;
     /// Share of ended tasks with an outcome at their deadline, per cent.
     in_time_percent;
-    /// Outcomes that were computed a second time, per cent of those delivered.
+    /// Outcomes that were computed twice, per cent of those delivered.
     twice_percent;
     /// Kilobits a second on the wire to the coordinator.
     up_kbit_per_s;
@@ -120,7 +121,7 @@ figures! {
     dollars_per_hour;
     /// New light shown, times a second.
     light_per_s;
-    /// Median age of the light that is shown, in milliseconds since it was asked for.
+    /// Median age of the light shown, in milliseconds since it was asked for.
     light_age_ms_p50;
     /// 95 of 100 frames showed light of at most this age in milliseconds.
     light_age_ms_p95;
@@ -210,7 +211,7 @@ impl PotatoFigures {
     }
 }
 
-/// The mean of a rate of bytes over time: a long frame counts as many times as it is longer than another.
+/// The mean of a rate of bytes over time: each frame counts by its length.
 fn kbit_per_s(frames: &[FrameTime], of: fn(&FrameTime) -> Option<f64>) -> Option<f64> {
     let (mut bits, mut ms) = (0.0, 0.0);
     for frame in frames {

@@ -1,7 +1,7 @@
-//! The inputs of every run: what the autopilot flies where outcomes come after a fixed time.
+//! The inputs of every run: the autopilot's controls with outcomes after a fixed delay.
 //!
-//! The autopilot looks at enemies and rocks, and those depend on when outcomes come. So it flies once, here, with every
-//! outcome a fifth of a second after it was asked for, and the runs that are compared are given what it did.
+//! The autopilot reacts to enemies and rocks, which depend on when outcomes come. So it flies once, here,
+//! with every outcome a fifth of a second after its request, and all compared runs replay its controls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +40,7 @@ pub fn record(preset: &str, length: Duration) -> Result<Flight, KernelError> {
                 }
                 WantedSpec::Physics { spec, .. } => {
                     let outcome = Physics::run(&spec, &Blobs::default(), &Stop::never())?;
-                    // Motions that did not pass their check the arena would compute itself.
+                    // The arena would compute motions itself if they did not pass their check.
                     Motions::prepare(&spec, &outcome).map_or(OutcomeBody::None, OutcomeBody::Physics)
                 }
                 WantedSpec::Tactics { spec } => {

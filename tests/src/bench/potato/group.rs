@@ -1,4 +1,5 @@
-//! A control group that gives the game a share of one core and tells what it took (cgroups(7), versions 1 and 2).
+//! A control group that limits the game to a share of one core and accounts its use (cgroups(7), versions 1
+//! and 2).
 
 use std::fs;
 use std::io;
@@ -7,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// Microseconds in which a share is given out. The kernel's 100,000 would let the game run freely for several frames
-/// and then stop it for several; this is a third of a frame.
+/// Microseconds per period of a share. With the kernel's default of 100,000 the game would run freely for
+/// several frames and then stop for several; this is a third of a frame.
 pub const PERIOD_US: u32 = 5_000;
 
-/// What this machine lacks for the bench.
+/// What the bench needs and this machine lacks.
 #[derive(Debug)]
 pub struct Missing(pub String);
 
@@ -29,20 +30,20 @@ impl std::fmt::Display for Missing {
 
 impl std::error::Error for Missing {}
 
-/// A control group of the bench's own; it goes with this value.
+/// A control group of the bench; removed when this is dropped.
 #[derive(Debug)]
 pub struct ControlGroup {
     /// Its folders: one for each hierarchy of version 1, one in all of version 2.
     folders: Vec<PathBuf>,
     files: Files,
-    /// Version 2: the group that held this program before it had to move out of the way, and the one it moved to.
+    /// Version 2: the group that held this program before it had to move, and the one it moved to.
     moved: Option<(PathBuf, PathBuf)>,
 }
 
-/// The files through which a group is limited and tells what it took.
+/// The files of a group's limit and accounting.
 #[derive(Debug)]
 enum Files {
-    /// Microseconds of each period, and nanoseconds taken so far.
+    /// Microseconds per period, and nanoseconds used so far.
     One { quota: PathBuf, usage: PathBuf },
     /// Both numbers in one file, and a file with a line `usage_usec`.
     Two { quota: PathBuf, stat: PathBuf },
@@ -93,7 +94,7 @@ impl ControlGroup {
         let controllers = own.join("cgroup.subtree_control");
         let has_cpu = |text: String| text.split_ascii_whitespace().any(|controller| controller == "cpu");
         if !has_cpu(fs::read_to_string(&controllers)?) && fs::write(&controllers, "+cpu").is_err() {
-            // Only a group without processes of its own hands controllers down, the root of all groups apart.
+            // Only a group without processes of its own delegates controllers, except the root.
             let aside = own.join(format!("{name}-bench"));
             fs::create_dir(&aside)?;
             group.moved = Some((own.to_path_buf(), aside.clone()));
@@ -111,7 +112,7 @@ impl ControlGroup {
         Ok(())
     }
 
-    /// Gives it `percent` of one core from now on.
+    /// Limits it to `percent` of one core from now on.
     pub fn limit(&self, percent: u32) -> io::Result<()> {
         let quota_us = PERIOD_US * percent / 100;
         match &self.files {
@@ -120,7 +121,7 @@ impl ControlGroup {
         }
     }
 
-    /// Processor time that its programs have taken so far, those that have ended included.
+    /// Processor time of its programs so far, including those that have ended.
     pub fn spent(&self) -> io::Result<Duration> {
         let (path, unit, number) = match &self.files {
             Files::One { usage, .. } => (usage, Duration::from_nanos(1), None),
@@ -137,7 +138,8 @@ impl ControlGroup {
             .ok_or_else(|| io::Error::other(format!("{} does not tell the processor time", path.display())))
     }
 
-    /// The command that runs `command` in the group, on processor `cpu`: this executable, as [`enter`], becomes it.
+    /// The command that runs `command` in the group, on processor `cpu`: this executable calls [`enter`] and
+    /// becomes it.
     pub fn confine(&self, cpu: u32, command: &Command) -> io::Result<Command> {
         let mut confined = Command::new(std::env::current_exe()?);
         confined.args(["confined", "--cpu", &cpu.to_string()]);
@@ -157,7 +159,7 @@ impl ControlGroup {
 
 impl Drop for ControlGroup {
     fn drop(&mut self) {
-        // The game has ended by now. What cannot be removed is an empty group that costs nothing.
+        // The game has ended by now. An empty group that cannot be removed costs nothing.
         for folder in &self.folders {
             let _ = fs::remove_dir(folder);
         }
@@ -179,7 +181,7 @@ pub fn enter(groups: &[PathBuf], cpu: u32, command: &[std::ffi::OsString]) -> io
     Command::new("taskset").args(["-c", &cpu.to_string()]).args(command).exec()
 }
 
-/// Where this program may make groups, from what `/proc/self/mountinfo` and `/proc/self/cgroup` say.
+/// Where this program may make groups, by `/proc/self/mountinfo` and `/proc/self/cgroup`.
 fn place(mounts: &str, own: &str) -> Option<Place> {
     let of_version_1 = |controller: &str| {
         let path = own.lines().find_map(|line| {
@@ -197,7 +199,7 @@ fn place(mounts: &str, own: &str) -> Option<Place> {
     mounted(mounts, path, |kind, _| kind == "cgroup2").map(|own| Place::Two { own })
 }
 
-/// The folder of the group `path` in the first mount that is the right one by its kind and options.
+/// The folder of the group `path` in the first mount whose type and options match.
 fn mounted(mounts: &str, path: &str, is_it: impl Fn(&str, &str) -> bool) -> Option<PathBuf> {
     mounts.lines().find_map(|line| {
         let (mount, file_system) = line.split_once(" - ")?;
@@ -208,7 +210,7 @@ fn mounted(mounts: &str, path: &str, is_it: impl Fn(&str, &str) -> bool) -> Opti
         if !is_it(kind, options) {
             return None;
         }
-        // In a container the mount shows a part of the tree, and this program's group may lie outside of it.
+        // In a container the mount shows a part of the tree, and this program's group may be outside of it.
         let below = Path::new(path).strip_prefix(root).unwrap_or(Path::new(""));
         Some(Path::new(point).join(below))
     })
@@ -251,7 +253,7 @@ mod tests {
 
     #[test]
     fn both_versions_are_told_share_and_period_and_tell_what_was_taken() {
-        // The kernel makes these files itself; in a common folder they come with writing to them.
+        // The kernel makes these files itself; in an ordinary folder the test makes them by writing.
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = |name: &str| folder.path().join(name);
         let quota = file("quota");

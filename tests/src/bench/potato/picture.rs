@@ -6,17 +6,17 @@ use super::Arm;
 use super::figures::{FrameTime, PotatoFigures};
 use super::run::PotatoRun;
 
-/// Pixels of a strip; its margins on the left, above and below hold the words.
+/// Pixels of a strip; its margins on the left, above and below hold the text.
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 130.0;
 const LEFT: f64 = 52.0;
 const ABOVE: f64 = 34.0;
 const BELOW: f64 = 26.0;
-/// Milliseconds at the top of a strip; longer frames are drawn up to it.
+/// Milliseconds at the top of a strip; longer frames are clipped.
 const TOP_MS: f64 = 100.0;
-/// What a frame may take at 60 frames a second, in milliseconds.
+/// The frame budget at 60 frames a second, in milliseconds.
 const BUDGET_MS: f64 = 1_000.0 / 60.0;
-/// One line for so many pixels: as long as the longest frame that began within them.
+/// Pixels per line, which is as long as the longest frame that began within them.
 const COLUMN: f64 = 1.0;
 
 /// The run of a setting whose frame rate is the median of its repeats.
@@ -99,7 +99,7 @@ fn draw(text: &mut String, run: &PotatoRun, from: f64, to: f64) {
     }
 }
 
-/// One upright line for each column: from the bottom to the longest frame that began in it.
+/// One vertical line per column: from the bottom to the longest frame that began in it.
 fn columns(frames: &[FrameTime], from: f64, to: f64) -> String {
     let count = (WIDTH / COLUMN) as usize;
     let mut longest = vec![0.0_f64; count];

@@ -1,8 +1,9 @@
-//! What counts as one source of packets: the least and the most that one stranger is likely to hold.
+//! What counts as one source of packets: the smallest and the largest block that one stranger is likely to
+//! hold.
 
 use std::net::IpAddr;
 
-/// Where a packet comes from, as limits see it. Equal numbers mean equal sources.
+/// A packet's source for limits. Equal numbers mean equal sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct PacketSource {
     /// One IPv4 address or one IPv6 /64.
@@ -13,7 +14,7 @@ pub(super) struct PacketSource {
 
 impl PacketSource {
     pub(super) fn of(address: IpAddr) -> Self {
-        // The low bits of an IPv6 prefix are free to tell the four kinds of number apart.
+        // The low bits of an IPv6 prefix are free, so they tell the four kinds of number apart.
         match address.to_canonical() {
             IpAddr::V4(address) => {
                 let bits = u128::from(address.to_bits()) << 64;

@@ -1,8 +1,8 @@
-//! The handshakes under way: who has been sent a challenge and has not yet answered it.
+//! Pending handshakes: strangers that have been sent a challenge and have not yet answered it.
 //!
-//! They are kept by token and not by address, so that whoever writes a stranger's address on a request opens a handshake
-//! of its own beside the stranger's. Each source has a share of the table, and makes room in it for its own next one:
-//! one source cannot push out another's.
+//! They are kept by token and not by address, so that a request with a spoofed address opens a handshake of
+//! its own beside the stranger's. Each source has a share of the table, and its own oldest entry is evicted
+//! for its next one: one source cannot evict another's.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -16,16 +16,16 @@ use crate::limits::{
 use crate::seal::{CHALLENGE_BYTES, Token};
 use crate::server::Seal;
 
-/// One handshake under way.
+/// One pending handshake.
 #[derive(Clone, Debug)]
 pub(in crate::server) struct Handshake {
     pub(in crate::server) address: SocketAddr,
     pub(in crate::server) token: Token,
-    /// The request as it came, for renetcode when the address is proven.
+    /// The request as received, for renetcode once the address is proven.
     pub(in crate::server) request: Box<[u8; REQUEST_BYTES]>,
-    /// The seal of its token, by which the mint knows it.
+    /// The seal of its token, by which the mint identifies it.
     pub(super) seal: Seal,
-    /// What only who reads this address's mail can know.
+    /// A secret that only the receiver at this address can know.
     pub(super) challenge: [u8; CHALLENGE_BYTES],
     pub(super) answered_at: Duration,
     began_at: Duration,
@@ -45,7 +45,7 @@ impl Handshake {
     }
 }
 
-/// All handshakes under way, each under a number that counts up: the first is the oldest.
+/// All pending handshakes, each under a number that counts up: the first is the oldest.
 #[derive(Default)]
 pub(super) struct PendingHandshakes {
     all: BTreeMap<u64, Handshake>,
@@ -72,7 +72,7 @@ impl PendingHandshakes {
         self.by_token.get(seal).and_then(|number| self.all.get_mut(number))
     }
 
-    /// The numbers of the handshakes with an address, into `numbers`.
+    /// Collects the numbers of the handshakes with an address into `numbers`.
     pub(super) fn with(&self, address: SocketAddr, numbers: &mut Vec<u64>) {
         numbers.clear();
         let places = self.by_prefix.get(&PacketSource::of(address.ip()).wide);
@@ -85,7 +85,7 @@ impl PendingHandshakes {
         self.all.get(&number)
     }
 
-    /// Adds a handshake whose token has none; says whether an older one had to make room.
+    /// Adds a handshake whose token has none; returns whether an older one was evicted.
     pub(super) fn begin(&mut self, handshake: Handshake) -> bool {
         let source = PacketSource::of(handshake.address.ip());
         let oldest = self.who_makes_room(handshake.address, source);
@@ -119,7 +119,7 @@ impl PendingHandshakes {
         oldest.filter(|_| self.all.len() >= HANDSHAKES_MAX)
     }
 
-    /// Takes a handshake out.
+    /// Removes a handshake.
     pub(super) fn end(&mut self, number: u64) -> Option<Handshake> {
         let handshake = self.all.remove(&number)?;
         self.by_token.remove(&handshake.seal);
@@ -133,7 +133,7 @@ impl PendingHandshakes {
         Some(handshake)
     }
 
-    /// Forgets those that have taken too long.
+    /// Drops those that took too long.
     pub(super) fn forget_old(&mut self, now: Duration) {
         while let Some((number, oldest)) = self.all.first_key_value() {
             if now < oldest.began_at + HANDSHAKE_TIME_MAX {

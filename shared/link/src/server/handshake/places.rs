@@ -1,4 +1,4 @@
-//! How many connections each address and prefix holds, so that nobody can take all places.
+//! The connections that each address and prefix holds, so that no source can take all places.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Of `all_max` places one address may hold an eighth and one prefix a quarter, if that is not very few.
+    /// One address may hold an eighth of `all_max` places and one prefix a quarter, with a minimum.
     pub(super) fn new(all_max: usize) -> Self {
         let all_max = all_max as u32;
         Self {
