@@ -17,7 +17,7 @@ use crate::settings::Settings;
 
 /// What a gamer is called who gives no name.
 pub const NAME_DEFAULT: &str = "gamer";
-/// Seconds for which a run may last, and between two presses of T.
+/// Longest run and longest interval between two presses of T, seconds.
 const SECONDS_MAX: u32 = 86_400;
 
 /// Borrowed Light: a space shooter whose heavy work other people's computers do.
@@ -36,7 +36,7 @@ pub struct GameCli {
     /// How this run starts and ends.
     #[command(flatten)]
     pub start: StartOptions,
-    /// Over what the player prefers.
+    /// Preferences for this run.
     #[command(flatten, next_help_heading = "Preferences")]
     pub preferences: SettingsArgs<Settings>,
 }
@@ -64,7 +64,7 @@ pub struct Preferred {
     /// The folder that keeps this player's settings and scores [default: p2c2r in the folder for configuration]
     #[arg(long, value_name = "DIR", env = "P2C2R_SETTINGS")]
     pub settings: Option<PathBuf>,
-    /// Over what the player prefers.
+    /// Preferences for this run.
     #[command(flatten)]
     pub preferences: SettingsArgs<Settings>,
 }

@@ -1,5 +1,5 @@
-//! Two strip charts of the last ten seconds: how long frames take against what they may, and how long answers take
-//! against how far ahead they are asked for.
+//! Two strip charts of the last ten seconds: frame times against the frame budget, and answer times against
+//! the horizon.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -21,25 +21,27 @@ use crate::settings::Settings;
 /// Columns of a chart and the time that each is for: ten seconds.
 const COLUMNS: usize = 100;
 const COLUMN: Duration = Duration::from_millis(100);
-/// Pixels of a chart's picture and of what is drawn for a column.
+/// Pixels of a chart's picture, and of a column.
 const HEIGHT: usize = 32;
 const COLUMN_WIDTH: usize = 3;
 const WIDTH: usize = COLUMNS * COLUMN_WIDTH;
-/// Width on the screen, pixels at a window height of 720, and the gap between both: together that of the table above.
+/// Width on the screen, pixels at a window height of 720, and the gap between the charts: together the width
+/// of the table above.
 const SHOWN_WIDTH: f32 = 290.0;
 const GAP: f32 = 14.0;
-/// What a frame may take at 60 a second.
+/// The frame budget at 60 a second.
 const FRAME_BUDGET_MS: f32 = 1_000.0 / 60.0;
-/// The limit stands at this share of a chart's height, so that what is above it shows by how much.
+/// The limit is at this share of a chart's height, so that the excess above it is visible.
 const LIMIT_AT: f32 = 0.5;
-/// What is longer than its limit by no more than this is at it: a screen's frames are never exactly as long as they may be.
+/// A value up to this factor above its limit counts as within it: a screen's frames are never exactly on
+/// budget.
 const OVER: f32 = 1.05;
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(Update, (note_frames, note_answers, draw_charts).chain());
 }
 
-/// One column: the worst of its time, and what it may be.
+/// One column: the largest value of its time, and the limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Sample {
     worst: Option<f32>,
@@ -66,7 +68,7 @@ enum Shows {
 #[derive(Component)]
 pub(super) struct Caption(Shows);
 
-/// Adds both charts to a panel, beside each other, each below its words.
+/// Adds both charts to a panel, side by side, each below its caption.
 pub(super) fn spawn_charts(panel: &mut ChildSpawnerCommands, images: &mut Assets<Image>) {
     let row = Node { column_gap: px(GAP), ..default() };
     panel.spawn((ShownFrom(BorrowingDetail::Full), row)).with_children(|row| {
@@ -101,12 +103,12 @@ fn picture() -> Image {
 }
 
 impl Chart {
-    /// Takes in one value; the worst of a column counts.
+    /// Records one value; the largest of a column counts.
     fn note(&mut self, value: f32) {
         self.open.worst = Some(self.open.worst.map_or(value, |worst| worst.max(value)));
     }
 
-    /// Ends the column if its time is over; says whether it did.
+    /// Ends the column if its time is over; returns whether it did.
     fn turn(&mut self, now: Duration, limit: f32) -> bool {
         self.open.limit = self.open.limit.max(limit);
         if now.saturating_sub(self.opened_at) < COLUMN {
@@ -131,7 +133,8 @@ impl Chart {
     }
 }
 
-/// Draws columns into the picture, the newest at the right: bars up to the worst, and a line at the limit.
+/// Draws columns into the picture, the newest at the right: bars up to the largest value, and a line at the
+/// limit.
 fn draw(samples: &VecDeque<Sample>, pixels: &mut [u8]) {
     pixels.fill(0);
     let limit_row = HEIGHT - 1 - (LIMIT_AT * (HEIGHT - 1) as f32) as usize;

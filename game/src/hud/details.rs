@@ -1,4 +1,4 @@
-//! Lines below the table: the account's money at the full level, and what only a developer wants at the highest.
+//! Lines below the table: the account's money at the full level, and developers' figures at the highest.
 
 use bevy::ecs::entity::Entities;
 use bevy::prelude::*;
@@ -19,7 +19,7 @@ pub(super) fn plugin(app: &mut App) {
 #[derive(Component)]
 struct MoneyLine;
 
-/// How evenly frames and packets come, and how much travels.
+/// How regular frames and packets are, and how much is sent and received.
 #[derive(Component)]
 struct WaysLine;
 
@@ -40,7 +40,7 @@ fn tell_money(account: Res<OffloadAccount>, mut line: Single<&mut Text, With<Mon
 
 fn money_text(account: &OffloadAccount) -> String {
     let dollars = |nanos: Option<Nanos>| figures::dollars(nanos.map(Nanos::as_dollars));
-    // Before the first statement nothing is known to be settled.
+    // Before the first statement the settled amount is unknown.
     let settled = account.statement.map(|_| account.session_charged);
     format!(
         "held {}   settled {}   left {}",

@@ -1,5 +1,5 @@
-//! The ghost column: after T, the last ten seconds of the other mode beside the present one, so that whoever pays can
-//! compare what both are like.
+//! The comparison columns: after T, the last ten seconds of the other mode beside the present one, so that a
+//! player can compare both.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -22,9 +22,10 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// Frames kept at most: ten seconds of 480 a second.
 const FRAMES_MAX: usize = 4_800;
 const TEXT: f32 = 13.0;
-/// Pixels at a scale of 1 that score, columns, announcements and the ship's state take below one another.
+/// Height in pixels at a scale of 1 that score, columns, announcements and the ship's state need.
 const HEIGHT_MIN: f32 = 660.0;
-/// Pixels beside the panel below which announcements are broken into so many lines that they need the columns' place.
+/// Width in pixels beside the panel below which announcements wrap into so many lines that they need the
+/// columns' place.
 const WIDTH_MIN: f32 = 400.0;
 /// Widths of the columns in pixels.
 const WIDTHS: [f32; 3] = [112.0, 76.0, 76.0];
@@ -43,21 +44,21 @@ pub(super) fn plugin(app: &mut App) {
 struct Frame {
     at: Duration,
     took: Duration,
-    /// Processor time of the whole program, where the system tells.
+    /// Processor time of the whole program, where the system tells it.
     processor: Option<Duration>,
     /// New light came in it.
     light: bool,
 }
 
-/// What is known of one mode.
+/// The figures of one mode.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Column {
     offloading: bool,
-    /// Values in the order of [`ROWS`]; `None` is not known.
+    /// Values in the order of [`ROWS`]; `None` is unknown.
     values: [Option<f64>; ROWS.len()],
 }
 
-/// The frames of the present mode, and how the other one was last.
+/// The frames of the present mode, and the last figures of the other one.
 #[derive(Resource, Default)]
 struct Recent {
     frames: VecDeque<Frame>,
@@ -77,7 +78,7 @@ impl Recent {
         }
     }
 
-    /// The present mode in numbers.
+    /// The figures of the present mode.
     fn column(&self, offloading: bool, figures: &Figures) -> Column {
         let count = self.frames.len();
         let sum: Duration = self.frames.iter().map(|frame| frame.took).sum();
@@ -130,26 +131,26 @@ fn note_frame(
     let then = std::mem::replace(&mut recent.processor_at, now);
     let processor = now.zip(then).map(|(now, then)| now.saturating_sub(then));
     let frame = Frame { at: time.elapsed(), took: time.delta(), processor, light: light.is_changed() };
-    // A frame in which no time passes says nothing of how many there are in a second.
+    // A frame without elapsed time says nothing about the frame rate.
     if !frame.took.is_zero() && (processor.is_some() || now.is_none()) {
         recent.push(frame);
     }
 }
 
-/// The whole table; there once T was pressed.
+/// The whole table, which appears after the first T.
 #[derive(Component)]
 pub(super) struct Columns;
 
-/// A value: which row, and whether of the mode before.
+/// A value: its row, and whether it is of the other mode.
 #[derive(Component, Clone, Copy)]
 struct Value(usize, bool);
 
-/// The name of a mode: whether of the one before.
+/// The name of a mode: whether of the other one.
 #[derive(Component, Clone, Copy)]
 struct Head(bool);
 
 fn spawn_columns(mut commands: Commands) {
-    // Roots are hidden while a menu is up, so what is not there yet is hidden within one.
+    // Inside a root, because roots are hidden while a menu is open.
     let place =
         (Across(Edge::Top(score::BELOW)), Node { position_type: PositionType::Absolute, ..default() });
     let table = Node {
@@ -203,7 +204,7 @@ fn value_text(row: usize, value: Option<f64>) -> String {
     }
 }
 
-/// Whether the columns are in front of nothing in a picture of this size at a scale of 1.
+/// Whether the columns cover nothing else in a picture of this size at a scale of 1.
 fn has_room(picture: Vec2, middle: MiddleRoom) -> bool {
     let is_wide = middle == MiddleRoom::Whole || picture.x - panel::SIDE >= WIDTH_MIN;
     is_wide && picture.y >= HEIGHT_MIN

@@ -1,4 +1,4 @@
-//! How much the HUD shows, as the settings say; one key goes round, another moves it.
+//! The level of detail of the HUD, from the settings; one key cycles it, another moves the HUD.
 
 use bevy::prelude::*;
 
@@ -17,11 +17,11 @@ pub(super) fn plugin(app: &mut App) {
 #[derive(Component, Clone, Copy, Debug)]
 pub(super) struct ShownFrom(pub(super) BorrowingDetail);
 
-/// Stands in the corner of the settings, this far from its edge in pixels at a window height of 720.
+/// Placed in the corner of the settings, this far from its edge in pixels at a window height of 720.
 #[derive(Component, Clone, Copy, Debug)]
 pub(super) struct Cornered(pub(super) f32);
 
-/// Stands on the other side than the display, so that neither is ever behind the other.
+/// Placed on the opposite side of the display, so that neither covers the other.
 #[derive(Component, Clone, Copy, Debug)]
 pub(super) struct Across(pub(super) Edge);
 

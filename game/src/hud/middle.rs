@@ -1,5 +1,5 @@
-//! Where announcements, toasts and the banner stand: below one another in one column, beside the panel where that would
-//! otherwise be in front of them, and above the ship's state.
+//! The column of announcements, toasts and the banner: beside the panel where they would otherwise overlap
+//! it, and above the ship's state.
 
 use bevy::prelude::*;
 
@@ -21,7 +21,7 @@ pub(super) fn plugin(app: &mut App) {
 /// Pixels that the small panel, a wave's words, a toast and the banner take below one another.
 const HEIGHT_FOR_BOTH: f32 = 715.0;
 
-/// How wide the column is.
+/// The width of the column.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum MiddleRoom {
     /// As the picture.
@@ -38,7 +38,7 @@ pub(super) struct Middle;
 fn spawn_middle(mut commands: Commands) {
     commands.spawn((
         Middle,
-        // In a picture so low that something meets it all the same, in front of that.
+        // Drawn in front, in case it overlaps something in a very low picture.
         GlobalZIndex(1),
         Node {
             position_type: PositionType::Absolute,
@@ -51,8 +51,8 @@ fn spawn_middle(mut commands: Commands) {
     ));
 }
 
-/// Whether the panel leaves the picture's middle free: it does while it is small and at the top of a picture that is high
-/// enough for both, in pixels at a scale of 1.
+/// Whether the panel leaves the picture's middle free: it does while it is small and at the top of a picture
+/// that is high enough for both, in pixels at a scale of 1.
 fn is_free(shown: &Shown, height: f32) -> bool {
     let is_low = shown.level >= BorrowingDetail::Full || !shown.corner.is_top() || height < HEIGHT_FOR_BOTH;
     shown.level < BorrowingDetail::Compact || !is_low

@@ -1,4 +1,5 @@
-//! The numbers on the screen: read from [`Figures`](crate::figures::Figures), never from the work itself.
+//! The numbers on the screen: read from [`Figures`](crate::figures::Figures), never from the tasks
+//! themselves.
 
 mod announce;
 mod charts;
@@ -50,7 +51,7 @@ fn write(text: &mut Mut<Text>, new: &str) {
     }
 }
 
-/// Writes `new` into what is written right inside a box.
+/// Writes `new` into the text directly inside a box.
 fn write_inside(children: &Children, texts: &mut Query<&mut Text>, new: &str) {
     for child in children {
         if let Ok(mut text) = texts.get_mut(*child) {
@@ -59,7 +60,8 @@ fn write_inside(children: &Children, texts: &mut Query<&mut Text>, new: &str) {
     }
 }
 
-/// Lets a node take part in the layout or not, and writes that only if it differs: a changed node is laid out again.
+/// Includes a node in the layout or not; written only if it differs, because a changed node is laid out
+/// again.
 fn show(node: &mut Mut<Node>, shown: bool) {
     let display = if shown { Display::Flex } else { Display::None };
     if node.display != display {
@@ -67,15 +69,16 @@ fn show(node: &mut Mut<Node>, shown: bool) {
     }
 }
 
-/// The smallest text, pixels at a window height of 720: 18 at 1080, what the guidelines for games on computers ask.
+/// The smallest text, pixels at a window height of 720: 18 at 1080, the minimum in guidelines for computer
+/// games.
 const TEXT_MIN: f32 = 12.0;
 
-/// Text of this size (pixels at a window height of 720) and colour, in lines as they are written.
+/// Text of this size (pixels at a window height of 720) and colour, without wrapping.
 pub(crate) fn text(content: impl Into<String>, size: f32, colour: Srgba) -> impl Bundle {
     laid_out(content, size, colour, TextLayout { linebreak: LineBreak::NoWrap, ..default() })
 }
 
-/// The same, but lines that are too long are broken, and each is centred.
+/// The same with wrapping, each line centred.
 pub(crate) fn wrapped(content: impl Into<String>, size: f32, colour: Srgba) -> impl Bundle {
     laid_out(content, size, colour, TextLayout::new(Justify::Center, LineBreak::WordBoundary))
 }

@@ -3,11 +3,11 @@
 use bevy::prelude::*;
 
 // Okabe and Ito's palette: the colour-blind can tell these apart, and all read well on the dark panel.
-/// Borrowed from others; good.
+/// For work of others; good.
 pub(crate) const SKY_BLUE: Srgba = Srgba::rgb(0.337, 0.706, 0.914);
-/// The coordinator's.
+/// For the coordinator's work.
 pub(crate) const BLUISH_GREEN: Srgba = Srgba::rgb(0.0, 0.700, 0.510);
-/// Our own; a warning.
+/// For local work; a warning.
 pub(crate) const ORANGE: Srgba = Srgba::rgb(0.902, 0.624, 0.0);
 /// Bad.
 pub(super) const VERMILLION: Srgba = Srgba::rgb(0.92, 0.42, 0.10);
@@ -25,7 +25,7 @@ pub(crate) const EDGE: Srgba = Srgba::new(0.35, 0.55, 0.80, 0.35);
 mod tests {
     use super::*;
 
-    /// What WCAG 2.2 asks of small text (success criterion 1.4.3).
+    /// The minimum of WCAG 2.2 for small text (success criterion 1.4.3).
     const CONTRAST_MIN: f32 = 4.5;
 
     /// Relative luminance, as WCAG defines it.

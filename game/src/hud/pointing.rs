@@ -1,5 +1,5 @@
-//! Who computed what is pointed at, and which check it passed: a few words beside the mouse's pointer, or, while the mouse
-//! lies still, beside whatever is straight ahead of the ship.
+//! Tells who computed what is pointed at, and which check it passed: a few words beside the pointer, or,
+//! while the mouse is still, beside whatever is straight ahead of the ship.
 
 use std::time::Duration;
 
@@ -19,15 +19,15 @@ use crate::play::{Battlefield, Reflecting, Source, Sources, is_ore};
 use crate::settings::{Corner, Settings};
 use crate::view::place;
 
-/// How long a mouse that lies still goes on pointing.
+/// How long a mouse at rest goes on pointing.
 const POINTS_FOR: Duration = Duration::from_secs(4);
-/// Metres beside a hull or a path that still count as on it: what is pointed at moves.
+/// Metres beside a hull or a path that still count as on it, because targets move.
 const ON_IT: f32 = 0.7;
-/// Metres ahead of the ship that are looked at.
+/// Metres ahead of the ship that are searched.
 const AHEAD: f32 = 45.0;
 /// Height at which paths are drawn, metres.
 const PATH_HEIGHT: f32 = -0.35;
-/// Pixels between what is pointed at and the words, at a window height of 720.
+/// Pixels between the target and the words, at a window height of 720.
 const BESIDE: f32 = 18.0;
 
 pub(super) fn plugin(app: &mut App) {
@@ -60,7 +60,7 @@ impl Target {
         at
     }
 
-    /// What the ray meets first; of a path anything near it counts, if nothing else is there.
+    /// The first body that the ray meets; a path counts if it is near the ray and nothing else is met.
     fn of_ray(arena: &Arena, ray: Ray3d) -> Option<Self> {
         let along = |at: Vec3, radius: f32| {
             let way = (at - ray.origin).dot(*ray.direction);
@@ -89,7 +89,7 @@ impl Target {
         ship.alive.then(|| bodies.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(target, _)| target)).flatten()
     }
 
-    /// Everything that has a hull, each with its radius and a margin.
+    /// All bodies with hulls, each with its radius and a margin.
     fn bodies(arena: &Arena) -> impl Iterator<Item = (Self, f32)> {
         let rocks = arena.rocks().iter().map(|rock| {
             let at = place(rock.position, 0.0);
@@ -123,7 +123,7 @@ impl Target {
     }
 }
 
-/// What is known of the sources when the words are made.
+/// The sources known when the words are made.
 struct Known<'a> {
     arena: &'a Arena,
     sources: &'a Sources,
@@ -132,7 +132,7 @@ struct Known<'a> {
 }
 
 impl Known<'_> {
-    /// A line for everything that was computed of the target.
+    /// A line for every computation about the target.
     fn words(&self, target: Target) -> Vec<String> {
         let told = |what: &str, source: Option<&Source>| match source {
             Some(source) => format!("{what}: {}", source_text(source, self.now)),
@@ -189,7 +189,7 @@ fn spawn_words(mut commands: Commands) {
         display: Display::None,
         ..default()
     };
-    // Within a root of its own, since roots are hidden while a menu is up. In front of everything, as it is asked for.
+    // In a root of its own, since roots are hidden while a menu is open. In front of everything else.
     commands.spawn((
         Name::new("pointed at"),
         GlobalZIndex(2),
@@ -241,7 +241,7 @@ fn tell_source(
     let moved = pointer.0.filter(|(_, moved)| time.elapsed().saturating_sub(*moved) < POINTS_FOR);
     let target = match moved {
         Some((at, _)) => camera.viewport_to_world(eye, at).ok().and_then(|ray| Target::of_ray(arena, ray)),
-        // Whoever has no mouse sees it without asking, so only where everything is shown.
+        // Without a mouse it is shown unasked, so only at the level that shows everything.
         None if level >= BorrowingDetail::Full => Target::ahead(arena),
         None => None,
     };
@@ -263,7 +263,7 @@ fn tell_source(
     });
     let free = free_part(picture / scale.0, settings.display.corner, kept_clear);
     let size = of(computed);
-    // Until the words have been laid out once, nobody knows where they have room.
+    // Their size is unknown until they have been laid out once.
     visibility.set_if_neq(if size.y > 0.0 { Visibility::Inherited } else { Visibility::Hidden });
     let at = beside(at / scale.0, size, free);
     let (left, top) = (px(at.x), px(at.y));
@@ -273,15 +273,15 @@ fn tell_source(
     write_inside(children, &mut texts, &lines.join("\n"));
 }
 
-/// How high is what comes and goes, in pixels: the columns of the two modes, and the announcements.
+/// Heights of elements that come and go, in pixels: the comparison columns, and the announcements.
 #[derive(Clone, Copy, Debug)]
 struct KeptClear {
     below_score: f32,
     above_ship: f32,
 }
 
-/// Where words may stand in a picture of this size: anywhere if somebody asked for them, and otherwise not in front of the
-/// panel, the score, the ship's state, or what stands between those two.
+/// The area for the words in a picture of this size: all of it if the player points; otherwise without the
+/// panel, the score, the ship's state, and what is between those two.
 fn free_part(picture: Vec2, panel_in: Corner, kept_clear: Option<KeptClear>) -> Rect {
     let mut free = Rect::from_corners(Vec2::ZERO, picture);
     if let Some(kept_clear) = kept_clear {
@@ -296,7 +296,7 @@ fn free_part(picture: Vec2, panel_in: Corner, kept_clear: Option<KeptClear>) -> 
     free
 }
 
-/// Where a box of this size stands beside a point, so that all of it is within what is free.
+/// The place of a box of this size beside a point, inside the free area.
 fn beside(point: Vec2, size: Vec2, free: Rect) -> Vec2 {
     let right = point + Vec2::splat(BESIDE);
     let left = point - Vec2::splat(BESIDE) - size;

@@ -1,4 +1,4 @@
-//! Score, wave and lives, at the top, across from the display.
+//! Score, wave and lives, at the top, on the opposite side of the display.
 
 use bevy::prelude::*;
 
@@ -7,9 +7,9 @@ use super::palette::{BRIGHT, DIM, SKY_BLUE};
 use super::{text, write};
 use crate::play::Battlefield;
 
-/// Distance from the top from which on nothing of it is there, pixels at a window height of 720.
+/// Height that it takes from the top, pixels at a window height of 720.
 pub(super) const BELOW: f32 = 104.0;
-/// Lives shown as marks; more than these are rare and not shown.
+/// Most lives shown as marks; more are rare and not shown.
 const MARKS: u32 = 6;
 
 pub(super) fn plugin(app: &mut App) {

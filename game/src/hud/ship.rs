@@ -1,4 +1,5 @@
-//! The ship's state, at the bottom, across from the display: shield, hull and boost as bars with a word and a number each, and missiles.
+//! The ship's state, at the bottom, on the opposite side of the display: shield, hull and boost as bars with
+//! a word and a number each, and missiles.
 
 use bevy::prelude::*;
 use p2c2r_arena::{Arena, Ship, ShipRules};
@@ -12,7 +13,7 @@ use crate::play::Battlefield;
 const BAR: f32 = 150.0;
 /// Width of the longest number, `100%`.
 const NUMBER: f32 = 34.0;
-/// Distance from the bottom from which on nothing of it is there, pixels at a window height of 720.
+/// Height that it takes from the bottom, pixels at a window height of 720.
 pub(super) const ABOVE: f32 = 130.0;
 /// Share of the hull below which it is shown as danger.
 const DANGER: f32 = 0.34;
@@ -47,7 +48,7 @@ impl Gauge {
         }
     }
 
-    /// How much there is, and how much there can be.
+    /// The present amount and the largest possible.
     fn amount(self, ship: &Ship, rules: &ShipRules) -> (u16, u16) {
         let (now, full) = match self {
             Self::Shield => (ship.shield.into(), rules.shield.into()),
@@ -68,7 +69,7 @@ impl Gauge {
         }
     }
 
-    /// `3/4`, or for the boost, whose unit says nothing, a percentage.
+    /// `3/4`; a percentage for the boost, whose unit means nothing to a player.
     fn number(self, arena: &Arena) -> String {
         match (self, self.amount(arena.ship(), &arena.config().ship)) {
             (Self::Boost, (now, full)) => format!("{}%", u32::from(now) * 100 / u32::from(full.max(1))),
@@ -122,7 +123,7 @@ fn spawn_gauges(mut commands: Commands) {
                                 BackgroundColor(gauge.colour(1.0).into()),
                             )],
                         ));
-                        // As wide whatever it says, so that bars stand below one another at either side.
+                        // A fixed width, so that the bars are aligned on either side.
                         row.spawn((
                             Node { width: px(NUMBER), ..default() },
                             children![(gauge, text("", 13.0, BRIGHT))],

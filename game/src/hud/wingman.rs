@@ -1,4 +1,4 @@
-//! The line that says who plans for the wingmen, and how deep.
+//! The line that tells who plans for the wingmen, and how deep.
 
 use bevy::prelude::*;
 use p2c2r_arena::Arena;
@@ -9,7 +9,7 @@ use super::{text, write};
 use crate::play::{Battlefield, Sources};
 
 pub(super) fn plugin(app: &mut App) {
-    // Plans are given to the arena in its steps.
+    // The arena gets its plans in its steps.
     app.add_systems(Update, tell_plans.run_if(resource_changed::<Battlefield>));
 }
 
@@ -29,7 +29,7 @@ fn tell_plans(
     write(&mut line, &words(&battlefield.arena, sources.plans().map(|source| &source.place)));
 }
 
-/// `wingman: 32 rollouts, borrowed, wins 79 of 100`; nothing where there is no wingman.
+/// `wingman: 32 rollouts, borrowed, wins 79 of 100`; empty without a wingman.
 fn words(arena: &Arena, whose: Option<&Place>) -> String {
     let wingmen = arena.wingmen();
     if wingmen.is_empty() {

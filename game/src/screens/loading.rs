@@ -1,6 +1,8 @@
-//! The first page: it stays until the renderer has made what it draws with, so that the first shot does not stutter.
+//! The first page: it stays until the renderer has compiled its pipelines, so that the first shot does not
+//! stutter.
 //!
-//! Ship, rocks, lights and glow are in the scene behind it already, and enemies are drawn with the same pipelines.
+//! Ship, rocks, lights and glow are in the scene behind it already, and enemies are drawn with the same
+//! pipelines.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,17 +14,17 @@ use bevy::render::{Render, RenderApp};
 
 use super::Page;
 
-/// Frames in a row without a pipeline in the making after which all are taken to be ready: some are only asked for when
-/// the texture they need is there.
+/// Consecutive frames without a pipeline being compiled after which all count as ready: some are only
+/// requested when their texture is there.
 const CALM_FRAMES: u32 = 12;
-/// The longest that a player waits here. A slow renderer goes on making pipelines in play.
+/// The longest that a player waits here. A slow renderer goes on compiling during play.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Warming>().add_systems(Update, go_on_when_warm.run_if(in_state(Page::Loading)));
 }
 
-/// Counts in the renderer's own world.
+/// Counts in the render world.
 pub(super) fn drawn_plugin(app: &mut App) {
     let counts = app.world().resource::<Warming>().counts.clone();
     if let Some(render_app) = app.get_sub_app_mut(RenderApp) {
@@ -31,7 +33,7 @@ pub(super) fn drawn_plugin(app: &mut App) {
     }
 }
 
-/// How far the renderer is.
+/// The renderer's progress.
 #[derive(Resource, Default)]
 pub(crate) struct Warming {
     counts: Arc<Counts>,
@@ -50,7 +52,7 @@ struct Counts {
 struct PipelineCounts(Arc<Counts>);
 
 impl Warming {
-    /// How far it is, for the player.
+    /// The progress as a sentence for the player.
     pub(super) fn sentence(&self) -> String {
         let known = self.counts.known.load(Ordering::Relaxed);
         let waiting = self.counts.waiting.load(Ordering::Relaxed).min(known);

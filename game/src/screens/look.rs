@@ -1,4 +1,4 @@
-//! Draws the menu, and lets the mouse choose from it.
+//! Draws the menu, and handles the mouse.
 
 use bevy::prelude::*;
 use bevy::ui::UiSystems;
@@ -8,13 +8,13 @@ use super::{Menu, MenuAction, Nudge, Page};
 use crate::hud::{BRIGHT, DIM, EDGE, ORANGE, PANEL, SKY_BLUE, text, wrapped};
 use crate::input::InputSystems;
 
-/// How dark what is behind a menu becomes.
+/// Colour of the shade behind a menu.
 const SHADE: Srgba = Srgba::new(0.0, 0.005, 0.015, 0.62);
 /// Behind the chosen item.
 const CHOSEN: Srgba = Srgba::new(0.10, 0.24, 0.36, 0.92);
-/// From more items than this on they stand closer, so that a page fits into a window.
+/// Above this number of items they are spaced more closely, so that a page fits into a window.
 const MANY_ITEMS: usize = 13;
-/// Letters of the longest line that is not broken: they are as wide as the card may be.
+/// Characters of the longest line that is not wrapped: the width of the card.
 const LETTERS_MAX: usize = 110;
 /// What every page's keys are.
 const LEGEND: &str = "Arrows, stick, mouse: choose   Enter, South, click: do it   Escape, East: back";
@@ -26,7 +26,7 @@ pub(super) fn plugin(app: &mut App) {
     );
 }
 
-/// What covers the picture while a menu is up.
+/// The node that covers the picture while a menu is open.
 #[derive(Component)]
 struct Sheet;
 
@@ -74,7 +74,7 @@ fn spawn_sheet(mut commands: Commands) {
     ));
 }
 
-/// Rebuilds the card when the menu has changed: a menu changes when a key is pressed, not with every frame.
+/// Rebuilds the card when the menu has changed, which a key press does and not every frame.
 fn draw_menu(
     mut commands: Commands,
     menu: Res<Menu>,
@@ -93,7 +93,7 @@ fn draw_menu(
             if line.is_empty() {
                 card.spawn(Node { height: px(8), ..default() });
             } else {
-                // Lines of a table keep their blanks only where nothing is broken.
+                // A table's line keeps its spaces only without wrapping.
                 if line.chars().count() <= LETTERS_MAX {
                     card.spawn((centred(), children![text(line.clone(), 16.0, BRIGHT)]));
                 } else {
@@ -127,7 +127,7 @@ fn choice(number: usize, item: &super::Item, chosen: bool, padding: Val) -> impl
         Some(value) => value.clone(),
         None => String::new(),
     };
-    // The mark stands beside the colour, for who cannot tell the colours apart.
+    // A mark besides the colour, for players who cannot tell the colours apart.
     let label = format!("{} {}", if chosen { ">" } else { " " }, item.label);
     (
         Choice(number),
@@ -147,8 +147,8 @@ fn choice(number: usize, item: &super::Item, chosen: bool, padding: Val) -> impl
     )
 }
 
-/// The mouse chooses what it moves over, does what it presses, and goes a choice back with its right button. A mouse
-/// that lies still chooses nothing, so that it does not take a choice from the keys.
+/// The mouse chooses the item it moves over, activates it on a click, and steps back with its right button. A
+/// mouse at rest chooses nothing, so that it does not override the keys.
 fn read_mouse(
     menu: Res<Menu>,
     capture: Res<Capture>,
@@ -158,7 +158,7 @@ fn read_mouse(
     mut nudges: MessageWriter<Nudge>,
 ) {
     let moved = moves.read().count() > 0;
-    // While a button is waited for, it is bound and chooses nothing.
+    // While a button is to be bound, the mouse's buttons are bound and choose nothing.
     let Some(buttons) = buttons.filter(|_| !capture.is_waiting()) else { return };
     let Some(place) = choices
         .iter()
@@ -179,7 +179,7 @@ fn read_mouse(
     }
 }
 
-/// Whatever else stands in the foreground belongs to the game, and is away while a menu is up.
+/// Hides all other foreground elements, which belong to the game, while a menu is open.
 fn hide_display(
     page: Res<State<Page>>,
     mut roots: Query<&mut Visibility, (With<Node>, Without<ChildOf>, Without<Sheet>)>,

@@ -6,7 +6,7 @@ use super::Page;
 use crate::input::Action;
 use crate::settings::Row;
 
-/// What stands on the present page.
+/// The content of the present page.
 #[derive(Resource, Clone, Debug, Default, PartialEq)]
 pub struct Menu {
     /// Which page this is.
@@ -19,16 +19,16 @@ pub struct Menu {
     pub items: Vec<Item>,
     /// Which item is chosen; 0 where there is none.
     pub chosen: usize,
-    /// What is said below the items, such as a warning; a line for each sentence.
+    /// Text below the items, such as a warning; a line for each sentence.
     pub note: String,
 }
 
 /// A line of a menu that can be chosen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Item {
-    /// What it is called.
+    /// Its name.
     pub label: String,
-    /// What it says just now, where it is a choice.
+    /// The present value, if it is a setting.
     pub value: Option<String>,
     /// What it does.
     pub verb: MenuAction,
@@ -37,7 +37,7 @@ pub struct Item {
 /// What an item does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MenuAction {
-    /// Goes to a page, from which one comes back here.
+    /// Goes to a page, which leads back here.
     Go(Page),
     /// Goes back to the page before.
     Back,

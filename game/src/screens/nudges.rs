@@ -1,4 +1,4 @@
-//! Keys and pad buttons to nudges: the same few on every page.
+//! Turns keys and pad buttons into nudges: the same few on every page.
 
 use bevy::input::keyboard::KeyboardInput;
 use bevy::prelude::*;
@@ -8,7 +8,7 @@ use super::obey::Capture;
 use crate::input::{Action, Input};
 use crate::settings::Settings;
 
-/// What a player asks a page for.
+/// An input to a page.
 #[derive(Message, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nudge {
     /// The item above.
@@ -29,7 +29,7 @@ pub enum Nudge {
     Bind(Input),
 }
 
-/// A stick that is pushed this far is a nudge, and one that has come back this far can be the next.
+/// A stick pushed this far is a nudge, and one that has returned this far can be the next.
 const STICK_PUSHED: f32 = 0.6;
 const STICK_BACK: f32 = 0.3;
 
@@ -70,14 +70,14 @@ pub(super) fn listen(
     mut leaning: Local<bool>,
     mut nudges: MessageWriter<Nudge>,
 ) {
-    // Each stroke by itself: in a slow frame a key may go down twice.
+    // Each stroke on its own: in a slow frame a key may go down twice.
     let keys: Vec<KeyCode> = strokes
         .read()
         .filter(|stroke| stroke.state.is_pressed() && !stroke.repeat)
         .map(|stroke| stroke.key_code)
         .collect();
     if *page.get() == Page::Play {
-        // Everything else that keys do while playing are actions, which can be bound.
+        // All other keys during play are actions, which can be bound.
         if keys.contains(&KeyCode::Escape) {
             nudges.write(Nudge::Back);
         }
@@ -91,7 +91,7 @@ pub(super) fn listen(
         nudges.write_batch(clicks.get_just_pressed().map(|button| Nudge::Bind(Input::Click(*button))));
         return;
     }
-    // The key or button that paused goes on.
+    // The key or button that pauses also resumes.
     let pause = settings.keys.keys_of(Action::Pause);
     let on_pad = settings.keys.button_of(Action::Pause);
     let goes_on = pause.iter().any(|key| keys.contains(key))

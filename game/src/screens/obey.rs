@@ -12,14 +12,15 @@ use crate::input::{Action, BindingRefusal, Bindings, Input};
 use crate::play::Ending;
 use crate::settings::{Row, Settings};
 
-/// A round ends while its player still fires: what is pressed sooner than this was not meant for the page that follows.
+/// A round ends while its player still fires: inputs sooner than this were not meant for the page that
+/// follows.
 const UNTIL_HANDS_ARE_CALM: Duration = Duration::from_millis(800);
 
-/// Which action waits for its key, and what was pressed that another has.
+/// The action that waits for its input, and a pressed input that another action has.
 #[derive(Resource, Clone, Copy, Debug, Default)]
 pub(crate) struct Capture {
     action: Option<Action>,
-    /// Pressed once although it does something else; pressed again, it is moved.
+    /// Pressed once although another action has it; pressed again, it is moved.
     asked: Option<Input>,
 }
 
@@ -33,7 +34,7 @@ impl Capture {
     }
 }
 
-/// What obeying may change.
+/// The resources that a nudge may change.
 #[derive(bevy::ecs::system::SystemParam)]
 pub(super) struct MenuParams<'w> {
     next: ResMut<'w, NextState<Page>>,
@@ -68,12 +69,12 @@ pub(super) fn obey(
             }
             continue;
         }
-        // A menu of another page is still to be filled: what was nudged stood on the last one.
+        // The menu is still that of another page: the nudge was meant for that one.
         if menu.page != *page.get() {
             continue;
         }
         if matches!(nudge, Nudge::Up | Nudge::Down | Nudge::Point(_)) && *page.get() == Page::Keys {
-            // What was said of one row is not true of another.
+            // A note about one row is not valid for another.
             menu.note.clear();
         }
         match *nudge {
@@ -94,7 +95,7 @@ impl MenuParams<'_> {
     fn turn(&mut self, menu: &Menu, step: i32) {
         let Some(MenuAction::Turn(row)) = menu.verb() else { return };
         if row == Row::Offload {
-            // T may have been pressed since: the row goes on from what is in force.
+            // T may have been pressed since: the row continues from the state in force.
             self.settings.borrowing.enabled = self.switch.enabled;
         }
         row.turn(&mut self.settings, step);
@@ -139,7 +140,7 @@ impl MenuParams<'_> {
         }
     }
 
-    /// Binds what was pressed, or says why not.
+    /// Binds the pressed input, or returns why not.
     fn bind(&mut self, input: Input) -> String {
         let Some(action) = self.capture.action else { return String::new() };
         if input == Input::Key(KeyCode::Escape) {
@@ -174,7 +175,7 @@ impl MenuParams<'_> {
         }
     }
 
-    /// What an action has no more, after this has been taken from it.
+    /// What an action has lost after this input has been taken from it.
     fn lost(&self, owner: Action, taken: Input) -> Option<&'static str> {
         let keys = &self.settings.keys;
         let (what, has_one) = match taken {

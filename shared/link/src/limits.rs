@@ -14,44 +14,44 @@ pub const PARCEL_BYTES_MAX: usize = SLICE_BYTES - 10;
 pub const SLICES_MAX: u64 = MESSAGE_BYTES_MAX.div_ceil(SLICE_BYTES) as u64;
 /// Bytes of one UDP payload: netcode's constant.
 pub const PACKET_BYTES_MAX: usize = renetcode::NETCODE_MAX_PACKET_BYTES;
-/// Bytes of one datagram's content up to which an acknowledgement rides along: what a slice with its numbers takes,
-/// so that where a slice gets through, everything does.
+/// Bytes of a datagram's content up to which an acknowledgement rides along: what a slice with its numbers
+/// takes, so that any path that carries a slice carries this.
 pub const RIDING_BYTES_MAX: usize = SLICE_BYTES + 24;
 /// Bytes of UDP, IP and netcode around one renet packet, as pacing counts them.
 pub const OVERHEAD_BYTES: usize = 28 + 17 + 4;
 
-/// Bytes that the system is asked to hold for the coordinator's socket in each direction. Linux counts a small datagram
-/// as 768 bytes and doubles what it is asked for, so a heartbeat of each of 1,024 peers at one moment fits twice; far
-/// larger, and what waits in it under a flood would wait for milliseconds.
+/// Bytes of the coordinator's socket buffer in each direction. Linux counts a small datagram as 768 bytes and
+/// doubles the size it is asked for, so a heartbeat of each of 1,024 peers at one moment fits twice; a much
+/// larger buffer would delay packets by milliseconds under a flood.
 pub const SOCKET_BUFFER_BYTES: usize = 1 << 20;
 /// Packets read in one update; the rest wait for the next, which follows at once.
 pub const PACKETS_PER_UPDATE_MAX: usize = 1_024;
-/// Of those, packets with whole messages in them at the coordinator. Few, because what an update decides leaves at its
-/// end: workers compute, and gamers go on, while it reads what came behind. Read all at once, a burst of small tasks would
-/// pass from program to program as one lump, each of them waiting for the one before it.
+/// Of those, packets with complete messages at the coordinator. Few, because an update's decisions leave at
+/// its end: workers compute and gamers go on while it reads later packets. Reading all at once would pass a
+/// burst of small tasks from program to program as one batch, each task waiting for the one before.
 pub const LADEN_PACKETS_PER_UPDATE_MAX: usize = 8;
-/// Messages of one peer that an update hands on; parcels beyond wait for the next, which follows at once. An ordered
-/// channel gives out at one moment all that waited for one lost packet.
+/// Messages of one peer that an update passes on; further parcels wait for the next update, which follows at
+/// once. An ordered channel releases at one moment all messages that waited for one lost packet.
 pub const MESSAGES_PER_UPDATE_MAX: usize = 4_096;
-/// Bytes renet may put into packets at one call. Small, because what it has put into packets it will send
-/// again 70 ms later unless acknowledged, and at 1 Mbit/s these bytes alone are 29 ms.
+/// Bytes that renet may put into packets per call. Small, because renet retransmits them after 70 ms unless
+/// acknowledged, and at 1 Mbit/s these bytes alone take 29 ms.
 pub const BYTES_PER_CALL: u64 = 3_600;
-/// Bytes waiting for the token bucket above which renet is not asked for more, so that the same data, sent
-/// again, does not pile up.
+/// Bytes waiting for the token bucket above which renet is not asked for more, so that retransmissions do not
+/// pile up.
 pub const QUEUED_BYTES_MAX: usize = 1_300;
-/// Packets that are gathered for a peer without a rate limit before they are put in order and sent: as many as the system
+/// Packets gathered for a peer without a rate limit before they are ordered and sent: as many as the system
 /// takes at once.
 pub const RUN_PACKETS: usize = 64;
-/// Bytes of one run of packets: what one UDP datagram may hold, which a run is to the system until it is taken apart.
+/// Bytes of one run of packets: the limit of a UDP datagram, which a run is until the system segments it.
 pub const RUN_BYTES_MAX: usize = 65_000;
-/// Error reports (nobody listens there, say) that are looked behind at one reading of a socket: each takes a packet's
+/// Error reports (such as an unreachable port) that one reading of a socket skips: each takes a packet's
 /// place.
 pub const REPORTS_MAX: usize = 16;
 /// Calls to renet per peer and update: what a local peer can take at once without starving others.
 pub const CALLS_PER_UPDATE_MAX: usize = 64;
 
-/// Bytes a receiving channel may hold. Twice what a sender may have under way, because renet counts the last
-/// slice of a message as a full one.
+/// Bytes that a receiving channel may hold: twice what a sender may have in flight, because renet counts the
+/// last slice of a message as a full one.
 pub const RECEIVE_BYTES_MAX: usize = 2 * CHANNEL_MEMORY_BYTES_MAX;
 /// Bytes of partly received messages per channel of one peer; slices of further messages wait for a resend.
 pub const REASSEMBLY_BYTES_MAX: usize = 512 * 1024;
@@ -60,9 +60,9 @@ pub const MESSAGES_AHEAD_MAX: u64 = 16_384;
 /// A reliable message further ahead than this cannot come from a renet sender: one byte each would fill its
 /// channel's memory.
 pub const MESSAGES_AHEAD_POSSIBLE: u64 = CHANNEL_MEMORY_BYTES_MAX as u64 + MESSAGES_AHEAD_MAX;
-/// Packets by which one may be late; netcode's replay window is as wide.
+/// How many packets late one may be; netcode's replay window is as wide.
 pub const PACKETS_LATE_MAX: u64 = 256;
-/// Packets by which one may be early: more cannot have been lost before the link is declared dead.
+/// How many packets early one may be: more cannot have been lost before the link is declared dead.
 pub const PACKETS_EARLY_MAX: u64 = 1 << 20;
 /// Ranges in one acknowledgement; renet keeps 64 and some more under reordering.
 pub const ACK_RANGES_MAX: u64 = 256;
@@ -75,50 +75,50 @@ pub const UNDECODABLE_MAX: u64 = 3;
 
 /// Packets and bytes per second accepted from a peer on this machine, and from one further away.
 pub const INTAKE_LOCAL: (f64, f64) = (400_000.0, 256e6);
-/// Well above what 1 Mbit/s can carry, well below what hurts.
+/// Well above what 1 Mbit/s can carry, well below what does harm.
 pub const INTAKE_REMOTE: (f64, f64) = (5_000.0, 4e6);
-/// Forged packets in one peer's name per second before the peer counts as plagued; half of a second's worth at once. An
-/// honest network makes none but copies.
+/// Forged packets with one peer's address per second above which the peer counts as under attack; half a
+/// second's worth at once. An honest network produces only copies.
 pub const FORGED_PER_SECOND: f64 = 1_000.0;
-/// Packets opened per second in the names of all plagued peers together. More would take more of a processor than the
-/// tenth it is; less would cost a plagued peer its own packets under a smaller flood.
+/// Packets opened per second for all peers under attack together. More would take more than a tenth of a
+/// processor; less would cost such a peer its own packets under a smaller flood.
 pub const PLAGUED_CHECKS_PER_SECOND: f64 = 100_000.0;
-/// Packets of strangers looked at in one update; the rest waits for the next, which follows at once. What peers have
-/// sent waits behind them for as long as they take, some 0.3 ms.
+/// Strangers' packets handled in one update; the rest waits for the next, which follows at once. Peers'
+/// packets wait behind them, some 0.3 ms.
 pub const STRANGERS_PER_UPDATE_MAX: usize = 256;
-/// Between two answers to one handshake: less than between two of netcode's requests, and nothing to gain by asking
-/// more often.
+/// Between two answers to one handshake: less than between two of netcode's requests, so that asking more
+/// often gains nothing.
 pub const CHALLENGE_PAUSE: Duration = Duration::from_millis(100);
-/// Handshakes under way; each takes 1.6 KB.
+/// Pending handshakes; each takes 1.6 KB.
 pub const HANDSHAKES_MAX: usize = 4_096;
-/// The same with one address and port: each is a key more that a response from there is tried with.
+/// The same per address and port: a response from there is tried with the key of each.
 pub const HANDSHAKES_PORT_MAX: usize = 4;
-/// The same with one IPv4 address or one IPv6 /64.
+/// The same per IPv4 address or IPv6 /64.
 pub const HANDSHAKES_NARROW_MAX: usize = 32;
-/// The same with one IPv4 /24 or one IPv6 /48.
+/// The same per IPv4 /24 or IPv6 /48.
 pub const HANDSHAKES_WIDE_MAX: usize = 256;
 /// How long a handshake may take.
 pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
-/// Connections that one IPv4 address or IPv6 /64 may hold where an eighth of all places would be fewer: a family or an
+/// Connections that one IPv4 address or IPv6 /64 may hold if an eighth of all places is fewer: a family or an
 /// office behind one address.
 pub const PLACES_NARROW_LEAST: u32 = 16;
-/// Connections that one IPv4 /24 or IPv6 /48 may hold where a quarter of all places would be fewer.
+/// Connections that one IPv4 /24 or IPv6 /48 may hold if a quarter of all places is fewer.
 pub const PLACES_WIDE_LEAST: u32 = 64;
-/// Seconds a connect token lives: long enough for a slow line's handshake, short enough that a stolen one is soon worth
-/// nothing.
+/// Lifetime of a connect token in seconds: long enough for a slow line's handshake, short enough that a
+/// stolen one soon expires.
 pub const TOKEN_SECONDS: u64 = 60;
 /// Connect tokens of one account made within their lifetime: sixteen programs that try four times each.
 pub const TOKENS_PER_ACCOUNT_MAX: usize = 64;
-/// The same of all accounts together; each is remembered in about 500 bytes.
+/// The same for all accounts together; each takes about 500 bytes.
 pub const TOKENS_MAX: usize = 32_768;
 /// Bytes of a connect token: netcode's constant.
 pub const TOKEN_BYTES_MAX: usize = 2_048;
-/// How long a client waits for its connect token: a name looked up, and several addresses tried over HTTPS.
+/// Time-out of a client for its connect token: a name look-up, and several addresses tried over HTTPS.
 pub const TOKEN_WAIT_MAX: Duration = Duration::from_secs(40);
-/// Netcode's own timeout: the backstop behind our heartbeats.
+/// Netcode's own time-out, in case our heartbeats fail.
 pub const NETCODE_TIMEOUT_SECONDS: i32 = 10;
 
-/// Between heartbeats while either side has tasks out.
+/// Interval of heartbeats while either side has tasks out.
 pub const BEAT_BUSY: Duration = Duration::from_millis(100);
 /// Between a client's heartbeats otherwise, give or take [`BEAT_IDLE_SLACK`].
 pub const BEAT_IDLE: Duration = Duration::from_secs(1);
@@ -130,33 +130,34 @@ pub const BEAT_IDLE_SLACK: Duration = Duration::from_millis(125);
 /// thousand idle clients are sent 0.3 MB/s that way; half the pause would double that and what it takes of a processor
 /// (`docs/PERFORMANCE.md`), twice the pause would make a cut last more than a second.
 pub const BEAT_IDLE_TO_CLIENT: Duration = Duration::from_millis(250);
-/// Idle heartbeats of the coordinator leave at multiples of this, so that a thousand clients wake it 40 times a second
-/// instead of 4,000 times.
+/// The coordinator's idle heartbeats leave at multiples of this, so that a thousand clients wake it 40 times
+/// a second instead of 4,000 times.
 pub const BEAT_GRID: Duration = Duration::from_millis(25);
-/// Silence that is death while this side has tasks out there; at the coordinator as long again while packets are
-/// unread.
+/// Silence that ends the connection while this side has tasks out at the peer; twice this at the coordinator
+/// while packets are unread.
 pub const DEATH_BUSY: Duration = Duration::from_millis(350);
-/// Silence that is death otherwise, at the coordinator, and at a client that has never heard a heartbeat answered.
+/// Silence that ends the connection otherwise, at the coordinator, and at a client that has never got a
+/// heartbeat back.
 pub const DEATH_IDLE: Duration = Duration::from_secs(5);
-/// Silence after which an idle client asks for a sign of life, every [`BEAT_BUSY`]: one heartbeat of the coordinator's is
-/// missing. Shorter, and every late one would be asked after.
+/// Silence after which an idle client asks for a heartbeat, every [`BEAT_BUSY`]: one of the coordinator's is
+/// missing. Shorter, and every late one would cause a request.
 pub const DOUBT_IDLE: Duration = Duration::from_millis(300);
-/// Silence, and a round trip, that is death to an idle client: two heartbeats and the answers to two questions are
-/// missing. With the new connection that is within a second of a cut.
+/// Silence, plus a round trip, that ends an idle client's connection: two heartbeats and two replies are
+/// missing. With the reconnect that is within a second of a cut.
 pub const DEATH_IDLE_AT_CLIENT: Duration = Duration::from_millis(500);
-/// A client whose connection had lasted dials again within this, at random: a crowd that lost its coordinator does not
-/// come back at one moment.
+/// A client whose connection had lasted reconnects at a random time within this, so that clients that lost
+/// their coordinator do not return at one moment.
 pub const REDIAL_WITHIN: Duration = Duration::from_millis(100);
-/// How long an event-driven program holds back an acknowledgement, to send one for many packets. A program
-/// that runs in frames acknowledges in the same frame: its next one may be 16 ms away.
+/// How long an event-driven program delays an acknowledgement, to send one for many packets. A program that
+/// runs in frames acknowledges in the same frame: its next one may be 16 ms away.
 pub const ACK_DELAY: Duration = Duration::from_millis(5);
-/// Packets after which an acknowledgement is not held back any longer.
+/// Packets after which an acknowledgement is no longer delayed.
 pub const ACK_PACKETS: u32 = 16;
 /// Packets after which an acknowledgement does not even wait for the end of the update. Every packet may be a
-/// range of its own, because the acknowledgements held back leave gaps between packet numbers.
+/// range of its own, because delayed acknowledgements leave gaps between packet numbers.
 pub const ACK_PACKETS_MAX: u32 = 48;
-/// How long a headless program may at most look for the next packet before it sleeps; longer would only hold a
-/// processor for nothing.
+/// The longest that a headless program may poll for the next packet before it sleeps; longer would only
+/// occupy a processor.
 pub const BUSY_POLL_MAX: Duration = Duration::from_millis(10);
 /// How often netcode repeats a packet of its handshake.
 pub const NETCODE_RESEND: Duration = Duration::from_millis(250);
