@@ -151,7 +151,7 @@ impl KindFigures {
         self.age_ms.filter(|_| self.reused_percent.is_some_and(|share| share > 0.0))
     }
 
-    /// Whole seconds since the last outcome, if the numbers shown are older than [`STALE_MS`].
+    /// Whole seconds since the last outcome, if the numbers shown are some seconds old.
     pub fn stale_seconds(&self) -> Option<u64> {
         let age = self.age_ms.filter(|age| *age >= STALE_MS)?;
         self.main_place().map(|_| (age / 1e3) as u64)

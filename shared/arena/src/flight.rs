@@ -50,7 +50,7 @@ pub enum FlightError {
     /// No run at all.
     #[error("the flight has no ticks")]
     Empty,
-    /// More than [`TICKS_MAX`].
+    /// More ticks than a day.
     #[error("the flight has more than {TICKS_MAX} ticks")]
     Long,
 }
