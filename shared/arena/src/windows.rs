@@ -1,30 +1,30 @@
-//! The windows in which rocks fly along trajectories of the kind `physics`: asking for them, taking outcomes,
+//! The windows in which rocks fly along trajectories of the kind `physics`: requesting them, taking outcomes,
 //! handing rocks over.
 //!
-//! Time is cut into windows of as many segments as [`PhysicsRules`] has, or more where the [`Horizon`](crate::Horizon) is longer. At
-//! the start of each the arena asks for the one after it. The spec starts from where all rocks will be when the
-//! present one ends: carried ones where the running trajectory ends, loose ones where the local rule leads. At that
-//! tick, and never earlier or later, that trajectory begins to run. If nothing has come until then, the arena runs
-//! the kernel itself, which gives the very same outcome: who computed a window, and when its outcome came, leaves
-//! no trace in the state. Only if it was told that the outcome is [missed](crate::OutcomeBody::Missed) do all rocks
-//! fly by the local rule until the next window.
+//! Time is cut into windows of as many segments as [`PhysicsRules`] has, or more where the
+//! [`Horizon`](crate::Horizon) is longer. At the start of each window the arena requests the next. The spec
+//! starts from where all rocks will be when the present window ends: carried ones at the end of the running
+//! trajectory, loose ones where the local rule leads. At exactly that tick the new trajectory begins. If no
+//! outcome has come by then, the arena runs the kernel itself, which gives the same outcome, so neither the
+//! computer nor the time of arrival changes the state. Only if the arena was told that the outcome is
+//! [missed](crate::OutcomeBody::Missed) do all rocks fly by the local rule until the next window.
 //!
-//! A window lasts as long as an answer takes, so that one request is enough: what is asked for later would have to
-//! start from what is not known yet. A longer horizon makes windows longer and fewer. Its price is paid by rocks to
-//! which something happens: such a rock leaves the trajectory at that tick and is loose (see `loose`) until a window
-//! begins that was asked for afterwards: at most two windows, unless more happens to it. Whoever would meet it
-//! later in a trajectory that does not know of that (or a rock that is gone) leaves that trajectory too, at the
-//! tick of the contact. So nothing bounces off what is not there, with one exception: a rock that has already touched
-//! something in the present segment flies evenly to where that segment leaves it (see [`at`](p2c2r_tasks::physics::Trajectory::at)), and takes
-//! what was still to come in the segment along.
+//! A window lasts as long as an answer takes, so that one pending request is enough: a later request would
+//! have to start from a state that is not known yet. A longer horizon makes windows longer and fewer. The
+//! cost is paid by disturbed rocks: such a rock leaves the trajectory at that tick and is loose (see `loose`)
+//! until a window begins that was requested afterwards, at most two windows later. A rock that would meet a
+//! disturbed or destroyed rock in a trajectory that does not include the disturbance leaves that trajectory
+//! too, at the tick of the contact. So nothing bounces off what is not there, with one exception: a rock that
+//! has already touched something in the present segment flies evenly to its state at that segment's end (see
+//! [`at`](p2c2r_tasks::physics::Trajectory::at)), which includes all contacts of the segment.
 //!
 //! # No jumps
 //!
-//! A carried rock goes from one trajectory to the next without any jump, since the next starts from the very state
-//! with which the last one ends; only drag takes its share of a fragment's velocity and spin. A rock leaves a trajectory with the motion it has in it. A loose rock is handed
-//! over at its place by the local rule, rounded to the lattice that specs are made of: it jumps by at most
-//! [`POSITION_ERROR_M`](p2c2r_tasks::physics::POSITION_ERROR_M) along each axis,
-//! [`ROTATION_ERROR_RAD`](p2c2r_tasks::physics::ROTATION_ERROR_RAD),
+//! A carried rock goes from one trajectory to the next without a jump, since the next starts from the exact
+//! state with which the last one ends; only drag reduces a fragment's velocity and spin. A rock leaves a
+//! trajectory with its motion in it. A loose rock is handed over at its place by the local rule, rounded to
+//! the lattice of specs: it jumps by at most [`POSITION_ERROR_M`](p2c2r_tasks::physics::POSITION_ERROR_M)
+//! along each axis, [`ROTATION_ERROR_RAD`](p2c2r_tasks::physics::ROTATION_ERROR_RAD),
 //! [`VELOCITY_ERROR_M_S`](p2c2r_tasks::physics::VELOCITY_ERROR_M_S) along and
 //! [`SPIN_ERROR_RAD_S`](p2c2r_tasks::physics::SPIN_ERROR_RAD_S) about each axis.
 

@@ -1,29 +1,30 @@
-//! The kind `lightfield`: light around many points of one scene, for whatever stands or flies between them.
+//! The kind `lightfield`: light around many points of one scene, for the objects between them.
 //!
-//! A task is a scene as the kind [`reflection`] has it, and 256 to 4,096 probes. For each, paths in all
-//! directions alike are traced by that kind's tracer, and the outcome says how bright it is there in red, green and blue
-//! and from where: the mean radiance, and its means weighted by the direction (L1 spherical harmonics). Whoever draws
-//! interpolates probes and asks [`LightProbe::irradiance_over_pi`] for what a surface sees, per object, at no cost per
-//! pixel. The work is large for its bytes, which is what makes it worth lending.
+//! A task is a scene as in the kind [`reflection`], and 256 to 4,096 probes. For each probe that kind's
+//! tracer traces paths in uniform directions, and the outcome holds, for red, green and blue, the mean
+//! radiance and its means weighted by the direction (L1 spherical harmonics). A renderer interpolates probes
+//! and calls [`LightProbe::irradiance_over_pi`] once per object, at no cost per pixel. The work is large for
+//! its bytes, which makes it worth offloading.
 //!
 //! # Units and limits
 //!
-//! Positions in 64ths of a metre, as a list or as a grid along the axes; up to [`PATHS_MAX`] paths a probe of up to
-//! [`BOUNCES_MAX`](crate::reflection::BOUNCES_MAX) surfaces, [`OBJECTS_MAX`] objects. Brightness travels in 16ths of an
-//! octave (4 % apart) above 2^-12, direction in 16ths of the brightness; work units are reckoned in `lightfield/admit.rs`
-//! from the spec alone, and the kernel's fuel ends where it has taken twice as long as they pay for.
+//! Positions in 64ths of a metre, as a list or as a grid along the axes; up to [`PATHS_MAX`] paths a probe of
+//! up to [`BOUNCES_MAX`](crate::reflection::BOUNCES_MAX) surfaces, [`OBJECTS_MAX`] objects. Brightness
+//! travels in 16ths of an octave (4 % apart) above 2^-12, direction in 16ths of the brightness. Work units
+//! are estimated in `lightfield/admit.rs` from the spec alone, and the kernel's fuel ends at twice the time
+//! they pay for.
 //!
 //! # Changes
 //!
-//! A spec may name a field as its base, by the digest of [`LightField::to_blob`]; the outcome is then sent as changes of that.
-//! With the same seed nothing but what moved changes, and a probe that does not change takes a small part of a bit. The
-//! base travels like any blob: to a coordinator or worker that does not have it. Nobody needs to have it: a spec without a
-//! base is answered whole. A base is no evidence: what is judged is the field that comes out.
+//! A spec may name a field as its base, by the digest of [`LightField::to_blob`]; the outcome is then sent as
+//! changes of that. With the same seed only the light of what moved changes, and an unchanged probe takes a
+//! fraction of a bit. The base travels like any blob, to a coordinator or worker that does not have it. It is
+//! optional: a spec without a base is answered whole. A base is no evidence: the resulting field is judged.
 //!
 //! # Determinism
 //!
-//! That of the tracer: the same spec gives the same bits on every core, and a graphics processor's numbers differ by
-//! roundings, so the kind is not [`TaskKind::DETERMINISTIC`] and is judged by tolerance.
+//! As for the tracer: the same spec gives the same bits on every core, and a graphics processor's numbers
+//! differ by rounding, so the kind is not [`TaskKind::DETERMINISTIC`] and is judged by tolerance.
 //!
 //! # Checks
 //!

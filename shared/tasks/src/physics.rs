@@ -3,37 +3,38 @@
 //! # Task
 //!
 //! A [`PhysicsSpec`] lists bodies: shape, material and [`State`]. Its segments of a few sixtieths of a second
-//! are computed one after the other, each in a freshly built world of the engine (rapier) that starts from the
-//! *rounded* states which the segment before ended with. A [`PhysicsOutcome`] holds, per [`Segment`], the states
-//! of the bodies that something touched, and the contacts. All other bodies fly by the formula below, which both
-//! sides compute, so they cost no bytes. What is said of the touched ones is what differs from what the formula lets one expect
-//! (`physics/stream.rs`). [`Trajectory`] unfolds an outcome into the motion of every body at any
-//! time; [`State::of`] and [`State::motion`] lead from metres and seconds to the lattice and back.
+//! are computed one after the other, each in a freshly built world of the engine (rapier) that starts from
+//! the *rounded* states at the end of the previous segment. A [`PhysicsOutcome`] holds, per [`Segment`], the
+//! states of the touched bodies, and the contacts. All other bodies fly by the formula below, which both
+//! sides compute, so they cost no bytes. Touched bodies are sent as differences from a prediction by the
+//! formula (`physics/stream.rs`). [`Trajectory`] unfolds an outcome into the motion of every body at any
+//! time; [`State::of`] and [`State::motion`] convert between metres and seconds and the lattice.
 //!
 //! # The formula
 //!
 //! `t` seconds into a segment a free body's centre is at `p + v·t` and its rotation is `exp(ω·t)·q`; velocity
-//! and spin stay. Spin stays because every body has one moment of inertia for all axes (a rock: the mean of its
-//! three), so it cannot tumble. Where there are attractors, every sixtieth of a second first adds their pull
-//! to the velocity, then cuts that to the material's cap, then moves the centre by it; rotations are as before.
-//! At the end of a segment the result is rounded, and before the next begins a material with [drag](BodyMaterial::drag) takes its
-//! share of velocity and spin, rounded towards rest, so that such bodies come to rest. Where the engine's flight of an untouched body differs, by
-//! roundings, the formula is right: its state replaces the engine's.
+//! and spin stay. Spin stays because every body has one moment of inertia for all axes (a rock: the mean of
+//! its three), so it cannot tumble. With attractors, every sixtieth of a second first adds their pull to the
+//! velocity, then cuts that to the material's cap, then moves the centre by it; rotations are as before. At
+//! the end of a segment the result is rounded, and before the next begins [drag](BodyMaterial::drag) reduces
+//! velocity and spin, rounded towards rest, so that bodies with drag come to rest. Where the engine's flight
+//! of an untouched body differs by rounding, the formula's state replaces the engine's.
 //!
 //! # At rest
 //!
-//! Two bodies that lie beside each other and neither move nor turn are in no contact until something touches one of them:
-//! they fly by the formula, which leaves them where they are. So a heap at rest costs neither bytes nor time, however large
-//! it is.
+//! Two bodies that lie beside each other and neither move nor turn count as not in contact until something
+//! touches one of them: they fly by the formula, which leaves them in place. So a heap at rest costs neither
+//! bytes nor time, however large it is.
 //!
 //! # Changes
 //!
-//! A spec may name a [`BodySnapshot`] as its [`PhysicsBase`]: the bodies as an outcome before left them, by the digest of
-//! [`BodySnapshot::to_blob`]. It then lists only the bodies that are new or otherwise, and those that are gone. Whoever has the
-//! outcome can make the snapshot ([`TaskKind::leaves`]): the coordinator and the worker keep it, so that it need not travel; who
-//! does not have it is sent it like any blob, and a game that no longer has it asks with a whole spec. A spec with a base is
-//! admitted, computed, paid for and judged as the [whole](PhysicsSpec::whole) one that it stands for, so a false base is a scene
-//! like any other, and there is one way to say what has changed.
+//! A spec may name a [`BodySnapshot`] as its [`PhysicsBase`]: the bodies as an earlier outcome left them, by
+//! the digest of [`BodySnapshot::to_blob`]. It then lists only new and changed bodies, and the ids of removed
+//! ones. Every program that has the outcome can make the snapshot ([`TaskKind::leaves`]): the coordinator and
+//! the worker keep it, so that it need not travel; others are sent it like any blob, and a game that no
+//! longer has it sends a whole spec. A spec with a base is admitted, computed, paid for and judged as the
+//! [whole](PhysicsSpec::whole) one that it stands for, so a false base is a scene like any other. A change
+//! has exactly one encoding.
 //!
 //! # Touched
 //!

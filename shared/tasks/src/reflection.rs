@@ -2,27 +2,29 @@
 //!
 //! # Task
 //!
-//! A [`ReflectionSpec`] lists a scene: [`Surface`]s, [`Object`]s made of them (spheres, capsules, rocks of the physics'
-//! catalogue), a sun, the seed of a sky, and one to [`VIEWPOINTS_MAX`] probes, the points whose surroundings are wanted, each as
-//! a [`Viewpoint`] with a face, levels and paths of its own. A [`ReflectionOutcome`] holds the radiance that arrives at each, as
-//! a cube of six square faces, sharp and, if more than one level is asked for, filtered for rougher surfaces; it unfolds
-//! into a [`Probe`] each, with the irradiance, that a renderer only uploads. A cube is the same, bit for bit, alone and
-//! among others. [`Scene`] is what kernels trace: the spec in metres and radiance, in arrays of plain
-//! records that a GPU takes as they are, with a tree of boxes over the objects, built by obvhs and four wide.
+//! A [`ReflectionSpec`] lists a scene: [`Surface`]s, [`Object`]s made of them (spheres, capsules, rocks of
+//! the physics catalogue), a sun, the seed of a sky, and one to [`VIEWPOINTS_MAX`] probes, each as a
+//! [`Viewpoint`] with a face, levels and paths of its own. A [`ReflectionOutcome`] holds the radiance that
+//! arrives at each probe, as a cube map, sharp and, if more than one level is asked for, filtered for rougher
+//! surfaces; it unfolds into a [`Probe`] each, with the irradiance, which a renderer only uploads. A cube is
+//! the same, bit for bit, alone and among others. [`Scene`] is what kernels trace: the spec in metres and
+//! radiance, in arrays of plain records that a GPU takes as they are, with a four-wide BVH over the objects,
+//! built by obvhs.
 //!
 //! # The kernel
 //!
-//! Per texel a number of paths, each through a random point of the texel. A path that meets nothing sees the sky
-//! ([`sky_radiance`]). At a surface it takes what that gives off, light of the sun and of one glowing sphere or capsule
-//! (by a ray that must arrive there: shadows), then goes on as in a mirror, from a GGX facet, or diffusely.
-//! Glowing things count where a path meets them after the probe, a mirror or a narrow lobe (GGX width below
-//! [`SHARP_ALPHA`]); after wider lobes and diffuse surfaces they are asked instead, the nearer and brighter the likelier,
-//! so nothing counts twice. Of more than [`LIGHTS_MAX`] the strongest are asked; the others, and rocks that glow, count
-//! wherever they are met. The sun has no disc; mirrors show it as a lobe of [`SHARP_ALPHA`] would. After its last surface a
-//! path sees the sky, whatever stands between. No path counts more than [`radiance_bound`].
+//! Each texel gets a number of paths through random points of it. A path that meets nothing sees the sky
+//! ([`sky_radiance`]). At a surface it adds the surface's own light and the light of the sun and of one
+//! sampled light, a glowing sphere or capsule, each by a shadow ray; then it goes on as in a mirror, from a
+//! GGX facet, or diffusely. Glowing objects count where a path meets them directly from the probe, after a
+//! mirror or after a narrow lobe (GGX width below [`SHARP_ALPHA`]); after wider lobes and diffuse surfaces
+//! they count only by sampling, nearer and brighter lights with higher probability, so nothing counts twice.
+//! Only the [`LIGHTS_MAX`] strongest are sampled; the others, and rocks that glow, count wherever they are
+//! met. The sun has no disc; mirrors show it as a lobe of [`SHARP_ALPHA`] would. After its last surface a
+//! path sees the sky without a visibility test. No path counts more than [`radiance_bound`].
 //!
-//! Things are seen from outside only: who stands in one does not see it. So a probe may be inside the hull that it
-//! lights, and no ray needs an offset, since from a convex thing nothing leads back to itself.
+//! Objects are visible from outside only. So a probe may be inside the hull that it lights, and rays need no
+//! offset, since a ray that leaves a convex object never meets it again.
 //!
 //! # Units and limits
 //!

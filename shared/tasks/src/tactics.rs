@@ -1,24 +1,27 @@
-//! Plans for wingmen and bosses, found by trying: many futures of a small arena, played out for every plan.
+//! Plans for wingmen and bosses, found by rollouts: each candidate plan is played in many futures of a small
+//! arena.
 //!
-//! A [`TacticsSpec`] says who is where on a plane and how they behave, what flies and what is in the way, and for whom a
-//! plan is wanted. A [`Plan`] is where to fly, in [`LEGS`] legs of half a second, each a direction or at an angle to the nearest
-//! opponent; shooting, keeping out of rocks and what everybody
-//! else does go by rules. For each planner so many candidates are tried, each in so many futures that differ in
-//! what chance decides: where somebody turns whose mind is not known, and how far shots go astray. A candidate's score is the
-//! worth of what the other side loses less what its own does, what comes late less than what comes soon. Every second candidate
-//! behind the first eight varies the best one so far, so that more of them find what fewer would not. The outcome is all
-//! scores; the plan to fly is the first of the best. The first three are the rule, to rest, and what is left of the present plan.
+//! A [`TacticsSpec`] describes agents on a plane and their behaviour, bolts in flight, rocks, and the agents
+//! that want a plan. A [`Plan`] is where to fly, in [`LEGS`] legs of half a second, each a direction or an
+//! angle to the nearest opponent; shooting, avoiding rocks and all other agents follow rules. For each
+//! planner a number of candidates is tried, each in a number of futures that differ in random events: the
+//! turns of agents whose intentions are unknown, and the deviation of shots. A candidate's score is the worth
+//! of the other side's losses minus its own, where earlier losses count more. Every second candidate after
+//! the first eight varies the best one so far, so that more candidates search deeper. The first three are the
+//! rule, to rest, and what is left of the present plan. The outcome is all scores; the plan to fly is the
+//! first of the best.
 //!
 //! # Units and limits
 //!
-//! Places in 64ths of a metre on a square of up to 512 m; up to [`AGENTS_MAX`] agents of [`CLASSES_MAX`] classes,
-//! [`BOLTS_MAX`] bolts, [`ROCKS_MAX`] rocks, [`PLANNERS_MAX`] planners, [`CANDIDATES_MAX`] candidates and
-//! [`FUTURES_MAX`] futures. A step is [`STEP_TICKS`] ticks of 1/60 s, a plan [`PLAN_STEPS`] steps; before it, up to
-//! [`LEAD_STEPS_MAX`] steps are played in which nobody has the plan yet, since it takes a while to come. A situation of a
-//! dozen agents takes some 0.5 KB, its outcome 0.1 KB. Work units are reckoned in `tactics/units.rs`.
+//! Places in 64ths of a metre on a square of up to 512 m; up to [`AGENTS_MAX`] agents of [`CLASSES_MAX`]
+//! classes, [`BOLTS_MAX`] bolts, [`ROCKS_MAX`] rocks, [`PLANNERS_MAX`] planners, [`CANDIDATES_MAX`]
+//! candidates and [`FUTURES_MAX`] futures. A step is [`STEP_TICKS`] ticks of 1/60 s, a plan [`PLAN_STEPS`]
+//! steps; before it, up to [`LEAD_STEPS_MAX`] steps are played without the plan, for the time until the
+//! answer arrives. A situation of a dozen agents takes some 0.5 KB, its outcome 0.1 KB. Work units are
+//! estimated in `tactics/units.rs`.
 //!
-//! Who is near what is looked up in grids: a rock or a body is in the cells that it touches, a word of bits a cell. The rocks'
-//! are made once for all futures.
+//! Grids find what is near what: each rock and body has a bit in every cell that it touches, one word per
+//! cell. The rocks' grids are made once for all futures.
 //!
 //! # Determinism
 //!

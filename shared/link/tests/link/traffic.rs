@@ -109,12 +109,12 @@ fn acknowledgements_ride_along_with_answers() {
     assert_eq!(at_game(&mut world.games[0]).len(), 50);
 }
 
-/// Nothing but beats and keep-alives may wake a program all of whose messages have been acknowledged.
+/// Nothing but heartbeats and keep-alives may wake a program all of whose messages have been acknowledged.
 #[test]
 fn an_acknowledged_message_leaves_no_timer_behind() {
     let mut world = World::connected(Settings::default());
     world.run(Duration::from_secs(1));
-    // The coordinator's beats go out together; until the next there is a quarter of a second.
+    // The coordinator's heartbeats leave together; until the next there is a quarter of a second.
     let beaten = link(&world.games[0]).stats().received_packets;
     world.run_until("a beat has come", Duration::from_secs(2), |world| {
         link(&world.games[0]).stats().received_packets > beaten
