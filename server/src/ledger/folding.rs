@@ -15,7 +15,7 @@ use super::entry::reason;
 use super::heads;
 
 pub(super) use sums::FoldedSums;
-use sums::{Fold, Group};
+use sums::{Fold, GroupRow};
 
 /// Transfers folded in one step, unless a single group has more; some 10 ms.
 const TRANSFERS_PER_GROUP: i64 = 2_048;
@@ -78,8 +78,8 @@ impl Checkpoint {
     }
 }
 
-fn read_group(row: &Row<'_>) -> Result<Group> {
-    Ok(Group {
+fn read_group(row: &Row<'_>) -> Result<GroupRow> {
+    Ok(GroupRow {
         id: row.get(0)?,
         at_ms: row.get(1)?,
         transfers: row.get(2)?,
@@ -164,7 +164,7 @@ impl Folding {
 }
 
 /// The oldest groups that may be folded, as many as a step takes.
-fn oldest_groups(connection: &Connection, before_ms: i64) -> Result<Vec<Group>> {
+fn oldest_groups(connection: &Connection, before_ms: i64) -> Result<Vec<GroupRow>> {
     let mut select = connection
         .prepare_cached("SELECT id, at_ms, transfers, hash, folded FROM groups ORDER BY id LIMIT ?1")?;
     let mut rows = select.query([GROUPS_PER_GROUP])?;

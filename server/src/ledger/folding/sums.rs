@@ -38,7 +38,7 @@ pub(super) struct Fold {
 }
 
 /// A group as the file has it.
-pub(super) struct Group {
+pub(super) struct GroupRow {
     pub id: i64,
     pub at_ms: i64,
     pub transfers: i64,
@@ -170,7 +170,7 @@ impl Fold {
     }
 
     /// Whether what was found is what the groups were hashed with.
-    pub fn fits(&mut self, groups: &[Group], mut previous: [u8; 32]) -> bool {
+    pub fn fits(&mut self, groups: &[GroupRow], mut previous: [u8; 32]) -> bool {
         self.transfers.sort_unstable_by_key(|(group, transfer)| (*group, transfer.id));
         let (mut rest, mut changes) = (&self.transfers[..], &self.changes[..]);
         for group in groups {

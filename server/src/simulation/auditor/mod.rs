@@ -35,7 +35,7 @@ use crate::core::{Effect, Effects};
 use crate::ledger::{AccountId, Entry, Settlement};
 use books::Books;
 use fairness::Fairness;
-use step::{Arrived, Asked, Finished, Peer, Step};
+use step::{Arrived, Asked, AuditedStep, Finished, Peer};
 pub use step::{Given, StepCause};
 pub use tally::AuditTally;
 use tasks::Open;
@@ -112,7 +112,7 @@ pub struct Auditor {
     computes: bool,
     /// What an hour may cost a gamer.
     hour_cap: Option<i64>,
-    step: Step,
+    step: AuditedStep,
     /// Counts, to see that something happened.
     pub tally: AuditTally,
 }
@@ -148,7 +148,7 @@ impl Auditor {
             fairness: Fairness::new((setup.fallback != Fallback::Compute).then_some(2 * setup.units_max)),
             computes: setup.fallback == Fallback::Compute,
             hour_cap: setup.hour_cap,
-            step: Step::default(),
+            step: AuditedStep::default(),
             tally: AuditTally::default(),
         }
     }
@@ -171,7 +171,7 @@ impl Auditor {
     /// A step begins.
     pub fn begin(&mut self, now: u64, cause: StepCause) {
         self.now = self.now.max(now);
-        self.step = Step { cause, ..Step::default() };
+        self.step = AuditedStep { cause, ..AuditedStep::default() };
         self.taken_back();
     }
 

@@ -85,7 +85,7 @@ pub(super) struct Peer {
 
 /// What one step led to.
 #[derive(Default)]
-pub(super) struct Step {
+pub(super) struct AuditedStep {
     pub cause: StepCause,
     pub admitted: Option<TaskNo>,
     /// What workers are sent and what the pool is given, under the numbers by which those know the tasks.
