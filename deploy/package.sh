@@ -33,6 +33,12 @@ begin() {
   cat "$root/LICENSE-MIT" "$root/LICENSE-APACHE" >"$folder/usr/share/doc/$1/copyright"
 }
 
+# texts NAME...: pages of docs/ that the package brings along: the person's own, and those that it leads to.
+texts() {
+  local name
+  for name in "$@"; do install -m 644 "$root/docs/$name.md" "$folder/usr/share/doc/$package/"; done
+}
+
 # control DEPENDS RECOMMENDS DESCRIPTION: the package's description, with what every program needs.
 control() {
   local program
@@ -72,9 +78,7 @@ begin p2c2r-server p2c2r-server
 install -D -m 755 "$here/p2c2r-operator" "$folder/usr/bin/p2c2r-operator"
 install -D -m 644 "$here/server.toml" "$folder/etc/p2c2r/server.toml"
 echo /etc/p2c2r/server.toml >"$folder/DEBIAN/conffiles"
-for text in operator deploy TROUBLESHOOTING; do
-  [ ! -f "$root/docs/$text.md" ] || install -m 644 "$root/docs/$text.md" "$folder/usr/share/doc/p2c2r-server/"
-done
+texts operator deploy settings LEDGER SECURITY TROUBLESHOOTING player helper PERFORMANCE
 service p2c2r-server
 control "passwd, util-linux" "" "coordinator that lends helpers' computers to games
  Hands games' heavy work to helpers' workers, checks every answer, and keeps the money. It starts as a service,
@@ -82,7 +86,7 @@ control "passwd, util-linux" "" "coordinator that lends helpers' computers to ga
 finish
 
 begin p2c2r-worker p2c2r-worker
-[ ! -f "$root/docs/helper.md" ] || install -m 644 "$root/docs/helper.md" "$folder/usr/share/doc/p2c2r-worker/"
+texts helper settings SECURITY TROUBLESHOOTING
 install -D -m 755 "$here/p2c2r-helper" "$folder/usr/bin/p2c2r-helper"
 install -D -m 644 "$here/worker.toml" "$folder/etc/p2c2r/worker.toml"
 echo /etc/p2c2r/worker.toml >"$folder/DEBIAN/conffiles"
@@ -94,7 +98,7 @@ control "passwd, util-linux" "p2c2r-doctor" "worker that lends this computer to 
 finish
 
 begin p2c2r-game p2c2r-game
-[ ! -f "$root/docs/player.md" ] || install -m 644 "$root/docs/player.md" "$folder/usr/share/doc/p2c2r-game/"
+texts player PERFORMANCE TROUBLESHOOTING
 install -D -m 644 "$here/debian/p2c2r-game.desktop" "$folder/usr/share/applications/p2c2r-game.desktop"
 control "libx11-6, libx11-xcb1, libxcursor1, libxi6, libxrandr2, libxkbcommon0, libxkbcommon-x11-0" \
   "libvulkan1, mesa-vulkan-drivers, p2c2r-doctor" "Borrowed Light, a space shooter that borrows other people's computers

@@ -16,7 +16,7 @@ use crate::GameError;
 use crate::settings::Settings;
 
 /// What a gamer is called who gives no name.
-pub const NAME_DEFAULT: &str = "gamer";
+pub const NAME_DEFAULT: &str = p2c2r_join::GAMER_NAME_DEFAULT;
 /// Longest run and longest interval between two presses of T, seconds.
 const SECONDS_MAX: u32 = 86_400;
 

@@ -189,6 +189,8 @@ settings_table! {
         pub metrics: MetricsFor = MetricsFor::default() => choice(),
         /// What the status page calls this coordinator, to tell it from others.
         pub label: Option<String> = None => text("TEXT").optional().default_is("nothing"),
+        /// How its operator's commands begin, as the status page and the log name them.
+        pub command: String = "p2c2r-server".to_owned() => text("COMMAND"),
         /// What to log: off, error, warn, info, debug, trace, or a tracing filter such as p2c2r_server=debug.
         pub log: String = "info".to_owned() => log_filter(),
         /// How log lines look.

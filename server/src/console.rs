@@ -10,7 +10,7 @@ use bevy_ecs::system::{Local, Res, ResMut};
 use p2c2r_join::JoinLink;
 use p2c2r_link::{LinkClock, NextWake};
 use p2c2r_program::log::{Fields, Story};
-use p2c2r_program::{Log, LogError, Output};
+use p2c2r_program::{Log, LogError, LogFormat, Output};
 use p2c2r_protocol::{Micros, Role};
 use tracing::info;
 
@@ -42,14 +42,20 @@ pub fn greet(address: std::net::SocketAddr, config: &ServerConfig) {
     );
 }
 
+/// Whether join links may be shown: a link lets people in, so it is for the person who starts the coordinator, and not for
+/// whoever may read a journal or what collects lines for programs.
+pub fn may_show_links(config: &ServerConfig) -> bool {
+    config.log_format == LogFormat::Text && !Output::Standard.is_journal()
+}
+
 /// Logs the join links of the first start, or how to make some; `advice` says from where the links work if the operator
-/// has not set that. A link admits whoever has it, so anyone who can read the log can join.
-pub fn show_links(links: &[(Role, JoinLink)], advice: Option<&str>) {
+/// has not set that.
+pub fn show_links(links: &[(Role, JoinLink)], command: &str, advice: Option<&str>) {
     for (role, link) in links {
         info!(target: TARGET, event = "join_link", role = %role, link = %link, "{role}s join with {link}");
     }
     if links.is_empty() {
-        info!(target: TARGET, event = "invite", "🔑 Join links: p2c2r-server invite gamer|worker");
+        info!(target: TARGET, event = "invite", "🔑 Join links: {command} invite gamer|worker");
     }
     if let Some(advice) = advice {
         info!(target: TARGET, event = "reach", "📍 {advice}");

@@ -85,9 +85,13 @@ fn run(config: ServerConfig) -> Result<ExitCode, ServerError> {
     let ledger = app.world().resource::<Ledger>().clone();
     signals::on_stop(move || shutdown.request()).map_err(ServerError::Signals)?;
     console::greet(address, &config);
-    let links = join::commands::first_links(&config.data_dir, way_in.link(), config.opening_credit)?;
+    let links = if console::may_show_links(&config) {
+        join::commands::first_links(&config.data_dir, way_in.link(), config.opening_credit)?
+    } else {
+        Vec::new()
+    };
     let advice = way_in.link().hosts.first().and_then(|host| config.join.advice(host));
-    console::show_links(&links, advice.as_deref());
+    console::show_links(&links, &config.command, advice.as_deref());
     if let Some(path) = &ready_file {
         write_ready_file(path, address)
             .map_err(|error| ServerError::ReadyFile { path: path.clone(), error })?;

@@ -250,3 +250,28 @@ fn the_map_names_only_paths_that_exist() {
     }
     report(faults, "paths that do not exist");
 }
+
+/// Whoever reads a page where a package has put it finds those that it leads to beside it.
+#[test]
+fn pages_in_a_package_lead_to_pages_in_the_same_package() {
+    let script = fs::read_to_string(root().join("deploy/package.sh")).expect("the script");
+    let lists: Vec<Vec<&str>> = script
+        .lines()
+        .filter_map(|line| line.strip_prefix("texts "))
+        .map(|names| names.split_whitespace().collect())
+        .collect();
+    assert_eq!(lists.len(), 3, "operator's, helper's and player's");
+    let mut faults = Vec::new();
+    for list in &lists {
+        for name in list {
+            let text = fs::read_to_string(root().join(format!("docs/{name}.md"))).expect("a page");
+            let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+            for page in targets.filter_map(|target| target.strip_suffix(".md")) {
+                if !list.contains(&page) {
+                    faults.push(format!("{name}.md leads to {page}.md, which is not in {list:?}"));
+                }
+            }
+        }
+    }
+    report(faults, "pages that a package leaves out: `texts` in deploy/package.sh");
+}

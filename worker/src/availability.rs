@@ -82,6 +82,17 @@ impl fmt::Display for Rest {
     }
 }
 
+impl Rest {
+    /// The reason as of `now`, on the app's clock: of a pause for a time it says how much is left.
+    pub fn said(self, now: Duration) -> String {
+        let Self::Paused(Some(until)) = self else { return self.to_string() };
+        let seconds = until.saturating_sub(now).as_secs_f64().ceil() as u64;
+        // Who paused it for hours does not count seconds.
+        let rounded = if seconds > 60 { seconds.div_ceil(60) * 60 } else { seconds };
+        format!("paused by its owner for {} more", humantime::format_duration(Duration::from_secs(rounded)))
+    }
+}
+
 /// Whether its owner paused it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pause {
@@ -250,5 +261,88 @@ pub fn rest_or_work(
             info!(event = "resting", why = %why, "⏸  Resting: {why}.");
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    /// As if the files in this folder were the system's.
+    fn told_in(folder: &Path, times: &WorkingTimes) -> Availability {
+        let mut availability = Availability::new(times.clone());
+        availability.power = Power::told_in(folder);
+        availability.heat = Heat::told_in(folder, times.celsius_max);
+        availability
+    }
+
+    fn tell(folder: &Path, files: &[(&str, &str)]) {
+        for (file, text) in files {
+            let path = folder.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+    }
+
+    #[test]
+    fn on_battery_it_rests_unless_its_owner_lends_that_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let battery = |status| tell(folder.path(), &[("BAT0/type", "Battery"), ("BAT0/status", status)]);
+        let mut spared = told_in(folder.path(), &WorkingTimes::default());
+        let mut lent = told_in(folder.path(), &WorkingTimes { on_battery: true, ..WorkingTimes::default() });
+        for (status, rest) in [("Charging", None), ("Discharging", Some(Rest::OnBattery)), ("Full", None)] {
+            battery(status);
+            assert_eq!((spared.look(Duration::ZERO), lent.look(Duration::ZERO)), (rest, None), "{status}");
+        }
+    }
+
+    #[test]
+    fn while_it_is_warm_half_of_its_slots_compute_and_while_it_is_hot_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let times = WorkingTimes { celsius_max: Some(80), on_battery: true, ..WorkingTimes::default() };
+        let mut availability = told_in(folder.path(), &times);
+        for (degrees, rest, slots) in [
+            (60, None, 5),
+            (76, None, 3),
+            (81, Some(Rest::Hot(81)), 5),
+            (76, Some(Rest::Hot(76)), 5),
+            (69, None, 5),
+        ] {
+            tell(
+                folder.path(),
+                &[("hwmon0/name", "k10temp"), ("hwmon0/temp1_input", &format!("{degrees}000"))],
+            );
+            assert_eq!(availability.look(Duration::ZERO), rest, "{degrees}");
+            assert_eq!(availability.slots_of(5), slots, "{degrees}");
+        }
+    }
+
+    #[test]
+    fn a_computer_in_use_is_left_alone_until_it_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let idle_for = Some(Duration::from_hours(24));
+        let times = WorkingTimes { idle_for, on_battery: true, ..WorkingTimes::default() };
+        // It counts as used when it is first looked at.
+        assert_eq!(told_in(folder.path(), &times).look(Duration::ZERO), Some(Rest::InUse));
+        let times = WorkingTimes { slots_in_use: 2, ..times };
+        let mut shared = told_in(folder.path(), &times);
+        assert_eq!((shared.look(Duration::ZERO), shared.slots_of(5)), (None, 2));
+    }
+
+    #[test]
+    fn of_a_pause_for_a_time_it_is_said_how_much_is_left() {
+        let now = Duration::from_secs(100);
+        let left = |left: f64| Rest::Paused(Some(now + Duration::from_secs_f64(left))).said(now);
+        for (seconds, said) in
+            [(7_200.0, "2h"), (7_141.5, "2h"), (3_541.0, "1h"), (61.0, "2m"), (59.2, "1m"), (0.5, "1s")]
+        {
+            assert_eq!(left(seconds), format!("paused by its owner for {said} more"));
+        }
+        assert_eq!(Rest::Paused(Some(Duration::ZERO)).said(now), "paused by its owner for 0s more");
+        assert_eq!(Rest::Paused(None).said(now), "paused by its owner");
+        assert_eq!(Rest::Hot(90).said(now), Rest::Hot(90).to_string());
     }
 }

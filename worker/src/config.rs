@@ -1,9 +1,9 @@
 //! What a worker app is built from, and the ranges of it.
 
-use std::fs;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use p2c2r_join::machine_name;
 use p2c2r_link::runner::BUSY_POLL_DEFAULT;
 use p2c2r_link::{BUSY_POLL_MAX, Impairment, RateLimit, Reconnect};
 use p2c2r_program::settings::within;
@@ -161,16 +161,6 @@ impl WorkerConfig {
 pub fn cores() -> u16 {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     u16::try_from(cores).unwrap_or(SLOTS_PER_WORKER_MAX).clamp(1, SLOTS_PER_WORKER_MAX)
-}
-
-/// This machine's name as a worker's name: what the system says, cut to what a name may be.
-pub fn machine_name() -> String {
-    let said = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let mut name: String = said.trim().chars().filter(|letter| !letter.is_control()).collect();
-    while name.len() > NAME_BYTES_MAX {
-        name.pop();
-    }
-    if name.is_empty() { "worker".into() } else { name }
 }
 
 /// An impairment with a seed of the worker's own: two workers under the same preset must not lose the same packets.

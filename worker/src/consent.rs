@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
 use p2c2r_program::{Output, say};
+use p2c2r_tasks::gpu::GpuChoice;
 
 use crate::availability::WorkingTimes;
 use crate::config::{Execution, WorkerConfig};
+use crate::share::Share;
 
 /// Marks a folder of accounts whose owner has agreed.
 const MARK: &str = "lending-agreed";
@@ -68,9 +70,11 @@ impl fmt::Display for Question<'_> {
                 let memory_mb = sandbox.memory_bytes / 1_000_000;
                 writeln!(
                     f,
-                    "  it uses     {} core(s), {memory_mb} MB for each, graphics processor: {}",
-                    worker.slots, sandbox.gpu
+                    "  it uses     {} core(s), {} % of their time, {memory_mb} MB for each",
+                    worker.slots,
+                    worker.cpu_share.percent()
                 )?;
+                writeln!(f, "  graphics    {}", graphics(&sandbox.gpu, sandbox.gpu_share))?;
             }
             Execution::Threads | Execution::Inline => {
                 writeln!(f, "  it reaches  whatever you can: --unsandboxed was asked for")?;
@@ -92,6 +96,19 @@ impl fmt::Display for Question<'_> {
     }
 }
 
+fn graphics(choice: &GpuChoice, share: Share) -> String {
+    let percent = share.percent();
+    match choice {
+        GpuChoice::Off => "no graphics processor".to_owned(),
+        GpuChoice::Auto => {
+            format!(
+                "the fastest graphics processor, if there is one, {percent} % of its time; --gpu off leaves it alone"
+            )
+        }
+        GpuChoice::Named(name) => format!("the graphics processor {name}, {percent} % of its time"),
+    }
+}
+
 fn rests(times: &WorkingTimes) -> String {
     let mut when = Vec::new();
     if let Some(hours) = &times.hours {
@@ -102,6 +119,9 @@ fn rests(times: &WorkingTimes) -> String {
     }
     if times.idle_for.is_some() && times.slots_in_use == 0 {
         when.push("while this computer is used".to_owned());
+    }
+    if let Some(degrees) = times.celsius_max {
+        when.push(format!("from {degrees} degrees Celsius on"));
     }
     if when.is_empty() { "never, unless you pause it".to_owned() } else { when.join(", ") }
 }
@@ -142,6 +162,15 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is not in {text}");
         }
+    }
+
+    #[test]
+    fn whether_the_graphics_processor_is_used_and_how_to_leave_it_alone_is_said() {
+        let half = Share::try_from(50).unwrap();
+        let auto = graphics(&GpuChoice::Auto, half);
+        assert!(auto.contains("50 %") && auto.contains("--gpu off"), "{auto}");
+        assert_eq!(graphics(&GpuChoice::Off, half), "no graphics processor");
+        assert!(graphics(&GpuChoice::Named("Arc".into()), half).contains("Arc"));
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub const PAUSE_MAX: Duration = Duration::from_hours(31 * 24);
 
 /// Time-out for an answer: a worker answers in the update after it was woken.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Pause after the system could not accept a connection, for example because all file descriptors are in use: it says so
+/// again at once.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Requests that wait for one update.
 const ASKED_MAX: usize = 16;
 
@@ -44,7 +47,8 @@ const ASKED_MAX: usize = 16;
 pub enum ControlError {
     /// There is none.
     #[error(
-        "no worker{0} runs here: its socket would be in {1}; give its --keys folder, and its --name if it has one"
+        "no worker{0} runs here: its socket would be in {1}; give its --keys folder, and its --name if it has one; to one \
+         that runs as a service, say it with `sudo p2c2r-helper`"
     )]
     NotRunning(String, String),
     /// It does not answer.
@@ -296,7 +300,7 @@ pub fn answer_owner(
         coordinator: console.coordinator().to_owned(),
         connected: link.is_connected(),
         finishing: control.is_to_finish || drain.is_asked(),
-        resting: availability.rest().map(|rest| rest.to_string()),
+        resting: availability.rest().map(|rest| rest.said(time.elapsed())),
         slots: offer.slots,
         slots_now: offer.offered.slots,
         cpu_percent_max: console.cpu_share().percent(),

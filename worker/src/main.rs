@@ -97,7 +97,8 @@ fn work(options: WorkerOptions) -> Result<AppExit, WorkerError> {
         warn!("`p2c2r-worker status` and its like cannot reach this worker: {error}");
     }
     if let Some(at) = settings.page {
-        let at = page::serve(at, line).map_err(|source| WorkerError::Page { at, source })?;
+        let at =
+            page::serve(at, line, &settings.command).map_err(|source| WorkerError::Page { at, source })?;
         info!(event = "page", "📄 Your page: http://{at}/");
     }
     let asked = AtomicBool::new(false);

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use p2c2r_join::{JoinChoice, Membership};
+use p2c2r_join::{JoinChoice, Membership, machine_name};
 use p2c2r_link::runner::BUSY_POLL_DEFAULT;
 use p2c2r_link::{BUSY_POLL_MAX, Impairment};
 use p2c2r_program::settings::{
@@ -18,7 +18,7 @@ use p2c2r_protocol::limits::SLOTS_PER_WORKER_MAX;
 use p2c2r_tasks::gpu::GpuChoice;
 
 use crate::availability::{Hours, WorkingTimes};
-use crate::config::{Execution, WorkerConfig, cores, impaired, machine_name, upload};
+use crate::config::{Execution, WorkerConfig, cores, impaired, upload};
 use crate::earnings::Electricity;
 use crate::error::{KernelsError, WorkerError};
 use crate::kernels::{MEMORY_MB_DEFAULT, Sandbox};
@@ -102,6 +102,8 @@ settings_table! {
         /// at once
         pub busy_poll: Duration = BUSY_POLL_DEFAULT =>
             micros(0..=BUSY_POLL_MAX.as_micros() as u64).key("busy_poll_us"),
+        /// How its owner's commands begin, as the page names them
+        pub command: String = "p2c2r-worker".to_owned() => text("COMMAND"),
         /// What to log: error, warn, info, debug, trace, or a filter such as p2c2r_worker=debug
         pub log: String = "info".to_owned() => log_filter(),
         /// How to log
@@ -131,6 +133,8 @@ pub struct WorkerSettings {
     pub folder: PathBuf,
     /// Where its owner's page is served.
     pub page: Option<SocketAddr>,
+    /// How its owner's commands begin.
+    pub command: String,
     /// What to log.
     pub log: String,
     /// How.
@@ -153,8 +157,8 @@ impl WorkerOptions {
         let membership = choice.settle(Role::Worker, &worker.name)?.ok_or(WorkerError::NotJoined)?;
         worker.name.clone_from(&membership.name);
         worker.coordinator = membership.link.hosts.first().map(ToString::to_string).unwrap_or_default();
-        let Self { gpu, gpu_percent: gpu_share, page, log, log_format, .. } = self;
-        Ok(WorkerSettings { worker, gpu, gpu_share, membership, folder, page, log, log_format })
+        let Self { gpu, gpu_percent: gpu_share, page, command, log, log_format, .. } = self;
+        Ok(WorkerSettings { worker, gpu, gpu_share, membership, folder, page, command, log, log_format })
     }
 
     /// The settings as a configuration file, with the name and without the join link, which is secret and works only

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, html};
+use p2c2r_program::web_page::{document, tile};
 use p2c2r_protocol::Nanos;
 
-use crate::control::{ControlLine, ControlRequest, WorkerReport};
+use crate::control::{ACCEPT_PAUSE, ControlLine, ControlRequest, WorkerReport};
 
 /// Largest head of a request, and most headers in it: browsers send some hundred bytes.
 const HEAD_BYTES_MAX: usize = 8 * 1024;
@@ -30,24 +31,29 @@ pub fn may_be_at(address: SocketAddr) -> bool {
     address.ip().is_loopback()
 }
 
-/// Serves the page from now on; where, with the port that the system chose for port 0.
-pub fn serve(at: SocketAddr, line: ControlLine) -> io::Result<SocketAddr> {
+/// Serves the page from now on; where, with the port that the system chose for port 0. Its owner's commands begin with
+/// `command`.
+pub fn serve(at: SocketAddr, line: ControlLine, command: &str) -> io::Result<SocketAddr> {
     let listener = Arc::new(TcpListener::bind(at)?);
     for _ in 0..AT_ONCE {
-        let (listener, line) = (Arc::clone(&listener), line.clone());
+        let (listener, line, command) = (Arc::clone(&listener), line.clone(), command.to_owned());
         thread::Builder::new().name("page".into()).spawn(move || {
-            for stream in listener.incoming().flatten() {
+            for stream in listener.incoming() {
+                let Ok(stream) = stream else {
+                    thread::sleep(ACCEPT_PAUSE);
+                    continue;
+                };
                 // An invalid request is answered by closing the connection.
-                let _ = answer(stream, &line);
+                let _ = answer(stream, &line, &command);
             }
         })?;
     }
     listener.local_addr()
 }
 
-fn answer(mut stream: TcpStream, line: &ControlLine) -> io::Result<()> {
+fn answer(mut stream: TcpStream, line: &ControlLine, command: &str) -> io::Result<()> {
     let asked = Asked::read(&mut stream)?;
-    let reply = asked.reply(|| line.ask(ControlRequest::Status));
+    let reply = asked.reply(command, || line.ask(ControlRequest::Status));
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.write_all(&reply.bytes())
 }
@@ -107,7 +113,7 @@ impl Asked {
         name.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
 
-    fn reply(&self, ask: impl FnOnce() -> io::Result<WorkerReport>) -> Reply {
+    fn reply(&self, command: &str, ask: impl FnOnce() -> io::Result<WorkerReport>) -> Reply {
         if !self.is_to_here() {
             return Reply::sentence("403 Forbidden", "this page is for this computer alone");
         }
@@ -122,7 +128,7 @@ impl Asked {
                 Ok(report) if self.path == "/" => Reply {
                     status: "200 OK",
                     kind: "text/html; charset=utf-8",
-                    body: page(&report).into_string(),
+                    body: page(&report, command).into_string(),
                 },
                 Ok(report) => Reply {
                     status: "200 OK",
@@ -162,35 +168,26 @@ impl Reply {
     }
 }
 
-fn page(report: &WorkerReport) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="refresh" content=(REFRESH_SECONDS);
-                title { "P2C2R worker " (report.name) }
-                link rel="stylesheet" href="/style.css";
-            }
-            body {
-                header {
-                    h1 { "P2C2R worker " bdi { (report.name) } }
-                    (state(report))
-                }
-                (computing(report))
-                (money(report))
-                section {
-                    h2 { "What you can do" }
-                    p {
-                        "Rest for an hour: " code { "p2c2r-worker pause 1h" } "; work again: " code { "p2c2r-worker resume" }
-                        "; finish what runs, and end: " code { "p2c2r-worker finish" }
-                        "; limits that hold from the next start on: " code { "p2c2r-worker config show" }
-                    }
-                }
+fn page(report: &WorkerReport, command: &str) -> Markup {
+    let title = format!("P2C2R worker {}", report.name);
+    let style = html! { link rel="stylesheet" href="/style.css"; };
+    let body = html! {
+        header {
+            h1 { "P2C2R worker " bdi { (report.name) } }
+            (state(report))
+        }
+        (computing(report))
+        (money(report))
+        section {
+            h2 { "What you can do" }
+            p {
+                "Rest for an hour: " code { (command) " pause 1h" } "; work again: " code { (command) " resume" }
+                "; finish what runs, and end: " code { (command) " finish" }
+                "; limits that hold from the next start on: " code { (command) " config show" }
             }
         }
-    }
+    };
+    document(&title, Some(REFRESH_SECONDS), &style, &body)
 }
 
 fn state(report: &WorkerReport) -> Markup {
@@ -241,10 +238,6 @@ fn money(report: &WorkerReport) -> Markup {
     }
 }
 
-fn tile(name: &str, value: impl std::fmt::Display) -> Markup {
-    html! { div { dt { (name) } dd { (value) } } }
-}
-
 #[cfg(test)]
 mod tests {
     use p2c2r_link::Waker;
@@ -258,7 +251,7 @@ mod tests {
 
     fn get(path: &str, host: &str) -> Reply {
         let report = WorkerReport { name: "<b>ada".to_owned(), connected: true, ..WorkerReport::default() };
-        asked(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n")).reply(|| Ok(report))
+        asked(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n")).reply("ctl", || Ok(report))
     }
 
     #[test]
@@ -281,6 +274,7 @@ mod tests {
     fn names_are_escaped_and_nothing_else_is_there() {
         let page = get("/", "localhost");
         assert!(page.body.contains("&lt;b&gt;ada") && !page.body.contains("<b>"), "{}", page.body);
+        assert!(page.body.contains("<code>ctl pause 1h</code>"), "{}", page.body);
         for active in ["<script", "http://", "https://", " style="] {
             assert!(!page.body.contains(active), "{active} in {}", page.body);
         }
@@ -289,15 +283,15 @@ mod tests {
         assert_eq!(get("/style.css", "localhost").body, STYLE);
         assert_eq!(get("/../etc/passwd", "localhost").status, "404 Not Found");
         let post = asked("POST / HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        assert_eq!(post.reply(|| panic!("nobody is asked")).status, "405 Method Not Allowed");
+        assert_eq!(post.reply("ctl", || panic!("nobody is asked")).status, "405 Method Not Allowed");
         let silent = asked("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        assert_eq!(silent.reply(|| Err(ErrorKind::TimedOut.into())).status, "503 Service Unavailable");
+        assert_eq!(silent.reply("ctl", || Err(ErrorKind::TimedOut.into())).status, "503 Service Unavailable");
     }
 
     #[test]
     fn connections_that_ask_nothing_hold_up_nobody() {
         let (_control, line) = Control::open(Waker::default());
-        let at = serve("127.0.0.1:0".parse().unwrap(), line).unwrap();
+        let at = serve("127.0.0.1:0".parse().unwrap(), line, "ctl").unwrap();
         let silent: Vec<_> = (1..AT_ONCE).map(|_| TcpStream::connect(at).unwrap()).collect();
         let mut asking = TcpStream::connect(at).unwrap();
         write!(asking, "GET /style.css HTTP/1.1\r\nHost: {at}\r\n\r\n").unwrap();

@@ -27,8 +27,12 @@ mod graphics;
 #[cfg(target_os = "linux")]
 #[path = "behaviour/kernel_processes.rs"]
 mod kernel_processes;
+#[path = "behaviour/mirrors.rs"]
+mod mirrors;
 #[path = "behaviour/owner.rs"]
 mod owner;
+#[path = "behaviour/shares.rs"]
+mod shares;
 
 /// A kind whose spec says what its kernel does.
 struct Scripted;

@@ -103,7 +103,7 @@ fn mixed(mixer: &mut Mixer, frames: u64) -> Vec<u8> {
     samples.iter().flat_map(|sample| ((sample * f32::from(i16::MAX)) as i16).to_le_bytes()).collect()
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use std::sync::mpsc::channel;
 
@@ -112,7 +112,6 @@ mod tests {
     use crate::sound::mixer::Volumes;
     use crate::sound::synth::Cue;
 
-    #[cfg(unix)]
     #[test]
     fn a_program_gets_what_is_ordered_as_samples_and_ends_with_the_game() {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -137,7 +136,6 @@ mod tests {
         assert!(loudest > Some(1_000), "{loudest:?} in {} bytes", bytes.len());
     }
 
-    #[cfg(unix)]
     #[test]
     fn a_program_that_takes_nothing_is_given_up() {
         let mut player = Command::new("true").stdin(Stdio::piped()).spawn().unwrap();

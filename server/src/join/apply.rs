@@ -69,7 +69,11 @@ pub fn let_people_in(
         board: world.resource::<Board>().clone(),
         registry: world.resource::<MetricsRegistry>().0.clone(),
         access: OperatorAccess::open(&config.data_dir)?,
-        about: About { protocol: options.identity.text.clone(), label: config.label.clone() },
+        about: About {
+            protocol: options.identity.text.clone(),
+            label: config.label.clone(),
+            command: config.command.clone(),
+        },
         metrics: config.metrics,
         requests_per_minute: join.limits.requests_per_minute,
     };

@@ -56,7 +56,8 @@ pub enum JoinError {
     SeveralAccounts(String),
     /// No coordinator has run on this data folder yet.
     #[error(
-        "no coordinator has run on the data folder {} yet, so its address and key are not known: start it once first",
+        "no coordinator has run on the data folder {} yet, so its address and key are not known: start it once first; \
+         commands to one that runs as a service begin with `sudo p2c2r-operator`",
         path.display()
     )]
     NeverStarted {

@@ -13,6 +13,8 @@ use super::settings::OpenTo;
 
 /// Prefixes with a count of their own; more at one time share one count.
 const PREFIXES_MAX: usize = 16_384;
+/// Time between two lines of the log about one and the same trouble.
+const COMPLAIN_EVERY: Duration = Duration::from_mins(1);
 /// Time between two sweeps of a full table: a sweep looks at every entry.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
@@ -121,6 +123,21 @@ impl GcraLimiter {
             self.0 = full_at;
         }
         there
+    }
+}
+
+/// When a trouble of ours was last written to the log: strangers who come upon it again and again must not fill that.
+#[derive(Debug, Default)]
+pub struct LastComplaint(Option<Duration>);
+
+impl LastComplaint {
+    /// Whether it is to be written again at `now`.
+    pub fn is_due(&mut self, now: Duration) -> bool {
+        let is_due = self.0.is_none_or(|at| now >= at + COMPLAIN_EVERY);
+        if is_due {
+            self.0 = Some(now);
+        }
+        is_due
     }
 }
 
@@ -240,6 +257,14 @@ mod tests {
         assert!(buckets.take(prefix(0), now));
         assert!(buckets.take(prefix(u32::MAX), now + MINUTE), "idle ones make room");
         assert_eq!(buckets.of_prefix.len(), 1);
+    }
+
+    #[test]
+    fn a_trouble_is_written_once_a_minute() {
+        let mut last = LastComplaint::default();
+        let seconds = [0, 1, 59, 60, 61, 200];
+        let due = seconds.map(|second| last.is_due(Duration::from_secs(second)));
+        assert_eq!(due, [true, false, false, true, false, true]);
     }
 
     #[test]

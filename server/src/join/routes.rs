@@ -23,7 +23,7 @@ use tracing::{debug, error};
 use super::challenge::Challenges;
 use super::enrol::Registrar;
 use super::error::JoinError;
-use super::limits::{Buckets, GcraLimiter, JoinLimits, Prefix, Rate};
+use super::limits::{Buckets, GcraLimiter, JoinLimits, LastComplaint, Prefix, Rate};
 use super::refusals::JoinRefusal;
 use super::store::{AccountRecord, Newcomer, WallSeconds};
 
@@ -50,6 +50,7 @@ pub(super) struct Front {
     speed_rates: Mutex<(Buckets, GcraLimiter)>,
     /// Requests that may wait for the account store's thread.
     store_room: Semaphore,
+    complained: Mutex<LastComplaint>,
 }
 
 impl Front {
@@ -63,6 +64,7 @@ impl Front {
         let rate = Rate { burst: limits.requests_per_minute, per: MINUTE };
         Ok(Self {
             store_room: Semaphore::new(limits.store_queue_max as usize),
+            complained: Mutex::default(),
             limits,
             registrar: Mutex::new(registrar),
             mint,
@@ -139,7 +141,7 @@ async fn give_challenge(
     read(&front, body).await?;
     match front.challenge() {
         Ok(challenge) => Ok(Json(Challenge { challenge })),
-        Err(cause) => Err(trouble(&cause)),
+        Err(cause) => Err(trouble(&front, &cause)),
     }
 }
 
@@ -171,7 +173,7 @@ async fn give_token(
     let key = check(&front, &request)?;
     let instance = request.instance.0;
     let account = enrol_or_find(&front, key, request, sender.0.ip()).await?;
-    let name = account.name.clone();
+    let (name, is_renamed) = (account.name.clone(), account.is_renamed);
     let grant = Grant {
         role: account.role,
         account: account.key,
@@ -181,11 +183,25 @@ async fn give_token(
         family: Some(Family::of(sender.0)),
     };
     match front.mint.issue(grant) {
-        Ok(token) => Ok(Json(TokenGrant::new(&token, &name))),
+        Ok(token) => {
+            if is_renamed {
+                keep_name(&front, key, name.clone()).await;
+            }
+            Ok(Json(TokenGrant::new(&token, &name)))
+        }
         Err(full @ MintRefusal::AccountFull) => {
             Err(JoinRefusal::saying(RefusalCode::TooMany, full.to_string()))
         }
         Err(other) => Err(JoinRefusal::saying(RefusalCode::Unavailable, other.to_string())),
+    }
+}
+
+/// Keeps an account's new name; where the store is busy or fails, the next token keeps it.
+async fn keep_name(front: &Arc<Front>, key: AccountKey, name: String) {
+    if let Some(Err(cause)) =
+        front.with_registrar(move |registrar| registrar.store().keep_name(key, &name)).await
+    {
+        debug!(?key, %cause, "a new name is not kept yet");
     }
 }
 
@@ -236,7 +252,7 @@ async fn enrol_or_find(
         .await;
     match found {
         None => Err(JoinRefusal::of(RefusalCode::Unavailable)),
-        Some(Err(cause)) => Err(trouble(&cause)),
+        Some(Err(cause)) => Err(trouble(front, &cause)),
         Some(Ok(Err(code))) => {
             debug!(?key, ?code, "not let in");
             Err(JoinRefusal::of(code))
@@ -254,8 +270,10 @@ fn refuse_while_closing(front: &Front) -> Result<(), JoinRefusal> {
 }
 
 /// An internal error: the cause is logged, and the client learns only that there was one.
-fn trouble(cause: &JoinError) -> JoinRefusal {
-    error!(%cause, "nobody can join");
+fn trouble(front: &Front, cause: &JoinError) -> JoinRefusal {
+    if lock(&front.complained).is_due(front.now()) {
+        error!(%cause, "nobody can join");
+    }
     JoinRefusal::saying(
         RefusalCode::Unavailable,
         "the coordinator has trouble of its own; try again in a minute",

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bevy_ecs::resource::Resource;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
@@ -12,6 +12,7 @@ use p2c2r_protocol::AccountKey;
 use tracing::{debug, error};
 
 use super::error::JoinError;
+use super::limits::LastComplaint;
 use super::store::{AccountStore, OperatorChange, Order};
 use crate::core::state::gamers::HourCap;
 use crate::ledger::AccountId;
@@ -100,10 +101,12 @@ impl Watch {
 
     /// Polls until it is stopped; `wake` is called when there is news for the app.
     pub fn run(mut self, wake: impl Fn()) {
+        let (began, mut complained) = (Instant::now(), LastComplaint::default());
         loop {
             match self.look() {
                 Ok(true) => wake(),
                 Ok(false) => {}
+                Err(_) if !complained.is_due(began.elapsed()) => {}
                 Err(cause) => error!(%cause, "the operator's changes to accounts cannot be read"),
             }
             if self.carry_out() {

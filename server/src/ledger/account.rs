@@ -145,14 +145,21 @@ pub struct Anomalies {
 }
 
 impl Anomalies {
+    /// How many of each, by a word for the cause.
+    pub fn by_cause(&self) -> [(&'static str, u64); 6] {
+        [
+            ("conflict", self.conflicts),
+            ("overdrawn", self.overdrawn),
+            ("wrong_account", self.wrong_account),
+            ("bad_settlement", self.bad_settlement),
+            ("not_open", self.not_open),
+            ("bad_attempt", self.bad_attempt),
+        ]
+    }
+
     /// All of them together.
     pub fn total(&self) -> u64 {
-        self.conflicts
-            + self.overdrawn
-            + self.wrong_account
-            + self.bad_settlement
-            + self.not_open
-            + self.bad_attempt
+        self.by_cause().iter().map(|(_, count)| count).sum()
     }
 }
 

@@ -106,7 +106,7 @@ impl Book {
         match entry {
             Entry::TaskAdmitted(admission) => self.admit(admission),
             Entry::AttemptStarted { task, attempt, worker } => self.start_attempt(task, attempt, worker),
-            Entry::AttemptEnded { task, attempt, verdict } => self.end_attempt(task, attempt, verdict),
+            Entry::AttemptEnded { task, attempt, verdict, .. } => self.end_attempt(task, attempt, verdict),
             Entry::TaskSettled(settlement) => self.settle(settlement),
             Entry::TaskVoided { task, reason } => self.void(task, reason),
             Entry::OutcomeDisputed { task } => self.disputed.push(task),

@@ -54,6 +54,8 @@ pub enum Entry {
     AttemptEnded {
         /// The task.
         task: TaskNo,
+        /// What sort of work it is.
+        kind: KindId,
         /// Which try.
         attempt: Attempt,
         /// What became of it.

@@ -44,8 +44,14 @@ pub(super) fn recover(connection: &Connection, writer: &mut WriterState) -> Resu
     let mut holds_voided = 0;
     for (number, task) in &writer.book.open {
         let no = TaskNo(*number);
+        let kind = task.admission.kind;
         entries.extend(task.tries.iter().filter(|made| made.verdict == verdict::RUNNING).map(|made| {
-            Entry::AttemptEnded { task: no, attempt: Attempt(made.number.into()), verdict: Verdict::Lost }
+            Entry::AttemptEnded {
+                task: no,
+                kind,
+                attempt: Attempt(made.number.into()),
+                verdict: Verdict::Lost,
+            }
         }));
         if !task.patient {
             holds_voided += 1;

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::Semaphore;
 
+use crate::join::limits::LastComplaint;
 use crate::join::{AccountStore, JoinError, WallSeconds};
 
 /// How long a browser stays logged in: a working day.
@@ -36,6 +37,8 @@ pub struct OperatorAccess {
     room: Semaphore,
     /// Oldest first: hashes of cookies, and when they were given.
     sessions: Mutex<VecDeque<([u8; 32], Instant)>>,
+    opened: Instant,
+    complained: Mutex<LastComplaint>,
 }
 
 impl OperatorAccess {
@@ -45,6 +48,8 @@ impl OperatorAccess {
             store: Arc::new(Mutex::new(AccountStore::open(folder)?)),
             room: Semaphore::new(STORE_QUEUE_MAX),
             sessions: Mutex::default(),
+            opened: Instant::now(),
+            complained: Mutex::default(),
         })
     }
 
@@ -106,7 +111,9 @@ impl OperatorAccess {
         match answer {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(cause)) => {
-                tracing::error!(%cause, "nobody can log in to the status page");
+                if lock(&self.complained).is_due(self.opened.elapsed()) {
+                    tracing::error!(%cause, "nobody can log in to the status page");
+                }
                 Err(Busy)
             }
             Err(_) => Err(Busy),

@@ -49,15 +49,20 @@ impl Board {
         self.inner.wanted.load(Ordering::Relaxed)
     }
 
+    /// A copy is begun, for all who have asked so far. Whoever asks while it is made gets the next one: to be called before
+    /// the first look at what is copied.
+    pub fn begin(&self) {
+        self.inner.wanted.swap(false, Ordering::AcqRel);
+    }
+
     /// Hands a copy to everybody who waits for one.
     pub fn publish(&self, snapshot: Snapshot) {
-        self.inner.wanted.store(false, Ordering::Relaxed);
         self.inner.newest.send_replace(Some(Arc::new(snapshot)));
     }
 
     /// Asks the app for a copy.
     pub fn want(&self) {
-        self.inner.wanted.store(true, Ordering::Relaxed);
+        self.inner.wanted.store(true, Ordering::Release);
         (self.inner.wake)();
     }
 
@@ -81,5 +86,25 @@ impl Board {
             answers = matches!(timeout(ANSWER_MAX, made).await, Ok(Ok(_)));
         }
         Look { snapshot: self.newest(), answers }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_asks_while_a_copy_is_made_gets_the_next_one() {
+        let board = Board::new(|| ());
+        board.want();
+        board.begin();
+        let copy = Snapshot::of_nothing();
+        // This one waits for a copy that is begun after it has asked.
+        board.want();
+        board.publish(copy);
+        assert!(board.is_wanted(), "nobody makes the copy that it waits for");
+        board.begin();
+        board.publish(Snapshot::of_nothing());
+        assert!(!board.is_wanted());
     }
 }

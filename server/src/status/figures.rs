@@ -34,6 +34,12 @@ pub struct KindMetrics {
     pub admitted: Counter,
     /// Tasks done: by workers, by the coordinator, from the cache.
     pub done: [Counter; 3],
+    /// Attempts handed to workers.
+    pub leases: Counter,
+    /// Runs of the coordinator's own kernel.
+    pub own_kernels: Counter,
+    /// Attempts whose answers were accepted.
+    pub accepted: Counter,
     latency: LatencyHistogram,
     stages: Vec<LatencyHistogram>,
 }
@@ -59,13 +65,9 @@ pub struct Metrics {
     refused: Counters,
     latency: Histograms,
     stage: Histograms,
-    /// Attempts handed to workers.
-    pub leases: Counter,
-    /// Runs of the coordinator's own kernel.
-    pub own_kernels: Counter,
+    leases: Counters,
+    own_kernels: Counters,
     verdicts: Counters,
-    /// Attempts whose answers were accepted: one of `verdicts`, looked up once.
-    pub accepted: Counter,
     checks: Counters,
     /// Outcomes by the check they passed: always-on, deep, own.
     pub passed: [Counter; 3],
@@ -117,8 +119,8 @@ pub struct Gauges {
     pub entries: Counter,
     /// Entries that wait for the disk.
     pub entries_waiting: IntGauge,
-    /// Entries that changed nothing.
-    pub anomalies: Counter,
+    /// Entries that changed nothing, by cause.
+    pub anomalies: Counters,
 }
 
 /// Sets a counter that is counted elsewhere.
@@ -133,7 +135,7 @@ fn nanos() -> Unit {
 impl Metrics {
     /// All of them, and the registry that writes them out.
     pub fn register() -> (Self, Registry) {
-        let (verdicts, checks) = (Counters::default(), Counters::default());
+        let checks = Counters::default();
         let sums = Self {
             admitted: Counters::default(),
             done: Counters::default(),
@@ -141,10 +143,9 @@ impl Metrics {
             refused: Counters::default(),
             latency: Histograms::default(),
             stage: Histograms::default(),
-            leases: Counter::default(),
-            own_kernels: Counter::default(),
-            accepted: verdicts.get_or_create_owned(&vec![("verdict", "accepted")]),
-            verdicts,
+            leases: Counters::default(),
+            own_kernels: Counters::default(),
+            verdicts: Counters::default(),
             passed: ["always", "deep", "own"]
                 .map(|check| checks.get_or_create_owned(&vec![("check", check)])),
             checks,
@@ -197,6 +198,9 @@ impl Metrics {
             admitted: self.admitted.get_or_create_owned(&vec![kind]),
             done: ["worker", "coordinator", "cache"]
                 .map(|by| self.done.get_or_create_owned(&vec![kind, ("by", by)])),
+            leases: self.leases.get_or_create_owned(&vec![kind]),
+            own_kernels: self.own_kernels.get_or_create_owned(&vec![kind]),
+            accepted: self.verdicts.get_or_create_owned(&vec![kind, ("verdict", "accepted")]),
             latency: self.latency.get_or_create_owned(&vec![kind]),
             stages,
         }
@@ -213,8 +217,8 @@ impl Metrics {
     }
 
     /// Counts an attempt's end.
-    pub fn verdict(&self, verdict: &'static str) {
-        self.verdicts.get_or_create(&vec![("verdict", verdict)]).inc();
+    pub fn verdict(&self, kind: &'static str, verdict: &'static str) {
+        self.verdicts.get_or_create(&vec![("kind", kind), ("verdict", verdict)]).inc();
     }
 
     /// Counts what a finished task brought.

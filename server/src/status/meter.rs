@@ -86,18 +86,25 @@ impl Meter {
                 let called = (admission.gamer, admission.game_task);
                 self.hold(admission.task, Open { place, price: admission.price, called });
             }
-            Entry::AttemptStarted { worker, .. } => {
-                let by = if worker.is_some() { &self.sums.leases } else { &self.sums.own_kernels };
-                by.inc();
+            Entry::AttemptStarted { task, worker, .. } => {
+                let Some(Open { place, .. }) = self.open.get(task) else { return };
+                let kind = &self.kinds[*place].1;
+                if worker.is_some() { &kind.leases } else { &kind.own_kernels }.inc();
             }
-            Entry::AttemptEnded { verdict, .. } => self.sums.verdict(match verdict {
-                Verdict::Accepted => "accepted",
-                Verdict::Rejected { .. } => "rejected",
-                Verdict::Lost => "lost",
-                Verdict::Expired => "expired",
-                Verdict::Failed => "failed",
-                Verdict::Unneeded => "unneeded",
-            }),
+            Entry::AttemptEnded { kind, verdict, .. } => {
+                let Some(place) = self.place(*kind) else { return };
+                self.sums.verdict(
+                    self.kinds[place].1.name,
+                    match verdict {
+                        Verdict::Accepted => "accepted",
+                        Verdict::Rejected { .. } => "rejected",
+                        Verdict::Lost => "lost",
+                        Verdict::Expired => "expired",
+                        Verdict::Failed => "failed",
+                        Verdict::Unneeded => "unneeded",
+                    },
+                );
+            }
             Entry::TaskSettled(settlement) => {
                 let charged = Nanos(settlement.pay.0.saturating_add(settlement.fee.0));
                 self.sums.charged(charged, settlement.fee, settlement.pay);
@@ -110,9 +117,6 @@ impl Meter {
                     self.history.at(now).kinds[place].failed += 1;
                     return;
                 }
-                if let ComputedFrom::Worker { .. } = settlement.source {
-                    self.sums.accepted.inc();
-                }
                 let check = match settlement.check {
                     PassedCheck::Always => 0,
                     PassedCheck::Deep => 1,
@@ -121,8 +125,11 @@ impl Meter {
                 self.sums.passed[check].inc();
                 if let Some(Open { place, called, .. }) = self.release(settlement.task) {
                     self.settled.insert(called, place);
-                    let done = &self.kinds[place].1.done;
-                    done[match settlement.source {
+                    let kind = &self.kinds[place].1;
+                    if let ComputedFrom::Worker { .. } = settlement.source {
+                        kind.accepted.inc();
+                    }
+                    kind.done[match settlement.source {
                         ComputedFrom::Worker { .. } => 0,
                         ComputedFrom::Coordinator => 1,
                         ComputedFrom::Cache => 2,

@@ -5,7 +5,8 @@ mod operator;
 
 use std::time::Duration;
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, PreEscaped, html};
+use p2c2r_program::web_page::{document, tile};
 use p2c2r_protocol::Nanos;
 
 use super::board::Look;
@@ -16,6 +17,7 @@ use super::troubles;
 
 /// The style sheet; its hash is in the content security policy.
 pub const STYLE: &str = include_str!("style.css");
+const TITLE: &str = "P2C2R coordinator";
 /// Seconds after which a browser asks again.
 const REFRESH_SECONDS: u32 = 15;
 
@@ -26,6 +28,15 @@ pub struct About {
     pub protocol: String,
     /// What the operator calls this coordinator, to tell it from others.
     pub label: Option<String>,
+    /// How the operator's commands to it begin.
+    pub command: String,
+}
+
+impl About {
+    /// A command of the operator's, to be typed as it stands.
+    fn command(&self, rest: &str) -> Markup {
+        html! { code { (self.command) " " (rest) } }
+    }
 }
 
 /// The page: for everybody, and more for the operator.
@@ -33,7 +44,7 @@ pub fn page(about: &About, look: &Look, is_operator: bool) -> Markup {
     let not_ready = troubles::not_ready(look);
     let body = html! {
         header {
-            h1 { "P2C2R coordinator" }
+            h1 { (TITLE) }
             @if let Some(label) = &about.label { span.label { (label) } }
             @if not_ready.is_empty() {
                 span.state.good { "● up" }
@@ -44,51 +55,32 @@ pub fn page(about: &About, look: &Look, is_operator: bool) -> Markup {
                 form method="post" action="/logout" { button { "Log out" } }
             }
         }
-        @if is_operator { (operator::what_is_wrong(look)) }
+        @if is_operator { (operator::what_is_wrong(about, look)) }
         @if let Some(snapshot) = &look.snapshot {
             (busy(snapshot, is_operator))
-            @if is_operator { (operator::sections(snapshot)) }
+            @if is_operator { (operator::sections(about, snapshot)) }
         }
         footer {
             span { "P2C2R " (env!("CARGO_PKG_VERSION")) ", " (about.protocol) }
             @if !is_operator {
-                span { "The operator sees more: " code { "p2c2r-server page" } " prints a login link." }
+                span { "The operator sees more: " (about.command("page")) " prints a login link." }
             }
         }
     };
-    document("P2C2R coordinator", Some(REFRESH_SECONDS), body)
+    document(TITLE, Some(REFRESH_SECONDS), &style(), &body)
 }
 
 /// A page with one sentence.
 pub fn sentence(text: &str) -> Markup {
-    document(
-        "P2C2R coordinator",
-        None,
-        html! {
-            header { h1 { "P2C2R coordinator" } }
-            section { p { (text) } p { a href="/" { "To the status page" } } }
-        },
-    )
+    let body = html! {
+        header { h1 { (TITLE) } }
+        section { p { (text) } p { a href="/" { "To the status page" } } }
+    };
+    document(TITLE, None, &style(), &body)
 }
 
-fn document(title: &str, refresh: Option<u32>, body: Markup) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                @if let Some(seconds) = refresh { meta http-equiv="refresh" content=(seconds); }
-                title { (title) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body { (body) }
-        }
-    }
-}
-
-fn tile(name: &str, value: impl std::fmt::Display) -> Markup {
-    html! { div { dt { (name) } dd { (value) } } }
+fn style() -> Markup {
+    html! { style { (PreEscaped(STYLE)) } }
 }
 
 fn busy(snapshot: &Snapshot, is_operator: bool) -> Markup {

@@ -146,7 +146,10 @@ async fn give_figures(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> 
         || status.access.is_logged_in(&headers)
         || status.access.shows_token(&headers).await?;
     if !may {
-        let said = "the figures are the operator's: show the token that `p2c2r-server page --metrics-token` prints\n";
+        let command = &status.about.command;
+        let said = format!(
+            "the figures are the operator's: show the token that `{command} page --metrics-token` prints\n"
+        );
         let mut response = text(StatusCode::UNAUTHORIZED, said);
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         return Ok(response);
@@ -161,8 +164,9 @@ async fn give_figures(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> 
 
 async fn log_in(State(shared): State<Arc<Shared>>, Path(secret): Path<String>) -> Result<Response, Busy> {
     let Some(value) = shared.status.access.log_in(secret).await? else {
-        let said = "This login link was used or is too old. Make another: p2c2r-server page";
-        return Ok(html(StatusCode::FORBIDDEN, sentence(said)));
+        let command = &shared.status.about.command;
+        let said = format!("This login link was used or is too old. Make another: {command} page");
+        return Ok(html(StatusCode::FORBIDDEN, sentence(&said)));
     };
     Ok(to_page(format!("{COOKIE_NAME}={value}; Max-Age={}", SESSION.as_secs())))
 }

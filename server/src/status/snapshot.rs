@@ -50,6 +50,28 @@ pub struct Snapshot {
     pub history: History,
 }
 
+#[cfg(test)]
+impl Snapshot {
+    /// Of a coordinator that has just started and to which nobody has come.
+    pub fn of_nothing() -> Self {
+        Self {
+            taken: Instant::now(),
+            up_for: Duration::ZERO,
+            closing: false,
+            ledger_trouble: None,
+            ledger: Progress::default(),
+            held: Nanos::ZERO,
+            tally: Tally::default(),
+            kinds: Vec::new(),
+            workers: Vec::new(),
+            pay: Vec::new(),
+            gamers: Vec::new(),
+            link: LinkTotals::default(),
+            history: History::new(1),
+        }
+    }
+}
+
 /// One kind at this moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KindNow {
@@ -170,6 +192,7 @@ pub fn publish(
     clock: Res<'_, LinkClock>,
     mut meter: ResMut<'_, Meter>,
 ) {
+    board.begin();
     let (core, now) = (scheduler.core(), clock.now());
     let names: Vec<_> = settings.0.kinds.iter().map(|kind| (kind.id(), kind.name())).collect();
     let snapshot = Snapshot {
@@ -337,7 +360,9 @@ fn fill(gauges: &Gauges, snapshot: &Snapshot) {
     set(&gauges.groups, ledger.groups);
     set(&gauges.entries, ledger.entries);
     gauges.entries_waiting.set(ledger.waiting as i64);
-    set(&gauges.anomalies, ledger.anomalies.total());
+    for (cause, count) in ledger.anomalies.by_cause() {
+        set(&gauges.anomalies.get_or_create(&vec![("cause", cause)]), count);
+    }
 }
 
 fn fill_links(gauges: &Gauges, role: &'static str, links: Vec<LinkNow>) {

@@ -24,15 +24,15 @@ pub struct Trouble {
     /// What is wrong.
     pub what: String,
     /// What to do.
-    pub act: &'static str,
+    pub act: String,
 }
 
-fn grave(what: impl Into<String>, act: &'static str) -> Trouble {
-    Trouble { is_grave: true, what: what.into(), act }
+fn grave(what: impl Into<String>, act: impl Into<String>) -> Trouble {
+    Trouble { is_grave: true, what: what.into(), act: act.into() }
 }
 
-fn slight(what: impl Into<String>, act: &'static str) -> Trouble {
-    Trouble { is_grave: false, what: what.into(), act }
+fn slight(what: impl Into<String>, act: impl Into<String>) -> Trouble {
+    Trouble { is_grave: false, what: what.into(), act: act.into() }
 }
 
 /// Why the coordinator takes no new tasks, one machine-readable line per reason; empty if it does.
@@ -50,12 +50,12 @@ pub fn not_ready(look: &Look) -> Vec<&'static str> {
     reasons
 }
 
-/// Everything that is wrong, the gravest first.
-pub fn find(look: &Look) -> Vec<Trouble> {
+/// Everything that is wrong, the gravest first. The operator's commands begin with `command`.
+pub fn find(look: &Look, command: &str) -> Vec<Trouble> {
     let Some(snapshot) = look.snapshot.as_ref() else {
         return vec![grave(
             "The coordinator has not answered yet.",
-            "Reload in a moment; if that stays so, read its log: journalctl -u p2c2r-server -e",
+            "Reload in a moment; if that stays so, read its log (of a service: journalctl -u p2c2r-server -e).",
         )];
     };
     let mut troubles = Vec::new();
@@ -77,19 +77,19 @@ pub fn find(look: &Look) -> Vec<Trouble> {
             "It ends by itself once what is in flight is done. Games compute for themselves meanwhile.",
         ));
     }
-    add_workers(snapshot, &mut troubles);
-    add_tasks(snapshot, &mut troubles);
+    add_workers(snapshot, command, &mut troubles);
+    add_tasks(snapshot, command, &mut troubles);
     add_links(snapshot, &mut troubles);
     troubles.sort_by_key(|trouble| !trouble.is_grave);
     troubles
 }
 
-fn add_workers(snapshot: &Snapshot, troubles: &mut Vec<Trouble>) {
+fn add_workers(snapshot: &Snapshot, command: &str, troubles: &mut Vec<Trouble>) {
     let working = snapshot.workers.iter().filter(|worker| worker.state == WorkerState::Working).count();
     if working == 0 && !snapshot.gamers.is_empty() {
         troubles.push(slight(
             "Gamers are here and no worker: the coordinator computes itself, as far as it can.",
-            "Invite a helper: p2c2r-server invite worker",
+            format!("Invite a helper: {command} invite worker"),
         ));
     }
     let count = |state| snapshot.workers.iter().filter(|worker| worker.state == state).count();
@@ -97,8 +97,10 @@ fn add_workers(snapshot: &Snapshot, troubles: &mut Vec<Trouble>) {
     if quarantined > 0 {
         troubles.push(slight(
             format!("{quarantined} connected worker(s) gave wrong answers and get no more work."),
-            "Ask their owners to check memory and overclocking, then p2c2r-server workers forgive NAME; or close the \
-             account: p2c2r-server accounts revoke NAME",
+            format!(
+                "Ask their owners to check memory and overclocking, then {command} workers forgive NAME; or close the \
+                 account: {command} accounts revoke NAME"
+            ),
         ));
     }
     let useless = count(WorkerState::Useless);
@@ -110,12 +112,12 @@ fn add_workers(snapshot: &Snapshot, troubles: &mut Vec<Trouble>) {
     }
 }
 
-fn add_tasks(snapshot: &Snapshot, troubles: &mut Vec<Trouble>) {
+fn add_tasks(snapshot: &Snapshot, command: &str, troubles: &mut Vec<Trouble>) {
     for (place, kind) in snapshot.kinds.iter().enumerate() {
         if kind.oldest > QUEUE_AGE_MAX {
             troubles.push(slight(
                 format!("Tasks of the kind {} wait too long for a worker.", kind.name),
-                "More workers are needed: p2c2r-server invite worker",
+                format!("More workers are needed: {command} invite worker"),
             ));
         }
         let hour = snapshot.history.sum(place);
@@ -137,10 +139,17 @@ fn add_tasks(snapshot: &Snapshot, troubles: &mut Vec<Trouble>) {
             "The disk is slow: put the ledger on a faster one (--db).",
         ));
     }
-    if snapshot.ledger.anomalies.total() > 0 {
+    let anomalies = snapshot.ledger.anomalies;
+    if anomalies.total() > 0 {
+        let causes = anomalies.by_cause().into_iter().filter(|(_, count)| *count > 0);
+        let causes: Vec<_> =
+            causes.map(|(cause, count)| format!("{count} {}", cause.replace('_', " "))).collect();
         troubles.push(slight(
-            format!("{} entries changed nothing in the ledger.", snapshot.ledger.anomalies.total()),
-            "See which: p2c2r-server ledger report; and that it balances: p2c2r-server ledger check",
+            format!("{} entries changed nothing in the ledger: {}.", anomalies.total(), causes.join(", ")),
+            format!(
+                "The coordinator has made a mistake, and the books have not. See that they balance: {command} ledger \
+                 check; please report it, and start it with --record FILE until it happens again."
+            ),
         ));
     }
 }
@@ -152,7 +161,7 @@ fn add_links(snapshot: &Snapshot, troubles: &mut Vec<Trouble>) {
     if lossy > 0 {
         troubles.push(slight(
             format!("{lossy} connection(s) lose more than 5 % of their packets."),
-            "If it is nearly everybody's, it is this machine's network; else theirs: p2c2r doctor --join LINK",
+            "If it is nearly everybody's, it is this machine's network; else theirs: p2c2r-doctor --join LINK tells more.",
         ));
     }
     if snapshot.link.refused.other_version > 0 {
@@ -160,5 +169,128 @@ fn add_links(snapshot: &Snapshot, troubles: &mut Vec<Trouble>) {
             format!("{} packets came from programs of another version.", snapshot.link.refused.other_version),
             "Coordinator, games and workers need the same version.",
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use p2c2r_protocol::{Micros, Nanos};
+
+    use super::*;
+    use crate::ledger::Anomalies;
+    use crate::status::snapshot::{GamerNow, KindNow, LinkNow, WorkerNow};
+
+    fn look(change: impl FnOnce(&mut Snapshot)) -> Look {
+        let mut snapshot = Snapshot::of_nothing();
+        snapshot.kinds = vec![KindNow { name: "toy", ..KindNow::default() }];
+        change(&mut snapshot);
+        Look { snapshot: Some(Arc::new(snapshot)), answers: true }
+    }
+
+    fn worker(state: WorkerState) -> WorkerNow {
+        WorkerNow {
+            name: "w".to_owned(),
+            link: LinkNow::default(),
+            slots: 1,
+            in_hand: 0,
+            kinds: vec!["toy"],
+            state,
+            checked: 1.0,
+            accepted: 0,
+            rejected: 0,
+            earned: Nanos::ZERO,
+        }
+    }
+
+    fn gamer(loss: f32) -> GamerNow {
+        GamerNow {
+            name: "g".to_owned(),
+            link: LinkNow { loss, ..LinkNow::default() },
+            in_flight: 0,
+            available: Nanos::ZERO,
+            held: Nanos::ZERO,
+        }
+    }
+
+    #[test]
+    fn nothing_is_wrong_with_a_coordinator_to_which_nobody_has_come_or_all_of_whom_are_well() {
+        assert_eq!(find(&look(|_| ()), "x"), []);
+        let well = look(|snapshot| {
+            snapshot.workers = vec![worker(WorkerState::Working), worker(WorkerState::Draining)];
+            snapshot.gamers = vec![gamer(0.04)];
+            snapshot.history.at(Micros(0)).kinds[0].done = 1_000;
+            snapshot.history.at(Micros(0)).kinds[0].failed = 50;
+        });
+        assert_eq!(find(&well, "x"), []);
+        assert_eq!(not_ready(&well), <[&str; 0]>::default());
+    }
+
+    #[test]
+    fn each_trouble_is_named_with_what_to_do_about_it() {
+        type Change = fn(&mut Snapshot);
+        let troubles: [(Change, bool, &str, &str); 11] = [
+            (|now| now.ledger_trouble = Some("no room".into()), true, "does not record: no room", "disk"),
+            (|now| now.closing = true, true, "closing", "by itself"),
+            (|now| now.gamers = vec![gamer(0.0)], false, "no worker", "ctl invite worker"),
+            (
+                |now| now.workers = vec![worker(WorkerState::Quarantined)],
+                false,
+                "wrong answers",
+                "ctl workers forgive NAME",
+            ),
+            (|now| now.workers = vec![worker(WorkerState::Useless)], false, "offer nothing", "update"),
+            (
+                |now| now.kinds[0].oldest = Duration::from_millis(1_001),
+                false,
+                "toy wait too long",
+                "ctl invite worker",
+            ),
+            (
+                |now| {
+                    let kind = &mut now.history.at(Micros(0)).kinds[0];
+                    (kind.done, kind.failed) = (90, 10);
+                },
+                false,
+                "10 % of the last hour's tasks of the kind toy",
+                "nearer by",
+            ),
+            (|now| now.ledger.waiting = 20_001, false, "20001 entries behind", "--db"),
+            (
+                |now| now.ledger.anomalies = Anomalies { not_open: 2, overdrawn: 1, ..Anomalies::default() },
+                false,
+                "3 entries changed nothing in the ledger: 1 overdrawn, 2 not open",
+                "ctl ledger check",
+            ),
+            (
+                |now| {
+                    now.workers = vec![worker(WorkerState::Working)];
+                    now.gamers = vec![gamer(0.06)];
+                },
+                false,
+                "1 connection(s) lose",
+                "p2c2r-doctor --join LINK",
+            ),
+            (|now| now.link.refused.other_version = 4, false, "4 packets", "same version"),
+        ];
+        for (change, is_grave, what, act) in troubles {
+            let found = find(&look(change), "ctl");
+            let [trouble] = found.as_slice() else { panic!("{what}: {found:?}") };
+            assert!(trouble.what.contains(what) && trouble.act.contains(act), "{trouble:?}");
+            assert_eq!(trouble.is_grave, is_grave, "{trouble:?}");
+        }
+    }
+
+    #[test]
+    fn an_app_that_does_not_answer_is_named_first_and_what_is_old_is_shown_all_the_same() {
+        let mut old = look(|snapshot| snapshot.gamers = vec![gamer(0.0)]);
+        old.answers = false;
+        let found = find(&old, "ctl");
+        assert!(found[0].is_grave && found[0].what.contains("is old"), "{found:?}");
+        assert!(found[1].what.contains("no worker"), "{found:?}");
+        assert_eq!(not_ready(&old), ["the coordinator does not answer"]);
+        let never = Look { snapshot: None, answers: false };
+        assert!(find(&never, "ctl")[0].what.contains("not answered yet"));
     }
 }

@@ -118,11 +118,12 @@ fn tasks_money_and_stages_are_counted_as_they_happened() {
     read.is("p2c2r_tasks_refused_total{reason=price_above_cap}", 1.0);
     read.is("p2c2r_task_latency_seconds{kind=toy}", 2.0);
     read.is("p2c2r_task_stage_seconds{kind=toy,stage=kernel}", 1.0);
-    read.is("p2c2r_verdicts_total{verdict=accepted}", 1.0);
+    read.is("p2c2r_verdicts_total{kind=toy,verdict=accepted}", 1.0);
     read.is("p2c2r_checks_passed_total{check=deep}", 2.0);
-    read.is("p2c2r_leases_total{}", 1.0);
+    read.is("p2c2r_leases_total{kind=toy}", 1.0);
     read.is("p2c2r_held_nanodollars{}", 0.0);
     read.is("p2c2r_peers{role=worker}", 1.0);
+    read.is("p2c2r_ledger_anomalies_total{cause=overdrawn}", 0.0);
     read.is("p2c2r_ledger_recording{}", 1.0);
     read.is("p2c2r_ready{}", 1.0);
     let sum = |name: &str| read.values[name];
@@ -149,8 +150,8 @@ fn what_comes_to_nothing_is_counted_by_its_cause() {
     stage.game_says(gamer, GameToServer::Cancel { task: wrong });
     stage.pass(Duration::from_secs(1));
     let read = Read::of(&mut stage);
-    read.is("p2c2r_verdicts_total{verdict=failed}", 1.0);
-    read.is("p2c2r_verdicts_total{verdict=rejected}", 1.0);
+    read.is("p2c2r_verdicts_total{kind=toy,verdict=failed}", 1.0);
+    read.is("p2c2r_verdicts_total{kind=toy,verdict=rejected}", 1.0);
     read.is("p2c2r_tasks_failed_total{kind=toy,reason=cancelled}", 1.0);
     read.is("p2c2r_tasks_failed_total{kind=toy,reason=late}", 1.0);
     read.is("p2c2r_tasks_in_flight{kind=toy,phase=waiting}", 0.0);

@@ -124,7 +124,11 @@ fn pages(options: &JoinOptions) -> axum::Router {
         board: Board::new(|| ()),
         registry: Arc::default(),
         access: OperatorAccess::open(&options.data_dir).unwrap(),
-        about: About { protocol: options.identity.text.clone(), label: None },
+        about: About {
+            protocol: options.identity.text.clone(),
+            label: None,
+            command: "p2c2r-server".to_owned(),
+        },
         metrics: MetricsFor::Operator,
         requests_per_minute: options.limits.requests_per_minute,
     })

@@ -8,7 +8,7 @@ use p2c2r_server::core::state::gamers::HourCap;
 use p2c2r_server::join::{OperatorChange, WallSeconds, commands};
 use p2c2r_server::ledger::AccountId;
 
-use super::lab::{Folder, key, secret};
+use super::lab::{Folder, PATIENCE, key, secret};
 
 fn said(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -201,4 +201,45 @@ fn the_first_start_makes_a_link_for_each_role_and_the_second_none() {
         lab.ask(&secret(seed as u8), *role, link.invite.as_deref()).unwrap();
     }
     assert!(commands::first_links(&folder.path(), lab.service.link(), Nanos(3)).unwrap().is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn no_link_that_lets_people_in_goes_to_a_journal_or_to_who_collects_lines_for_programs() {
+    use std::os::unix::fs::MetadataExt as _;
+
+    for (is_journal, format) in [(true, "text"), (false, "json"), (false, "text")] {
+        let folder = Folder::new();
+        let (log, ready) = (folder.root.path().join("log"), folder.root.path().join("ready"));
+        let file = std::fs::File::create(&log).unwrap();
+        let data = file.metadata().unwrap();
+        let journal = if is_journal { format!("{}:{}", data.dev(), data.ino()) } else { String::new() };
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_p2c2r-server"))
+            .args([
+                "--listen",
+                "127.0.0.1:0",
+                "--log-format",
+                format,
+                "--command",
+                "sudo ctl",
+                "--ready-file",
+            ])
+            .arg(&ready)
+            .env("P2C2R_DATA_DIR", folder.path())
+            .env("JOURNAL_STREAM", journal)
+            .stdout(file)
+            .spawn()
+            .unwrap();
+        let give_up = std::time::Instant::now() + PATIENCE;
+        while !ready.exists() && std::time::Instant::now() < give_up {
+            std::thread::yield_now();
+        }
+        program.kill().unwrap();
+        program.wait().unwrap();
+        let said = std::fs::read_to_string(&log).unwrap();
+        let is_shown = !is_journal && format == "text";
+        assert_eq!(said.contains("p2c2r://"), is_shown, "{said}");
+        assert_eq!(said.contains("sudo ctl invite gamer|worker"), !is_shown, "{said}");
+        assert_eq!(folder.store().has_invites().unwrap(), is_shown, "none is made that nobody is shown");
+    }
 }

@@ -212,7 +212,10 @@ fn a_running_coordinator_is_ready_until_it_closes() {
 #[test]
 fn the_page_says_who_is_there_without_a_script_and_whatever_they_are_called() {
     let folder = Folder::new();
-    let mut town = Town::open_with(&folder, |config| config.label = Some("<i>STAGING</i>".to_owned()));
+    let mut town = Town::open_with(&folder, |config| {
+        config.label = Some("<i>STAGING</i>".to_owned());
+        config.command = "sudo <ctl>".to_owned();
+    });
     let hostile = "<script>alert(1)</script>\"'&";
     let _worker = town.joined(&folder, hostile);
     let mut operator = Visitor::of_town(&town);
@@ -230,6 +233,19 @@ fn the_page_says_who_is_there_without_a_script_and_whatever_they_are_called() {
             assert!(!body.contains(active), "{active} in {body}");
         }
     }
+    let charts = ["Tasks a second, by minute", "Latency at the coordinator", "Revenue a minute, and the fee"];
+    let drawn = |body: &str| charts.map(|chart| body.contains(&format!("<figcaption>{chart}")));
+    assert_eq!((drawn(&stranger.body), drawn(&page.body)), ([true, false, false], [true; 3]));
+    for typed in
+        ["invite gamer", "invite worker", "accounts revoke NAME", "ledger report", "page --metrics-token"]
+    {
+        assert!(
+            page.body.contains(&format!("<code>sudo &lt;ctl&gt; {typed}</code>")),
+            "{typed} in {}",
+            page.body
+        );
+    }
+    assert!(!page.body.contains("p2c2r-server"), "commands are said as they are typed here: {}", page.body);
     for theirs in ["alert(1)", "Revenue", "Fee", "Earned"] {
         assert!(!stranger.body.contains(theirs), "strangers are not told of {theirs}");
         assert!(page.body.contains(theirs), "{theirs} in {}", page.body);

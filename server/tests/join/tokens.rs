@@ -161,6 +161,21 @@ fn an_account_that_asks_for_token_after_token_is_told_to_wait() {
 }
 
 #[test]
+fn a_new_name_is_kept_with_a_token_and_nothing_is_written_for_who_gets_none() {
+    let folder = Folder::new();
+    let lab = folder.start();
+    let invite = folder.invite(Role::Worker, 1);
+    lab.ask_as(&secret(1), Role::Worker, "first", Some(&invite)).unwrap();
+    let kept = || folder.store().account(secret(1).public()).unwrap().unwrap().name;
+    assert_eq!(lab.ask_as(&secret(1), Role::Worker, "second", None).unwrap().name, "second");
+    assert_eq!(kept(), "second");
+    let refused = (0..1_000).find_map(|_| lab.ask_as(&secret(1), Role::Worker, "second", None).err());
+    assert_eq!(refused, Some(RefusalCode::TooMany));
+    assert_eq!(lab.ask_as(&secret(1), Role::Worker, "third", None).err(), Some(RefusalCode::TooMany));
+    assert_eq!(kept(), "second");
+}
+
+#[test]
 fn a_coordinator_that_has_given_out_all_its_tokens_says_so_and_no_account_is_to_blame() {
     let folder = Folder::new();
     let lab = folder.start();

@@ -227,7 +227,7 @@ fn the_operator_prints_heads_and_checks_against_them() {
     assert!(refused(&program(&lab, &["ledger", "head"])).contains(HEAD_KEY_FILE));
 }
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 #[test]
 fn a_running_coordinator_adds_heads_to_a_file_that_its_ledger_then_contains() {
     let lab = used();

@@ -54,7 +54,7 @@ impl Lab {
     }
 
     /// A coordinator with this ledger as a process, once it listens, and what it says from then on.
-    #[cfg_attr(not(unix), expect(dead_code, reason = "what starts one needs Unix"))]
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "what starts one needs Linux"))]
     pub fn coordinator(&self, data: &Path, options: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>) {
         let mut child = Command::new(env!("CARGO_BIN_EXE_p2c2r-server"))
             .args(["--listen", "127.0.0.1:0"])
@@ -162,7 +162,7 @@ pub fn started(task: TaskNo, attempt: u32, worker: AccountId) -> Entry {
 }
 
 pub fn ended(task: TaskNo, attempt: u32, verdict: Verdict) -> Entry {
-    Entry::AttemptEnded { task, attempt: Attempt(attempt), verdict }
+    Entry::AttemptEnded { task, kind: KindId(1), attempt: Attempt(attempt), verdict }
 }
 
 pub fn settled(task: TaskNo, attempt: u32, worker: AccountId, pay: i64, fee: i64) -> Entry {

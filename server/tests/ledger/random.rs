@@ -9,7 +9,7 @@ use p2c2r_server::ledger::{
 };
 use proptest::prelude::*;
 
-use super::lab::{Lab, account_of, admitted, append, patient, started};
+use super::lab::{Lab, account_of, admitted, append, ended, patient, started};
 
 const GAMERS: [&str; 2] = ["ada", "grace"];
 const WORKERS: [&str; 2] = ["bob", "eve"];
@@ -111,7 +111,7 @@ impl Auditor {
                     found.tries.entry(attempt.0).or_insert((worker.unwrap(), Try::Running));
                 }
             }
-            Entry::AttemptEnded { task, attempt, verdict } => self.ended(task.0, attempt.0, verdict),
+            Entry::AttemptEnded { task, attempt, verdict, .. } => self.ended(task.0, attempt.0, verdict),
             Entry::TaskSettled(settlement) => self.settled(settlement),
             Entry::TaskVoided { task, .. } => self.void(task.0),
             Entry::OutcomeDisputed { .. } | Entry::TrustChanged { .. } | Entry::WorkerConvicted { .. } => {
@@ -265,7 +265,7 @@ fn entry_of(op: &Op, next: u64, gamers: [AccountId; 2], workers: [AccountId; 2])
                 Verdict::Unneeded,
             ];
             let verdict = verdicts[verdict as usize].clone();
-            Entry::AttemptEnded { task: task(back), attempt: Attempt(attempt), verdict }
+            ended(task(back), attempt, verdict)
         }
         Op::Settle { back, attempt, worker, pay, fee, source } => {
             let source = match source {

@@ -3,14 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use p2c2r_join::{JoinClient, JoinLink, Membership, MembershipError, Memberships};
+use p2c2r_join::{JoinClient, JoinLink, Membership, MembershipError, Memberships, name_default};
 use p2c2r_link::{NoToken, fetch};
 use p2c2r_protocol::{ProtocolIdentity, Role};
 
 /// How long getting one connect token may take: a name with several dead addresses takes some seconds for each.
 const TOKEN_MAX: Duration = Duration::from_secs(30);
-/// The name of an account that nobody has named.
-const NAME_DEFAULT: &str = "doctor";
 
 /// Why there is no way in.
 #[derive(Debug)]
@@ -23,8 +21,9 @@ pub enum NoWayIn {
     Keys(MembershipError),
 }
 
-/// Joins in one of these roles: first where there is an account already, then by the link's invite. A new account's key is
-/// kept only once the coordinator has taken it, so that a link for the other role leaves nothing behind.
+/// Joins in one of these roles: under the account of this name that there is already, without a name under the one that game
+/// or worker used last at this coordinator, or else by the link's invite, under the name that they would take. A new
+/// account's key is kept only once the coordinator has taken it, so that a link for the other role leaves nothing behind.
 pub fn join(
     link: &JoinLink,
     roles: &[Role],
@@ -36,14 +35,20 @@ pub fn join(
         Some(folder) => Memberships::in_folder(folder),
         None => Memberships::of_user().map_err(NoWayIn::Keys)?,
     };
-    let name = name.unwrap_or(NAME_DEFAULT);
     let mut refused = None;
     for role in roles {
-        let known = memberships.known(link, *role, name).map_err(NoWayIn::Keys)?;
+        let known = match name {
+            Some(name) => memberships.known(link, *role, name),
+            None => memberships.latest_at(link, *role),
+        };
+        let known = known.map_err(NoWayIn::Keys)?;
         let is_new = known.is_none();
         let membership = match known {
             Some(membership) => membership,
-            None => Membership::new(link.clone(), *role, name).map_err(NoWayIn::Keys)?,
+            None => {
+                let name = name.map_or_else(|| name_default(*role), str::to_owned);
+                Membership::new(link.clone(), *role, &name).map_err(NoWayIn::Keys)?
+            }
         };
         let client = membership.client(identity.clone());
         match fetch(&client, TOKEN_MAX) {

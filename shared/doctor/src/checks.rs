@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use p2c2r_join::api::{SPEED_BYTES, SPEED_PATH};
 use p2c2r_join::probe::{self, QuestionError};
@@ -61,23 +61,33 @@ pub fn examine(link: &JoinLink, examination: &Examination, tell: impl FnMut(&Fin
     let mut doctor = Doctor { report: DoctorReport::default(), tell };
     let identity = KindRegistry::builtin().identity();
     let reached = reach(link, &mut doctor);
-    let client = reached.as_ref().and_then(|(host, address)| {
-        over_https(link, (host, *address), &mut doctor);
-        join(link, examination, &identity, &mut doctor)
-    });
-    match client {
+    let speed = reached.as_ref().map(|reached| Speed::of(link, reached));
+    let client = reached.as_ref().and_then(|_| join(link, examination, &identity, &mut doctor));
+    let held = match client {
         Some((role, client)) => over_udp(&client, role, &identity, examination.measure, &mut doctor),
         None => {
             for what in ["udp", "rebinding", "round trip", "loss"] {
                 doctor.note(Finding::skipped(what));
             }
+            HeldPort::default()
         }
+    };
+    if let (Some(speed), Some(reached)) = (speed, reached) {
+        bandwidth(speed.as_ref(), held.stats.rtt.unwrap_or(reached.round_trip), held.stats.loss, &mut doctor);
     }
     doctor.report
 }
 
+/// Where the coordinator was reached.
+struct Reached {
+    host: Host,
+    address: SocketAddr,
+    /// As making a connection took.
+    round_trip: Duration,
+}
+
 /// Name, TCP and TLS, at the first place of the link that answers as it should.
-fn reach(link: &JoinLink, doctor: &mut Doctor<impl FnMut(&Finding)>) -> Option<(Host, SocketAddr)> {
+fn reach(link: &JoinLink, doctor: &mut Doctor<impl FnMut(&Finding)>) -> Option<Reached> {
     let mut found = Vec::new();
     for host in &link.hosts {
         match probe::look_up(host) {
@@ -126,7 +136,7 @@ fn reach(link: &JoinLink, doctor: &mut Doctor<impl FnMut(&Finding)>) -> Option<(
                 if link.fingerprint.is_some() { "the key of the join link" } else { "a public authority's" };
             doctor.note(Finding::good("tls", format!("encrypted, {vouched}")));
             clock(&answer, doctor);
-            Some((host, address))
+            Some(Reached { host, address, round_trip: took })
         }
         Err(error) => {
             let advice = match &error {
@@ -166,31 +176,65 @@ fn clock(answer: &probe::HttpsReply, doctor: &mut Doctor<impl FnMut(&Finding)>) 
     });
 }
 
-fn over_https(
-    link: &JoinLink,
-    (host, address): (&Host, SocketAddr),
+/// How long the coordinator's bytes took to come, and whether all of them did.
+struct Speed {
+    took: Duration,
+    came: Result<usize, String>,
+}
+
+impl Speed {
+    /// Asks for them; `None` if it does not give them, as to whoever asks too often.
+    fn of(link: &JoinLink, reached: &Reached) -> Option<Self> {
+        let began = Instant::now();
+        match probe::get(&reached.host, reached.address, link.fingerprint, SPEED_PATH, &[]) {
+            Ok(answer) if answer.status == 200 => {
+                Some(Self { took: answer.took, came: Ok(answer.body.len()) })
+            }
+            Ok(_) => None,
+            Err(error) => Some(Self { took: began.elapsed(), came: Err(error.to_string()) }),
+        }
+    }
+}
+
+/// How long those bytes take over TCP on a line of any width, with such round trips and losses: three round trips before
+/// they come, from ten segments on twice as many in each (RFC 6928), and after a loss half as many (Mathis and others, "The
+/// macroscopic behavior of the TCP congestion avoidance algorithm", 1997).
+fn taken_by_tcp(round_trip: Duration, loss: f32) -> Duration {
+    const SEGMENT_BYTES: f64 = 1_448.0;
+    let segments = SPEED_BYTES as f64 / SEGMENT_BYTES;
+    let round_trips = 3.0 + (segments / 10.0 + 1.0).log2() + segments * (f64::from(loss) * 2.0 / 3.0).sqrt();
+    round_trip.mul_f64(round_trips)
+}
+
+fn bandwidth(
+    speed: Option<&Speed>,
+    round_trip: Duration,
+    loss: f32,
     doctor: &mut Doctor<impl FnMut(&Finding)>,
 ) {
-    match probe::get(host, address, link.fingerprint, SPEED_PATH, &[]) {
-        Ok(answer) if answer.status == 200 => {
-            let bits = answer.body.len() as f64 * 8.0 / answer.took.as_secs_f64().max(1e-6);
-            let found = format!("at least {:.1} Mbit/s from the coordinator", bits / 1e6);
-            doctor.note(if bits >= BANDWIDTH_ENOUGH {
-                Finding::good("bandwidth", found)
-            } else if bits >= BANDWIDTH_LEAST {
-                Finding::fair("bandwidth", found, "Play with the preset `saver`, or end other downloads.")
-            } else {
-                Finding::bad("bandwidth", found, TOO_NARROW)
-            });
+    let Some(Speed { took, came }) = speed else { return doctor.note(Finding::skipped("bandwidth")) };
+    // Play goes over UDP, which waits for neither: what they take of TCP says nothing of the line's width.
+    let is_held_back = *took <= taken_by_tcp(round_trip, loss).mul_f64(1.5);
+    let bits = came.as_ref().map(|bytes| *bytes as f64 * 8.0 / took.as_secs_f64().max(1e-6));
+    let found = |bits: f64| format!("at least {:.1} Mbit/s from the coordinator", bits / 1e6);
+    doctor.note(match bits {
+        Ok(bits) if bits >= BANDWIDTH_ENOUGH => Finding::good("bandwidth", found(bits)),
+        Ok(bits) if is_held_back => {
+            let more = "TCP tells no more with such round trips and losses";
+            Finding::good("bandwidth", format!("{}; {more}", found(bits)))
         }
-        Ok(_) => doctor.note(Finding::skipped("bandwidth")),
+        Ok(bits) if bits >= BANDWIDTH_LEAST => {
+            Finding::fair("bandwidth", found(bits), "Play with the preset `saver`, or end other downloads.")
+        }
+        Ok(bits) => Finding::bad("bandwidth", found(bits), TOO_NARROW),
+        Err(_) if is_held_back => Finding::skipped("bandwidth"),
         // The encryption has just passed the same way: a line this slow does not bring the bytes in time.
-        Err(error) => doctor.note(Finding::bad(
+        Err(error) => Finding::bad(
             "bandwidth",
             format!("{} KiB did not come in time ({error})", SPEED_BYTES / 1_024),
             TOO_NARROW,
-        )),
-    }
+        ),
+    });
 }
 
 fn join(
@@ -240,10 +284,10 @@ fn over_udp(
     identity: &ProtocolIdentity,
     measure: Duration,
     doctor: &mut Doctor<impl FnMut(&Finding)>,
-) {
+) -> HeldPort {
     let held = udp::hold(client, role, identity, measure);
     let Some(after) = held.connected_after else {
-        let why = held.problem.map_or_else(String::new, |problem| format!(" ({problem})"));
+        let why = held.problem.as_ref().map_or_else(String::new, |problem| format!(" ({problem})"));
         doctor.note(Finding::bad(
             "udp",
             format!("no answer over UDP on the same port{why}"),
@@ -254,28 +298,37 @@ fn over_udp(
         for what in ["rebinding", "round trip", "loss"] {
             doctor.note(Finding::skipped(what));
         }
-        return;
+        return held;
     };
-    doctor.note(if held.losses == 0 {
+    stability(after, held.losses, measure, doctor);
+    rebinding(&udp::hold(client, role, identity, Duration::ZERO), doctor);
+    round_trip(&held, doctor);
+    loss(&held, doctor);
+    held
+}
+
+fn stability(after: Duration, losses: u32, measure: Duration, doctor: &mut Doctor<impl FnMut(&Finding)>) {
+    doctor.note(if losses == 0 {
         Finding::good("udp", format!("both ways, connected in {}", millis(after)))
     } else {
         Finding::fair(
             "udp",
-            format!("both ways, but lost {} time(s) in {} s", held.losses, measure.as_secs()),
+            format!("both ways, but lost {losses} time(s) in {} s", measure.as_secs()),
             "The line is unstable: a cable rather than radio, or nearer to the radio, helps.",
         )
     });
-    let moved = udp::hold(client, role, identity, Duration::ZERO);
+}
+
+fn rebinding(moved: &HeldPort, doctor: &mut Doctor<impl FnMut(&Finding)>) {
     doctor.note(match moved.connected_after {
         Some(after) => Finding::good("rebinding", format!("taken back from another port in {}", millis(after))),
         None => Finding::fair(
             "rebinding",
             "not taken back from another port",
-            "When the router gives this machine another port, as it may when idle, play goes on only after a pause.",
+            "When the router gives this machine another port, as it may when idle, play goes on only after a pause: \
+             switch the router's protection against UDP floods off, or try another network.",
         ),
     });
-    round_trip(&held, doctor);
-    loss(&held, doctor);
 }
 
 fn round_trip(held: &HeldPort, doctor: &mut Doctor<impl FnMut(&Finding)>) {
@@ -351,6 +404,42 @@ mod tests {
         }
         let silent = probe::HttpsReply { headers: Vec::new(), ..dated(0) };
         assert_eq!(found(|doctor| clock(&silent, doctor)).0, Grade::Skipped);
+    }
+
+    #[test]
+    fn a_line_that_breaks_off_and_one_that_is_not_taken_back_from_another_port_are_named() {
+        let second = Duration::from_secs(1);
+        for (losses, grade, advice) in [(0, Grade::Good, ""), (2, Grade::Fair, "a cable rather than radio")] {
+            let (found, said) = found(|doctor| stability(second, losses, second, doctor));
+            assert!(found == grade && said.contains(advice), "{losses}: {found:?}, {said}");
+        }
+        let back = HeldPort { connected_after: Some(second), ..HeldPort::default() };
+        assert_eq!(found(|doctor| rebinding(&back, doctor)).0, Grade::Good);
+        let (grade, advice) = found(|doctor| rebinding(&HeldPort::default(), doctor));
+        assert!(grade == Grade::Fair && advice.contains("another network"), "{grade:?}, {advice}");
+    }
+
+    #[test]
+    fn a_narrow_line_is_named_and_a_long_or_lossy_one_is_not_taken_for_it() {
+        let all = || Ok(SPEED_BYTES);
+        let late = || Err("timed out".to_owned());
+        for (came, seconds, millis, loss, grade) in [
+            (all(), 0.1, 10, 0.0, Grade::Good),
+            (all(), 4.0, 10, 0.0, Grade::Fair),
+            (all(), 10.0, 10, 0.0, Grade::Bad),
+            (late(), 12.0, 10, 0.0, Grade::Bad),
+            (all(), 4.0, 400, 0.0, Grade::Good),
+            (all(), 10.0, 400, 0.0, Grade::Bad),
+            (all(), 10.0, 400, 0.03, Grade::Good),
+            (late(), 12.0, 400, 0.03, Grade::Skipped),
+        ] {
+            let speed = Speed { took: Duration::from_secs_f64(seconds), came };
+            let (found, advice) =
+                found(|doctor| bandwidth(Some(&speed), Duration::from_millis(millis), loss, doctor));
+            assert_eq!(found, grade, "{seconds} s at {millis} ms and {loss}");
+            assert_eq!(advice.is_empty(), matches!(grade, Grade::Good | Grade::Skipped), "{advice}");
+        }
+        assert_eq!(found(|doctor| bandwidth(None, Duration::ZERO, 0.0, doctor)).0, Grade::Skipped);
     }
 
     #[test]

@@ -20,7 +20,8 @@ pub struct DoctorCli {
     /// the link is for]
     #[arg(long = "as", value_enum)]
     pub role: Option<As>,
-    /// The name of the account, as the game or the worker is given it.
+    /// The name of the account, as the game or the worker is given it. [default: the one used last at this coordinator, or
+    /// what game or worker would take]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
     /// Folder of the account keys. [default: the one that game and worker use]

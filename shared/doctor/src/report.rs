@@ -82,8 +82,11 @@ impl DoctorReport {
     /// The whole in one sentence.
     pub fn verdict(&self) -> String {
         let count = |grade| self.findings.iter().filter(|finding| finding.grade == grade).count();
+        let skipped = self.findings.iter().filter(|finding| finding.grade == Grade::Skipped);
+        let skipped: Vec<_> = skipped.map(|finding| finding.what).collect();
         match (count(Grade::Bad), count(Grade::Fair)) {
-            (0, 0) => "Everything is as it should be.".to_owned(),
+            (0, 0) if skipped.is_empty() => "Everything is as it should be.".to_owned(),
+            (0, 0) => format!("What was examined is as it should be; not examined: {}.", skipped.join(", ")),
             (0, fair) => format!("It works; {fair} thing(s) could be better."),
             (bad, _) => format!("It does not work: {bad} thing(s) above have to be mended first."),
         }
@@ -92,5 +95,22 @@ impl DoctorReport {
     /// The finding about something.
     pub fn about(&self, what: &str) -> Option<&Finding> {
         self.findings.iter().find(|finding| finding.what == what)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verdict_says_what_was_not_examined_and_what_is_wrong() {
+        let verdict = |findings: &[Finding]| DoctorReport { findings: findings.to_vec() }.verdict();
+        let (good, skipped) = (Finding::good("tcp", "it answers"), Finding::skipped("bandwidth"));
+        let (fair, bad) = (Finding::fair("loss", "some", "a cable"), Finding::bad("udp", "none", "open it"));
+        assert_eq!(verdict(&[good.clone()]), "Everything is as it should be.");
+        let said = verdict(&[good.clone(), skipped.clone()]);
+        assert_eq!(said, "What was examined is as it should be; not examined: bandwidth.");
+        assert!(verdict(&[good, skipped.clone(), fair.clone()]).starts_with("It works; 1 "));
+        assert!(verdict(&[fair, skipped, bad]).starts_with("It does not work: 1 "));
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use p2c2r_doctor::checks::Examination;
 use p2c2r_doctor::{DoctorReport, Grade, examine};
-use p2c2r_join::{Fingerprint, JoinLink, Memberships};
+use p2c2r_join::{Fingerprint, JoinLink, Memberships, machine_name};
 use p2c2r_link::{EventDrivenPlugin, ServerTransport};
 use p2c2r_protocol::Role;
 use p2c2r_server::config::{LEDGER_FILE, default_prices};
@@ -126,6 +126,33 @@ fn a_coordinator_that_can_be_reached_is_found_good_in_every_respect_and_the_acco
     // The invite is used up, and the account it made is still good.
     let again = examine(&link, &examination(&coordinator.keys()), |_| ());
     assert!(again.is_good(), "{again:#?}");
+}
+
+#[test]
+fn without_a_name_the_account_is_the_one_that_game_or_worker_have_or_will_have() {
+    let coordinator = Coordinator::start();
+    let keys = Memberships::in_folder(coordinator.keys());
+    let unnamed = Examination { name: None, ..examination(&coordinator.keys()) };
+    // Before the worker: it then starts with the same link, whose invite is used up.
+    let link = coordinator.invite(Role::Worker);
+    assert!(examine(&link, &unnamed, |_| ()).is_good());
+    let of_doctor = keys.latest(Role::Worker, None).unwrap().unwrap();
+    let of_worker = keys.join(link.clone(), Role::Worker, &machine_name()).unwrap();
+    assert_eq!(of_worker.secret.public(), of_doctor.secret.public());
+    // After the worker, which was given a name.
+    let coordinator = Coordinator::start();
+    let link = coordinator.invite(Role::Worker);
+    let keys = Memberships::in_folder(coordinator.keys());
+    let named = Examination { name: Some("ada".to_owned()), ..unnamed.clone() };
+    let [unnamed, named] = [unnamed, named].map(|it| Examination { keys: Some(coordinator.keys()), ..it });
+    assert!(examine(&link, &named, |_| ()).is_good());
+    let report = examine(&link, &unnamed, |_| ());
+    assert!(report.is_good(), "{report:#?}");
+    assert_eq!(keys.latest(Role::Worker, None).unwrap().unwrap().name, "ada");
+    assert!(
+        keys.latest(Role::Worker, Some(&machine_name())).unwrap().is_none(),
+        "no second account was made"
+    );
 }
 
 #[test]

@@ -32,5 +32,8 @@ pub use api::{RefusalCode, TokenGrant, TokenRefusal, TokenRequest};
 pub use client::JoinClient;
 pub use join_link::{Host, JoinLink, JoinLinkError};
 pub use key::AccountSecret;
-pub use membership::{JoinChoice, Membership, MembershipError, Memberships, read_link};
+pub use membership::{
+    GAMER_NAME_DEFAULT, JoinChoice, Membership, MembershipError, Memberships, machine_name, name_default,
+    read_link,
+};
 pub use pin::Fingerprint;

@@ -8,6 +8,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use p2c2r_protocol::limits::NAME_BYTES_MAX;
 use p2c2r_protocol::{AccountKey, Digest, ProtocolIdentity, Role, fit_name};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -15,6 +16,9 @@ use thiserror::Error;
 use crate::client::JoinClient;
 use crate::join_link::{JoinLink, JoinLinkError, LINK_CHARS_MAX};
 use crate::key::{AccountSecret, NoRandomness};
+
+/// Name of a gamer who has said none.
+pub const GAMER_NAME_DEFAULT: &str = "gamer";
 
 /// Bytes of a membership's file: a link, a name and a key fit many times.
 const FILE_BYTES_MAX: u64 = 16 * 1024;
@@ -123,6 +127,24 @@ pub fn read_link(text: &str) -> Result<JoinLink, MembershipError> {
     Ok(read.parse()?)
 }
 
+/// The name of an account for which none was said: a worker's is that of its machine.
+pub fn name_default(role: Role) -> String {
+    match role {
+        Role::Gamer => GAMER_NAME_DEFAULT.to_owned(),
+        Role::Worker => machine_name(),
+    }
+}
+
+/// This machine's name as a worker's name: what the system says, cut to what a name may be.
+pub fn machine_name() -> String {
+    let said = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let mut name: String = said.trim().chars().filter(|letter| !letter.is_control()).collect();
+    while name.len() > NAME_BYTES_MAX {
+        name.pop();
+    }
+    if name.is_empty() { "worker".into() } else { name }
+}
+
 /// What a program's command line says of joining.
 #[derive(Clone, Debug, Default)]
 pub struct JoinChoice {
@@ -205,6 +227,12 @@ impl Memberships {
         Ok(kept.map(|kept| Membership { link: link.clone(), ..kept }))
     }
 
+    /// The membership that was used last at the coordinator of `link`, under whatever name; its link is now this one.
+    pub fn latest_at(&self, link: &JoinLink, role: Role) -> Result<Option<Membership>, MembershipError> {
+        let found = self.newest(|kept| kept.role == role && place(&kept.link) == place(link))?;
+        Ok(found.map(|(_, kept)| Membership { link: link.clone(), ..kept }))
+    }
+
     /// Keeps a new membership, unless there is one of this name at this coordinator; says whether it did.
     pub fn adopt(&self, membership: &Membership) -> Result<bool, MembershipError> {
         self.keep(&self.path(&membership.link, membership.role, &membership.name), membership, false)
@@ -213,13 +241,23 @@ impl Memberships {
     /// The membership that was used last, of this name if one is given; from now on it is the one used last.
     pub fn latest(&self, role: Role, name: Option<&str>) -> Result<Option<Membership>, MembershipError> {
         let name = name.map(fit_name);
+        let is_meant =
+            |kept: &Membership| kept.role == role && name.as_ref().is_none_or(|name| *name == kept.name);
+        let Some((path, kept)) = self.newest(is_meant)? else { return Ok(None) };
+        self.keep(&path, &kept, true)?;
+        Ok(Some(kept))
+    }
+
+    /// Of those that are meant the one that was used last, and its file.
+    fn newest(
+        &self,
+        is_meant: impl Fn(&Membership) -> bool,
+    ) -> Result<Option<(PathBuf, Membership)>, MembershipError> {
         let mut files = self.files()?;
         files.sort_by_key(|(used_at, _)| std::cmp::Reverse(*used_at));
         for (_, path) in files {
-            let Some(kept) = read(&path)? else { continue };
-            if kept.role == role && name.as_ref().is_none_or(|name| *name == kept.name) {
-                self.keep(&path, &kept, true)?;
-                return Ok(Some(kept));
+            if let Some(kept) = read(&path)?.filter(&is_meant) {
+                return Ok(Some((path, kept)));
             }
         }
         Ok(None)
@@ -243,13 +281,8 @@ impl Memberships {
         Ok(files)
     }
 
-    /// One coordinator is told from another by its key, or by its name where a public authority vouches for that.
     fn path(&self, link: &JoinLink, role: Role, name: &str) -> PathBuf {
-        let place = match &link.fingerprint {
-            Some(fingerprint) => fingerprint.to_string(),
-            None => link.hosts.first().map(ToString::to_string).unwrap_or_default(),
-        };
-        let digest = Digest::of_parts(&[place.as_bytes(), name.as_bytes()]).to_string();
+        let digest = Digest::of_parts(&[place(link).as_bytes(), name.as_bytes()]).to_string();
         let plain: String = name
             .chars()
             .map(|character| if character.is_ascii_alphanumeric() { character } else { '_' })
@@ -278,6 +311,14 @@ impl Memberships {
             Err(error) if !replace && error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(failed(error.error)),
         }
+    }
+}
+
+/// What one coordinator is told from another by: its key, or its name where a public authority vouches for that.
+fn place(link: &JoinLink) -> String {
+    match &link.fingerprint {
+        Some(fingerprint) => fingerprint.to_string(),
+        None => link.hosts.first().map(ToString::to_string).unwrap_or_default(),
     }
 }
 
@@ -333,6 +374,12 @@ mod tests {
         let found = kept.latest(Role::Worker, Some("ada")).unwrap().unwrap();
         assert!(found.link.invite.is_none() && found.name == "ada");
         assert_eq!(kept.latest(Role::Worker, Some("eve")).unwrap().map(|found| found.name), None);
+        let at = |port, role| kept.latest_at(&link(port), role).unwrap().map(|found| found.name);
+        assert_eq!(
+            (at(2, Role::Worker).as_deref(), at(1, Role::Gamer).as_deref()),
+            (Some("ada"), Some("ada"))
+        );
+        assert_eq!((at(3, Role::Worker), at(2, Role::Gamer)), (None, None));
     }
 
     #[cfg(unix)]

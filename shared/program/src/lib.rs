@@ -10,6 +10,7 @@
 //! | [`settings`] | the table of a program's settings, from which file, flags, variables and reference come |
 //! | `panic_hook` | where the messages of caught panics go |
 //! | [`service`] | what a service manager is told |
+//! | `web_page` | what pages for browsers have in common (feature `pages`) |
 
 pub mod command_line;
 pub mod log;
@@ -18,6 +19,8 @@ mod panic_hook;
 pub mod service;
 pub mod settings;
 pub mod signals;
+#[cfg(feature = "pages")]
+pub mod web_page;
 
 pub use log::{Log, LogError, LogFormat};
 pub use output::{Output, complain, say};

@@ -15,7 +15,7 @@ impl Power {
         Self::told_in("/sys/class/power_supply")
     }
 
-    fn told_in(folder: impl Into<PathBuf>) -> Self {
+    pub(super) fn told_in(folder: impl Into<PathBuf>) -> Self {
         Self { supplies: folder.into() }
     }
 

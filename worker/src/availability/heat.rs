@@ -37,7 +37,7 @@ impl Heat {
         Self::told_in("/sys/class/hwmon", most)
     }
 
-    fn told_in(folder: impl Into<PathBuf>, most: Option<u8>) -> Self {
+    pub(super) fn told_in(folder: impl Into<PathBuf>, most: Option<u8>) -> Self {
         Self { sensors: folder.into(), most: most.map(Into::into), last: Allows::All }
     }
 

@@ -21,7 +21,7 @@ struct Counters {
     total: u64,
     /// Of them, those in which they did nothing.
     idle: u64,
-    /// Ticks that this worker and its kernel processes used.
+    /// Ticks that this worker and its kernel processes used, those that have ended included.
     own: u64,
     /// Interrupts of keyboards and touchpads.
     input: u64,
@@ -101,9 +101,10 @@ fn processor_ticks(stat: &str) -> (u64, u64) {
     (ticks.iter().sum(), ticks.iter().skip(3).take(2).sum())
 }
 
-/// User and system ticks of a process, from its `stat`.
+/// User and system ticks of a process and of those of its children that have ended, from its `stat`. Without the latter,
+/// what a kernel process has used would be taken for somebody else's once that process has died.
 fn process_ticks(stat: &str) -> u64 {
-    after_name(stat).skip(11).take(2).filter_map(|word| word.parse::<u64>().ok()).sum()
+    after_name(stat).skip(11).take(4).filter_map(|word| word.parse::<u64>().ok()).sum()
 }
 
 /// The fields from the third (the state) on; the second is the name in parentheses, which may contain anything.
@@ -140,8 +141,8 @@ mod tests {
     #[test]
     fn counters_are_read_as_linux_writes_them() {
         assert_eq!(processor_ticks("cpu  10 1 5 80 4 0 0 0 0 0\ncpu0 1 1 1 1\n"), (100, 84));
-        let stat = "42 (a) name) S 7 42 42 0 -1 4194560 100 0 0 0 31 11 0 0 20 0 4 0 100";
-        assert_eq!(process_ticks(stat), 42);
+        let stat = "42 (a) name) S 7 42 42 0 -1 4194560 100 0 0 0 31 11 5 3 20 0 4 0 100";
+        assert_eq!(process_ticks(stat), 50, "its own and those of children that have ended");
         assert_eq!(after_name(stat).nth(1), Some("7"));
         let interrupts =
             "      CPU0 CPU1\n  1:  5  4  IO-APIC  1-edge  i8042\n 16:  9 9 IO-APIC 16 ehci_hcd\n";

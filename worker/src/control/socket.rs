@@ -11,7 +11,7 @@ use p2c2r_protocol::Digest;
 
 use crate::drain::Drain;
 
-use super::{ControlError, ControlLine, ControlRequest, PATIENCE, WorkerReport};
+use super::{ACCEPT_PAUSE, ControlError, ControlLine, ControlRequest, PATIENCE, WorkerReport};
 
 /// Largest request or report in bytes; ours have some hundred.
 const LINE_BYTES_MAX: u64 = 16 * 1024;
@@ -46,7 +46,11 @@ pub fn listen(folder: &Path, name: &str, line: ControlLine, drain: Drain) -> io:
     // The folder is already accessible only to its user.
     fs::set_permissions(&file.0, Permissions::from_mode(0o600))?;
     thread::Builder::new().name("control".into()).spawn(move || {
-        for stream in listener.incoming().flatten() {
+        for stream in listener.incoming() {
+            let Ok(stream) = stream else {
+                thread::sleep(ACCEPT_PAUSE);
+                continue;
+            };
             // An invalid request is answered by closing the connection.
             let _ = answer(&stream, &line, &drain);
         }

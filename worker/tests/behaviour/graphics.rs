@@ -6,15 +6,15 @@
 
 use std::time::{Duration, Instant};
 
-use p2c2r_link::Waker;
 use p2c2r_protocol::Micros;
 use p2c2r_tasks::gpu::{Gpu, GpuChoice, GpuSearch};
-use p2c2r_tasks::reflection::{Form, Object, Reflection, ReflectionSpec, Sun, Surface};
-use p2c2r_tasks::{Blobs, KindRegistry, TaskKind as _};
-use p2c2r_worker::cancel::Cancel;
-use p2c2r_worker::executor::{ClockAnchor, Executor, Run, SharedStage};
+use p2c2r_tasks::reflection::Reflection;
+use p2c2r_tasks::{KindRegistry, TaskKind as _};
+use p2c2r_worker::executor::{ClockAnchor, Executor};
 use p2c2r_worker::kernels::{self, Sandbox};
 use p2c2r_worker::{Execution, Share, WorkerConfig};
+
+use super::mirrors::mirror;
 
 const ROLE: [&str; 4] = ["--exact", "graphics::kernel_process", "--ignored", "--test-threads=1"];
 /// Runs under each share: enough that one of them more or less is a small part.
@@ -36,32 +36,6 @@ fn device() -> Result<GpuChoice, String> {
     }
 }
 
-/// A mirror among spheres, as a spec that a coordinator would send; `seed` makes each its own.
-fn mirror(seed: u32) -> Vec<u8> {
-    let sphere = |number: i16| Object {
-        position: [number * 97 % 4_000 - 2_000, number * 61 % 3_000 - 1_500, number * 37 % 4_000 - 2_000],
-        form: Form::Sphere { radius: 64 },
-        surface: (number % 2) as u8,
-    };
-    let spec = ReflectionSpec {
-        probe: [0; 3],
-        face_log2: 4,
-        levels: 1,
-        samples: 8,
-        bounces: 2,
-        seed,
-        sky: 1,
-        sun: Some(Sun { direction: [1, 2, 3], colour: [255; 3], power: 18 }),
-        surfaces: vec![
-            Surface { colour: [200; 3], roughness: 128, ..Surface::default() },
-            Surface { glow: [255, 180, 90], power: 18, ..Surface::default() },
-        ],
-        objects: (0..40).map(sphere).collect(),
-        others: Vec::new(),
-    };
-    Reflection::encode_spec(&spec)
-}
-
 /// Runs `runs` tasks on two slots; returns the longest time of one.
 fn compute(executor: &mut Executor, runs: u64) -> Duration {
     let began = Instant::now();
@@ -71,22 +45,7 @@ fn compute(executor: &mut Executor, runs: u64) -> Duration {
     while done < runs {
         // Two wait while two are computed: the device is never idle for want of work.
         while serial < runs && serial < done + 4 {
-            let spec = mirror(serial as u32);
-            let job = kinds.get(Reflection::ID).unwrap().decode(&spec).unwrap();
-            let run = Run {
-                serial,
-                kind: Reflection::ID,
-                spec: spec.into(),
-                job,
-                blobs: Blobs::default(),
-                admitted: false,
-                stage: SharedStage::default(),
-                cancel: Cancel::default(),
-                over_at: Instant::now() + Duration::from_mins(10),
-                clock,
-                waker: Waker::default(),
-            };
-            assert!(executor.queue(run), "there is room");
+            assert!(executor.queue(mirror(&kinds, serial, clock)), "there is room");
             serial += 1;
         }
         let Some(result) = executor.next_result() else {

@@ -38,6 +38,19 @@ fn sandbox(private: &TempDir) -> Sandbox {
     }
 }
 
+#[test]
+#[ignore = "is what kernel processes of the built-in kinds run, not a test"]
+fn builtin_kernel_process() {
+    let _ended_with_its_worker = kernels::serve(&KindRegistry::builtin());
+}
+
+/// Kernel processes of the kinds that a worker has.
+pub fn builtin(private: &TempDir) -> Sandbox {
+    let mut sandbox = sandbox(private);
+    sandbox.arguments[1] = "kernel_processes::builtin_kernel_process".into();
+    sandbox
+}
+
 /// A worker whose kernels run in processes, and the folder that they must not read.
 fn sandboxed() -> (Pair, TempDir) {
     let private = tempfile::tempdir().unwrap();
@@ -197,16 +210,14 @@ fn a_process_that_does_not_show_that_it_is_restricted_gets_no_work() {
     assert!(how.contains("ended"), "{how}");
 }
 
-/// Becomes the worker, on a system without Landlock.
-#[test]
-#[ignore = "is run by the test below, in a process of its own"]
-fn without_landlock() {
+/// Becomes the worker, on a system where this call ends with this error at once; 0 does nothing and says that it did.
+fn become_worker_where(call: libc::c_long, error: i32) {
     use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 
-    let absent = SeccompAction::Errno(libc::ENOSYS as u32);
+    let said = SeccompAction::Errno(error as u32);
     let machine = TargetArch::try_from(std::env::consts::ARCH).unwrap();
-    let calls = [(libc::SYS_landlock_create_ruleset, Vec::new())].into();
-    let filter = SeccompFilter::new(calls, SeccompAction::Allow, absent, machine).unwrap();
+    let calls = [(call, Vec::new())].into();
+    let filter = SeccompFilter::new(calls, SeccompAction::Allow, said, machine).unwrap();
     seccompiler::apply_filter(&BpfProgram::try_from(filter).unwrap()).unwrap();
     let keys = std::env::var_os("KEYS").expect("the folder of the accounts");
     let mut worker = Command::new(env!("CARGO_BIN_EXE_p2c2r-worker"));
@@ -215,14 +226,41 @@ fn without_landlock() {
 }
 
 #[test]
+#[ignore = "is run by a test below, in a process of its own"]
+fn without_landlock() {
+    become_worker_where(libc::SYS_landlock_create_ruleset, libc::ENOSYS);
+}
+
+#[test]
+#[ignore = "is run by a test below, in a process of its own"]
+fn with_a_seccomp_that_does_nothing() {
+    become_worker_where(libc::SYS_seccomp, 0);
+}
+
+/// Starts a worker on such a system.
+fn start_on(system: &str, keys: &TempDir, unsandboxed: &str) -> std::process::Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", &format!("kernel_processes::{system}"), "--ignored", "--test-threads=1"]);
+    command.args(["--nocapture"]).env("KEYS", keys.path()).env("P2C2R_UNSANDBOXED", unsandboxed);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+#[test]
+fn a_worker_whose_kernel_process_can_do_what_it_must_not_takes_no_work() {
+    let keys = tempfile::tempdir().unwrap();
+    let Output { status, stdout, stderr } =
+        start_on("with_a_seccomp_that_does_nothing", &keys, "").wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&stderr);
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains("tried to open a network socket, and that succeeded"), "{said}");
+    assert!(said.contains("takes no work"), "{said}");
+    assert!(!String::from_utf8_lossy(&stdout).contains("Connecting"), "it must not go to a coordinator");
+}
+
+#[test]
 fn where_the_system_cannot_restrict_a_worker_says_so_and_asks_for_consent() {
     let keys = tempfile::tempdir().unwrap();
-    let start = |unsandboxed: &str| {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "kernel_processes::without_landlock", "--ignored", "--test-threads=1"]);
-        command.args(["--nocapture"]).env("KEYS", keys.path()).env("P2C2R_UNSANDBOXED", unsandboxed);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    };
+    let start = |unsandboxed: &str| start_on("without_landlock", &keys, unsandboxed);
     let Output { status, stderr, .. } = start("").wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&stderr);
     assert_eq!(status.code(), Some(2), "{said}");

@@ -122,7 +122,8 @@ fn failed(core: &mut Core, no: TaskNo) {
         return;
     };
     let (in_books, attempt, failures) = (task.in_books, task.attempt(), task.failures());
-    core.book(Entry::AttemptEnded { task: in_books, attempt, verdict: Verdict::Failed });
+    let kind = task.kind;
+    core.book(Entry::AttemptEnded { task: in_books, kind, attempt, verdict: Verdict::Failed });
     core.tally.repeated += 1;
     if failures < ATTEMPTS_PER_TASK_MAX && attempt.0 < lease::ATTEMPTS_IN_ALL_MAX {
         lease::set_timer(core, no);

@@ -324,7 +324,8 @@ pub fn refuse(core: &mut Core, check: &Check, why: &CheckError) {
         lease::attempt_over(core, no, attempt, worker, Fruitless::Rejected { reason });
     } else {
         drop(core.hedging.take_judged(no, attempt, worker));
-        core.book(Entry::AttemptEnded { task: in_books, attempt, verdict: Verdict::Rejected { reason } });
+        let verdict = Verdict::Rejected { reason };
+        core.book(Entry::AttemptEnded { task: in_books, kind: check.kind, attempt, verdict });
     }
 }
 

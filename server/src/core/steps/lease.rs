@@ -200,7 +200,7 @@ pub fn attempt_over(core: &mut Core, no: TaskNo, attempt: Attempt, worker: PeerI
     let (attempts, failures, may_compute) = (task.attempts(), task.failures(), task.deliver_by.is_some());
     let (what, in_books) = ((task.kind, task.units), task.in_books);
     let (is_waiting, is_over) = (task.is_waiting(), task.is_unwanted() && !task.is_judged());
-    core.book(Entry::AttemptEnded { task: in_books, attempt, verdict });
+    core.book(Entry::AttemptEnded { task: in_books, kind: what.0, attempt, verdict });
     match misconduct {
         Some(misconduct) => blame::attempt(core, no, what, &live, misconduct),
         None => {

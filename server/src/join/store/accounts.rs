@@ -32,6 +32,8 @@ pub struct AccountRecord {
     pub credit: Nanos,
     /// When the operator closed it, if so.
     pub revoked_at: Option<WallSeconds>,
+    /// Whether the name is what its owner wishes now, and not kept yet.
+    pub is_renamed: bool,
 }
 
 /// Someone who asks to be let in.
@@ -48,10 +50,10 @@ pub struct Newcomer<'a> {
 }
 
 impl AccountStore {
-    /// The account of the newcomer's key, if it has one; its name follows the owner's wish unless the operator chose it.
-    /// `Ok(None)`: the key has none yet.
+    /// The account of the newcomer's key, if it has one; its name follows the owner's wish unless the operator chose it, and
+    /// [`keep_name`](Self::keep_name) keeps it. `Ok(None)`: the key has none yet.
     pub fn find(
-        &mut self,
+        &self,
         newcomer: &Newcomer<'_>,
     ) -> Result<Result<Option<AccountRecord>, RefusalCode>, JoinError> {
         let found = self.account(newcomer.key)?;
@@ -60,15 +62,20 @@ impl AccountStore {
             return Ok(Err(code));
         }
         let name = fit_name(newcomer.name);
-        if !account.named_by_operator && account.name != name {
-            let key = newcomer.key.0;
-            self.write(|transaction| {
-                let sql = "UPDATE accounts SET name = ?2 WHERE key = ?1 AND named_by_operator = 0";
-                transaction.execute(sql, params![key, name])
-            })?;
+        account.is_renamed = !account.named_by_operator && account.name != name;
+        if account.is_renamed {
             account.name = name;
         }
         Ok(Ok(Some(account)))
+    }
+
+    /// Keeps the name that an account's owner wishes, unless the operator chose one. Writing waits for the disk, so it is for
+    /// those alone who have got a token, of which each account has few.
+    pub fn keep_name(&mut self, key: AccountKey, name: &str) -> Result<(), JoinError> {
+        self.write(|transaction| {
+            let sql = "UPDATE accounts SET name = ?2 WHERE key = ?1 AND named_by_operator = 0";
+            transaction.execute(sql, params![key.0, name]).map(|_| ())
+        })
     }
 
     /// Opens an account by invite. A use is counted in the same transaction that opens it, so a key that asks again
@@ -265,6 +272,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<AccountRecord> {
         by_invite: row.get::<_, Option<i64>>(5)?.is_some(),
         credit: Nanos(row.get(6)?),
         revoked_at: row.get::<_, Option<i64>>(7)?.map(WallSeconds),
+        is_renamed: false,
     })
 }
 
@@ -292,5 +300,6 @@ fn insert(
         by_invite: invite.is_some(),
         credit,
         revoked_at: None,
+        is_renamed: false,
     })
 }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{loss, millis, money, name, round_trip, table, tile};
+use super::{About, loss, millis, money, name, round_trip, table, tile};
 use crate::status::board::Look;
 use crate::status::history::TaskCounts;
 use crate::status::snapshot::{GamerNow, KindNow, PayNow, Snapshot, WorkerNow, WorkerState, refused_packets};
@@ -12,8 +12,8 @@ use crate::status::troubles;
 const ROWS_MAX: usize = 200;
 
 /// What is wrong, and what to do.
-pub fn what_is_wrong(look: &Look) -> Markup {
-    let found = troubles::find(look);
+pub fn what_is_wrong(about: &About, look: &Look) -> Markup {
+    let found = troubles::find(look, &about.command);
     html! {
         section {
             h2 { "What is wrong" }
@@ -34,7 +34,7 @@ pub fn what_is_wrong(look: &Look) -> Markup {
 }
 
 /// Money, kinds, who is connected, and what was refused.
-pub fn sections(snapshot: &Snapshot) -> Markup {
+pub fn sections(about: &About, snapshot: &Snapshot) -> Markup {
     let totals = &snapshot.ledger.totals;
     html! {
         section {
@@ -49,13 +49,13 @@ pub fn sections(snapshot: &Snapshot) -> Markup {
                 (tile("Held now", money(snapshot.held)))
                 (tile("Tasks charged", totals.tasks_done))
             }
-            p.hint { "By account and kind: " code { "p2c2r-server ledger report" } }
+            p.hint { "By account and kind: " (about.command("ledger report")) }
         }
         (kinds(snapshot))
-        (workers(&snapshot.workers))
-        (pay(&snapshot.pay))
-        (gamers(&snapshot.gamers))
-        (inside(snapshot))
+        (workers(about, &snapshot.workers))
+        (pay(about, &snapshot.pay))
+        (gamers(about, &snapshot.gamers))
+        (inside(about, snapshot))
     }
 }
 
@@ -77,7 +77,7 @@ fn kinds(snapshot: &Snapshot) -> Markup {
     html! { section { h2 { "Kinds, in the last hour" } (table(&heads, rows.map(row).collect(), 0)) } }
 }
 
-fn workers(workers: &[WorkerNow]) -> Markup {
+fn workers(about: &About, workers: &[WorkerNow]) -> Markup {
     let row = |worker: &WorkerNow| {
         let state = match worker.state {
             WorkerState::Working => "good",
@@ -119,15 +119,15 @@ fn workers(workers: &[WorkerNow]) -> Markup {
             @else { (table(&heads, rows, workers.len().saturating_sub(ROWS_MAX))) }
             p.hint {
                 "Checked is the share of its answers that is computed again: the less, the more it is trusted. Counts are "
-                "since each connected. All that are known: " code { "p2c2r-server workers list" } "; one more: " code { "p2c2r-server invite worker" }
-                "; to close an account: " code { "p2c2r-server accounts revoke NAME" }
+                "since each connected. All that are known: " (about.command("workers list")) "; one more: " (about.command("invite worker"))
+                "; to close an account: " (about.command("accounts revoke NAME"))
             }
         }
     }
 }
 
 /// What workers are owed and were paid. Nothing where there are none: the part above says so.
-fn pay(accounts: &[PayNow]) -> Markup {
+fn pay(about: &About, accounts: &[PayNow]) -> Markup {
     let row = |account: &PayNow| {
         vec![
             html! {
@@ -148,16 +148,16 @@ fn pay(accounts: &[PayNow]) -> Markup {
                 h2 { "Pay of these workers" }
                 (table(&heads, rows, accounts.len().saturating_sub(ROWS_MAX)))
                 p.hint {
-                    "Since each account was opened. All accounts: " code { "p2c2r-server ledger payout list" }
+                    "Since each account was opened. All accounts: " (about.command("ledger payout list"))
                     "; once you have paid one, with the coordinator stopped: "
-                    code { "p2c2r-server ledger payout record NAME DOLLARS REFERENCE" }
+                    (about.command("ledger payout record NAME DOLLARS REFERENCE"))
                 }
             }
         }
     }
 }
 
-fn gamers(gamers: &[GamerNow]) -> Markup {
+fn gamers(about: &About, gamers: &[GamerNow]) -> Markup {
     let row = |gamer: &GamerNow| {
         vec![
             name(&gamer.name),
@@ -176,14 +176,14 @@ fn gamers(gamers: &[GamerNow]) -> Markup {
             @if gamers.is_empty() { p.faint { "Nobody plays at the moment." } }
             @else { (table(&heads, rows, gamers.len().saturating_sub(ROWS_MAX))) }
             p.hint {
-                "One more: " code { "p2c2r-server invite gamer" }
-                "; more money: " code { "p2c2r-server accounts credit NAME DOLLARS" }
+                "One more: " (about.command("invite gamer"))
+                "; more money: " (about.command("accounts credit NAME DOLLARS"))
             }
         }
     }
 }
 
-fn inside(snapshot: &Snapshot) -> Markup {
+fn inside(about: &About, snapshot: &Snapshot) -> Markup {
     let (tally, link, ledger) = (&snapshot.tally, &snapshot.link, &snapshot.ledger);
     let refused: Vec<_> = refused_packets(link)
         .into_iter()
@@ -213,7 +213,7 @@ fn inside(snapshot: &Snapshot) -> Markup {
             }
             p.hint {
                 "All figures for Prometheus: " a href="/metrics" { "/metrics" }
-                "; a token for it: " code { "p2c2r-server page --metrics-token" }
+                "; a token for it: " (about.command("page --metrics-token"))
             }
         }
     }

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -178,7 +177,20 @@ pub fn enter(groups: &[PathBuf], cpu: u32, command: &[std::ffi::OsString]) -> io
             return error;
         }
     }
-    Command::new("taskset").args(["-c", &cpu.to_string()]).args(command).exec()
+    let mut pinned = Command::new("taskset");
+    pinned.args(["-c", &cpu.to_string()]).args(command);
+    become_it(&mut pinned)
+}
+
+#[cfg(unix)]
+fn become_it(command: &mut Command) -> io::Error {
+    std::os::unix::process::CommandExt::exec(command)
+}
+
+/// Elsewhere there are no control groups either.
+#[cfg(not(unix))]
+fn become_it(_: &mut Command) -> io::Error {
+    io::ErrorKind::Unsupported.into()
 }
 
 /// Where this program may make groups, by `/proc/self/mountinfo` and `/proc/self/cgroup`.
