@@ -123,6 +123,7 @@ fn lines_carry_the_time_where_nobody_else_notes_it() {
         // RFC 3339 in UTC, such as 2026-11-28T19:11:47.123456Z.
         let is_time = time.len() == 27 && time.ends_with('Z') && time.as_bytes()[10] == b'T';
         assert!(is_time, "no time: {line}\nin {said}");
+        assert!(!line.contains("WARN"), "an ordinary start warns of nothing: {line}");
     }
 }
 

@@ -57,8 +57,7 @@ pub struct InviteArgs {
     /// How long it is good for, such as 30m, 24h or 7d.
     #[arg(long, value_name = "TIME", default_value = EXPIRES_DEFAULT, value_parser = expiry)]
     pub expires: Duration,
-    /// Dollars that each account it opens is given, once. [default: the coordinator's opening credit for gamers, 0 for
-    /// workers]
+    /// Dollars that each gamer's account it opens is given, once. [default: the coordinator's opening credit]
     #[arg(long, value_name = "DOLLARS", value_parser = dollars)]
     pub credit: Option<Nanos>,
     /// Which coordinator's.
@@ -107,7 +106,7 @@ pub enum AccountsCommand {
         #[command(flatten)]
         data_dir: DataDirArgs,
     },
-    /// Give an account money, which the running coordinator books.
+    /// Give a gamer's account money, which the running coordinator books.
     Credit {
         /// Its name, or how its key begins (at least 8 digits).
         account: String,
@@ -127,6 +126,9 @@ pub fn invite(args: &InviteArgs) -> Result<String, JoinError> {
     let (link, opening_credit) =
         store.published()?.ok_or_else(|| JoinError::NeverStarted { path: folder.clone() })?;
     let role = Role::from(args.role);
+    if role == Role::Worker && args.credit.is_some_and(|credit| credit > Nanos::ZERO) {
+        return Err(JoinError::CreditForWorker);
+    }
     let credit = args.credit.unwrap_or(if role == Role::Gamer { opening_credit } else { Nanos::ZERO });
     let label = args.name.clone();
     let invite = NewInvite { role, label, uses: args.uses, expires_in: args.expires, credit };
@@ -192,9 +194,12 @@ pub fn accounts(command: &AccountsCommand) -> Result<String, JoinError> {
         }
         AccountsCommand::Credit { account, dollars, data_dir } => {
             let mut store = open_existing(&data_dir.folder())?;
-            let account = store.account_called(account)?;
-            store.credit(account.key, *dollars, WallSeconds::now())?;
-            let (name, key) = (&account.name, account.key.short());
+            let found = store.account_called(account)?;
+            if found.role != Role::Gamer {
+                return Err(JoinError::NotAGamer(account.clone()));
+            }
+            store.credit(found.key, *dollars, WallSeconds::now())?;
+            let (name, key) = (&found.name, found.key.short());
             Ok(format!(
                 "{name} ({key}) gets {dollars}, booked once the coordinator runs and knows the account"
             ))

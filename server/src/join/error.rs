@@ -14,6 +14,9 @@ pub enum JoinError {
     /// The account is a worker's.
     #[error("`{0}` is a worker's account, which spends nothing: `accounts list` shows whose is whose")]
     NotAGamer(String),
+    /// Money for a worker, which would look like pay that it never earned.
+    #[error("a worker's account spends nothing, so it is given nothing: leave --credit out")]
+    CreditForWorker,
     /// The data folder could not be made or used.
     #[error("cannot use the data folder {}: {error}; name another with --data-dir", path.display())]
     Folder {

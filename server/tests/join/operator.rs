@@ -48,7 +48,11 @@ fn what_an_hour_may_cost_a_gamer_reaches_the_running_coordinator_and_the_next_on
     lab.ask_as(&secret(1), Role::Gamer, "Ann", Some(&invite)).unwrap();
     let helpers = folder.invite(Role::Worker, 9);
     lab.ask_as(&secret(2), Role::Worker, "Bob", Some(&helpers)).unwrap();
-    assert!(refused(&folder.program(&["accounts", "cap", "Bob", "1"])).contains("spends nothing"));
+    for to_a_worker in ["cap", "credit"] {
+        // Money that a worker was given would be told as pay.
+        let refused = refused(&folder.program(&["accounts", to_a_worker, "Bob", "1"]));
+        assert!(refused.contains("spends nothing"), "{refused}");
+    }
     assert!(refused(&folder.program(&["accounts", "cap", "Ann", "little"])).contains("0.50"));
     for (said_so, cap) in [
         ("0.05", HourCap::At(Nanos(50_000_000))),
@@ -71,6 +75,7 @@ fn slips_of_the_hand_are_named() {
         (&["invite", "gamer", "--uses", "0"][..], "--uses"),
         (&["invite", "gamer", "--expires", "soon"], "30m, 24h or 7d"),
         (&["invite", "gamer", "--credit", "a lot"], "0.50"),
+        (&["invite", "worker", "--credit", "1"], "spends nothing"),
         (&["invite", "boss"], "gamer"),
         (&["accounts", "revoke", "nobody"], "nobody"),
         (&["accounts", "credit", "nobody", "0"], "more than nothing"),

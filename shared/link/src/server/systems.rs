@@ -48,9 +48,11 @@ pub(super) fn set_up(app: &mut App, config: &ServerLinkConfig) {
         .add_systems(First, read_clock.after(TimeSystems))
         .add_systems(
             PreUpdate,
-            (receive.in_set(LinkSystems::Receive), RenetServerPlugin::emit_server_events_system)
-                .chain()
-                .in_set(RenetReceive),
+            (
+                receive.in_set(LinkSystems::Receive),
+                RenetServerPlugin::emit_server_events_system.in_set(RenetReceive),
+            )
+                .chain(),
         )
         .add_systems(PostUpdate, send.in_set(LinkSystems::Send))
         .add_systems(Last, say_goodbye);
