@@ -43,12 +43,11 @@ pub fn join(
         };
         let known = known.map_err(NoWayIn::Keys)?;
         let is_new = known.is_none();
-        let membership = match known {
-            Some(membership) => membership,
-            None => {
-                let name = name.map_or_else(|| name_default(*role), str::to_owned);
-                Membership::new(link.clone(), *role, &name).map_err(NoWayIn::Keys)?
-            }
+        let membership = if let Some(membership) = known {
+            membership
+        } else {
+            let name = name.map_or_else(|| name_default(*role), str::to_owned);
+            Membership::new(link.clone(), *role, &name).map_err(NoWayIn::Keys)?
         };
         let client = membership.client(identity.clone());
         match fetch(&client, TOKEN_MAX) {

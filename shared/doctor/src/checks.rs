@@ -63,14 +63,13 @@ pub fn examine(link: &JoinLink, examination: &Examination, tell: impl FnMut(&Fin
     let reached = reach(link, &mut doctor);
     let speed = reached.as_ref().map(|reached| Speed::of(link, reached));
     let client = reached.as_ref().and_then(|_| join(link, examination, &identity, &mut doctor));
-    let held = match client {
-        Some((role, client)) => over_udp(&client, role, &identity, examination.measure, &mut doctor),
-        None => {
-            for what in ["udp", "rebinding", "round trip", "loss"] {
-                doctor.note(Finding::skipped(what));
-            }
-            HeldPort::default()
+    let held = if let Some((role, client)) = client {
+        over_udp(&client, role, &identity, examination.measure, &mut doctor)
+    } else {
+        for what in ["udp", "rebinding", "round trip", "loss"] {
+            doctor.note(Finding::skipped(what));
         }
+        HeldPort::default()
     };
     if let (Some(speed), Some(reached)) = (speed, reached) {
         bandwidth(speed.as_ref(), held.stats.rtt.unwrap_or(reached.round_trip), held.stats.loss, &mut doctor);
