@@ -217,12 +217,10 @@ mod tests {
     /// The errors that calls end with in a program that this thread starts, under the filters of this thread; 0 for none.
     /// `None` where there is no perl to make them.
     fn errors(calls: &[(c_long, &str)]) -> Option<Vec<i32>> {
-        let text: String = calls
-            .iter()
-            .map(|(number, arguments)| {
-                format!("$! = 0; syscall({number}, {arguments}); print 0 + $!, qq(\\n);")
-            })
-            .collect();
+        let one = |(number, arguments): &(c_long, &str)| {
+            format!("$! = 0; syscall({number}, {arguments}); print 0 + $!, qq(\\n);")
+        };
+        let text = calls.iter().map(one).collect::<Vec<_>>().concat();
         let Ok(output) = Command::new("perl").args(["-e", &text]).output() else {
             println!("skipped: there is no perl");
             return None;
