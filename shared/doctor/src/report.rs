@@ -107,7 +107,7 @@ mod tests {
         let verdict = |findings: &[Finding]| DoctorReport { findings: findings.to_vec() }.verdict();
         let (good, skipped) = (Finding::good("tcp", "it answers"), Finding::skipped("bandwidth"));
         let (fair, bad) = (Finding::fair("loss", "some", "a cable"), Finding::bad("udp", "none", "open it"));
-        assert_eq!(verdict(&[good.clone()]), "Everything is as it should be.");
+        assert_eq!(verdict(std::slice::from_ref(&good)), "Everything is as it should be.");
         let said = verdict(&[good.clone(), skipped.clone()]);
         assert_eq!(said, "What was examined is as it should be; not examined: bandwidth.");
         assert!(verdict(&[good, skipped.clone(), fair.clone()]).starts_with("It works; 1 "));
