@@ -245,7 +245,7 @@ impl Auditor {
             Entry::TaskAdmitted(admission) => self.admitted(admission)?,
             Entry::AttemptStarted { task, attempt, worker } => self.started(*task, *attempt, *worker)?,
             Entry::AttemptEnded { task, attempt, verdict, .. } => {
-                self.attempt_ended(*task, *attempt, verdict)?
+                self.attempt_ended(*task, *attempt, verdict)?;
             }
             Entry::TaskSettled(settlement) => self.settled(settlement)?,
             Entry::TaskVoided { task, reason } => self.voided(*task, *reason)?,
