@@ -62,16 +62,12 @@ impl Preset {
         if self == Self::Stress { Self::Default } else { self }
     }
 
-    /// What it looks like, in one sentence.
+    /// What it looks like, in few words: with its price it has one line of the page of borrowing.
     pub fn looks(self) -> &'static str {
         match self {
             Self::Saver => "hulls mirror the nearest rocks, renewed about twice a second",
-            Self::Default | Self::Stress => {
-                "bolts and explosions light rocks and ships, and hulls mirror them"
-            }
-            Self::Rich => {
-                "mirrors without grain, also of other ships, and light that bounces from rock to rock"
-            }
+            Self::Default | Self::Stress => "bolts and explosions light rocks and ships; hulls mirror them",
+            Self::Rich => "mirrors without grain, other ships' too; light from rock to rock",
             Self::Max => "the cleanest and quickest mirrors that there are",
         }
     }
