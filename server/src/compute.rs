@@ -49,8 +49,8 @@ enum Inner {
 }
 
 impl Pool {
-    /// A pool as configured, whose results wake the app by `waker`. As many kernels may wait as are said, beside one for each
-    /// thread: all threads may be busy with checks.
+    /// A pool as configured, whose results wake the app by `waker`. Its queue holds `kernels_waiting_max` kernels and one more
+    /// for each thread, because checks may occupy every thread.
     pub fn new(
         compute: ComputeMode,
         kernels_waiting_max: usize,
@@ -241,7 +241,7 @@ mod tests {
         }
     }
 
-    /// A kind whose check goes on until it is let go.
+    /// A task kind whose check runs until `let_go` is stopped.
     struct HeldCheck {
         let_go: Stop,
     }

@@ -15,8 +15,7 @@ pub struct OwnKernel {
     speed: ServiceTimes,
     /// Threads that compute.
     threads: usize,
-    /// Runs that may wait for a thread. Few, because they are done in the order in which they came: whoever waits behind them
-    /// waits for all of them.
+    /// Runs that may wait for a thread. Few, because they run in the order of their arrival, without fair shares.
     waiting_max: usize,
     /// Runs that were started and have not come back, those waiting for a thread included.
     under_way: usize,

@@ -1,5 +1,5 @@
-//! Tasks that wait for a thread to run the own kernel: fair shares and earliest deadlines, as for workers, and how long one
-//! more would wait.
+//! The queue of tasks that wait for a thread to run the own kernel: fair shares between accounts and earliest deadlines
+//! first, as for workers. It also says how many tasks one more would wait behind.
 
 use std::collections::HashMap;
 
@@ -12,14 +12,13 @@ use crate::ledger::AccountId;
 #[derive(Default)]
 pub(super) struct OwnKernelQueue {
     queue: TaskQueue,
-    /// How many wait of each account that has any waiting.
+    /// Waiting tasks by account; accounts without any have no entry.
     waiting: HashMap<AccountId, usize, NumberHash>,
     sum: usize,
 }
 
 impl OwnKernelQueue {
-    /// A task waits from now on, due by then. `open` tasks are in flight in all, and `waits` says of each entry whether it still
-    /// waits.
+    /// Queues a task of an account by its deadline `due`; parameters as in [`TaskQueue::push`].
     pub fn push(
         &mut self,
         (kind, account): (KindId, AccountId),
@@ -32,17 +31,17 @@ impl OwnKernelQueue {
         self.sum += 1;
     }
 
-    /// The task that goes next. [`OwnKernelQueue::left`] must follow.
+    /// The task that runs next. The caller must call [`OwnKernelQueue::left`] for it.
     pub fn next(&mut self, waits: impl Fn(TaskNo) -> bool) -> Option<TaskNo> {
         self.queue.next(|_, _| true, waits)
     }
 
-    /// A task of this account is done by the own kernel from now on.
+    /// Charges the account's fair share for a task that the own kernel begins.
     pub fn served(&mut self, account: AccountId, units: WorkUnits) {
         self.queue.served(account, units, |_| true);
     }
 
-    /// A task of this account does not wait any more, if it did.
+    /// Stops counting a task of this account that `waited` and does so no more; without effect if it did not wait.
     pub fn left(&mut self, account: AccountId, waited: bool) {
         if !waited {
             return;
@@ -56,12 +55,12 @@ impl OwnKernelQueue {
         }
     }
 
-    /// Whether so many wait of each account.
+    /// Whether `waiting` has the same counts; for the invariants.
     pub fn is_counted(&self, waiting: &HashMap<AccountId, usize, NumberHash>) -> bool {
         self.waiting == *waiting && self.sum == waiting.values().sum::<usize>()
     }
 
-    /// Tasks that would be done before one more of this account: accounts take turns, as long as they have any.
+    /// Waiting tasks that would run before one more of this account, since accounts take turns.
     pub fn before(&self, account: AccountId) -> usize {
         let own = self.waiting.get(&account).copied().unwrap_or_default();
         let others = self.waiting.len() - usize::from(own > 0);
