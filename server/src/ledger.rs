@@ -28,8 +28,11 @@
 //! gamer's number for a task is remembered as long as the task's row.
 //!
 //! A task admitted and settled inside one group is written once, in its final state: `gamer -> pending` and
-//! `gamer -> fee`, with the same balances. Transfers are never changed or deleted (triggers refuse it), and
-//! each group's transfers, and what it does to accounts, are hashed into a chain (`ledger/chain.rs`).
+//! `gamer -> fee`, with the same balances. If a worker did it in one attempt, as is the rule, the task's row names the
+//! worker and alone says the attempt and the transfers; all others have rows of their own.
+//!
+//! Transfers are never changed or deleted (triggers refuse it, also for the rows of tasks that are over), and each group's
+//! transfers, and what it does to accounts, are hashed into a chain (`ledger/chain.rs`).
 //!
 //! # Charged once
 //! Four unique keys: the gamer's number for a task is unique per gamer; a task's row leaves the state "open" once; a

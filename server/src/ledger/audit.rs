@@ -12,7 +12,9 @@ use p2c2r_protocol::Nanos;
 use rusqlite::{Connection, Result, Rows};
 
 use super::account_log::{self, AccountLogEntry};
-use super::chain::{GRANTS, GroupHasher, OPENING_CREDITS, RELEASES, REVERSALS, Transfer, checksum};
+use super::chain::{
+    ALL_TRANSFERS, GRANTS, GroupHasher, OPENING_CREDITS, RELEASES, REVERSALS, Transfer, checksum,
+};
 use super::charges;
 use super::entry::{kind, reason};
 use super::error::LedgerError;
@@ -113,8 +115,9 @@ fn chain(
     let mut groups =
         connection.prepare("SELECT id, at_ms, transfers, hash, folded FROM groups ORDER BY id")?;
     let mut groups = groups.query([])?;
-    let mut transfers = connection
-        .prepare("SELECT id, debit, credit, amount, reason, attempt, grp FROM transfers ORDER BY grp, id")?;
+    let mut transfers = connection.prepare(&format!(
+        "SELECT id, debit, credit, amount, reason, attempt, grp FROM {ALL_TRANSFERS} ORDER BY grp, id"
+    ))?;
     let mut transfers = transfers.query([])?;
     let mut next = next_transfer(&mut transfers)?;
     let mut changes = connection

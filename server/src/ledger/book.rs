@@ -39,6 +39,19 @@ pub(super) struct OpenTask {
     pub end: Option<TaskEnd>,
 }
 
+impl OpenTask {
+    /// Who did a task that began and ended within the current group in one attempt: its row alone says everything of it.
+    /// To be asked before the row is in the file.
+    pub fn in_one_row(&self) -> Option<AccountId> {
+        let Some(TaskEnd::Settled(Settlement { source: ComputedFrom::Worker { worker, .. }, .. })) =
+            &self.end
+        else {
+            return None;
+        };
+        (!self.recorded && self.tries.len() == 1).then_some(*worker)
+    }
+}
+
 /// An attempt at an open task.
 pub(super) struct Try {
     pub number: u8,
@@ -84,8 +97,10 @@ pub(super) struct Book {
     pub touched: Vec<u64>,
     /// Accounts the current group changed.
     pub changed: Vec<AccountId>,
-    /// Transfers of the current group.
+    /// Transfers of the current group that get rows of their own.
     pub transfers: Vec<Transfer>,
+    /// Transfers of the current group that their tasks' rows say.
+    pub transfers_in_tasks: Vec<Transfer>,
     /// What the current group did to accounts.
     pub account_changes: Vec<AccountLogEntry>,
     /// Verdicts of the current group on attempts at tasks that are over.

@@ -14,6 +14,17 @@ pub(super) struct Transfer {
     pub attempt: u8,
 }
 
+/// All transfers, as a table for readers: those with rows of their own, and those that their tasks' rows say.
+pub(super) const ALL_TRANSFERS: &str = "(
+    SELECT id, grp, debit, credit, amount, reason, attempt FROM transfers
+    UNION ALL
+    SELECT no << 2 | 1, ifnull(closed_grp, 0), gamer, worker + 1, pay, 3, ifnull(attempt, 0) FROM tasks
+    WHERE worker IS NOT NULL AND pay > 0
+    UNION ALL
+    SELECT (no << 2 | 1) + (pay > 0), ifnull(closed_grp, 0), gamer, 2, fee, 4, 0 FROM tasks
+    WHERE worker IS NOT NULL AND fee > 0
+)";
+
 /// First id of payouts. Above them follow the ids of releases, grants, reversals and opening credits, and above zero
 /// those of tasks' transfers.
 pub(super) const PAYOUTS: i64 = -(1 << 62);

@@ -7,7 +7,7 @@ use std::path::Path;
 use p2c2r_protocol::Nanos;
 use rusqlite::Connection;
 
-use super::chain::RELEASES;
+use super::chain::{ALL_TRANSFERS, RELEASES};
 use super::entry::reason;
 use super::error::LedgerError;
 use super::file;
@@ -71,13 +71,13 @@ fn write_folded(connection: &Connection, out: &mut impl Write) -> Result<u64, Fa
 }
 
 fn write_transfers(connection: &Connection, out: &mut impl Write) -> Result<u64, Failed> {
-    let mut select = connection.prepare(
+    let mut select = connection.prepare(&format!(
         "SELECT t.grp, g.at_ms, t.id, t.reason, t.debit, d.name, t.credit, c.name, t.amount, t.attempt, p.reference
-         FROM transfers t JOIN groups g ON g.id = t.grp
+         FROM {ALL_TRANSFERS} t JOIN groups g ON g.id = t.grp
              JOIN accounts d ON d.id = t.debit JOIN accounts c ON c.id = t.credit
              LEFT JOIN payouts p ON p.id = t.id
          ORDER BY t.grp, t.id",
-    )?;
+    ))?;
     let mut rows = select.query([])?;
     let mut count = 0;
     while let Some(row) = rows.next()? {

@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0009_patient_outcomes.sql"),
     include_str!("migrations/0010_first_groups.sql"),
     include_str!("migrations/0011_charged_by_minute.sql"),
+    include_str!("migrations/0012_tasks_in_one_row.sql"),
 ];
 
 /// The schema from which on the chain covers accounts.
@@ -201,8 +202,11 @@ fn refuse_damaged(connection: &Connection, path: &Path) -> Result<(), LedgerErro
     if found == "ok" { Ok(()) } else { Err(LedgerError::Corrupt { path: path.to_owned(), reason: found }) }
 }
 
-/// Each migration and its version number are one transaction, so a crash leaves one schema or the other. Foreign keys
-/// are off meanwhile; otherwise a referenced table could not be replaced by its copy.
+/// Each migration and its version number are one transaction, so a crash leaves one schema or the other.
+///
+/// Foreign keys are off, here and for the writer: here because a referenced table could not be replaced by its copy
+/// otherwise, there because looking up both accounts of every row takes long. A group that names an account which is not
+/// there fails all the same when its balance is written, and `ledger check` looks at all references.
 fn migrate(connection: &mut Connection, new: bool) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", false)?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -219,7 +223,7 @@ fn migrate(connection: &mut Connection, new: bool) -> rusqlite::Result<()> {
         }
         transaction.commit()?;
     }
-    connection.pragma_update(None, "foreign_keys", true)
+    Ok(())
 }
 
 pub(super) fn no_access(path: &Path, error: &std::io::Error) -> LedgerError {

@@ -199,7 +199,9 @@ fn read_kinds(connection: &Connection) -> Result<Vec<KindLine>> {
 fn read_attempts(connection: &Connection) -> Result<AttemptCounts> {
     let mut select = connection.prepare(
         "SELECT verdict, sum(attempts) FROM (
-             SELECT verdict, 1 AS attempts FROM attempts UNION ALL SELECT verdict, attempts FROM folded_attempts
+             SELECT verdict, 1 AS attempts FROM attempts
+             UNION ALL SELECT 1, count(*) FROM tasks WHERE worker IS NOT NULL
+             UNION ALL SELECT verdict, attempts FROM folded_attempts
          ) GROUP BY verdict",
     )?;
     let mut rows = select.query([])?;

@@ -1,6 +1,6 @@
 //! Reversals: pending pay of a convicted worker returns to the gamers who paid it, by transfers of its own.
 //!
-//! The payers are found by searching the transfers, in steps that keep a group short; meanwhile the money stays in the
+//! The payers are found by searching the tasks, in steps that keep a group short; meanwhile the money stays in the
 //! worker's pending account, where it never falls due. The search begins with the first group that paid any of it: pay
 //! falls due in the order in which it was earned and a reversal takes all, so all pay since that group is pending, and
 //! nothing is returned twice. (If the fraud window was shortened meanwhile, later pay may have been released before;
@@ -16,8 +16,8 @@ use super::chain::REVERSALS;
 use super::entry::{AccountId, kind, reason};
 use super::posting::Posting;
 
-/// Transfers searched per group; about 10 ms.
-const LOOKED_AT_PER_GROUP: i64 = 8_192;
+/// Tasks searched per group; about 10 ms.
+const LOOKED_AT_PER_GROUP: i64 = 4_096;
 
 /// Reversals that have begun, by worker.
 pub(super) struct Reversals(BTreeMap<AccountId, Reversal>);
@@ -26,6 +26,7 @@ pub(super) struct Reversals(BTreeMap<AccountId, Reversal>);
 struct Reversal {
     first_group: i64,
     last_group: i64,
+    /// Tasks whose pay has this id or a larger one have been looked at.
     below: i64,
     rest: i64,
 }
@@ -67,8 +68,7 @@ impl Posting<'_, '_> {
             self.outcomes.revoke(connection, worker)?;
             self.wrote = true;
             let Some(taken) = self.earnings.take(connection, worker, self.group)? else { continue };
-            // One reversal per worker at a time. A running one began in an earlier group, whose transfers are in the
-            // file; a worker convicted twice in one group has nothing left to take.
+            // One reversal per worker at a time; a worker convicted twice in one group has nothing left to take.
             while let Some(&reversal) = self.reversals.0.get(&worker) {
                 self.step(worker, reversal)?;
             }
@@ -99,7 +99,7 @@ impl Posting<'_, '_> {
         let connection = self.sql.connection;
         let from: i64 = connection
             .prepare_cached(
-                "SELECT id FROM transfers WHERE id > 0 AND id < ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2",
+                "SELECT no << 2 FROM tasks WHERE no <= (?1 - 2) >> 2 ORDER BY no DESC LIMIT 1 OFFSET ?2",
             )?
             .query_row([reversal.below, LOOKED_AT_PER_GROUP], |row| row.get(0))
             .optional()?
@@ -108,16 +108,16 @@ impl Posting<'_, '_> {
         let mut paid: BTreeMap<AccountId, i64> = BTreeMap::new();
         {
             let mut select = connection.prepare_cached(
-                "SELECT k.gamer, t.amount FROM transfers t JOIN tasks k ON k.no = t.id >> 2
-                 WHERE t.id >= ?1 AND t.id < ?2 AND t.id > 0 AND t.credit = ?3 AND t.reason = ?4
-                     AND t.grp BETWEEN ?5 AND ?6
-                 ORDER BY t.id DESC",
+                "SELECT t.gamer, t.pay
+                 FROM tasks t LEFT JOIN attempts a ON t.worker IS NULL AND a.id = t.no << 8 | t.attempt
+                 WHERE t.no BETWEEN ?1 >> 2 AND (?2 - 2) >> 2 AND t.source = 1 AND t.pay > 0
+                     AND coalesce(t.worker, a.worker) = ?3 AND t.closed_grp BETWEEN ?4 AND ?5
+                 ORDER BY t.no DESC",
             )?;
             let mut rows = select.query(params![
                 from,
                 reversal.below,
-                worker.set_aside(),
-                reason::PAY,
+                worker.0,
                 reversal.first_group,
                 reversal.last_group
             ])?;

@@ -51,9 +51,19 @@ impl<'c, const N: usize> Rows<'c, N> {
         Ok(Self { statement: connection.prepare(&sql)?, bound, waiting: 0, bytes: 0 })
     }
 
+    /// Whether the next row is the first of a statement.
+    pub fn begins(&self) -> bool {
+        self.waiting == 0 || self.is_full()
+    }
+
+    /// Whether what waits is to be written before anything is added to it.
+    fn is_full(&self) -> bool {
+        self.waiting == ROWS_MAX || self.bytes >= BYTES_MAX
+    }
+
     /// Adds a row of integers, texts and blobs, after writing those before it if there is no room for more.
     pub fn push(&mut self, row: &[ValueRef<'_>; N]) -> Result<()> {
-        if self.waiting == ROWS_MAX || self.bytes >= BYTES_MAX {
+        if self.is_full() {
             self.write()?;
         }
         let first = self.waiting * N;

@@ -38,7 +38,7 @@ impl Closing {
 /// Every statement of the hot path.
 pub(super) struct Statements<'c> {
     pub connection: &'c Connection,
-    tasks: Rows<'c, 18>,
+    tasks: Rows<'c, 19>,
     attempts: Rows<'c, 5>,
     transfers: Rows<'c, 7>,
     outcomes: Rows<'c, 7>,
@@ -79,6 +79,7 @@ impl<'c> Statements<'c> {
                     "attempt",
                     "passed",
                     "void_reason",
+                    "worker",
                 ],
                 "ON CONFLICT DO NOTHING",
             )?,
@@ -125,8 +126,14 @@ impl<'c> Statements<'c> {
         })
     }
 
-    /// Adds a task.
-    pub fn add_task(&mut self, group: i64, task: &Admission, closing: &Closing) -> Result<()> {
+    /// Adds a task; with `worker`, its row says its attempt and its transfers too.
+    pub fn add_task(
+        &mut self,
+        group: i64,
+        task: &Admission,
+        closing: &Closing,
+        worker: Option<i64>,
+    ) -> Result<()> {
         let closed = (closing.state != state::OPEN).then_some(group);
         self.tasks.push(&[
             Integer(task.task.0 as i64),
@@ -147,6 +154,7 @@ impl<'c> Statements<'c> {
             optional(closing.attempt),
             optional(closing.passed),
             optional(closing.void_reason),
+            optional(worker),
         ])
     }
 
@@ -226,22 +234,25 @@ impl<'c> Statements<'c> {
             .map(|_| ())
     }
 
-    /// Writes both of a peer's accounts.
+    /// Writes both of a peer's accounts; fails if one is not there.
     pub fn update_account(&mut self, account: &Account) -> Result<()> {
-        self.update_account.execute(params![
+        let changed = self.update_account.execute(params![
             account.id.0,
             account.available.0,
             account.turnover.0,
             account.accepted as i64,
             account.rejected as i64,
         ])?;
+        is_one(changed)?;
         self.update_balance(account.id.set_aside(), account.set_aside.0)
     }
 
+    /// Writes one balance; fails if the account is not there.
     pub fn update_balance(&mut self, account: i64, balance: i64) -> Result<()> {
-        self.update_balance.execute(params![account, balance]).map(|_| ())
+        is_one(self.update_balance.execute(params![account, balance])?)
     }
 
+    /// Adds an outcome; ids must follow one another.
     pub fn add_outcome(
         &mut self,
         id: i64,
@@ -252,8 +263,10 @@ impl<'c> Statements<'c> {
         bytes: &[u8],
         patient: bool,
     ) -> Result<()> {
+        // SQLite takes the next id itself where none is given, in less time, because it need not look for the row's place.
+        let id = if self.outcomes.begins() { Integer(id) } else { Null };
         self.outcomes.push(&[
-            Integer(id),
+            id,
             Integer(task as i64),
             optional(worker),
             Integer(expires_ms),
@@ -279,6 +292,11 @@ impl<'c> Statements<'c> {
     pub fn add_earning(&mut self, group: i64, due_ms: i64, worker: i64, amount: i64) -> Result<()> {
         self.add_earning.execute(params![due_ms, worker, amount, group]).map(|_| ())
     }
+}
+
+/// An account's row was changed. If not, memory and file disagree, and the ledger must stop.
+fn is_one(changed: usize) -> Result<()> {
+    if changed == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(changed)) }
 }
 
 /// A column that may be empty.

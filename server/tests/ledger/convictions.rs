@@ -7,7 +7,9 @@ use p2c2r_server::ledger::{self, AccountId, Entry, Ledger, LedgerOptions, Totals
 
 use rusqlite::Connection;
 
-use super::lab::{Lab, account_of, admitted, append, gamer, patient, settled, started, whole, worker};
+use super::lab::{
+    Lab, account_of, admitted, append, gamer, patient, settled, spell_out, started, whole, worker,
+};
 
 const DOLLAR: i64 = Nanos::DOLLAR.0;
 
@@ -211,6 +213,7 @@ fn who_paid_is_found_also_under_another_window_and_in_a_ledger_of_schema_9() {
         append(&ledger, whole(TaskNo(2), ada, bob, 100, 10));
         ledger.close().unwrap();
         if schema == 9 {
+            spell_out(&Connection::open(&lab.path).unwrap());
             let sql = "ALTER TABLE earnings DROP COLUMN first_grp; DROP TABLE charged;
                  DELETE FROM meta WHERE name = 'charged_from_grp'; PRAGMA user_version = 9";
             Connection::open(&lab.path).unwrap().execute_batch(sql).unwrap();

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::lab::{
     Lab, account_of, admitted, append, change_bytes, ended, gamer, key_of, patient, rechain, settled,
-    started, whole, worker,
+    spell_out, started, whole, worker,
 };
 
 fn open(path: &Path) -> LedgerError {
@@ -29,11 +29,9 @@ pub fn used() -> Lab {
     let lab = Lab::new();
     let ledger = lab.open();
     let (payer, helper) = (gamer(&ledger), worker(&ledger));
-    for no in 1..=40 {
-        append(&ledger, whole(TaskNo(no), payer, helper, 100, 10));
-        if no % 10 == 0 {
-            ledger.flush().unwrap();
-        }
+    for first in [1, 11, 21, 31] {
+        append(&ledger, (first..first + 10).flat_map(|no| whole(TaskNo(no), payer, helper, 100, 10)));
+        ledger.flush().unwrap();
     }
     append(&ledger, [admitted(TaskNo(41), payer, 41, 7), started(TaskNo(41), 1, helper)]);
     ledger.flush().unwrap();
@@ -98,7 +96,10 @@ pub fn older(lab: &Lab, schema: usize) -> PathBuf {
         include_str!("../../src/ledger/migrations/0006_folding.sql"),
     ];
     connection.execute_batch(&migrations[..schema].concat()).unwrap();
-    let path = lab.path.to_str().unwrap();
+    let spelled_out = lab.folder.path().join(format!("spelled-out-{schema}.db"));
+    std::fs::copy(&lab.path, &spelled_out).unwrap();
+    spell_out(&Connection::open(&spelled_out).unwrap());
+    let path = spelled_out.to_str().unwrap();
     connection.execute_batch(&format!("DELETE FROM accounts; ATTACH '{path}' AS newest")).unwrap();
     let key = if schema < 4 { "" } else { ", key" };
     let columns = format!("id, kind, name, balance, turnover, accepted, rejected, opened_ms{key}");
@@ -256,19 +257,24 @@ fn fill_disk(pages: u32, tasks_per_group: usize) {
 #[test]
 fn tampering_is_found() {
     let all = [
-        "UPDATE transfers SET amount = amount + 1 WHERE id = 20 << 2 | 1",
-        "UPDATE transfers SET amount = amount + 1 WHERE id = 1 << 2 | 1;
-         UPDATE transfers SET amount = amount - 1 WHERE id = 2 << 2 | 1",
-        "DELETE FROM transfers WHERE id = 20 << 2 | 1",
+        "UPDATE transfers SET amount = amount + 1 WHERE id = 41 << 2 | 1",
+        "UPDATE transfers SET amount = amount - 1 WHERE id = 41 << 2 | 1;
+         UPDATE transfers SET amount = amount + 1 WHERE id = 41 << 2 | 2",
+        "UPDATE tasks SET price = price + 1, pay = pay + 1 WHERE no = 1; UPDATE tasks SET pay = pay - 1 WHERE no = 2",
+        "DELETE FROM transfers WHERE id = 41 << 2 | 1",
         "DELETE FROM transfers WHERE id < 0",
-        // Two rows trade places, within a group and between two.
-        "UPDATE transfers SET id = 1000 WHERE id = 1 << 2 | 1;
-         UPDATE transfers SET id = 1 << 2 | 1 WHERE id = 1 << 2 | 2;
-         UPDATE transfers SET id = 1 << 2 | 2 WHERE id = 1000",
-        "UPDATE transfers SET grp = (SELECT grp FROM transfers WHERE id = 11 << 2 | 1) WHERE id = 1 << 2 | 1",
-        "UPDATE transfers SET grp = grp + 1 WHERE id = 20 << 2 | 1",
-        "UPDATE transfers SET credit = debit, debit = credit WHERE id = 20 << 2 | 1",
-        "UPDATE transfers SET attempt = 2 WHERE id = 20 << 2 | 1",
+        // Two transfers trade places, within a group, and one moves to another.
+        "UPDATE transfers SET id = 1000 WHERE id = 41 << 2 | 1;
+         UPDATE transfers SET id = 41 << 2 | 1 WHERE id = 41 << 2 | 2;
+         UPDATE transfers SET id = 41 << 2 | 2 WHERE id = 1000",
+        "UPDATE tasks SET (opened_grp, closed_grp) = (SELECT opened_grp, closed_grp FROM tasks WHERE no = 11)
+         WHERE no = 1",
+        "UPDATE transfers SET grp = (SELECT grp FROM transfers WHERE id = 41 << 2) WHERE id = 41 << 2 | 1",
+        "UPDATE transfers SET grp = grp + 1 WHERE id = 41 << 2 | 1",
+        "UPDATE transfers SET credit = debit, debit = credit WHERE id = 41 << 2 | 1",
+        "UPDATE transfers SET attempt = 2 WHERE id = 41 << 2 | 1",
+        "INSERT INTO transfers (id, grp, debit, credit, amount, reason, attempt)
+         SELECT 20 << 2 | 1, closed_grp, 3, 6, 90, 3, 1 FROM tasks WHERE no = 20",
         "INSERT INTO transfers (id, grp, debit, credit, amount, reason, attempt) VALUES (-9, 1, 1, 3, 5, 1, 0)",
         "INSERT INTO grants (reference, account, amount) VALUES (randomblob(16), 3, 5)",
         "UPDATE grants SET amount = amount + 1",
@@ -288,9 +294,19 @@ fn tampering_is_found() {
         "UPDATE tasks SET state = 1, closed_grp = NULL WHERE no = 20",
         "UPDATE tasks SET gamer = 5 WHERE no = 20",
         "DELETE FROM tasks WHERE no = 20",
-        "UPDATE attempts SET verdict = 2 WHERE id = 20 << 8 | 1",
-        "UPDATE attempts SET worker = 3 WHERE id = 20 << 8 | 1",
-        "DELETE FROM attempts WHERE id = 20 << 8 | 1",
+        "UPDATE tasks SET worker = NULL WHERE no = 20",
+        "UPDATE tasks SET worker = 3 WHERE no = 20",
+        "UPDATE tasks SET worker = 4711 WHERE no = 20",
+        "UPDATE tasks SET worker = 5 WHERE no = 41",
+        "UPDATE tasks SET worker = 5 WHERE no = 42",
+        "UPDATE tasks SET attempt = 2 WHERE no = 20",
+        "UPDATE tasks SET attempt = NULL WHERE no = 20",
+        "UPDATE tasks SET source = 2 WHERE no = 20",
+        "UPDATE tasks SET opened_grp = opened_grp - 1 WHERE no = 20",
+        "UPDATE attempts SET verdict = 2 WHERE id = 41 << 8 | 1",
+        "UPDATE attempts SET worker = 3 WHERE id = 41 << 8 | 1",
+        "DELETE FROM attempts WHERE id = 41 << 8 | 1",
+        "INSERT INTO attempts (id, grp, worker, verdict) VALUES (20 << 8 | 1, 2, 5, 1)",
         "UPDATE earnings SET amount = amount + 1",
         "DELETE FROM earnings",
         "UPDATE outcomes SET checksum = 0 WHERE id = 3",
@@ -334,7 +350,7 @@ fn the_file_itself_refuses_to_forget() {
         "DELETE FROM groups",
         "UPDATE tasks SET fee = 0 WHERE no = 20",
         "DELETE FROM tasks WHERE no = 42",
-        "INSERT INTO transfers (id, grp, debit, credit, amount, reason, attempt) VALUES (20 << 2 | 1, 9, 3, 6, 1, 3, 1)",
+        "INSERT INTO transfers (id, grp, debit, credit, amount, reason, attempt) VALUES (41 << 2 | 1, 9, 3, 6, 1, 3, 1)",
         "INSERT INTO transfers (id, grp, debit, credit, amount, reason, attempt) VALUES (-3, 9, 1, 3, 1, 1, 0)",
         "INSERT INTO transfers (id, grp, debit, credit, amount, reason, attempt) VALUES (9999, 9, 1, 3, 0, 1, 0)",
     ] {

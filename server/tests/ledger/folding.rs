@@ -167,7 +167,7 @@ fn what_was_tampered_with_is_not_turned_into_sums() {
     let ledger = lab.open();
     history(&ledger, 1);
     ledger.close().unwrap();
-    lab.tamper("UPDATE transfers SET amount = amount - 1 WHERE id = 1 << 2 | 1");
+    lab.tamper("UPDATE tasks SET pay = pay - 1 WHERE no = 1");
     lab.pass(FOLDED_AFTER);
     let ledger = lab.open();
     fold(&ledger);

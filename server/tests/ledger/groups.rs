@@ -1,7 +1,7 @@
 //! Groups around the number of rows that one statement writes, which is 64.
 
 use p2c2r_protocol::{Nanos, Role, TaskNo};
-use p2c2r_server::ledger::{AccountId, Entry, Ledger, Verdict, VoidReason};
+use p2c2r_server::ledger::{self, AccountId, Entry, Ledger, Verdict, VoidReason};
 use rusqlite::Connection;
 
 use super::lab::{
@@ -37,8 +37,50 @@ fn every_task_of_a_group_is_recorded_however_many_there_are() {
         let report = lab.check();
         assert_eq!((report.tasks, report.attempts, report.transfers), (2 * tasks, 2 * tasks, 1 + 4 * tasks));
         assert_eq!(rows(&lab, "SELECT count(*) FROM outcomes WHERE bytes IS NOT NULL"), 2 * tasks as i64);
+        assert_eq!(rows(&lab, "SELECT max(id) - min(id) + 1 FROM outcomes"), 2 * tasks as i64, "no gaps");
         assert_eq!(lab.open().take_cached_outcomes().len(), 2 * tasks as usize);
     }
+}
+
+#[test]
+fn a_task_of_one_group_and_one_attempt_is_one_row_that_says_what_others_have_rows_for() {
+    let lab = Lab::new();
+    let ledger = lab.open();
+    let (payer, helper) = (gamer(&ledger), worker(&ledger));
+    let whole = |no, price, fee| whole(TaskNo(no), payer, helper, price, fee);
+    let mut entries = life(6, 6, payer, helper);
+    entries.extend(whole(1, 100, 10));
+    // No fee, no pay, and neither.
+    entries.extend([whole(2, 100, 0), whole(3, 100, 100), whole(4, 0, 0)].into_iter().flatten());
+    let [admitted, started, settled] = whole(7, 100, 10);
+    entries.extend([admitted, started]);
+    append(&ledger, entries);
+    ledger.flush().unwrap();
+    append(&ledger, [settled]);
+    ledger.flush().unwrap();
+    let of_tasks = |table: &str, bits: u8| {
+        let sql = format!("SELECT count(*) FROM {table} WHERE id > 0 AND id >> {bits} =");
+        [1, 2, 3, 4, 6, 7].map(|no| rows(&lab, &format!("{sql} {no}")))
+    };
+    assert_eq!(of_tasks("transfers", 2), [0, 0, 0, 0, 2, 3]);
+    assert_eq!(of_tasks("attempts", 8), [0, 0, 0, 0, 2, 1]);
+    let seen = account_of(&ledger, Role::Worker, "bob");
+    assert_eq!((seen.set_aside.0, seen.accepted, seen.rejected), (90 + 100 + 60 + 90, 6, 1));
+    assert_eq!(account_of(&ledger, Role::Gamer, "ada").available.0, DOLLAR - 100 - 100 - 100 - 65 - 100);
+
+    // A verdict on the accepted attempt comes too late, as it does where the attempt has a row.
+    for no in [1, 7] {
+        append(&ledger, [ended(TaskNo(no), 1, Verdict::Rejected { reason: "late".into() })]);
+    }
+    append(&ledger, [ended(TaskNo(1), 2, Verdict::Lost)]);
+    ledger.flush().unwrap();
+    let anomalies = ledger.drain_committed().anomalies;
+    assert_eq!((anomalies.bad_attempt, anomalies.not_open, anomalies.total()), (2, 1, 3));
+    ledger.close().unwrap();
+    let check = lab.check();
+    assert_eq!((check.tasks, check.attempts, check.transfers), (6, 7, 1 + 2 + 1 + 1 + 2 + 3));
+    let attempts = ledger::report(&lab.path).unwrap().attempts;
+    assert_eq!((attempts.accepted, attempts.rejected), (6, 1));
 }
 
 /// What happens to a task, of four kinds.

@@ -187,10 +187,9 @@ pub fn settled_with(
     })
 }
 
+/// Appends all of them for the same group.
 pub fn append(ledger: &Ledger, entries: impl IntoIterator<Item = Entry>) {
-    for entry in entries {
-        ledger.append(entry).unwrap();
-    }
+    ledger.append_all(&mut entries.into_iter().collect()).unwrap();
 }
 
 /// A whole task done by a worker.
@@ -209,6 +208,23 @@ pub fn change_bytes(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     std::fs::write(path, bytes).unwrap();
 }
 
+/// Gives the attempts and transfers that tasks' rows say rows of their own, as they had before schema 12.
+pub fn spell_out(connection: &Connection) {
+    let sql = format!(
+        "INSERT INTO transfers SELECT * FROM ({SAID_BY_TASKS});
+         INSERT INTO attempts (id, grp, worker, verdict)
+             SELECT no * 256 + attempt, closed_grp, worker, 1 FROM tasks WHERE worker IS NOT NULL;
+         ALTER TABLE tasks DROP COLUMN worker"
+    );
+    connection.execute_batch(&sql).unwrap();
+}
+
+/// Transfers that tasks' rows say, in the columns of the others.
+const SAID_BY_TASKS: &str = "SELECT no * 4 + 1, closed_grp, gamer, worker + 1, pay, 3, attempt FROM tasks
+     WHERE worker IS NOT NULL AND pay > 0
+     UNION ALL SELECT no * 4 + 1 + (pay > 0), closed_grp, gamer, 2, fee, 4, 0 FROM tasks
+     WHERE worker IS NOT NULL AND fee > 0";
+
 /// Hashes the whole chain again, as an attacker with write access can: by hand, without the ledger's own code. For a
 /// ledger from before schema 7, which has no account log, without one.
 pub fn rechain(connection: &Connection, with_accounts: bool) {
@@ -224,9 +240,12 @@ pub fn rechain(connection: &Connection, with_accounts: bool) {
     for (group, at_ms, folded) in groups {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&previous).update(&group.to_le_bytes()).update(&at_ms.to_le_bytes());
-        let sql =
-            "SELECT id, debit, credit, amount, reason, attempt FROM transfers WHERE grp = ?1 ORDER BY id";
-        let mut select = connection.prepare_cached(sql).unwrap();
+        let said = if with_accounts { format!("UNION ALL {SAID_BY_TASKS}") } else { String::new() };
+        let sql = format!(
+            "SELECT id, debit, credit, amount, reason, attempt
+             FROM (SELECT * FROM transfers {said}) WHERE grp = ?1 ORDER BY id"
+        );
+        let mut select = connection.prepare_cached(&sql).unwrap();
         let mut rows = select.query([group]).unwrap();
         while let Some(row) = rows.next().unwrap() {
             for column in 0..4 {

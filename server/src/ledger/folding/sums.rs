@@ -28,10 +28,14 @@ type KindSums = [i64; 7];
 #[derive(Default)]
 pub(super) struct Fold {
     pub transfers: Vec<(i64, Transfer)>,
+    /// Ids of those that have rows of their own.
+    transfer_rows: Vec<i64>,
     /// What the groups did to accounts, in order.
     pub changes: Vec<(i64, AccountLogEntry)>,
     /// Tasks all of whose rows go.
     pub tasks: Vec<i64>,
+    /// Those among them whose attempts have rows of their own.
+    with_attempts: Vec<i64>,
     accounts: BTreeMap<i64, FoldedSums>,
     kinds: BTreeMap<u8, KindSums>,
     verdicts: BTreeMap<u8, i64>,
@@ -78,9 +82,14 @@ impl Fold {
             if group > last {
                 break;
             }
-            self.add(group, read_transfer(row)?);
+            self.add_row(group, read_transfer(row)?);
         }
         Ok(())
+    }
+
+    fn add_row(&mut self, group: i64, transfer: Transfer) {
+        self.transfer_rows.push(transfer.id);
+        self.add(group, transfer);
     }
 
     fn add(&mut self, group: i64, transfer: Transfer) {
@@ -102,7 +111,8 @@ impl Fold {
     /// Tasks that began up to `last`: their transfers up to it, and all of them if they are over by then.
     fn tasks(&mut self, connection: &Connection, last: i64) -> Result<()> {
         let mut tasks = connection.prepare_cached(
-            "SELECT no, opened_grp, closed_grp, gamer, kind, state, pay, fee, source, attempt FROM tasks ORDER BY no",
+            "SELECT no, opened_grp, closed_grp, gamer, kind, state, pay, fee, source, attempt, worker
+             FROM tasks ORDER BY no",
         )?;
         let mut transfers = connection.prepare_cached(
             "SELECT id, debit, credit, amount, reason, attempt, grp FROM transfers WHERE id BETWEEN ?1 AND ?2",
@@ -121,23 +131,49 @@ impl Fold {
             }
             younger = 0;
             let no: i64 = row.get(0)?;
+            if let Some(worker) = row.get(10)? {
+                self.in_one_row(row, worker)?;
+                continue;
+            }
             let mut moved = transfers.query([no << 2, no << 2 | 3])?;
             while let Some(row) = moved.next()? {
                 let group: i64 = row.get(6)?;
                 if group <= last {
-                    self.add(group, read_transfer(row)?);
+                    self.add_row(group, read_transfer(row)?);
                 }
             }
             if row.get::<_, Option<i64>>(2)?.is_some_and(|closed| closed <= last) {
                 self.tasks.push(no);
+                self.with_attempts.push(no);
                 self.count_task(row)?;
                 let mut made = attempts.query([no << 8, no << 8 | 255])?;
                 while let Some(attempt) = made.next()? {
-                    self.count_attempt(row, attempt)?;
+                    self.count_attempt(row, attempt.get(0)?, attempt.get(1)?, attempt.get(2)?)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// A task whose row says its attempt and its transfers.
+    fn in_one_row(&mut self, task: &Row<'_>, worker: i64) -> Result<()> {
+        let (no, gamer): (i64, i64) = (task.get(0)?, task.get(3)?);
+        // Both are there, unless the row was tampered with; then it does not fit its group's hash.
+        let group = task.get::<_, Option<i64>>(2)?.unwrap_or(0);
+        let attempt = task.get::<_, Option<u8>>(9)?.unwrap_or(0);
+        let (pay, fee) = (task.get(6)?, task.get(7)?);
+        let mut id = no << 2;
+        for (credit, amount, reason, attempt) in
+            [(worker + 1, pay, reason::PAY, attempt), (kind::FEE_ACCOUNT, fee, reason::FEE, 0)]
+        {
+            if amount > 0 {
+                id += 1;
+                self.add(group, Transfer { id, debit: gamer, credit, amount, reason, attempt });
+            }
+        }
+        self.tasks.push(no);
+        self.count_task(task)?;
+        self.count_attempt(task, Some(worker), verdict::ACCEPTED, attempt)
     }
 
     fn count_task(&mut self, task: &Row<'_>) -> Result<()> {
@@ -156,11 +192,10 @@ impl Fold {
         Ok(())
     }
 
-    fn count_attempt(&mut self, task: &Row<'_>, attempt: &Row<'_>) -> Result<()> {
-        let said: u8 = attempt.get(1)?;
+    fn count_attempt(&mut self, task: &Row<'_>, worker: Option<i64>, said: u8, number: u8) -> Result<()> {
         *self.verdicts.entry(said).or_default() += 1;
-        let Some(worker) = attempt.get::<_, Option<i64>>(0)? else { return Ok(()) };
-        let paid = task.get::<_, Option<u8>>(9)? == Some(attempt.get(2)?);
+        let Some(worker) = worker else { return Ok(()) };
+        let paid = task.get::<_, Option<u8>>(9)? == Some(number);
         let pay: i64 = if paid { task.get(6)? } else { 0 };
         let sums = self.at(worker);
         sums.turnover += pay;
@@ -230,14 +265,16 @@ impl Fold {
         }
         connection.prepare_cached("DELETE FROM account_log WHERE grp <= ?1")?.execute([last])?;
         let mut delete = connection.prepare_cached("DELETE FROM transfers WHERE id = ?1")?;
-        for (_, transfer) in &self.transfers {
-            delete.execute([transfer.id])?;
+        for id in &self.transfer_rows {
+            delete.execute([id])?;
         }
         let mut delete_task = connection.prepare_cached("DELETE FROM tasks WHERE no = ?1")?;
         let mut delete_attempts =
             connection.prepare_cached("DELETE FROM attempts WHERE id BETWEEN ?1 AND ?2")?;
         for no in &self.tasks {
             delete_task.execute([no])?;
+        }
+        for no in &self.with_attempts {
             delete_attempts.execute([no << 8, no << 8 | 255])?;
         }
         connection.prepare_cached("DELETE FROM groups WHERE id <= ?1")?.execute([last]).map(|_| ())

@@ -164,7 +164,7 @@ impl WriterState {
         posting.tasks()?;
         posting.disputed()?;
         posting.charges.write(posting.sql.connection, now_ms)?;
-        // First the step, then the convictions: what this group has paid is not in the file yet.
+        // First the step, then the convictions, whose steps begin with the next group.
         posting.reverse()?;
         posting.convict()?;
         posting.trust()?;
@@ -214,6 +214,9 @@ impl WriterState {
             sql.add_transfer(group, transfer)?;
         }
         sql.write_rows()?;
+        // The chain covers both alike. A stable sort, because it merges what is in order already.
+        book.transfers.append(&mut book.transfers_in_tasks);
+        book.transfers.sort_by_key(|transfer| transfer.id);
         let mut hasher = GroupHasher::new(&self.head, group, now_ms);
         hasher.add_all(&book.transfers);
         account_log::insert(sql.connection, group, &book.account_changes)?;
