@@ -164,27 +164,43 @@ mod tests {
 
     use super::*;
 
-    /// A task kind whose methods all panic; it counts how often its kernel was started.
-    #[derive(Default)]
-    struct Panicking {
-        started: Arc<AtomicUsize>,
+    type KernelScript = Box<dyn Fn(&Stop) -> Result<Vec<u8>, KernelError> + Send + Sync>;
+    type CheckScript = Box<dyn Fn() -> Result<(), CheckError> + Send + Sync>;
+
+    /// A task whose kernel and check do what a test says.
+    struct Scripted {
+        kernel: KernelScript,
+        check: CheckScript,
     }
-    impl TaskJob for Panicking {
+
+    impl TaskJob for Scripted {
         fn blob_refs(&self) -> &[Digest] {
             &[]
         }
         fn admit(&self, _: &Blobs) -> Result<WorkUnits, SpecError> {
             Ok(WorkUnits(1))
         }
-        fn run(&self, _: &Blobs, _: &Stop) -> Result<Vec<u8>, KernelError> {
-            self.started.fetch_add(1, Ordering::Relaxed);
-            panic!("kernel")
+        fn run(&self, _: &Blobs, stop: &Stop) -> Result<Vec<u8>, KernelError> {
+            (self.kernel)(stop)
         }
         fn check(&self, _: &Blobs, _: &[u8]) -> Result<(), CheckError> {
-            panic!("check")
+            (self.check)()
         }
-        fn deep_check(&self, _: &Blobs, _: &[u8], _: u64) -> Result<(), CheckError> {
-            panic!("deep check")
+        fn deep_check(&self, blobs: &Blobs, outcome: &[u8], _: u64) -> Result<(), CheckError> {
+            self.check(blobs, outcome)
+        }
+    }
+
+    fn scripted(
+        kernel: impl Fn(&Stop) -> Result<Vec<u8>, KernelError> + Send + Sync + 'static,
+        check: impl Fn() -> Result<(), CheckError> + Send + Sync + 'static,
+    ) -> Arc<dyn TaskJob> {
+        Arc::new(Scripted { kernel: Box::new(kernel), check: Box::new(check) })
+    }
+
+    fn wait_for(stop: &Stop) {
+        while !stop.is_stopped() {
+            std::thread::yield_now();
         }
     }
 
@@ -195,7 +211,12 @@ mod tests {
     #[test]
     fn the_kernel_of_a_task_that_has_ended_does_not_run() {
         let started = Arc::new(AtomicUsize::new(0));
-        let job: Arc<dyn TaskJob> = Arc::new(Panicking { started: Arc::clone(&started) });
+        let counted = Arc::clone(&started);
+        let count = move |_: &Stop| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Ok(Vec::new())
+        };
+        let job = scripted(count, || Ok(()));
         run(kernel(&job));
         let waiting = kernel(&job);
         drop(job);
@@ -203,33 +224,14 @@ mod tests {
         assert_eq!(started.load(Ordering::Relaxed), 1);
     }
 
-    /// A task kind whose kernel runs until it is stopped.
-    struct UntilStopped;
-    impl TaskJob for UntilStopped {
-        fn blob_refs(&self) -> &[Digest] {
-            &[]
-        }
-        fn admit(&self, _: &Blobs) -> Result<WorkUnits, SpecError> {
-            Ok(WorkUnits(1))
-        }
-        fn run(&self, _: &Blobs, stop: &Stop) -> Result<Vec<u8>, KernelError> {
-            while !stop.is_stopped() {
-                std::thread::yield_now();
-            }
-            Err(KernelError::Stopped)
-        }
-        fn check(&self, _: &Blobs, _: &[u8]) -> Result<(), CheckError> {
-            Ok(())
-        }
-        fn deep_check(&self, _: &Blobs, _: &[u8], _: u64) -> Result<(), CheckError> {
-            Ok(())
-        }
-    }
-
     #[test]
     fn the_kernel_of_a_task_that_ends_is_stopped_and_its_thread_free() {
         let mut pool = Pool::new(ComputeMode::Threads(1), 4, &LateWaker::default()).unwrap();
-        let job: Arc<dyn TaskJob> = Arc::new(UntilStopped);
+        let until_stopped = |stop: &Stop| {
+            wait_for(stop);
+            Err(KernelError::Stopped)
+        };
+        let job = scripted(until_stopped, || Ok(()));
         for no in 1..=3 {
             let kernel = KernelRun { task: TaskNo(no), ..kernel(&job) };
             let task = StopOnDrop(kernel.stop.clone());
@@ -238,31 +240,6 @@ mod tests {
             let finished = std::iter::repeat_with(|| pool.next_finished()).flatten().next();
             let Some(PoolResult::Kernel(computed)) = finished else { panic!("a kernel was run") };
             assert_eq!((computed.task, computed.outcome), (TaskNo(no), None));
-        }
-    }
-
-    /// A task kind whose check runs until `let_go` is stopped.
-    struct HeldCheck {
-        let_go: Stop,
-    }
-    impl TaskJob for HeldCheck {
-        fn blob_refs(&self) -> &[Digest] {
-            &[]
-        }
-        fn admit(&self, _: &Blobs) -> Result<WorkUnits, SpecError> {
-            Ok(WorkUnits(1))
-        }
-        fn run(&self, _: &Blobs, _: &Stop) -> Result<Vec<u8>, KernelError> {
-            Ok(Vec::new())
-        }
-        fn check(&self, _: &Blobs, _: &[u8]) -> Result<(), CheckError> {
-            while !self.let_go.is_stopped() {
-                std::thread::yield_now();
-            }
-            Ok(())
-        }
-        fn deep_check(&self, _: &Blobs, _: &[u8], _: u64) -> Result<(), CheckError> {
-            Ok(())
         }
     }
 
@@ -292,7 +269,12 @@ mod tests {
     fn kernels_wait_while_all_threads_are_busy_with_checks() {
         let mut pool = Pool::new(ComputeMode::Threads(2), 1, &LateWaker::default()).unwrap();
         let let_go = Stop::new();
-        let job: Arc<dyn TaskJob> = Arc::new(HeldCheck { let_go: let_go.clone() });
+        let held = let_go.clone();
+        let check_until_let_go = move || {
+            wait_for(&held);
+            Ok(())
+        };
+        let job = scripted(|_| Ok(Vec::new()), check_until_let_go);
         for _ in 0..2 {
             assert!(pool.check(check(Arc::clone(&job))).is_none());
         }
@@ -308,10 +290,11 @@ mod tests {
 
     #[test]
     fn panics_are_a_rejected_verdict_and_a_missing_outcome() {
-        assert_eq!(check(Arc::new(Panicking::default())).judge().verdict.unwrap_err().check, "panic");
+        let panicking = || scripted(|_| panic!("kernel"), || panic!("check"));
+        assert_eq!(check(panicking()).judge().verdict.unwrap_err().check, "panic");
         for compute in [ComputeMode::Inline, ComputeMode::Threads(1)] {
             let mut pool = Pool::new(compute, 4, &LateWaker::default()).unwrap();
-            let job: Arc<dyn TaskJob> = Arc::new(Panicking::default());
+            let job = panicking();
             pool.run(kernel(&job)).ok().unwrap();
             let finished = loop {
                 if let Some(finished) = pool.next_finished() {

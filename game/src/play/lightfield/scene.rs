@@ -81,7 +81,7 @@ fn ball(at: Vec2, radius: f32, surface: u8) -> Object {
 
 #[cfg(test)]
 mod tests {
-    use p2c2r_arena::{ArenaConfig, Autopilot, Controls, RockRules, WaveRules};
+    use p2c2r_arena::{ArenaConfig, Autopilot, Controls};
     use p2c2r_protocol::wire;
     use p2c2r_tasks::lightfield::Lightfield;
     use p2c2r_tasks::{Blobs, Stop, TaskKind as _};
@@ -90,6 +90,7 @@ mod tests {
     use crate::graphics::Quality;
     use crate::play::lightfield::grid::TracedField;
     use crate::play::reflecting::embers::{Ember, Hue};
+    use crate::play::reflecting::scene::tests::busiest;
     use crate::presets::Preset;
 
     fn fineness(preset: Preset) -> FieldFineness {
@@ -116,20 +117,7 @@ mod tests {
 
     #[test]
     fn the_busiest_scene_is_admissible_in_every_preset_and_small() {
-        let config = ArenaConfig {
-            size: 192.0,
-            grid_cells: 192,
-            rocks: RockRules { count: 1_200, radius_max: 1.2, ..RockRules::default() },
-            waves: WaveRules {
-                designed: 0,
-                enemies_first: 200,
-                enemies_max: 200,
-                pause_ticks: 1,
-                ..WaveRules::default()
-            },
-            ..ArenaConfig::default()
-        };
-        let arena = arena(config, 20);
+        let arena = arena(busiest(), 20);
         let ember = Ember { at: arena.ship().position, size: 1.0, hue: Hue::Ice, age: 0.0, life: 1.0 };
         let embers = Embers(vec![ember; 60]);
         for preset in [Preset::Default, Preset::Rich, Preset::Max] {

@@ -200,7 +200,7 @@ pub(in crate::play) fn radius(metres: f32) -> u16 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::play) mod tests {
     use bevy::math::Vec3;
     use p2c2r_arena::{ArenaConfig, ArenaEvent, Controls, RockRules, WaveRules};
     use p2c2r_protocol::wire;
@@ -231,8 +231,9 @@ mod tests {
         (arena, embers)
     }
 
-    fn busy() -> (Arena, Embers) {
-        let config = ArenaConfig {
+    /// An arena as full as any that is played in.
+    pub(in crate::play) fn busiest() -> ArenaConfig {
+        ArenaConfig {
             size: 192.0,
             grid_cells: 192,
             rocks: RockRules { count: 1_200, radius_max: 1.2, ..RockRules::default() },
@@ -244,8 +245,11 @@ mod tests {
                 ..WaveRules::default()
             },
             ..ArenaConfig::default()
-        };
-        let (arena, mut embers) = fight(config.with_allies(2), 20);
+        }
+    }
+
+    fn busy() -> (Arena, Embers) {
+        let (arena, mut embers) = fight(busiest().with_allies(2), 20);
         let at = arena.ship().position;
         embers.0.resize(60, Ember { at, size: 1.0, hue: Hue::Ice, age: 0.0, life: 1.0 });
         (arena, embers)

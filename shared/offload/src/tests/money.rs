@@ -65,32 +65,24 @@ fn an_hours_cap_lifts_when_the_hour_has_moved_on() {
 }
 
 #[test]
-fn charges_whose_receipts_were_lost_count_against_the_cap() {
-    let mut game = capped(Some(Nanos(500)), None);
-    game.ask_for(1);
-    game.lose_link();
-    game.frame();
-    game.say(welcome());
-    game.say(ServerToGame::Statement(GamerStatement { charged: Nanos(5_400), ..statement() }));
-    game.frame();
-    game.ask_for(2);
-    assert!(game.sent.is_empty());
-    let account = *game.app.world().resource::<OffloadAccount>();
-    assert_eq!((account.session_charged, account.session_estimate), (Nanos(400), Nanos::ZERO));
-}
-
-#[test]
-fn charges_whose_receipts_were_lost_count_against_the_hours_cap() {
-    let mut game = capped(None, Some(Nanos(500)));
-    game.ask_for(1);
-    game.lose_link();
-    game.frame();
-    game.say(welcome());
-    game.say(ServerToGame::Statement(GamerStatement { charged: Nanos(5_400), ..statement() }));
-    game.frame();
-    game.ask_for(2);
-    assert!(game.sent.is_empty());
-    assert!(matches!(game.mode(), OffloadMode::Local(LocalReason::HourCap { .. })));
+fn charges_whose_receipts_were_lost_count_against_both_caps() {
+    let cap = Nanos(500);
+    for (session, hour, reason) in
+        [(Some(cap), None, LocalReason::SessionCap { cap }), (None, Some(cap), LocalReason::HourCap { cap })]
+    {
+        let mut game = capped(session, hour);
+        game.ask_for(1);
+        game.lose_link();
+        game.frame();
+        game.say(welcome());
+        game.say(ServerToGame::Statement(GamerStatement { charged: Nanos(5_400), ..statement() }));
+        game.frame();
+        game.ask_for(2);
+        assert!(game.sent.is_empty());
+        assert_eq!(game.mode(), OffloadMode::Local(reason));
+        let account = *game.app.world().resource::<OffloadAccount>();
+        assert_eq!((account.session_charged, account.session_estimate), (Nanos(400), Nanos::ZERO));
+    }
 }
 
 #[test]
