@@ -55,9 +55,9 @@ pub enum Command {
 /// On which side an account is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RoleArg {
-    /// A game's.
+    /// A player and their game.
     Gamer,
-    /// A helper's.
+    /// A helper and their worker.
     Worker,
 }
 
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn help_names_the_real_defaults() {
         let help = ServerCli::command().render_long_help().to_string();
-        for setting in ["at once. [default: 200]", "kept for reuse. [default: 67108864]"] {
+        for setting in ["at once [default: 200]", "the same again [default: 67108864]"] {
             assert!(help.contains(setting), "{setting} in {help}");
         }
         assert!(help.contains("--cache-bytes") && help.contains("--impair"), "{help}");

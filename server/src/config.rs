@@ -111,89 +111,92 @@ settings_table! {
     /// `docs/settings.md` and check follow.
     #[derive(Clone)]
     pub struct ServerConfig {
-        /// Address to listen on, UDP and TCP; port 0 lets the system choose, `[::]` is every address of this machine, of
-        /// both IP versions, and every IPv4 address on a machine without IPv6. 127.0.0.1:8765 keeps everybody else out.
+        /// Address to listen on, UDP and TCP. `[::]` is every address of this machine: IPv6, where it has that, and IPv4.
+        /// 127.0.0.1:8765 keeps everybody else out; port 0 lets the system choose
         pub listen: SocketAddr = (Ipv6Addr::UNSPECIFIED, PORT_DEFAULT).into() => parsed("ADDR:PORT"),
-        /// The ledger's database file.
+        /// Database file of the ledger: what everybody paid, earned and has left
         pub db: PathBuf = default_data_dir().join(LEDGER_FILE) =>
             path("PATH").default_is("results.db in the data folder"),
-        /// The coordinator's data folder: accounts, certificate and, unless `db` says otherwise, ledger.
+        /// Folder of the coordinator's data: accounts, certificate and, unless `db` says otherwise, the ledger
         pub data_dir: PathBuf = default_data_dir() => path("DIR").default_is("p2c2r/server among the user's data"),
         /// How people join.
         pub join: JoinSettings = JoinSettings::default() => table(),
-        /// What happens to a timely task that no worker can do in time.
+        /// What happens to a task with a deadline that no worker can do in time: the coordinator computes it, it waits in
+        /// the queue until its deadline, or it is refused at once
         pub fallback: Fallback = Fallback::default() => choice(),
         /// How workers' answers are checked, and how trust is earned and lost.
         pub trust: TrustRules = TrustRules::default() => table(),
-        /// Work of second attempts for a hundred units of first ones, at most: where a worker is late, another one is asked
-        /// as well. 0 asks nobody twice.
+        /// Work that may be done twice, in per cent of all work: where a worker is late, a second one is asked. 0 asks
+        /// nobody twice
         pub hedge_percent: u32 = 7 => number("PERCENT", 0..=HEDGE_PERCENT_MAX),
-        /// Threads for own kernels and costly checks.
+        /// Threads on which the coordinator computes tasks itself and makes costly checks
         pub compute: ComputeMode = default_compute() =>
             number("N", 1..=COMPUTE_THREADS_MAX).map(ComputeMode::Threads, ComputeMode::threads)
                 .key("compute_threads").default_is("one per core"),
-        /// Own kernels that are handed to the threads before one is free: more would keep the threads no busier, and each makes
-        /// whoever comes next wait for it.
+        /// Tasks handed to those threads before one of them is free. More keep them no busier, and every task that comes
+        /// later waits longer
         pub compute_queue_max: usize = 1 => number("N", 1..=COMPUTE_QUEUE_MAX).key("compute_queue"),
-        /// Outcomes kept for reuse; 0 keeps none.
+        /// Outcomes kept for whoever asks for the same again; 0 keeps none
         pub cache_entries_max: usize = 16_384 => number("N", 0..=CACHE_ENTRIES_MAX).key("cache_entries"),
-        /// Bytes of outcomes kept for reuse.
+        /// Bytes of outcomes kept for whoever asks for the same again
         pub cache_bytes_max: usize = 64 * 1024 * 1024 => number("BYTES", 0..=CACHE_BYTES_MAX).key("cache_bytes"),
-        /// Nano-dollars that an invite gives a gamer, once, unless it says otherwise.
+        /// Nano-dollars that an invite gives a gamer, once, unless the invite says otherwise
         pub opening_credit: Nanos = Nanos::DOLLAR =>
             number("NANOS", 0..=CREDIT_MAX.0).map(Nanos, |nanos| Some(nanos.0)).key("opening_credit_nanos"),
-        /// Nano-dollars that an hour may cost a gamer's account, unless `accounts cap` says otherwise for it. 0 for no cap.
+        /// Nano-dollars that a gamer's account may spend in an hour, unless `accounts cap` says otherwise for it; 0 for no
+        /// cap
         pub hour_cap: Option<Nanos> = None =>
             number("NANOS", 0..=CREDIT_MAX.0)
                 .map(|nanos| (nanos != 0).then_some(Nanos(nanos)), |cap| Some(cap.map_or(0, |cap| cap.0)))
                 .key("hour_cap_nanos"),
-        /// Seconds for which a worker's earnings stay pending.
+        /// Seconds for which a worker's earnings stay pending: it loses them if it is caught cheating meanwhile
         pub fraud_window: Duration = Duration::from_hours(1) =>
             seconds(0..=FRAUD_WINDOW_MAX.as_secs()).key("fraud_window_seconds"),
-        /// Add a signed head of the ledger's chain to the end of this file at start, every --head-hours, and at the end:
-        /// kept elsewhere, it shows later whether the ledger was rewritten.
+        /// File to which a signed head of the ledger's chain is added at the start, every --head-hours and at the end. Kept
+        /// on another machine, it shows later whether the ledger was rewritten
         pub head_file: Option<PathBuf> = None => path("PATH").optional(),
-        /// Hours between heads.
+        /// Hours between two heads in --head-file
         pub head_every: Duration = Duration::from_hours(1) => hours(HEAD_HOURS).key("head_hours"),
-        /// Milliseconds for which the ledger may gather entries before it commits them.
+        /// Milliseconds for which the ledger gathers entries before it writes them to disk together
         pub group_commit: Duration = Duration::from_millis(20) =>
             millis(0..=GROUP_COMMIT_MAX.as_millis() as u64).key("group_commit_ms"),
         /// What work costs.
         pub prices: PriceList = default_prices(&KindRegistry::builtin()) => rows_of(price_rows),
-        /// Peers at the same time.
+        /// Games and workers that may be connected at the same time
         pub peers_max: usize = PEERS_MAX => number("N", 1..=PEERS_MAX),
-        /// Bytes a second to each peer; 0 is no limit on this machine and 125000 to elsewhere.
+        /// Bytes a second to each game and worker, at most; 0 is no limit within this machine and 125000, which is 1
+        /// Mbit/s, to others
         pub rate_limit: Option<RateLimit> = None => bytes_per_second(),
-        /// Worsen the network on purpose, for tests and demonstrations: wan-100ms, bad-wifi, ...
+        /// Worsen the network on purpose, for tests and demonstrations, for example wan-100ms or bad-wifi
         pub impair: Option<Impairment> = None =>
             named("PRESET", "impairment", Impairment::PRESETS, Impairment::preset, Impairment::name).optional(),
-        /// Microseconds to look for the next packet before sleeping, while packets come that fast with few messages at a
-        /// time: sooner answers for more processor time; 0 sleeps at once.
+        /// Microseconds to look for the next packet before sleeping, while packets come that fast and carry few messages.
+        /// More bring answers sooner and take more processor time; 0 sleeps at once
         pub busy_poll: Duration = BUSY_POLL_DEFAULT =>
             micros(0..=BUSY_POLL_MAX.as_micros() as u64).key("busy_poll_us"),
-        /// Seed of the random draws that choose workers and checks, for tests: whoever knows it knows which answers are
-        /// checked deeply, and where.
+        /// Seed of the random draws that choose workers and checks, for tests. Who knows it knows which answers are checked
+        /// deeply, and where
         pub seed: Option<u64> = None =>
             number("N", 0..=u64::MAX).optional().default_is("drawn from the system at every start"),
-        /// Seconds for which an orderly end waits for tasks in flight.
+        /// Seconds for which an orderly end waits for tasks under way
         pub drain_limit: Duration = Duration::from_secs(10) =>
             seconds(0..=DRAIN_MAX.as_secs()).key("drain_seconds"),
-        /// Seconds between summary lines, which are written if something changed.
+        /// Seconds between two summary lines; one is written only if something changed
         pub summary_every: Duration = Duration::from_secs(10) => seconds(SUMMARY_EVERY).key("summary_seconds"),
-        /// Record all that the scheduler is told and does in this new file, for `p2c2r-server replay`. It grows by about
-        /// what peers send, and holds accounts' names, specs and the seed of the checks.
+        /// New file that records all that the scheduler is told and does, for `p2c2r-server replay`. It grows by about what
+        /// games and workers send, and holds accounts' names, tasks and the seed of the checks
         pub record: Option<PathBuf> = None => path("FILE").optional(),
-        /// Write the real address to this file once the coordinator listens.
+        /// File to which the address in use is written once the coordinator listens
         pub ready_file: Option<PathBuf> = None => path("PATH").optional(),
-        /// Who may read the figures at /metrics.
+        /// Who may read the figures at /metrics: whoever is logged in or has a token, or everybody
         pub metrics: MetricsFor = MetricsFor::default() => choice(),
-        /// What the status page calls this coordinator, to tell it from others.
+        /// Name of this coordinator on the status page, to tell it from others
         pub label: Option<String> = None => text("TEXT").optional().default_is("nothing"),
-        /// How its operator's commands begin, as the status page and the log name them.
+        /// What the operator types to run this program, for the commands that status page and log name
         pub command: String = "p2c2r-server".to_owned() => text("COMMAND"),
-        /// What to log: off, error, warn, info, debug, trace, or a tracing filter such as p2c2r_server=debug.
+        /// What to log: off, error, warn, info, debug, trace, or a tracing filter such as p2c2r_server=debug
         pub log: String = "info".to_owned() => log_filter(),
-        /// How log lines look.
+        /// Format of log lines
         pub log_format: LogFormat = LogFormat::default() => choice(),
         /// The kinds of work on offer.
         pub kinds: KindRegistry = KindRegistry::builtin(),
@@ -232,7 +235,7 @@ fn price_rows() -> Vec<SettingRow<ServerConfig>> {
     vec![
         SettingRow::new(
             "prices.version",
-            "Version of the price list, which receipts name; to go up with every change.",
+            "Version of the price list, which receipts name. Raise it with every change",
             number("N", 0..=u32::MAX),
             |config: &ServerConfig| Some(config.prices.version),
             |config, version| {
@@ -242,7 +245,7 @@ fn price_rows() -> Vec<SettingRow<ServerConfig>> {
         ),
         SettingRow::new(
             "prices.fee_basis_points",
-            "The coordinator's share of what gamers pay, in hundredths of a per cent.",
+            "The coordinator's share of what gamers pay, in hundredths of a per cent: 1000 is 10 %",
             number("N", 0..=10_000),
             |config: &ServerConfig| Some(config.prices.fee_basis_points),
             |config, share| {
@@ -252,14 +255,14 @@ fn price_rows() -> Vec<SettingRow<ServerConfig>> {
         ),
         SettingRow::new(
             "prices.nanos_per_mega_unit",
-            "Nano-dollars for a million work units, by the kind's name.",
+            "Nano-dollars for a million work units (a second of a core), for each kind of work by its name",
             per_mega_unit(),
             |config: &ServerConfig| Some(named_rates(&config.kinds, &config.prices.nanos_per_mega_unit)),
             |config, named| set_rates(&config.kinds, &named, &mut config.prices.nanos_per_mega_unit),
         ),
         SettingRow::new(
             "prices.graphics_nanos_per_mega_unit",
-            "The same for units done on graphics processors; at most the other counts.",
+            "Nano-dollars for a million work units done on graphics processors; at most the price on cores counts",
             per_mega_unit(),
             |config: &ServerConfig| {
                 Some(named_rates(&config.kinds, &config.prices.graphics_nanos_per_mega_unit))

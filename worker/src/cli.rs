@@ -75,7 +75,7 @@ pub enum ConfigVerb {
 /// Which running workers are meant.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Running {
-    /// The folder that keeps this user's accounts [default: p2c2r/memberships in the folder for user data]
+    /// Folder that keeps this user's accounts [default: p2c2r/memberships in the folder for user data]
     #[arg(long, value_name = "DIR", env = "P2C2R_KEYS")]
     pub keys: Option<PathBuf>,
     /// The worker's name [default: all of this user's]

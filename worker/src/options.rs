@@ -43,70 +43,70 @@ settings_table! {
     /// `docs/settings.md` and check follow.
     #[derive(Clone, Debug)]
     pub struct WorkerOptions {
-        /// The join link of the coordinator to work for; needed once. `-` reads it from standard input, `@FILE` from a file
+        /// Join link of the coordinator to work for; needed once. `-` reads it from standard input, `@FILE` from a file
         pub join: Option<String> = None =>
             text("LINK").optional().secret().default_is("the coordinator worked for last"),
-        /// The folder that keeps this user's accounts
+        /// Folder that keeps this user's accounts
         pub keys: Option<PathBuf> = None =>
             path("DIR").optional().default_is("p2c2r/memberships in the folder for user data"),
         /// Public name of this worker
         pub name: Option<String> = None => text("NAME").optional().default_is("this machine's name"),
         /// Tasks to run at the same time
         pub slots: u16 = cores() => number("N", 1..=SLOTS_PER_WORKER_MAX).default_is("this machine's cores"),
-        /// Megabytes that each kernel process may use; there is one for each slot and one for tiny tasks
+        /// Megabytes that each process which computes tasks may use; there is one for each slot, and one for tiny tasks
         pub memory_mb: u64 = MEMORY_MB_DEFAULT => number("MB", MEMORY_MB),
-        /// Kilobits a second to send at most
+        /// Kilobits a second to send, at most
         pub upload_kbit: Option<u32> = None =>
             number("KBIT", UPLOAD_KBIT).optional()
                 .default_is("1000, and no limit to a coordinator on this computer"),
-        /// Work only in these hours of the day, such as 22:00-07:00 or 09:00-12:30,14:00-24:00
+        /// Hours of the day to work in, such as 22:00-07:00 or 09:00-12:30,14:00-24:00
         pub hours: Option<Hours> = None => parsed("HOURS").optional().default_is("always"),
-        /// Work only after nobody has used this computer for so many minutes: nothing was typed, and other programs took
+        /// Minutes without anybody at this computer before the worker works: nothing was typed, and other programs took
         /// less than a quarter of the processor
         pub idle_minutes: Option<u32> = None =>
             number("MINUTES", IDLE_MINUTES).optional().default_is("also while it is used"),
-        /// While somebody uses this computer, do not rest but compute so many tasks at the same time, at most --slots; used is
-        /// what --idle-minutes says, or three minutes
+        /// Tasks to run at the same time while somebody uses this computer, at most --slots. It counts as used for
+        /// --idle-minutes, or for three minutes
         pub slots_in_use: u16 = 0 =>
             number("N", 0..=SLOTS_PER_WORKER_MAX).default_is("0 with --idle-minutes, and all without"),
-        /// Rest from so many degrees Celsius of a processor on, until it has cooled down by ten; from five below on half of
-        /// the slots compute
+        /// Degrees Celsius of the processor at which the worker rests until it has cooled down by ten; from five below on,
+        /// half of the slots compute
         pub celsius_max: Option<u8> = None => number("DEGREES", CELSIUS).optional().default_is("no limit"),
-        /// Work on battery too
+        /// Work on battery power too
         pub on_battery: bool = false => switch(),
-        /// Take no work until `p2c2r-worker resume`
+        /// Start paused: take no work until `p2c2r-worker resume`
         pub paused: bool = false => switch(),
-        /// Run kernels in this process, where a fault in one could reach this computer's files and network. Needed where
-        /// the system has no Landlock and seccomp
+        /// Compute tasks in this process, where a fault in a kernel could reach this computer's files and network. Needed
+        /// where the system has no Landlock and seccomp
         pub unsandboxed: bool = false => switch(),
-        /// What to compute light on: auto (the fastest graphics processor, if there is one), off, or part of a name,
-        /// which takes software such as llvmpipe too
+        /// What to compute light on: auto (the fastest graphics processor, if there is one), off (the cores), or part of a
+        /// name, which may name software such as llvmpipe too
         pub gpu: GpuChoice = GpuChoice::default() => parsed("auto|off|NAME"),
-        /// Per cent of its time that the graphics processor may compute, by what tasks are measured to take; it rests in
+        /// Per cent of the time that the graphics processor may compute, by what tasks were measured to take; it rests in
         /// between
         pub gpu_percent: Share = Share::ALL => share(),
         /// Per cent of the time that each slot may compute; it rests in between
         pub cpu_percent: Share = Share::ALL => share(),
-        /// Where to serve a page for browsers on this computer that says how the worker stands, such as 127.0.0.1:8766; only
-        /// on a loopback address, because it knows no password
+        /// Address of a page for browsers on this computer that says how the worker stands, such as 127.0.0.1:8766. Only a
+        /// loopback address, because the page asks for no password
         pub page: Option<SocketAddr> = None => parsed("ADDRESS").optional().default_is("no page"),
-        /// Watts that this computer takes more while all slots compute: with --cents-per-kwh, `status` tells what is left of
+        /// Watts that this computer draws more while all slots compute. With --cents-per-kwh, `status` says what is left of
         /// the earnings
         pub watts: Option<u16> = None => number("WATTS", WATTS).optional(),
-        /// Hundredths of a dollar that a kilowatt hour costs here
+        /// Price of a kilowatt hour, in hundredths of a dollar
         pub cents_per_kwh: Option<u16> = None => number("CENTS", CENTS_PER_KWH).optional(),
-        /// Make the network worse, for tests: wan-100ms, bad-wifi, ...
+        /// Worsen the network on purpose, for tests and demonstrations, for example wan-100ms or bad-wifi
         pub impair: Option<Impairment> = None =>
             named("PRESET", "impairment", Impairment::PRESETS, Impairment::preset, Impairment::name).optional(),
-        /// Microseconds to look for the next task before sleeping, while tasks come that fast and few at a time; 0 sleeps
-        /// at once
+        /// Microseconds to look for the next task before sleeping, while tasks come that fast and few at a time. More bring
+        /// answers sooner and take more processor time; 0 sleeps at once
         pub busy_poll: Duration = BUSY_POLL_DEFAULT =>
             micros(0..=BUSY_POLL_MAX.as_micros() as u64).key("busy_poll_us"),
-        /// How its owner's commands begin, as the page names them
+        /// What the worker's owner types to run this program, for the commands that the page names
         pub command: String = "p2c2r-worker".to_owned() => text("COMMAND"),
-        /// What to log: error, warn, info, debug, trace, or a filter such as p2c2r_worker=debug
+        /// What to log: off, error, warn, info, debug, trace, or a filter such as p2c2r_worker=debug
         pub log: String = "info".to_owned() => log_filter(),
-        /// How to log
+        /// Format of log lines
         pub log_format: LogFormat = LogFormat::default() => choice(),
     }
 }

@@ -45,7 +45,7 @@ impl DataDirArgs {
 /// An invite to be made.
 #[derive(Debug, Args)]
 pub struct InviteArgs {
-    /// As what.
+    /// Whom the link is for.
     #[arg(value_enum)]
     pub role: RoleArg,
     /// Name of the accounts it opens. [default: as their owners like]

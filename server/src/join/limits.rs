@@ -22,26 +22,27 @@ settings_table! {
     /// What a stranger may use, and for how long.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct JoinLimits {
-        /// HTTPS connections at one time. One more ends the oldest: nobody can take all of them and keep them, and whoever
-        /// joins is done within some round trips.
+        /// HTTPS connections at one time. One more ends the oldest, so that nobody can hold all of them; joining takes only
+        /// some round trips
         pub connections_max: u32 = 512 => number("N", 1..=65_536).key("connections"),
-        /// The same from one address prefix, where one more is refused.
+        /// HTTPS connections at one time from one address prefix (an IPv4 address, or 64 bits of an IPv6 address); one more
+        /// is refused
         pub connections_per_prefix_max: u32 = 64 => number("N", 1..=65_536).key("connections_per_prefix"),
-        /// New connections a minute from one address prefix, and how many of them may come at once.
+        /// New HTTPS connections a minute from one address prefix, and how many of them may come at once
         pub connects_per_minute: u32 = 600 => number("N", 1..=1_000_000),
-        /// Challenges a minute for one address prefix, and as many tokens.
+        /// Challenges a minute that one address prefix is given to join with, and as many connect tokens
         pub requests_per_minute: u32 = 600 => number("N", 1..=1_000_000),
-        /// Requests over one connection, which is then closed.
+        /// Requests over one HTTPS connection, which is then closed
         pub requests_per_connection_max: u32 = 100 => number("N", 1..=1_000_000).key("requests_per_connection"),
-        /// Milliseconds from the connection to the end of the TLS handshake.
+        /// Milliseconds that a TLS handshake may take
         pub handshake: Duration = Duration::from_secs(5) => millis(10..=60_000).key("handshake_ms"),
-        /// Milliseconds from the end of the handshake, or of the last answer, to the end of a request's headers.
+        /// Milliseconds that the headers of a request may take, from the handshake or the last answer on
         pub headers: Duration = Duration::from_secs(5) => millis(10..=60_000).key("headers_ms"),
-        /// Milliseconds from the headers to the end of the body.
+        /// Milliseconds that the body of a request may take after its headers
         pub body: Duration = Duration::from_secs(5) => millis(10..=60_000).key("body_ms"),
-        /// Milliseconds from the handshake to the end of the connection.
+        /// Milliseconds that an HTTPS connection may last after its handshake
         pub connection: Duration = Duration::from_mins(1) => millis(10..=3_600_000).key("connection_ms"),
-        /// Requests that may wait for the account store.
+        /// HTTPS requests that may wait for the store of accounts; one more is refused
         pub store_queue_max: u32 = 256 => number("N", 1..=65_536).key("store_queue"),
     }
 }
@@ -54,11 +55,11 @@ settings_table! {
         pub workers: bool = false => rows_of(open_rows),
         /// Whether gamers may.
         pub gamers: bool = false,
-        /// Accounts that may be opened without an invite in all.
+        /// Accounts that may be opened without an invite, in all
         pub accounts_max: u32 = 10_000 => number("N", 1..=1_000_000).key("open_accounts"),
-        /// The same in an hour.
+        /// Accounts that may be opened without an invite in an hour
         pub accounts_per_hour: u32 = 200 => number("N", 1..=100_000).key("open_accounts_per_hour"),
-        /// The same in an hour from one address prefix.
+        /// Accounts that may be opened without an invite in an hour from one address prefix
         pub accounts_per_prefix_hour: u32 = 10 => number("N", 1..=100_000).key("open_accounts_per_prefix_hour"),
     }
 }
@@ -67,7 +68,7 @@ settings_table! {
 fn open_rows() -> Vec<SettingRow<OpenRegistration>> {
     vec![SettingRow::new(
         "open",
-        "Lets everybody register as this, without an invite; may be given twice.",
+        "Let everybody register as a worker, or as a gamer, without an invite; may be given twice",
         choices().flag("open").default_is("nobody"),
         |open: &OpenRegistration| {
             let to = [(open.workers, OpenTo::Workers), (open.gamers, OpenTo::Gamers)];

@@ -22,20 +22,21 @@ settings_table! {
     /// How people join.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct JoinSettings {
-        /// Where join links say that the coordinator is: a name or address, with or without port; several may be given.
+        /// Name or address at which games and workers reach the coordinator, with or without a port: join links say it. May
+        /// be given several times
         pub public_addresses: Vec<String> = Vec::new() =>
             list(text("HOST[:PORT]")).flag("public-address").default_is("where it listens"),
         /// Who may come without an invite.
         pub open: OpenRegistration = OpenRegistration::default() => unprefixed(),
-        /// Nano-dollars for a gamer who registers without an invite, once.
+        /// Nano-dollars for a gamer who registers without an invite, once
         pub open_credit: Nanos = Nanos::ZERO =>
             number("NANOS", 0..=OPEN_CREDIT_MAX.0).map(Nanos, |nanos| Some(nanos.0))
                 .key("open_credit_nanos").flag("open-credit-nanos"),
-        /// Your own certificate chain (PEM), signed by a public authority for the name in the join links; these then carry
-        /// no fingerprint. With --key.
+        /// Your own certificate chain (PEM), signed by a public authority for the name in the join links, which then carry
+        /// no fingerprint. Needs --key
         pub cert: Option<PathBuf> = None =>
             path("PATH").optional().flag("cert").default_is("the coordinator makes its own"),
-        /// The certificate's private key (PEM).
+        /// Private key (PEM) of that certificate. Needs --cert
         pub key: Option<PathBuf> = None => path("PATH").optional().flag("key"),
         /// What strangers may use.
         pub limits: JoinLimits = JoinLimits::default() => unprefixed(),

@@ -16,8 +16,8 @@ pub struct DoctorCli {
     /// The join link; `-` reads it from standard input, `@FILE` from a file.
     #[arg(long, env = "P2C2R_JOIN", value_name = "LINK")]
     pub join: String,
-    /// As what to join; the account that this makes is the one that the game or the worker then uses. [default: whichever
-    /// the link is for]
+    /// Join as a gamer or as a worker: the account that this makes is the one that the game or the worker then uses.
+    /// [default: whichever the link is for]
     #[arg(long = "as", value_enum)]
     pub role: Option<As>,
     /// The name of the account, as the game or the worker is given it. [default: the one used last at this coordinator, or

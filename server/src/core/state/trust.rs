@@ -50,34 +50,36 @@ settings_table! {
     /// How trust is earned and lost: the table `[trust]` of the configuration file.
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub struct TrustRules {
-        /// Answers of a kind that are all checked deeply before anything is believed.
+        /// Answers of a new worker in each kind of work that are all checked deeply: part of the work is done again
         pub probation_answers: u64 = 50 => number("N", 0..=ANSWERS_MAX),
-        /// Answers of a kind up to which many are checked.
+        /// Answers of a worker in a kind of work until it has proven itself in it
         pub proving_answers: u64 = 500 => number("N", 0..=ANSWERS_MAX),
-        /// How many of those, in per cent.
+        /// Per cent of a worker's answers that are checked deeply until it has proven itself
         pub proving_percent: f64 = 20.0 => decimal("PERCENT", 0.0..=100.0),
-        /// How many are checked of a worker that has just proven itself, in per cent; falls from there on.
+        /// Per cent of a worker's answers that are checked deeply when it has just proven itself; from there on the share
+        /// falls
         pub settled_percent: f64 = 5.0 => decimal("PERCENT", 0.0..=100.0),
-        /// How many are checked of any worker at the least, in per cent.
+        /// Per cent of any worker's answers that are checked deeply, at the least
         pub percent_min: f64 = 2.0 => decimal("PERCENT", 0.0..=100.0),
-        /// Seconds since the first answer before a worker has proven itself, however many answers it gave.
+        /// Seconds since a worker's first answer before it has proven itself, however many answers it gave
         pub settling: Duration = Duration::from_mins(10) =>
             seconds(0..=SETTLING_SECONDS_MAX).key("settling_seconds"),
-        /// Failed checks that convict.
+        /// Failed checks that convict a worker: it gets no more work, and its pending earnings go back to those who paid
         pub failures_max: u32 = 2 => number("N", FAILURES),
-        /// Clean deep checks after which a failure is forgotten.
+        /// Passed deep checks after which a failed one is forgotten
         pub forgotten_after_checks: u64 = 1_000 => number("N", FORGOTTEN_AFTER),
-        /// Accepted answers of the kind that silence takes back: a lease that ends without an answer later than a healthy
-        /// worker needs, or a connection that ends with work.
+        /// Accepted answers that no longer count for a worker after it was silent: its time for a task ran out although a
+        /// healthy worker needs less, or its connection ended with work
         pub silence_costs_answers: u64 = 10 => number("N", 0..=COST_ANSWERS_MAX),
-        /// The same for an answer that says that the kernel failed.
+        /// Accepted answers that no longer count for a worker after it said that it could not compute a task
         pub failure_costs_answers: u64 = 5 => number("N", 0..=COST_ANSWERS_MAX),
-        /// The same for an answer that says that there is no free slot.
+        /// Accepted answers that no longer count for a worker after it said that it had no free slot
         pub overload_costs_answers: u64 = 2 => number("N", 0..=COST_ANSWERS_MAX),
-        /// Time that deep checks may take, in per cent of one core; those on the way to a packet, which are smaller than
-        /// their own handling, are not counted.
+        /// Per cent of one core's time that deep checks may take. Those that take less than handling their packet are not
+        /// counted
         pub budget_percent: f64 = 10.0 => decimal("PERCENT", BUDGET_PERCENT).flag("check-budget-percent"),
-        /// Work units up to which every answer is computed again, because that takes less than everything else about it.
+        /// Work units (microseconds of a core) up to which every answer is computed again, because all else about it takes
+        /// longer
         pub recomputed_units: u64 = 50 => number("N", 0..=RECOMPUTED_UNITS_MAX),
     }
 }
