@@ -23,7 +23,9 @@ use std::time::{Duration, Instant};
 
 use bevy_app::{App, Update};
 use bevy_time::TimeUpdateStrategy;
-use p2c2r_link::{ClientTransport, Grant, MemoryHub, Mint, NextWake, ServerTransport, bind_server};
+use p2c2r_link::{
+    ClientTransport, Grant, MemoryHub, Mint, NextWake, ServerTransport, bind_server, on_one_thread,
+};
 use p2c2r_offload::prelude::*;
 use p2c2r_protocol::{Nanos, Role};
 use p2c2r_server::config::{ComputeMode, ServerConfig};
@@ -239,6 +241,7 @@ impl Cluster {
         if self.config.wire == ClusterWire::Memory {
             app.insert_resource(TimeUpdateStrategy::ManualDuration(STEP));
         }
+        on_one_thread(&mut app);
         app.finish();
         app.cleanup();
         app

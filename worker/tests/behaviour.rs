@@ -9,7 +9,7 @@ use bevy_ecs::message::Messages;
 use bevy_time::{TimePlugin, TimeUpdateStrategy};
 use p2c2r_link::{
     ClientLink, ClientTransport, FromPeer, LinkStatus, MemoryHub, Mint, PeerJoined, PeerLeft,
-    ServerLinkConfig, ServerLinkPlugin, ServerTransport, ToPeer,
+    ServerLinkConfig, ServerLinkPlugin, ServerTransport, ToPeer, on_one_thread,
 };
 use p2c2r_protocol::{
     Answer, Assign, Attempt, AttemptFailure, Device, Digest, KindId, Nanos, PeerId, PriceList, Role,
@@ -205,6 +205,7 @@ impl Pair {
             Self { hub, coordinator, worker, peer: None, heard: Vec::new(), left: 0, lease_us: LEASE_US };
         for app in [&mut pair.coordinator, &mut pair.worker] {
             app.insert_resource(TimeUpdateStrategy::ManualDuration(STEP));
+            on_one_thread(app);
             app.finish();
             app.cleanup();
         }

@@ -13,6 +13,17 @@ use bevy_ecs::schedule::{InternedScheduleLabel, ScheduleLabel, SingleThreadedExe
 ///
 /// Call it after all plugins are added: Bevy's `TimePlugin` ties messages to fixed steps.
 pub fn headless(app: &mut App) {
+    on_one_thread(app);
+    let left_out = [RunFixedMainLoop.intern(), SpawnScene.intern()];
+    let world = app.world_mut();
+    world.resource_mut::<MainScheduleOrder>().labels.retain(|label| !left_out.contains(label));
+    // Otherwise messages wait for the end of a fixed step, which never comes.
+    world.get_resource_or_init::<MessageRegistry>().should_update = ShouldUpdateMessages::Always;
+}
+
+/// Runs all systems of an update on the thread that asks for it, also where another crate in the same build has enabled Bevy's
+/// threads for all of them. Handing over what takes microseconds would take longer than doing it.
+pub fn on_one_thread(app: &mut App) {
     let labels: [InternedScheduleLabel; 8] = [
         PreStartup.intern(),
         Startup.intern(),
@@ -24,14 +35,8 @@ pub fn headless(app: &mut App) {
         Last.intern(),
     ];
     for label in labels {
-        // Another crate in the same build may have enabled Bevy's threads for all of them.
         app.edit_schedule(label, |schedule| {
             schedule.set_executor(SingleThreadedExecutor::new());
         });
     }
-    let left_out = [RunFixedMainLoop.intern(), SpawnScene.intern()];
-    let world = app.world_mut();
-    world.resource_mut::<MainScheduleOrder>().labels.retain(|label| !left_out.contains(label));
-    // Otherwise messages wait for the end of a fixed step, which never comes.
-    world.get_resource_or_init::<MessageRegistry>().should_update = ShouldUpdateMessages::Always;
 }

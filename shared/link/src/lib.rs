@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`server`] | the coordinator's side: [`ServerLinkPlugin`], [`Peers`] |
 //! | [`client`] | the side of games and workers: [`ClientLinkPlugin`], [`ClientLink`] |
-//! | [`headless()`] | what programs without a window leave out of Bevy's update |
+//! | [`headless()`], [`on_one_thread`] | what programs without a window leave out of Bevy's update |
 //! | [`runner`] | the event-driven runner: [`EventDrivenPlugin`], [`Waker`], [`NextWake`] |
 //! | [`memory`] | the packet switch in memory for tests |
 //! | [`impair`] | worse networks for tests and demos |
@@ -48,7 +48,7 @@ pub use client::{
 };
 pub use clock::LinkClock;
 pub use error::LinkError;
-pub use headless::headless;
+pub use headless::{headless, on_one_thread};
 pub use impair::Impairment;
 pub use limits::BUSY_POLL_MAX;
 pub use memory::MemoryHub;

@@ -11,7 +11,7 @@ use p2c2r_link::{
     ClientLink, ClientLinkConfig, ClientLinkPlugin, ClientTransport, FromPeer, FromServer, GameSide, Grant,
     Impairment, LinkDown, LinkStatus, LinkUp, MemoryHub, Mint, NextWake, PeerJoined, PeerLeft, Peers,
     RateLimit, Reconnect, ServerLinkConfig, ServerLinkPlugin, ServerTransport, Side, ToPeer, ToServer,
-    TokenSource, WorkerSide,
+    TokenSource, WorkerSide, on_one_thread,
 };
 use p2c2r_protocol::{
     Digest, GameToServer, KindId, PeerId, ProtocolIdentity, Role, ServerToGame, ServerToWorker, TaskId,
@@ -78,6 +78,7 @@ pub fn server_with(transport: ServerTransport, settings: &Settings, mint: Mint) 
     }))
     .insert_resource(TimeUpdateStrategy::ManualDuration(settings.step))
     .insert_resource(keep_messages());
+    on_one_thread(&mut app);
     app
 }
 
@@ -94,6 +95,7 @@ pub fn client<S: Side>(transport: ClientTransport, name: &str, settings: &Settin
     }))
     .insert_resource(TimeUpdateStrategy::ManualDuration(settings.step))
     .insert_resource(keep_messages());
+    on_one_thread(&mut app);
     app
 }
 
