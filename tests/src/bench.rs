@@ -27,6 +27,7 @@ pub mod roles;
 pub mod stall;
 pub mod trust;
 pub mod udp_floor;
+pub mod updates;
 
 use std::io;
 use std::time::{Duration, Instant};

@@ -40,7 +40,7 @@ mod linux {
 
     use p2c2r_link::Waker;
     use p2c2r_program::say;
-    use p2c2r_protocol::{KindId, Micros};
+    use p2c2r_protocol::{Attempt, KindId, Micros, TaskNo};
     use p2c2r_tasks::lightfield::{Lightfield, LightfieldSpec, Probes};
     use p2c2r_tasks::path::{Cell, Grid, PathSpec, Query};
     use p2c2r_tasks::physics::{Body, BodyMaterial, Physics, PhysicsSpec, ShapeId, State};
@@ -167,6 +167,7 @@ mod linux {
             let job = kinds.get(asked.kind).expect("a built-in kind").decode(&asked.spec).expect("a spec");
             let cancel = p2c2r_worker::cancel::Cancel::default();
             let run = Run {
+                key: (TaskNo(serial), Attempt(1)),
                 serial,
                 kind: asked.kind,
                 spec: asked.spec.clone().into(),

@@ -1,6 +1,7 @@
 //! The attempts this worker holds. Only this module takes, drops or answers one.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::{Duration, Instant};
 
 use bevy_ecs::message::{MessageReader, MessageWriter, Messages};
@@ -10,8 +11,8 @@ use bevy_time::{Real, Time};
 use p2c2r_link::{ClientLink, FromServer, LinkClock, LinkDown, LinkUp, ToServer, Waker};
 use p2c2r_protocol::catch_panic::catch_panic;
 use p2c2r_protocol::{
-    Answer, Assign, Attempt, AttemptFailure, Digest, Micros, NumberHash, SeededHash, ServerToWorker, TaskNo,
-    WorkerOffer, WorkerToServer,
+    Answer, Assign, Attempt, AttemptFailure, Digest, Micros, SeededHash, ServerToWorker, TaskNo, WorkerOffer,
+    WorkerToServer,
 };
 use p2c2r_tasks::{Blob, BlobStore, Blobs, KindRegistry, TaskJob};
 use tracing::{debug, info};
@@ -28,7 +29,7 @@ use crate::executor::{ClockAnchor, Executor, Run, RunResult, SharedStage};
 const INLINE_UNITS_PER_UPDATE: u64 = 500;
 
 /// What names an attempt.
-type Key = (TaskNo, Attempt);
+pub type Key = (TaskNo, Attempt);
 
 struct Held {
     serial: u64,
@@ -43,10 +44,8 @@ struct Held {
 /// The attempts this worker holds, queued and running.
 #[derive(Resource)]
 pub struct Attempts {
+    /// A dropped attempt whose run goes on is not here.
     held: HashMap<Key, Held, SeededHash>,
-    /// Runs that will still give a result, by serial number; a dropped attempt whose run goes on is not in `held`, but
-    /// is here.
-    keys: HashMap<u64, Key, NumberHash>,
     held_max: usize,
     next_serial: u64,
     blobs: BlobStore,
@@ -67,7 +66,6 @@ impl Attempts {
     pub fn new(config: &WorkerConfig) -> Self {
         Self {
             held: HashMap::default(),
-            keys: HashMap::default(),
             held_max: config.held_max(),
             next_serial: 0,
             blobs: BlobStore::new(config.blob_bytes_max),
@@ -117,8 +115,8 @@ impl Attempts {
             cancel: CancelOnDrop(cancel.clone()),
         };
         self.held.insert(key, held);
-        self.keys.insert(serial, key);
         Taken::Run(Run {
+            key,
             serial,
             kind: assign.kind,
             spec: assign.spec,
@@ -148,10 +146,8 @@ impl Attempts {
 
     /// Drops an attempt: a queued one is never begun; a running one is stopped and its result discarded.
     fn let_go(&mut self, key: Key) {
-        if let Some(held) = self.held.remove(&key)
-            && held.stage.take_back()
-        {
-            self.keys.remove(&held.serial);
+        if let Some(held) = self.held.remove(&key) {
+            held.stage.take_back();
         }
     }
 
@@ -174,9 +170,8 @@ impl Attempts {
             .map(|(key, held)| (held.serial, *key, held.received_at))
             .collect();
         queued.sort_unstable();
-        for (serial, key, received_at) in &queued {
+        for (_, key, received_at) in &queued {
             self.held.remove(key);
-            self.keys.remove(serial);
             said.write(ToServer(refusal(*key, *received_at, AttemptFailure::Overloaded)));
         }
         queued.len()
@@ -187,10 +182,13 @@ impl Attempts {
         if let Some(left) = result.left {
             self.blobs.insert_blob(left);
         }
-        let key = self.keys.remove(&result.serial)?;
+        let key = result.key;
         // After a new connection the same key may be held again under another serial number.
-        self.held.get(&key).filter(|held| held.serial == result.serial)?;
-        let held = self.held.remove(&key)?;
+        let Entry::Occupied(held) = self.held.entry(key) else { return None };
+        if held.get().serial != result.serial {
+            return None;
+        }
+        let held = held.remove();
         let started_at = result.started_at.max(held.received_at);
         let answer = Answer {
             task: key.0,

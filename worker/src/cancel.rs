@@ -74,7 +74,10 @@ pub struct CancelOnDrop(pub Cancel);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        self.0.cancel();
+        // Nobody else has it once the run is over, which is how most end.
+        if Arc::strong_count(&self.0.0) > 1 {
+            self.0.cancel();
+        }
     }
 }
 

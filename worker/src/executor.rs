@@ -20,6 +20,7 @@ use p2c2r_protocol::limits::OUTCOME_BYTES_MAX;
 use p2c2r_protocol::{AttemptFailure, KernelOffer, KindId, Micros, Payload};
 use p2c2r_tasks::{Blob, Blobs, KernelError, KernelUse, KindRegistry, TaskJob};
 
+use crate::attempts::Key;
 use crate::cancel::Cancel;
 use crate::config::{Execution, WorkerConfig};
 use crate::error::WorkerError;
@@ -79,6 +80,8 @@ impl SharedStage {
 
 /// One attempt's kernel run.
 pub struct Run {
+    /// The attempt.
+    pub key: Key,
     /// Unique among this program's runs.
     pub serial: u64,
     /// What sort of work.
@@ -113,6 +116,8 @@ impl Run {
 /// The result of a run.
 #[derive(Debug)]
 pub struct RunResult {
+    /// The attempt.
+    pub key: Key,
     /// Which run.
     pub serial: u64,
     /// The encoded outcome, or why there is none.
@@ -400,6 +405,7 @@ impl Drop for ResultGuard<'_> {
         let left = left(self.run, &result);
         // The receiver is gone only when the app is, and then nobody needs the result.
         let _ = self.results.send(RunResult {
+            key: self.run.key,
             serial: self.run.serial,
             result,
             left,

@@ -119,8 +119,8 @@ pub enum Event {
         /// What it says.
         message: WorkerToServer,
     },
-    /// A verdict on an outcome that an effect asked to be checked.
-    Checked(Checked),
+    /// A verdict on an outcome that an effect asked to be checked. Boxed, because it is twice as large as any other event.
+    Checked(Box<Checked>),
     /// The result of a kernel run that an effect requested.
     Computed(Computed),
     /// Time has passed: timers that are due fire, and waiting tasks are assigned.

@@ -92,7 +92,8 @@ impl RecordedEvent {
             Event::FromWorker { peer, received_at, message } => {
                 Self::FromWorker(*peer, *received_at, message.clone())
             }
-            Event::Checked(Checked { check, verdict, left: _, took }) => {
+            Event::Checked(checked) => {
+                let Checked { check, verdict, left: _, took } = &**checked;
                 let failed =
                     verdict.as_ref().err().map(|error| (error.check.to_owned(), error.detail.clone()));
                 Self::Checked(check.task, check.attempt, failed, *took)
@@ -138,7 +139,8 @@ impl RecordedEvent {
                 let failed = failed.map(|(name, detail)| CheckError::new(asked.name(name), detail));
                 // The blob left behind is a function of the outcome.
                 let left = if failed.is_none() { check.left() } else { None };
-                Event::Checked(Checked { check, verdict: failed.map_or(Ok(()), Err), left, took })
+                let verdict = failed.map_or(Ok(()), Err);
+                Event::Checked(Box::new(Checked { check, verdict, left, took }))
             }
             Self::Computed(task, outcome, left, took) => {
                 let left = left.map(Blob::new);

@@ -154,7 +154,7 @@ impl Exchange<'_> {
         match effect {
             Effect::Check(check) => {
                 if let Some(checked) = self.pool.check(check) {
-                    self.tell(Event::Checked(checked));
+                    self.tell(Event::Checked(Box::new(checked)));
                 }
             }
             Effect::Compute(kernel) => {

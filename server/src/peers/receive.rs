@@ -56,7 +56,7 @@ pub fn hear_workers(
 pub fn collect_finished(mut exchange: Exchange<'_>) {
     while let Some(finished) = exchange.pool.next_finished() {
         exchange.tell(match finished {
-            PoolResult::Check(checked) => Event::Checked(checked),
+            PoolResult::Check(checked) => Event::Checked(Box::new(checked)),
             PoolResult::Kernel(computed) => Event::Computed(computed),
         });
     }

@@ -259,7 +259,7 @@ impl World {
         if checked.verdict.is_ok() {
             self.auditor.passed.insert((checked.check.task, checked.check.attempt));
         }
-        self.handle(Event::Checked(checked));
+        self.handle(Event::Checked(Box::new(checked)));
     }
 
     fn compute(&mut self) {

@@ -193,7 +193,7 @@ impl Far {
         let checks: Vec<_> = effects.others.drain(..).collect();
         for effect in checks {
             if let Effect::Check(check) = effect {
-                self.handle(Event::Checked(check.judge()));
+                self.handle(Event::Checked(Box::new(check.judge())));
             }
         }
     }

@@ -55,7 +55,7 @@ pub use memory::MemoryHub;
 pub use peer::PeerStats;
 pub use problem::LinkProblem;
 pub use rate_limit::RateLimit;
-pub use runner::{EventDrivenPlugin, NextWake, Waker};
+pub use runner::{EventDrivenPlugin, NextWake, RunningApp, Waker};
 pub use server::{
     Family, FromPeer, Grant, LinkTotals, Mint, MintRefusal, MintSource, PeerJoined, PeerLeft, Peers,
     Refusals, ServerLinkConfig, ServerLinkPlugin, ServerTransport, ToPeer, bind_server,

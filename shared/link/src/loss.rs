@@ -20,6 +20,8 @@ pub(crate) struct LossMeter {
     received: u64,
     windows: [Option<(u64, u64)>; WINDOWS],
     next: usize,
+    /// The share lost in the remembered windows.
+    share: f32,
 }
 
 impl LossMeter {
@@ -66,6 +68,7 @@ impl LossMeter {
             self.windows[self.next] = Some((newest - self.started_with, self.received));
             self.next = (self.next + 1) % WINDOWS;
             (self.started_at, self.started_with, self.received) = (now, newest, 0);
+            self.share = self.lost();
         }
     }
 
@@ -76,6 +79,10 @@ impl LossMeter {
 
     /// The share lost, 0 to 1.
     pub(crate) fn share(&self) -> f32 {
+        self.share
+    }
+
+    fn lost(&self) -> f32 {
         let (expected, received) = self
             .windows
             .iter()

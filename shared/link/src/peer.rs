@@ -342,32 +342,23 @@ impl PeerSession {
         if parcel.len() <= PARCEL_BYTES_MAX {
             return Ok(());
         }
-        let last = parcel.split_off(before);
-        self.post(channel, connection)?;
-        if bytes > PARCEL_BYTES_MAX {
-            return self.give(channel, last, connection);
-        }
-        self.parcels[channel as usize].extend_from_slice(&last);
-        Ok(())
+        self.post(channel, before, connection)?;
+        if bytes > PARCEL_BYTES_MAX { self.post(channel, bytes, connection) } else { Ok(()) }
     }
 
-    /// Passes a channel's parcel to renet, if it is not empty.
-    fn post(&mut self, channel: Channel, connection: &mut impl Connection) -> Result<(), Offence> {
-        let parcel = &mut self.parcels[channel as usize];
-        if parcel.is_empty() {
-            return Ok(());
-        }
-        let message = parcel.as_slice().to_vec();
-        parcel.clear();
-        self.give(channel, message, connection)
-    }
-
-    fn give(
+    /// Passes the first `bytes` of a channel's parcel to renet, if there are any.
+    fn post(
         &mut self,
         channel: Channel,
-        message: Vec<u8>,
+        bytes: usize,
         connection: &mut impl Connection,
     ) -> Result<(), Offence> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        let parcel = &mut self.parcels[channel as usize];
+        let message = parcel[..bytes].to_vec();
+        parcel.drain(..bytes);
         if !connection.can_send(channel, message.len()) {
             return Err(Offence::new("too slow: its backlog is full"));
         }
@@ -395,7 +386,8 @@ impl PeerSession {
     ) -> Result<(), Offence> {
         let mut posted = Ok(());
         for channel in [Channel::Control, Channel::Tasks] {
-            posted = posted.and(self.post(channel, connection));
+            let bytes = self.parcels[channel as usize].len();
+            posted = posted.and(self.post(channel, bytes, connection));
         }
         if self.heartbeat.due_at() <= now {
             let beat = wire::encode(&self.heartbeat.beat(now, stamp));

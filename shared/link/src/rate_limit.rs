@@ -65,9 +65,11 @@ impl TokenBucket {
 
     /// Takes `amount` if the bucket is not empty.
     pub(crate) fn take(&mut self, now: Duration, amount: usize) -> bool {
-        let passed = now.saturating_sub(self.filled_at).as_secs_f64();
-        self.filled_at = self.filled_at.max(now);
-        self.level = (self.level + passed * self.per_second).min(self.burst);
+        let passed = now.saturating_sub(self.filled_at);
+        if !passed.is_zero() {
+            self.filled_at = now;
+            self.level = (self.level + passed.as_secs_f64() * self.per_second).min(self.burst);
+        }
         if self.level <= 0.0 {
             return false;
         }

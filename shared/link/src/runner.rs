@@ -95,18 +95,41 @@ fn open(waker: Waker) -> io::Result<(Poll, Sockets)> {
     Ok((poll, sockets))
 }
 
-fn run(mut app: App, mut poll: Poll, mut busy_poll: BusyPoll) -> AppExit {
-    if app.plugins_state() != PluginsState::Cleaned {
-        while app.plugins_state() == PluginsState::Adding {
-            std::thread::yield_now();
+/// An app that has started and is updated without Bevy's overhead around its schedules: by the runner, or by a bench that
+/// measures updates alone.
+pub struct RunningApp {
+    app: App,
+    lean_update: LeanUpdate,
+}
+
+impl RunningApp {
+    /// Runs the start-up schedules and the first update.
+    pub fn start(mut app: App) -> Self {
+        if app.plugins_state() != PluginsState::Cleaned {
+            while app.plugins_state() == PluginsState::Adding {
+                std::thread::yield_now();
+            }
+            app.finish();
+            app.cleanup();
         }
-        app.finish();
-        app.cleanup();
+        // The first update is Bevy's own: it runs the start-up schedules.
+        app.update();
+        let lean_update = LeanUpdate::of(&mut app);
+        Self { app, lean_update }
     }
+
+    /// Updates the app once, which reads its sockets whether or not anything is known to have come.
+    pub fn update(&mut self) {
+        if let Some(sockets) = self.app.world().get_resource::<Sockets>() {
+            sockets.note_news();
+        }
+        self.lean_update.run(&mut self.app);
+    }
+}
+
+fn run(app: App, mut poll: Poll, mut busy_poll: BusyPoll) -> AppExit {
     let mut events = Events::with_capacity(64);
-    // The first update is Bevy's own: it runs the start-up schedules.
-    app.update();
-    let mut lean_update = LeanUpdate::of(&mut app);
+    let RunningApp { mut app, mut lean_update } = RunningApp::start(app);
     loop {
         if let Some(exit) = app.should_exit() {
             return exit;

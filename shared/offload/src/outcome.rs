@@ -31,7 +31,7 @@ pub enum Place {
 impl From<&ComputedBy> for Place {
     fn from(computed_by: &ComputedBy) -> Self {
         match computed_by {
-            ComputedBy::Worker(name) => Self::Worker { name: name.clone() },
+            ComputedBy::Worker(name) => Self::Worker { name: name.to_string() },
             ComputedBy::Coordinator => Self::Coordinator,
             ComputedBy::Cache(_) => Self::Cache,
         }

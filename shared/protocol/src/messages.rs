@@ -4,6 +4,8 @@
 //! link owns that). Then the coordinator speaks first: `Welcome`. Heartbeats travel beside these messages on
 //! their own channel and never reach the programs' own logic.
 
+use std::sync::Arc;
+
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
@@ -258,11 +260,11 @@ pub struct Receipt {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum ComputedBy {
     /// A worker, by its public name.
-    Worker(String),
+    Worker(Arc<str>),
     /// The coordinator's own kernel.
     Coordinator,
     /// The coordinator's cache; the name is that of the worker that first computed it, if one did.
-    Cache(Option<String>),
+    Cache(Option<Arc<str>>),
 }
 
 /// Which check an outcome passed before it was delivered.

@@ -14,6 +14,10 @@ use crate::limits::MESSAGE_BYTES_MAX;
 
 pub use bincode::{Decode, Encode};
 
+/// Room for what is encoded, before any is: a small task's spec or outcome. Without it the buffer of each is made anew three
+/// times while it grows.
+const SMALL_BYTES: usize = 256;
+
 /// Why bytes from a peer are not a message.
 #[derive(Debug, Error)]
 pub enum WireError {
@@ -41,7 +45,7 @@ pub enum WireError {
 /// # Panics
 /// Never for this crate's types, see [`encode_onto`].
 pub fn encode<T: Encode>(value: &T) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(SMALL_BYTES);
     encode_onto(value, &mut bytes);
     bytes
 }
@@ -61,6 +65,7 @@ pub fn encode_onto<T: Encode>(value: &T, bytes: &mut Vec<u8>) {
 struct End<'a>(&'a mut Vec<u8>);
 
 impl Writer for End<'_> {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
         self.0.extend_from_slice(bytes);
         Ok(())

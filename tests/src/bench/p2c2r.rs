@@ -157,6 +157,20 @@ fn run_client(
     workers: Arc<AtomicUsize>,
     hand_over: &Sender<Waker>,
 ) {
+    let mut app = client(transport, rounds, report, workers);
+    if hand_over.send(app.world().resource::<Waker>().clone()).is_ok() {
+        app.run();
+    }
+}
+
+/// The client's app: begins the rounds it is asked for, and reports how they went, and once before that it has seen a
+/// worker.
+pub(super) fn client(
+    transport: ClientTransport,
+    rounds: Receiver<Option<Load>>,
+    report: Sender<io::Result<BenchRound>>,
+    workers: Arc<AtomicUsize>,
+) -> App {
     let mut app = linked(transport, "bench");
     app.insert_resource(Client {
         rounds: Mutex::new(rounds),
@@ -168,9 +182,7 @@ fn run_client(
     })
     .add_systems(Update, keep_under_way);
     p2c2r_link::headless(&mut app);
-    if hand_over.send(app.world().resource::<Waker>().clone()).is_ok() {
-        app.run();
-    }
+    app
 }
 
 /// An app with only a link to the coordinator and a runner.

@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use p2c2r_tests::bench::{
     self, BenchRow, Load, Rival, calibration, condition, condition::Condition, flood, kinds, load, nats,
     nats::Nats, p2c2r::P2c2r, play::Play, potato, presets, roles, stall, trust, udp_floor,
-    udp_floor::UdpFloor,
+    udp_floor::UdpFloor, updates,
 };
 
 /// As in the programs that are measured.
@@ -105,6 +105,8 @@ enum Part {
     Stall,
     /// Workers that cheat: how soon they are found, and what checking costs; only when asked for.
     Trust,
+    /// What a small task takes in each program's updates, all in one thread: for profilers; only when asked for.
+    Updates,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -239,6 +241,17 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     if arguments.only == Some(Part::Idle) {
         let plan = if arguments.quick { load::QUICK } else { load::FULL };
         println!("{}", load::idle(plan)?);
+    }
+    if arguments.only == Some(Part::Updates) {
+        let requests = arguments.requests.unwrap_or(if arguments.quick { 600 } else { 60_000 });
+        let in_flight = arguments.in_flight.unwrap_or(updates::IN_FLIGHT);
+        let load = Load {
+            size_bytes: usize::from(arguments.size),
+            in_flight,
+            requests: requests.max(1),
+            per_s: None,
+        };
+        println!("{}", updates::report(load, if arguments.quick { 1 } else { arguments.rounds })?);
     }
     if let Some(path) = &arguments.report {
         std::fs::write(path, serde_json::to_vec_pretty(&rows)?)?;

@@ -298,7 +298,7 @@ impl Field {
             self.answer(peer, &assign);
         } else if let Some(check) = self.checks.pop() {
             let checked = self.judge(check);
-            self.handle(Event::Checked(checked));
+            self.handle(Event::Checked(Box::new(checked)));
         } else if let Some(kernel) = self.kernels.pop() {
             let began = std::time::Instant::now();
             let run = kernel.job.upgrade().and_then(|job| job.run(&kernel.blobs, &kernel.stop).ok());

@@ -306,7 +306,8 @@ fn tell(
 ) {
     let left = left(run, &result);
     // The other end is gone only when the app is, and then nobody waits for the result.
-    let _ = results.send(RunResult { serial: run.serial, result, left, started_at, finished_at });
+    let _ =
+        results.send(RunResult { key: run.key, serial: run.serial, result, left, started_at, finished_at });
 }
 
 /// A slot: computes what is queued until the executor, and with it the queue's other end, is gone. A process that dies

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use p2c2r_link::Waker;
+use p2c2r_protocol::{Attempt, TaskNo};
 use p2c2r_tasks::reflection::{Form, Object, Reflection, ReflectionSpec, Sun, Surface};
 use p2c2r_tasks::{Blobs, KindRegistry, TaskKind as _};
 use p2c2r_worker::cancel::Cancel;
@@ -39,6 +40,7 @@ pub fn mirror(kinds: &KindRegistry, serial: u64, clock: ClockAnchor) -> Run {
     let spec = spec(serial as u32);
     let job = kinds.get(Reflection::ID).unwrap().decode(&spec).unwrap();
     Run {
+        key: (TaskNo(serial), Attempt(1)),
         serial,
         kind: Reflection::ID,
         spec: spec.into(),

@@ -99,19 +99,28 @@ impl OutcomeCache {
         now: Micros,
         left: Duration,
     ) {
-        if self.is_off()
-            || outcome.len() > self.bytes_max.min(CHUNK_BYTES)
-            || self.find(key).is_some_and(|it| it.until > now)
-        {
+        if self.is_off() || outcome.len() > self.bytes_max.min(CHUNK_BYTES) {
             return;
+        }
+        let number = self.first_entry + self.entries.len() as u64;
+        match self.index.entry(beginning(key)) {
+            MapEntry::Occupied(mut kept) => {
+                let it = self.entries.get((kept.get() - self.first_entry) as usize);
+                if it.is_some_and(|it| it.key == key && it.until > now) {
+                    return;
+                }
+                // A key with the same first 8 bytes, which is all but impossible, is replaced: its outcome is computed
+                // again.
+                kept.insert(number);
+            }
+            MapEntry::Vacant(place) => {
+                place.insert(number);
+            }
         }
         let (chunk, start) = self.store(outcome);
         let until = Micros(now.0.saturating_add(Micros::from(left).0));
-        let number = self.first_entry + self.entries.len() as u64;
         self.entries.push_back(Entry { key, worker, until, chunk, start, length: outcome.len() });
         self.bytes += outcome.len();
-        // A key with the same first 8 bytes, which is all but impossible, is replaced: its outcome is computed again.
-        self.index.insert(beginning(key), number);
         while self.entries.len() > self.entries_max || self.bytes > self.bytes_max || self.oldest_is_over(now)
         {
             self.drop_oldest();

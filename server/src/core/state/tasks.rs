@@ -390,10 +390,10 @@ impl TaskTable {
     }
 
     fn wait(&mut self, no: TaskNo) {
-        let Some(task) = self.tasks.get(&no).filter(|task| task.is_queued()) else { return };
-        let due = task.deliver_by.unwrap_or(Micros(u64::MAX));
-        let waits = |no: TaskNo| self.tasks.get(&no).is_some_and(|task| task.is_queued());
-        self.queue.push((task.kind, task.account), (due, no), self.tasks.len(), waits);
+        let Self { tasks, queue, .. } = self;
+        if let Some(task) = tasks.get(&no).filter(|task| task.is_queued()) {
+            enqueue(queue, tasks, no, task);
+        }
     }
 
     fn remove(&mut self, no: TaskNo) -> Option<Box<Task>> {
@@ -408,4 +408,11 @@ impl TaskTable {
         );
         Some(task)
     }
+}
+
+/// Puts a task that waits for the matcher into its queue.
+fn enqueue(queue: &mut TaskQueue, tasks: &HashMap<TaskNo, Box<Task>, NumberHash>, no: TaskNo, task: &Task) {
+    let due = task.deliver_by.unwrap_or(Micros(u64::MAX));
+    let waits = |no: TaskNo| tasks.get(&no).is_some_and(|task| task.is_queued());
+    queue.push((task.kind, task.account), (due, no), tasks.len(), waits);
 }

@@ -10,8 +10,9 @@ use p2c2r_protocol::{Micros, TaskNo};
 
 use super::tasks::TaskTable;
 
-/// Stale entries that the heap may hold before it is swept.
-const SLACK: usize = 4_096;
+/// Stale entries that the heap may hold before it is swept: few, because each is found at the top one day, and taking one
+/// off costs more the more there are.
+const SLACK: usize = 512;
 
 /// The heap of timers.
 #[derive(Default)]

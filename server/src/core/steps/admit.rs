@@ -124,15 +124,15 @@ fn try_to_admit(
     if !core.submits.rates.may_look_at(&mut mirror.rates, &submit, now) {
         return Err(Refusal::Full);
     }
+    let (in_flight, is_spent) = (mirror.tasks.len() + mirror.undelivered(), mirror.is_spent(submit.task));
     let key = task_key(submit.kind, submit.kernel_version, &submit.spec);
-    if is_repeated(core, peer, account, submit.task, key)? {
+    // The id of a task that is in flight or was answered is spent.
+    if is_spent && is_repeated(core, peer, account, submit.task, key)? {
         return Ok(());
     }
     if core.closing || core.submits.room.is_none() {
         return Err(Refusal::Closing);
     }
-    let in_flight =
-        core.gamers.account(account).map_or(0, |mirror| mirror.tasks.len() + mirror.undelivered());
     if in_flight >= TASKS_PER_GAMER_MAX {
         return Err(Refusal::TooManyInFlight { max: TASKS_PER_GAMER_MAX as u32 });
     }
@@ -160,7 +160,7 @@ fn try_to_admit(
     admit(core, peer, account, received_at, submit, key, valid, deliver_by, follows)
 }
 
-/// Whether the id was used before: `Ok(true)` if for the same task, which is then in flight or answered again.
+/// Whether the spent id is that of the same task, which is then in flight or answered again.
 fn is_repeated(
     core: &mut Core,
     peer: PeerId,
@@ -171,19 +171,13 @@ fn is_repeated(
     if let Some((_, task)) = core.tasks.gamers().find(account, id) {
         return if task.key == key { Ok(true) } else { Err(Refusal::IdReused) };
     }
-    let Some(mirror) = core.gamers.account(account) else { return Ok(false) };
     if fault::is_made(Fault::ForgetsIds) {
         return Ok(false);
     }
-    if let Some(finished) = mirror.finished(id) {
-        if finished.key != key {
-            return Err(Refusal::IdReused);
-        }
-        let finished = finished.clone();
-        deliver::send_done(core, peer, id, &finished);
-        return Ok(true);
-    }
-    if mirror.is_spent(id) { Err(Refusal::IdReused) } else { Ok(false) }
+    let finished = core.gamers.account(account).and_then(|mirror| mirror.finished(id));
+    let finished = finished.filter(|finished| finished.key == key).cloned().ok_or(Refusal::IdReused)?;
+    deliver::send_done(core, peer, id, &finished);
+    Ok(true)
 }
 
 fn validate(core: &mut Core, account: AccountId, submit: &mut Submit) -> Result<Valid, Refusal> {
@@ -220,12 +214,12 @@ pub(crate) fn can_pay(core: &mut Core, account: AccountId, price: Nanos, cap: Na
     if price > cap && !fault::is_made(Fault::IgnoresCaps) {
         return Err(Refusal::PriceAboveCap { price });
     }
-    let available = core.gamers.account(account).map_or(Nanos::ZERO, AccountMirror::available);
+    let mirror = core.gamers.account_mut(account);
+    let available = mirror.as_ref().map_or(Nanos::ZERO, |mirror| mirror.available());
     if price > available && !fault::is_made(Fault::LendsMoney) {
         return Err(Refusal::BalanceTooLow { available });
     }
     let (everybody, now) = (core.policy.hour_cap, core.now);
-    let mirror = core.gamers.account_mut(account);
     match mirror.and_then(|mirror| mirror.breaks_hour_cap(price, everybody, now)) {
         Some(cap) => Err(Refusal::HourCapReached { cap }),
         None => Ok(()),
@@ -302,10 +296,9 @@ fn admit(
 ) -> Result<(), Refusal> {
     let shares = follow::shares(core, submit.kind, deliver_by.is_none());
     let no = core.tasks.gamers().number();
-    let spec: Arc<[u8]> = submit.spec.clone().into();
     let patient = deliver_by.is_none().then(|| {
         let blobs = valid.blobs.iter().map(|blob| Arc::from(blob.bytes())).collect();
-        Box::new(PatientPayload { spec: Arc::clone(&spec), blobs })
+        Box::new(PatientPayload { spec: submit.spec.clone().into(), blobs })
     });
     record_admission(core, no, account, &submit, key, valid.units, valid.price, patient)?;
     debug!(
@@ -325,7 +318,7 @@ fn admit(
         gamer: Some(peer),
         kind: submit.kind,
         job: valid.job,
-        spec,
+        spec: submit.spec.into(),
         blobs: if deliver_by.is_none() { unprepared(&valid.blobs) } else { valid.blobs },
         key,
         units: valid.units,

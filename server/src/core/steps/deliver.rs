@@ -25,7 +25,7 @@ pub fn deliver(
     account: AccountId,
     gamer: Option<PeerId>,
     id: TaskId,
-    mut finished: Box<FinishedTask>,
+    mut finished: FinishedTask,
 ) {
     if let Some(peer) = listener(core, account, gamer) {
         finished.delivered = true;

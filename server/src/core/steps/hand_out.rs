@@ -89,11 +89,9 @@ fn decide(core: &mut Core, no: TaskNo) -> Move {
             let is_useless = choice.prediction.finish > left && has_waited && core.tasks.may_have_waiting();
             return if is_useless { Move::Drop } else { Move::Lease(choice) };
         }
-        let own = fall_back::predict(core, task.account, task.kind, task.units);
-        if choice.prediction.finish > left && own < choice.prediction.finish {
-            return Move::Compute;
-        }
-        return Move::Lease(choice);
+        let is_late = choice.prediction.finish > left;
+        let own = || fall_back::predict(core, task.account, task.kind, task.units);
+        return if is_late && own() < choice.prediction.finish { Move::Compute } else { Move::Lease(choice) };
     }
     let nobody = !core.workers.offers(task.kind);
     let has_room = !core.workers.ready(task.kind).is_empty();
@@ -169,9 +167,8 @@ pub fn lease(core: &mut Core, no: TaskNo, choice: Choice) {
     };
     let hedge_at = hedge::hedge_at(task, prediction, expected.late, now).filter(|at| is_first && *at < until);
     let offers = |kind| worker.offers(kind);
-    let leased = core.tasks.matcher().lease(no, (peer, account), now, until, expected, offers);
+    let leased = core.tasks.matcher().lease(no, (peer, account), (now, until), hedge_at, expected, offers);
     let Some(attempt) = leased else { return };
-    core.tasks.matcher().hedge_at(no, hedge_at);
     if is_first {
         core.hedging.first(units);
         core.exploring.first();

@@ -42,11 +42,14 @@ pub const INLINE_OUTCOME_BYTES_MAX: usize = 4 * 1024;
 
 /// Handles a worker's message.
 pub fn hear(core: &mut Core, peer: PeerId, received_at: Micros, message: WorkerToServer) {
-    if core.workers.get(peer).is_none() {
-        return;
-    }
+    let Some(worker) = core.workers.get(peer) else { return };
     match message {
-        WorkerToServer::Answer(answer) => take_answer(core, peer, received_at, answer),
+        WorkerToServer::Answer(answer) => {
+            if worker.is_late() {
+                core.workers.change(peer, Worker::heard);
+            }
+            take_answer(core, peer, received_at, answer);
+        }
         WorkerToServer::Ready(offer) => take_offer(core, peer, offer),
         WorkerToServer::BlobsMissing { task, attempt, missing } => {
             send_blobs_again(core, peer, task, attempt, &missing);
@@ -70,9 +73,6 @@ pub fn take_offer(core: &mut Core, peer: PeerId, offer: WorkerOffer) {
 fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Answer) {
     let (no, attempt) = (answer.task, answer.attempt);
     let times = WorkerTimes::from(&answer);
-    if core.workers.get(worker).is_some_and(Worker::is_late) {
-        core.workers.change(worker, Worker::heard);
-    }
     let (task, live) = match core.tasks.workers().holds(no, attempt, worker) {
         Ok(held) => held,
         Err(stray) => {
@@ -111,13 +111,14 @@ fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Ans
     // A blob that must be prepared first makes no check small.
     let small_units = if blobs.are_prepared() { INLINE_UNITS_MAX } else { WorkUnits(0) };
     let rtt = core.rtt(worker);
-    let device = core.workers.get(worker).map_or(Device::Cores, |worker| worker.device(kind));
-    core.workers.change(worker, |worker| {
+    let device = core.workers.change(worker, |worker| {
         let turnaround = Micros(received_at.0.saturating_sub(since.0)).into();
         worker.measured(kind, units, turnaround, rtt, expected.rounds);
         worker.tasks.remove(&no);
         worker.active_at = received_at;
+        worker.device(kind)
     });
+    let device = device.unwrap_or(Device::Cores);
     let took = Duration::from_micros(received_at.0.saturating_sub(since.0));
     let predicted = rtt + Duration::from_micros(u64::from(expected.service_us)) * expected.rounds;
     core.hedging.measured(took, predicted);

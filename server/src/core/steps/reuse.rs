@@ -99,13 +99,13 @@ pub fn give(
         price: fee,
         units,
         price_list: core.policy.prices.version,
-        computed_by: ComputedBy::Cache(worker.map(ToString::to_string)),
+        computed_by: ComputedBy::Cache(worker.cloned()),
         check,
         attempts: 0,
         received_at,
         sent_at,
         stages: Stages { coordinator_queue_us: sent_at.since(received_at), ..Stages::default() },
     };
-    let finished = Box::new(FinishedTask { key, outcome, receipt, delivered: false });
+    let finished = FinishedTask { key, outcome, receipt, delivered: false };
     deliver::deliver(core, account, gamer, id, finished);
 }

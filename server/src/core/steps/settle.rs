@@ -94,9 +94,7 @@ pub fn finish(core: &mut Core, no: TaskNo, mut task: Box<Task>, outcome: Arc<[u8
         price,
         units: task.units,
         price_list: core.policy.prices.version,
-        computed_by: worker_name
-            .as_ref()
-            .map_or(ComputedBy::Coordinator, |name| ComputedBy::Worker(name.to_string())),
+        computed_by: worker_name.clone().map_or(ComputedBy::Coordinator, ComputedBy::Worker),
         check,
         attempts: task.attempts(),
         received_at: task.received_at,
@@ -109,7 +107,7 @@ pub fn finish(core: &mut Core, no: TaskNo, mut task: Box<Task>, outcome: Arc<[u8
         "Result ready"
     );
     let shared = (!followers.is_empty()).then(|| (Arc::clone(&outcome), worker_name));
-    let finished = Box::new(FinishedTask { key: task.key, outcome, receipt, delivered: false });
+    let finished = FinishedTask { key: task.key, outcome, receipt, delivered: false };
     deliver::deliver(core, task.account, task.gamer, task.id, finished);
     match shared {
         Some((outcome, worker))

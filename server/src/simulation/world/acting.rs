@@ -298,7 +298,7 @@ impl World {
         if is_of_accepted && checked.verdict.is_err() {
             self.auditor.found_wrong(checked.check.account);
         }
-        self.tell(StepCause::Other, Event::Checked(checked))
+        self.tell(StepCause::Other, Event::Checked(Box::new(checked)))
     }
 
     fn compute(&mut self, at: u16, fails: bool) -> Audit {

@@ -21,6 +21,15 @@ pub const FOLLOWERS_MAX: usize = 256;
 #[derive(Default)]
 pub(super) struct Leaders(HashMap<u64, TaskNo, SeededHash>);
 
+impl Leaders {
+    /// Makes the task a leader, if it shares its outcome and its key has none.
+    pub(super) fn add(&mut self, no: TaskNo, task: &Task) {
+        if task.shares {
+            self.0.entry(start_of(task.key)).or_insert(no);
+        }
+    }
+}
+
 fn start_of(key: Digest) -> u64 {
     let mut start = [0; 8];
     start.copy_from_slice(&key.0[..8]);
@@ -53,9 +62,10 @@ impl TaskTable {
     }
 
     /// Makes the task a leader, unless its key has one.
-    pub(super) fn lead(&mut self, no: TaskNo) {
-        let Some(task) = self.tasks.get(&no).filter(|task| task.shares) else { return };
-        self.leaders.0.entry(start_of(task.key)).or_insert(no);
+    fn lead(&mut self, no: TaskNo) {
+        if let Some(task) = self.tasks.get(&no) {
+            self.leaders.add(no, task);
+        }
     }
 
     /// Makes a waiting task a follower.

@@ -3,7 +3,7 @@
 use p2c2r_protocol::{TaskId, TaskNo};
 use smallvec::SmallVec;
 
-use super::{NewTask, Task, TaskTable};
+use super::{NewTask, Task, TaskTable, enqueue};
 use crate::core::state::budgets::Over;
 use crate::ledger::AccountId;
 
@@ -58,12 +58,14 @@ impl GamerPort<'_> {
             own_kernel: None,
         });
         self.0.load.add(task.weighed());
-        self.0.tasks.insert(no, task);
-        match new.follows {
-            Some(following) => self.0.follow(no, following),
-            None => self.0.lead(no),
+        if new.follows.is_none() {
+            self.0.leaders.add(no, &task);
+            enqueue(&mut self.0.queue, &self.0.tasks, no, &task);
         }
-        self.0.wait(no);
+        self.0.tasks.insert(no, task);
+        if let Some(following) = new.follows {
+            self.0.follow(no, following);
+        }
     }
 
     /// Cancels a task of which an answer is being judged.

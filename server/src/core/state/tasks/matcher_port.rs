@@ -24,13 +24,13 @@ impl MatcherPort<'_> {
     }
 
     /// Leases the task to a worker and numbers the attempt; counts the task as served in the kinds that the worker
-    /// `offers`. A leased task can be leased once more, to a worker of another account.
+    /// `offers`. A hedge is due at `hedge_at`. A leased task can be leased once more, to a worker of another account.
     pub fn lease(
         &mut self,
         no: TaskNo,
         (worker, account): (PeerId, AccountId),
-        since: Micros,
-        until: Micros,
+        (since, until): (Micros, Micros),
+        hedge_at: Option<Micros>,
         expected: Expected,
         offers: impl Fn(KindId) -> bool,
     ) -> Option<Attempt> {
@@ -42,6 +42,7 @@ impl MatcherPort<'_> {
             return None;
         }
         task.attempts += 1;
+        task.hedge_at = hedge_at;
         let attempt = task.attempt();
         if task.live.is_empty() {
             self.0.queue.served(task.account, task.units, offers);
