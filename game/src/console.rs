@@ -6,6 +6,7 @@ use std::time::Duration;
 use bevy::prelude::*;
 use bevy::time::common_conditions::on_real_timer;
 
+use p2c2r_offload::OffloadTotals;
 use p2c2r_program::say;
 
 use crate::figures::{self, Figures};
@@ -42,10 +43,13 @@ pub fn line(elapsed: Duration, figures: &Figures, (score, lives, wave): (u64, u3
         (true, true) => "ON",
         (true, false) => "ON (alone)",
     };
+    let _ = write!(text, " | offload {state} cost {}", figures::dollars_to_the_nano(figures.cost_dollars));
+    if let Some(once) = figures.sector_light_dollars.filter(|once| *once > 0.0) {
+        let _ = write!(text, " (sector light {})", figures::dollars(Some(once)));
+    }
     let _ = write!(
         text,
-        " | offload {state} cost {} workers {} rtt {} ms fps {} | score {score} lives {lives} wave {wave}",
-        figures::dollars_to_the_nano(figures.cost_dollars),
+        " workers {} rtt {} ms fps {} | score {score} lives {lives} wave {wave}",
         figures::count(figures.workers),
         figures::milliseconds(figures.rtt_ms),
         figures::count(figures.fps),
@@ -93,18 +97,31 @@ pub fn summary(report: &RunReport) -> String {
             );
         }
     }
-    let hours = report.seconds / 3_600.0;
-    let _ = write!(text, "Total cost: {}", report.totals.cost_nanos);
-    if report.seconds >= 1.0 && report.totals.cost_nanos.0 > 0 {
-        let per_hour = report.totals.cost_nanos.as_dollars() / hours;
-        let _ = write!(text, " ({hours:.4} hours of play, {}/h)", figures::dollars(Some(per_hour)));
-    }
+    text += &total_cost(&report.totals, report.seconds);
     text.push('\n');
+    text
+}
+
+/// What `seconds` of play cost in all, once, and by the hour.
+fn total_cost(totals: &OffloadTotals, seconds: f64) -> String {
+    let (total, once, hours) = (totals.cost_nanos, totals.cost_patient_nanos(), seconds / 3_600.0);
+    let mut text = format!("Total cost: {total}");
+    if once.0 > 0 {
+        let _ = write!(text, ", of it {once} once for the light of sectors");
+    }
+    if seconds >= 1.0 && total.0 > 0 {
+        let per_hour = figures::dollars(Some((total - once).as_dollars() / hours));
+        let besides = if once.0 > 0 { "besides, " } else { "" };
+        let _ = write!(text, " ({besides}{per_hour}/h in {hours:.4} hours of play)");
+    }
     text
 }
 
 #[cfg(test)]
 mod tests {
+    use p2c2r_offload::KindTotals;
+    use p2c2r_protocol::Nanos;
+
     use super::*;
     use crate::figures::KindFigures;
 
@@ -122,6 +139,7 @@ mod tests {
                 ..default()
             }],
             cost_dollars: Some(0.000_41),
+            sector_light_dollars: Some(0.000_031),
             workers: Some(3.0),
             enabled: true,
             remote: true,
@@ -136,7 +154,7 @@ mod tests {
             "in time 99.7%",
             "$0.0123/h",
             "offload ON",
-            "cost $0.000410000",
+            "cost $0.000410000 (sector light $0.000031)",
             "workers 3",
             "rtt - ms",
             "score 1200 lives 3 wave 2",
@@ -166,6 +184,26 @@ mod tests {
         assert!(well.len() <= 240, "{} characters: {well}", well.len());
         assert!(!well.contains("reused") && !well.contains("in time"), "{well}");
         assert!(line_of(Some(3.0)).contains("reused 240 ms old"));
+    }
+
+    #[test]
+    fn the_summary_tells_what_was_paid_once_from_what_was_paid_by_the_hour() {
+        let said = |once| {
+            let mut kind = KindTotals::default();
+            kind.cost_patient_nanos = Nanos(once);
+            let totals = OffloadTotals {
+                kinds: [("lightfield", kind)].into(),
+                cost_nanos: Nanos(400),
+                ..OffloadTotals::default()
+            };
+            total_cost(&totals, 3.6)
+        };
+        assert_eq!(
+            said(100),
+            "Total cost: $0.0000004, of it $0.0000001 once for the light of sectors (besides, $0.000300/h in 0.0010 hours of play)"
+        );
+        assert_eq!(said(0), "Total cost: $0.0000004 ($0.000400/h in 0.0010 hours of play)");
+        assert_eq!(total_cost(&OffloadTotals::default(), 3.6), "Total cost: $0.00");
     }
 
     #[test]

@@ -6,9 +6,9 @@ use bevy::diagnostic::{DiagnosticPath, DiagnosticsStore, FrameTimeDiagnosticsPlu
 use bevy::prelude::*;
 use bevy::time::common_conditions::on_real_timer;
 use p2c2r_offload::diagnostics::{
-    COST_DOLLARS_PER_HOUR, COST_DOLLARS_TOTAL, ENABLED, IN_FLIGHT, JITTER_MS, KindPaths, LINK_UP,
-    LOSS_PERCENT, NEAREST_WORKER_MS, RECEIVED_BYTES_PER_SECOND, REMOTE, RTT_MS, SENT_BYTES_PER_SECOND,
-    WORKERS,
+    COST_DOLLARS_PATIENT_TOTAL, COST_DOLLARS_PER_HOUR, COST_DOLLARS_TOTAL, ENABLED, IN_FLIGHT, JITTER_MS,
+    KindPaths, LINK_UP, LOSS_PERCENT, NEAREST_WORKER_MS, RECEIVED_BYTES_PER_SECOND, REMOTE, RTT_MS,
+    SENT_BYTES_PER_SECOND, WORKERS,
 };
 use p2c2r_tasks::KindRegistry;
 
@@ -45,6 +45,8 @@ pub struct Figures {
     pub kinds: Vec<KindFigures>,
     /// Dollars of all receipts of this session.
     pub cost_dollars: Option<f64>,
+    /// Of that, what sectors' light cost: it is bought once for a sector, so dollars an hour do not include it.
+    pub sector_light_dollars: Option<f64>,
     /// Dollars an hour at the present rate.
     pub cost_dollars_per_hour: Option<f64>,
     /// Workers connected to the coordinator.
@@ -209,6 +211,8 @@ impl Figures {
         Self {
             kinds: kinds.collect(),
             cost_dollars: value(&COST_DOLLARS_TOTAL),
+            // Nothing else that the game asks for is patient.
+            sector_light_dollars: value(&COST_DOLLARS_PATIENT_TOTAL),
             cost_dollars_per_hour: value(&COST_DOLLARS_PER_HOUR),
             workers: value(&WORKERS),
             nearest_worker_ms: value(&NEAREST_WORKER_MS),

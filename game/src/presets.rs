@@ -127,7 +127,8 @@ pub fn table() -> String {
         }
     }
     text.push_str(
-        "\nDollars at the default price list and kilobits both ways, with everything on, as the autopilot plays. What\n\
+        "\nDollars at the default price list and kilobits both ways, with everything on, as the autopilot plays. The light of a\n\
+         sector is paid for once, when the ship comes into it, with less than $0.0001, and is in none of these numbers. What\n\
          hulls mirror is traced in six faces of so many texels' edge, with so many paths each, for other ships in faces of 16; the light of the field that\n\
          falls on rocks and ships at 260 points, with so many paths each. Wingmen and bosses plan with so many rollouts. `drawn`\n\
          is --quality. A key, F6 at first, goes on to the next preset while playing. `stress` is for benches: many more enemies and rocks in\n\

@@ -17,7 +17,6 @@ mod wrong_settings;
 use std::path::Path;
 use std::process::Command;
 
-use p2c2r_protocol::WorkUnits;
 use p2c2r_server::config::default_prices;
 use p2c2r_tasks::KindRegistry;
 use p2c2r_tests::bench::play::{Play, Played, Varied};
@@ -102,8 +101,8 @@ fn asks_for_light_as_the_bench_says(report: &Value) {
     agrees(&play.lightfield, report);
 }
 
-/// More than a part of the sector is worth.
-const PART_UNITS_MAX: WorkUnits = WorkUnits(60_000);
+/// Parts of the sector's light, which is asked for once, with the first wave.
+const SECTOR_PARTS: f64 = 16.0;
 
 #[track_caller]
 fn agrees<K: Varied>(light: &Played<K>, report: &Value) {
@@ -123,19 +122,16 @@ fn agrees<K: Varied>(light: &Played<K>, report: &Value) {
     assert!(paid > 0.0, "{report:#}");
     // Outcomes that came after their task had ended are charged as well, and counted under one of these.
     let paid_max = paid + number("wasted") + number("reused");
-    // With the first wave the sector's light is asked for as well, in parts that cost more than a field.
-    let is_field = K::NAME == "lightfield";
-    let baked_max =
-        if is_field { 16.0 * prices.price(K::ID, PART_UNITS_MAX).expect("sold").0 as f64 } else { 0.0 };
-    let least = (number("cost_nanos") - baked_max).max(0.0) / paid_max;
-    let most = number("cost_nanos") / paid;
+    let sector = if K::NAME == "lightfield" { SECTOR_PARTS } else { 0.0 };
+    // What the sector's light costs is in no task of the bench.
+    let cost = number("cost_nanos") - number("cost_patient_nanos");
+    let (least, most) = (cost / paid_max, cost / (paid - sector).max(1.0));
     assert!(
         least <= price * 1.1 && most >= price * 0.9,
         "the game pays {least} to {most} for a task of {}, the bench says {price}",
         K::NAME
     );
     let seconds = report["seconds"].as_f64().expect("how long it played");
-    let sector = if is_field { 16.0 } else { 0.0 };
     let asked_max = light.per_second * seconds * 1.1 + 2.0 + sector;
     let submitted = number("submitted");
     assert!(submitted <= asked_max, "{submitted} tasks in {seconds} s, at most {asked_max}");

@@ -84,7 +84,7 @@ fn announce(
     } else if arena.warp_ticks().is_some() && !arena.is_over() {
         ("WARP".into(), format!("to {}", arena.next_sector().plan().name), 1.0)
     } else if *arrived > 0.0 && !arena.is_over() {
-        let (title, below) = sector_words(arena, light.sector_baked());
+        let (title, below) = sector_words(arena, light.sector_parts_done());
         (title, below, (*arrived * 1.6).min(1.0))
     } else {
         (String::new(), String::new(), 0.0)
@@ -131,16 +131,16 @@ fn steering(bindings: &Bindings) -> String {
 }
 
 /// What a sector is called, and how far its light is.
-fn sector_words(arena: &Arena, baked: Option<usize>) -> (String, String) {
+fn sector_words(arena: &Arena, done: Option<usize>) -> (String, String) {
     let sector = arena.sector();
     let wells = match arena.wells().len() {
         0 => String::new(),
         1 => "A gravity well bends every way.   ".into(),
         count => format!("{count} gravity wells bend every way.   "),
     };
-    let light = baked
-        .filter(|baked| *baked < SECTOR_PARTS)
-        .map_or_else(String::new, |baked| format!("Its light is being baked: {baked} of {SECTOR_PARTS}"));
+    let light = done.filter(|done| *done < SECTOR_PARTS).map_or_else(String::new, |done| {
+        format!("Its light is being computed: {done} of {SECTOR_PARTS} parts")
+    });
     (format!("SECTOR {}: {}", sector.number, sector.plan().name.to_uppercase()), wells + &light)
 }
 

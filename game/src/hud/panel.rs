@@ -61,7 +61,7 @@ struct Total(usize);
 #[derive(Component)]
 struct PresetLine;
 
-/// The line that says how much of the sector's light is baked.
+/// The line that says how much of the sector's light is computed.
 #[derive(Component)]
 struct SectorLine;
 
@@ -211,15 +211,16 @@ fn name_preset(chosen: Res<Chosen>, mut line: Single<&mut Text, With<PresetLine>
 
 fn tell_sector(light: Res<LightAround>, line: Single<(&mut Text, &mut Node), With<SectorLine>>) {
     let (mut text, mut node) = line.into_inner();
-    let words = light.sector_baked().and_then(sector_text);
+    let words = light.sector_parts_done().and_then(sector_text);
     show(&mut node, words.is_some());
     write(&mut text, &words.unwrap_or_default());
 }
 
-/// How much of the sector is baked, while it is.
-fn sector_text(baked: usize) -> Option<String> {
-    let left = SECTOR_PARTS.checked_sub(baked).filter(|left| *left > 0)?;
-    Some(format!("sector light {baked:>5}/{SECTOR_PARTS}  {}{} baked", "|".repeat(baked), ".".repeat(left)))
+/// How much of the sector's light is computed, until all of it is.
+fn sector_text(done: usize) -> Option<String> {
+    let left = SECTOR_PARTS.checked_sub(done).filter(|left| *left > 0)?;
+    let bar = "|".repeat(done) + &".".repeat(left);
+    Some(format!("sector light {done:>5}/{SECTOR_PARTS}  {bar}  once for this sector"))
 }
 
 fn name_keys(settings: Res<Settings>, in_hand: Res<PadInHand>, mut line: Single<&mut Text, With<KeysLine>>) {
@@ -269,12 +270,18 @@ fn preset_text(Chosen { preset, quality }: Chosen) -> String {
 
 fn line_text(figures: &Figures, line: Line) -> String {
     match line {
-        Line::Session => format!(
-            "session {:>12}  {:>4} fps {:>5} ms",
-            figures::dollars_to_the_nano(figures.cost_dollars),
-            figures::count(figures.fps),
-            figures::milliseconds(figures.frame_ms),
-        ),
+        Line::Session => {
+            let once = figures.sector_light_dollars.filter(|once| *once > 0.0);
+            format!(
+                "session {:>12}{}  {:>4} fps {:>5} ms",
+                figures::dollars_to_the_nano(figures.cost_dollars),
+                once.map_or_else(String::new, |once| {
+                    format!(" (sector light {:>9})", figures::dollars(Some(once)))
+                }),
+                figures::count(figures.fps),
+                figures::milliseconds(figures.frame_ms),
+            )
+        }
         Line::Network => format!(
             "workers {:>4}, nearest {:>4} ms  round trip {:>4} ms",
             figures::count(figures.workers),
@@ -367,12 +374,18 @@ mod tests {
 
     #[test]
     fn lines_keep_their_width_while_numbers_change() {
-        let line = |fps, cost| {
-            let figures =
-                Figures { fps: Some(fps), frame_ms: Some(1_000.0 / fps), cost_dollars: cost, ..default() };
+        let line = |fps, cost, sector_light| {
+            let figures = Figures {
+                fps: Some(fps),
+                frame_ms: Some(1_000.0 / fps),
+                cost_dollars: cost,
+                sector_light_dollars: sector_light,
+                ..default()
+            };
             line_text(&figures, Line::Session).len()
         };
-        assert_eq!(line(60.0, Some(0.000_5)), line(144.0, Some(0.123_4)));
-        assert_eq!(line(5.0, None), line(59.0, Some(0.000_001)));
+        assert_eq!(line(60.0, Some(0.000_5), Some(0.0)), line(144.0, Some(0.123_4), None));
+        assert_eq!(line(5.0, None, None), line(59.0, Some(0.000_001), None));
+        assert_eq!(line(60.0, Some(0.000_5), Some(0.000_031)), line(144.0, Some(0.123_4), Some(0.012)));
     }
 }

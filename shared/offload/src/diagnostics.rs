@@ -9,7 +9,11 @@ use p2c2r_tasks::TaskKind;
 
 /// Dollars of all receipts of this session.
 pub const COST_DOLLARS_TOTAL: DiagnosticPath = DiagnosticPath::const_new("p2c2r/cost_dollars_total");
-/// Dollars an hour at the rate of the last ten seconds.
+/// Of [`COST_DOLLARS_TOTAL`], what [patient](crate::Offloading::patient) tasks cost: they are paid for once, and no rate
+/// an hour includes them.
+pub const COST_DOLLARS_PATIENT_TOTAL: DiagnosticPath =
+    DiagnosticPath::const_new("p2c2r/cost_dollars_patient_total");
+/// Dollars an hour that tasks with a deadline cost, at the rate of the last ten seconds.
 pub const COST_DOLLARS_PER_HOUR: DiagnosticPath = DiagnosticPath::const_new("p2c2r/cost_dollars_per_hour");
 /// Workers connected to the coordinator.
 pub const WORKERS: DiagnosticPath = DiagnosticPath::const_new("p2c2r/workers");
@@ -78,7 +82,7 @@ kind_paths! {
     /// How long ago the task behind the newest outcome was asked for. Grows while nothing comes, and falls to
     /// the latency with every outcome.
     age_ms, " ms";
-    /// Dollars an hour at the rate of the last ten seconds.
+    /// Dollars an hour that tasks with a deadline cost, at the rate of the last ten seconds.
     cost_dollars_per_hour, " $/h";
     /// Tasks asked for, per second.
     tasks_per_second, " /s";
@@ -109,6 +113,7 @@ pub(crate) fn register_kind(app: &mut App, kind: &str) {
 pub(crate) fn register_shared(app: &mut App) {
     for (path, suffix) in [
         (COST_DOLLARS_TOTAL, " $"),
+        (COST_DOLLARS_PATIENT_TOTAL, " $"),
         (COST_DOLLARS_PER_HOUR, " $/h"),
         (WORKERS, ""),
         (RTT_MS, " ms"),

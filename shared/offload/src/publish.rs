@@ -42,6 +42,7 @@ pub(crate) fn publish(
     let dollars_per_hour = publish_kinds(&mut store, &mut context, &ladder, rtt, &mut previous.paths);
     let mut write = |path: &DiagnosticPath, value: Option<f64>| write(&mut store, path, value);
     write(&diagnostics::COST_DOLLARS_TOTAL, Some(context.totals.cost_nanos.as_dollars()));
+    write(&diagnostics::COST_DOLLARS_PATIENT_TOTAL, Some(context.totals.cost_patient_nanos().as_dollars()));
     write(&diagnostics::COST_DOLLARS_PER_HOUR, dollars_per_hour);
     write(&diagnostics::ENABLED, Some(f64::from(u8::from(context.switch.enabled))));
     write(&diagnostics::REMOTE, Some(f64::from(u8::from(state.is_remote()))));

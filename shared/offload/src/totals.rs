@@ -23,6 +23,15 @@ pub struct OffloadTotals {
     pub stray: u64,
 }
 
+impl OffloadTotals {
+    /// Of `cost_nanos`, the prices of [patient](crate::Offloading::patient) tasks.
+    pub fn cost_patient_nanos(&self) -> Nanos {
+        // A hostile coordinator's prices must not overflow.
+        let sum = |sum: i64, kind: &KindTotals| sum.saturating_add(kind.cost_patient_nanos.0);
+        Nanos(self.kinds.values().fold(0, sum))
+    }
+}
+
 /// What the session has done of one kind.
 ///
 /// At any moment `submitted` is the sum of `remote`, `coordinator`, `cache`, `local`, `reused`, `failed`,
@@ -57,6 +66,8 @@ pub struct KindTotals {
     pub wasted: u64,
     /// Prices of this kind's receipts.
     pub cost_nanos: Nanos,
+    /// Of `cost_nanos`, the prices of [patient](crate::Offloading::patient) tasks.
+    pub cost_patient_nanos: Nanos,
     /// Bytes of specs and blobs sent.
     pub bytes_up: u64,
     /// Bytes of outcomes received.
@@ -135,6 +146,7 @@ impl Serialize for KindTotals {
             map.serialize_entry(name, &count)?;
         }
         map.serialize_entry("cost_nanos", &self.cost_nanos)?;
+        map.serialize_entry("cost_patient_nanos", &self.cost_patient_nanos)?;
         map.serialize_entry("latency_ms", &self.latency_ms())?;
         map.serialize_entry("stages_ms", &self.stages_ms().map(StagesByName))?;
         map.end()

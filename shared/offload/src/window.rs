@@ -71,6 +71,7 @@ impl KindWindow {
         push(&mut self.ended, now, ended);
     }
 
+    /// Counts the price of a task with a deadline.
     pub fn cost(&mut self, now: Micros, price: Nanos) {
         push(&mut self.costs, now, price);
     }
@@ -114,7 +115,7 @@ impl KindWindow {
         percent(self.ended.iter().filter_map(|(_, ended)| ended.delivered.map(|(_, from)| from == origin)))
     }
 
-    /// Dollars an hour at the rate of the window; `None` before the first task.
+    /// Dollars an hour that tasks with a deadline cost, at the rate of the window; `None` before the first task.
     pub fn dollars_per_hour(&self, now: Micros) -> Option<f64> {
         let dollars: f64 = self.costs.iter().map(|(_, price)| price.as_dollars()).sum();
         Some(dollars / self.seconds(&self.costs, now)? * 3_600.0)

@@ -124,8 +124,8 @@ impl LightAround {
         }
     }
 
-    /// Baked parts of the sector, of [`PARTS`]; `None` before the sector was asked for.
-    pub(crate) fn sector_baked(&self) -> Option<usize> {
+    /// Parts of the sector whose light is computed, of [`PARTS`]; `None` before the sector was asked for.
+    pub(crate) fn sector_parts_done(&self) -> Option<usize> {
         self.sector.baked()
     }
 

@@ -255,7 +255,7 @@ mod tests {
             let bytes = wire::encode(&spec).len();
             assert!(bytes < 2_000, "{bytes} bytes of part {number}");
             let units = Lightfield::admit(&spec, &Blobs::default()).unwrap();
-            // `tests/process` assumes at most this many.
+            // All parts then cost less than $0.0001 at the default price list, as `--presets` says.
             assert!(units.0 < 60_000, "{units:?} for part {number}");
         }
         // Parts come in any order, and each lights its own place.

@@ -119,6 +119,7 @@ impl Ladder {
             delivered_at: context.now(),
             clock_offset_us,
         };
+        let patient = task.deadline.is_none();
         let late = task.deadline.is_some_and(|deadline| context.now() > deadline);
         match receipt.computed_by {
             ComputedBy::Worker(_) => self.note_answer(context, id, RemoteResult::Came),
@@ -129,7 +130,7 @@ impl Ladder {
             ComputedBy::Coordinator | ComputedBy::Cache(_) => {}
         }
         self.close_remote(id);
-        self.book(context, kind, receipt.price, price_cap);
+        self.book(context, (kind, patient), receipt.price, price_cap);
         let gave_up = is_out_of_fuel(&outcome);
         let decoded = (context.kind(kind).decode)(&outcome);
         let totals = context.totals_of(kind);
@@ -164,17 +165,27 @@ impl Ladder {
     }
 
     /// Books a receipt. A negative price is ignored; one above the cap is more than agreed, but the account
-    /// will show it.
-    fn book(&mut self, context: &mut LadderContext<'_>, kind: usize, price: Nanos, price_cap: Nanos) {
+    /// will show it. A patient task is paid for once, so a rate an hour would not hold for the next hour.
+    fn book(
+        &mut self,
+        context: &mut LadderContext<'_>,
+        (kind, patient): (usize, bool),
+        price: Nanos,
+        price_cap: Nanos,
+    ) {
         if price < Nanos::ZERO || price > price_cap {
             error!(%price, cap = %price_cap, "the coordinator's price is outside what was agreed");
         }
         let price = price.max(Nanos::ZERO);
         let now = context.now();
         self.spending.spend(price, now);
-        context.windows.of(kind).cost(now, price);
         let totals = context.totals_of(kind);
         totals.cost_nanos = Nanos(totals.cost_nanos.0.saturating_add(price.0));
+        if patient {
+            totals.cost_patient_nanos = Nanos(totals.cost_patient_nanos.0.saturating_add(price.0));
+        } else {
+            context.windows.of(kind).cost(now, price);
+        }
         context.totals.cost_nanos = self.spending.spent();
         context.account.session_estimate = self.spending.spent();
     }

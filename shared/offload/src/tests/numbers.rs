@@ -70,6 +70,26 @@ fn diagnostics_tell_the_last_ten_seconds_and_forget() {
 }
 
 #[test]
+fn a_patient_task_counts_in_what_the_session_costs_and_in_no_rate_an_hour() {
+    let mut game = Game::new();
+    game.ask_for(1);
+    let timely = game.submit().task;
+    game.ask(Offloading::new(spec(2), Blobs::default()).patient());
+    let patient = game.submit().task;
+    let rate = |game: &Game| value(game, &diagnostics::COST_DOLLARS_PER_HOUR).unwrap();
+    game.say(done(timely, 2));
+    game.frames(60);
+    let before = rate(&game);
+    game.say(done(patient, 4));
+    game.frames(60);
+    assert!(before > 0.0 && rate(&game) <= before, "{before}, {}", rate(&game));
+    assert_eq!(value(&game, &diagnostics::COST_DOLLARS_TOTAL), Some(400e-9));
+    assert_eq!(value(&game, &diagnostics::COST_DOLLARS_PATIENT_TOTAL), Some(200e-9));
+    let totals = game.totals();
+    assert_eq!((totals.cost_nanos, totals.cost_patient_nanos), (Nanos(400), PRICE));
+}
+
+#[test]
 fn a_kinds_name_is_part_of_its_paths() {
     let paths = KindPaths::of::<Twice>();
     assert_eq!(paths.latency_ms_p50.as_str(), "p2c2r/twice/latency_ms_p50");
