@@ -9,7 +9,7 @@ pub(crate) fn brief(reason: &LocalReason) -> String {
         LocalReason::NoCoordinator => "Nobody to borrow from: start the game with a join link".to_owned(),
         LocalReason::SwitchedOff => "Borrowing is switched off: this computer does it all".to_owned(),
         LocalReason::NotConnected { reason } => reason.brief().to_owned(),
-        LocalReason::Closing { .. } => "The coordinator closes: tries go on".to_owned(),
+        LocalReason::Closing { .. } => "The coordinator is closing: tries go on".to_owned(),
         LocalReason::SessionCap { cap } => format!("This session has spent its {cap}: you play alone now"),
         LocalReason::HourCap { cap } => format!("This hour's {cap} is spent: wait, or raise the cap"),
         LocalReason::BalanceTooLow { available } => {

@@ -61,7 +61,7 @@ pub enum PreferencesVerb {
 /// Whose preferences, and what is over them.
 #[derive(Args, Clone, Debug)]
 pub struct Preferred {
-    /// The folder that keeps this player's settings and scores [default: p2c2r in the folder for configuration]
+    /// Folder that keeps this player's settings and scores [default: p2c2r in the folder for configuration]
     #[arg(long, value_name = "DIR", env = "P2C2R_SETTINGS")]
     pub settings: Option<PathBuf>,
     /// Preferences for this run.
@@ -74,32 +74,31 @@ settings_table! {
     /// variable, range and row in `docs/settings.md` follow. What the player prefers is in [`Settings`].
     #[derive(Clone, Debug)]
     pub struct StartOptions {
-        /// The join link of the coordinator to borrow from; needed once. `-` reads it from standard input, `@FILE` from a
-        /// file
+        /// Join link of the coordinator to borrow from; needed once. `-` reads it from standard input, `@FILE` from a file
         pub join: Option<String> = None => text("LINK").optional().secret()
             .default_is("the coordinator borrowed from last; none yet: play on this machine alone"),
-        /// The folder that keeps this user's accounts
+        /// Folder that keeps this user's accounts
         pub keys: Option<PathBuf> = None =>
             path("DIR").optional().default_is("p2c2r/memberships in the folder for user data"),
         /// Never connect: compute everything on this machine
         pub local: bool = false => switch(),
-        /// The name this gamer's account goes by
+        /// Name of this gamer's account
         pub name: Option<String> = None => text("NAME").refusing(is_name).optional().default_is(NAME_DEFAULT),
-        /// Worsen the connection on purpose, for example `wan-100ms` or `bad-wifi`
+        /// Worsen the network on purpose, for tests and demonstrations, for example wan-100ms or bad-wifi
         pub impair: Option<String> = None => text("PRESET").optional(),
-        /// Play without a window; the game steers itself and prints one line a second
+        /// Play without a window; the game steers itself and prints a line of figures every second
         pub headless: bool = false => switch(),
         /// Let the game steer itself
         pub autopilot: bool = false => switch(),
         /// Give the ship the inputs recorded in this file, tick by tick
         pub flight: Option<PathBuf> = None => path("FILE").optional(),
-        /// Press T every so many seconds
+        /// Switch borrowing off or on every so many seconds, as T does
         pub flip_every: Option<u32> = None => number("SECONDS", 1..=SECONDS_MAX).optional(),
         /// Stop after this many seconds
         pub seconds: Option<u32> = None => number("N", 1..=SECONDS_MAX).optional(),
         /// Write a JSON report here at the end
         pub report: Option<PathBuf> = None => path("FILE").optional(),
-        /// Write one line per frame (CSV) here at the end
+        /// Write one line for each frame (CSV) here at the end
         pub frames: Option<PathBuf> = None => path("FILE").optional(),
         /// Write entities, open tasks and memory (CSV) here every five seconds
         pub vitals: Option<PathBuf> = None => path("FILE").optional(),
@@ -111,23 +110,23 @@ settings_table! {
         /// Write the display's figures into this file, a line of comma-separated values every half second. F10 does so at
         /// any time
         pub log_csv: Option<PathBuf> = None => path("FILE").optional(),
-        /// Where the game's randomness starts
+        /// Number from which sectors and enemies follow: the same number gives the same ones
         pub seed: u64 = 1 => number("N", 0..=u64::MAX),
         /// Size of the window, or of the off-screen picture
         pub window: Option<WindowSize> = None =>
             parsed("WxH").optional().default_is("1280x720; off-screen 960x540"),
-        /// Print one line a second, as `--headless` does
+        /// Print a line of figures every second, as `--headless` does
         pub hud_log: bool = false => switch(),
         /// The page to begin on; `play` goes straight into the fight, as every run does that steers itself or has an end
         pub page: Option<FirstPage> = None => choice().optional(),
-        /// The folder that keeps this player's settings and scores
+        /// Folder that keeps this player's settings and scores
         pub settings: Option<PathBuf> = None => path("DIR").optional()
             .default_is("p2c2r in the folder for configuration; none for a run that begins in the fight"),
-        /// Start with offloading switched off
+        /// Start with borrowing switched off, as T does
         pub offload_off: bool = false => switch(),
         /// What to log to standard error: off, error, warn, info, debug, trace, or a filter such as p2c2r_offload=debug
         pub log: Option<String> = None => log_filter().optional().default_is("warnings"),
-        /// How log lines look
+        /// Format of log lines
         pub log_format: LogFormat = LogFormat::Text => choice(),
     }
 }
@@ -198,7 +197,7 @@ pub enum DifficultyChoice {
     Cadet,
     /// For those who have played.
     Pilot,
-    /// For those who want to lose.
+    /// For experts.
     Ace,
 }
 
@@ -277,7 +276,7 @@ pub enum Screen {
 }
 
 impl GameCli {
-    /// Refuses preferences out of their range, which only what they are put over can say.
+    /// Refuses preferences out of their range: they are checked when they are applied, here to the defaults.
     pub fn check(&self) -> Result<(), GameError> {
         Ok(self.preferences.apply(&mut Settings::default())?)
     }

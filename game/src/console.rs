@@ -30,7 +30,7 @@ pub fn line(elapsed: Duration, figures: &Figures, (score, lives, wave): (u64, u3
         let (p50, p95) = (figures::milliseconds(kind.p50_ms), figures::milliseconds(kind.p95_ms));
         let cost = figures::dollars(kind.dollars_per_hour);
         let _ = write!(text, " | {} {} {p50}/{p95} ms {cost}/h", kind.name, kind.place_text());
-        // Only shown when it says something, so that three kinds fit into a line.
+        // Left out while all are in time, so that a line with all kinds stays short.
         if let Some(share) = kind.in_time_percent.filter(|share| *share < 100.0) {
             let _ = write!(text, " in time {}", figures::percent(Some(share)));
         }
@@ -43,7 +43,7 @@ pub fn line(elapsed: Duration, figures: &Figures, (score, lives, wave): (u64, u3
         (true, true) => "ON",
         (true, false) => "ON (alone)",
     };
-    let _ = write!(text, " | offload {state} cost {}", figures::dollars_to_the_nano(figures.cost_dollars));
+    let _ = write!(text, " | borrowing {state} cost {}", figures::dollars_to_the_nano(figures.cost_dollars));
     if let Some(once) = figures.sector_light_dollars.filter(|once| *once > 0.0) {
         let _ = write!(text, " (sector light {})", figures::dollars(Some(once)));
     }
@@ -153,7 +153,7 @@ mod tests {
             "6.2/14 ms",
             "in time 99.7%",
             "$0.0123/h",
-            "offload ON",
+            "borrowing ON",
             "cost $0.000410000 (sector light $0.000031)",
             "workers 3",
             "rtt - ms",
@@ -210,7 +210,7 @@ mod tests {
     fn a_line_says_when_the_game_is_alone() {
         // A connection alone does not help: the account may be empty.
         let figures = Figures { enabled: true, link_up: true, ..default() };
-        assert!(line(Duration::ZERO, &figures, (0, 3, 0)).contains("offload ON (alone)"));
-        assert!(line(Duration::ZERO, &Figures::default(), (0, 3, 0)).contains("offload OFF"));
+        assert!(line(Duration::ZERO, &figures, (0, 3, 0)).contains("borrowing ON (alone)"));
+        assert!(line(Duration::ZERO, &Figures::default(), (0, 3, 0)).contains("borrowing OFF"));
     }
 }

@@ -61,7 +61,7 @@ pub enum GameError {
         reason: String,
     },
     /// No task was finished at all.
-    #[error("nothing worked: of {submitted} tasks none was finished, neither remotely nor here")]
+    #[error("nothing worked: of {submitted} tasks none was finished, neither by others nor here")]
     NothingWorked {
         /// Tasks that were submitted.
         submitted: u64,

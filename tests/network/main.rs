@@ -96,7 +96,7 @@ fn a_game_whose_link_is_cut_plays_on_alone_and_comes_back() {
     game.line("path remote");
 
     parties.gamer().cut();
-    game.line("offload ON (alone)");
+    game.line("borrowing ON (alone)");
     game.line("path local");
     coordinator.line("Gamer disconnected: linus");
 
@@ -184,7 +184,7 @@ fn everybody_comes_back_to_a_coordinator_that_was_killed_and_pays_once() {
     first.signal("KILL");
     first.ended();
     let before = parties.ledger();
-    game.line("offload ON (alone)");
+    game.line("borrowing ON (alone)");
 
     let mut second = parties.start_coordinator();
     for worker in &mut workers {

@@ -196,10 +196,10 @@ fn a_game_whose_coordinator_does_not_answer_plays_alone_and_joins_when_it_does()
     let mut game = game(folder.path(), 20, &path, Program::start);
     for _ in 0..3 {
         let line = game.line("| path");
-        assert!(line.contains("offload ON (alone)"), "{line}");
+        assert!(line.contains("borrowing ON (alone)"), "{line}");
     }
     let (mut coordinator, _) = coordinator(folder.path(), &address, Program::start);
-    game.line("offload ON cost");
+    game.line("borrowing ON cost");
     game.ended_well();
     let report = report(&path);
     assert!(count(&report, "local") > 0 && count(&report, "coordinator") > 0, "{report:#}");

@@ -12,15 +12,15 @@ use crate::figures::{self, Figures, KindFigures};
 
 /// Rows shown at once, the worst: more would push the panel into what stands below it.
 const SHOWN_MAX: u32 = 2;
-/// How often it is looked at: as often as figures change.
+/// How often rows are decided: as often as figures change.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// A row stays this long after what it is about, so that it can be read and does not flicker.
+/// A row stays this long after its trouble has ended, so that it can be read and does not flicker.
 const STAYS: Duration = Duration::from_secs(3);
-/// Packets lost from which on it is said, per cent: games feel it.
+/// Per cent of lost packets from which a row says so: with fewer, play is not disturbed.
 const LOSS_SAID: f64 = 1.0;
-/// Share of a kind's tasks without an outcome in time from which on it is said, per cent.
+/// Per cent of a kind's tasks without an outcome in time from which a row says so.
 const LATE_SAID: f64 = 5.0;
-/// Share of a kind that this computer does itself while it could borrow, from which on it is said, per cent.
+/// Per cent of a kind that this computer does itself while it could borrow, from which a row says so.
 const HERE_SAID: f64 = 5.0;
 
 pub(super) fn plugin(app: &mut App) {
@@ -52,7 +52,7 @@ impl Warning {
         }
     }
 
-    /// What is to be said of it, if anything. `refused` is how many tasks were turned away since the last time.
+    /// What the row says, if there is such trouble. `refused` is how many tasks were turned away since the last time.
     fn words(self, figures: &Figures, refused: u64) -> Option<String> {
         let over = |share: Option<f64>, least: f64| share.filter(|share| *share >= least);
         let worst = |share: fn(&KindFigures) -> Option<f64>, least: f64| {
@@ -68,7 +68,7 @@ impl Warning {
             Self::Late => worst(|kind| kind.in_time_percent.map(|share| 100.0 - share), LATE_SAID)
                 .map(|(name, share)| format!("LATE: {share:.0} % of {name} not there in time")),
             Self::Refused => (figures.remote && refused > 0)
-                .then(|| format!("REFUSED: {refused} tasks got no outcome from the coordinator")),
+                .then(|| format!("REFUSED: {refused} tasks got no answer from the coordinator")),
             Self::Here => worst(|kind| kind.local_percent, HERE_SAID)
                 .filter(|_| figures.remote)
                 .map(|(name, share)| format!("HERE: this computer does {share:.0} % of {name} itself")),

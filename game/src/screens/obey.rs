@@ -154,7 +154,7 @@ impl MenuParams<'_> {
             Err(BindingRefusal::Taken(owner)) if self.capture.asked != Some(input) => {
                 self.capture.asked = Some(input);
                 format!(
-                    "{label} does already `{}`. Press it again to move it, Escape to leave it.",
+                    "{label} already does `{}`. Press it again to move it, Escape to leave it.",
                     owner.label()
                 )
             }

@@ -10,15 +10,15 @@ settings_table! {
     /// What is assumed of the card; the player changes it. In these ranges the formula means something.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Comparison {
-        /// Price of a card that does the same, dollars
+        /// Price of a graphics card of your own that does the same, in dollars
         pub card_dollars: u32 = 300 => number("DOLLARS", 1..=10_000),
-        /// Years for which it is good enough
+        /// Years for which that card is good enough
         pub years: u32 = 4 => number("YEARS", 1..=20),
         /// Hours of play a week
         pub hours_a_week: u32 = 10 => number("HOURS", 1..=168),
-        /// Watts that it draws while playing, beyond what the computer draws without it
+        /// Watts that the card draws while playing, beyond what the computer draws without it
         pub watts: u32 = 170 => number("WATTS", 1..=2_000),
-        /// Price of a kilowatt hour, cents
+        /// Price of a kilowatt hour, in hundredths of a dollar
         pub cents_a_kwh: u32 = 30 => number("CENTS", 1..=500),
     }
 }

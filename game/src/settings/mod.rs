@@ -47,7 +47,7 @@ settings_table! {
         /// How hard the fight is; without the flag, `pilot` for a run that begins in it
         pub difficulty: Difficulty = Difficulty::default() =>
             choice::<DifficultyChoice>().map(Into::into, |difficulty: &Difficulty| Some((*difficulty).into())),
-        /// Who flies with the player, from the next round on
+        /// How many wingmen fly with the player, from the next round on
         pub allies: Allies = Allies::default() => choice(),
         /// How it is drawn.
         pub video: Video = Video::default() => table(),
@@ -59,7 +59,7 @@ settings_table! {
         pub borrowing: Borrowing = Borrowing::default() => table(),
         /// What borrowing is compared with.
         pub comparison: Comparison = Comparison::default() => table(),
-        /// What keys and pad buttons do
+        /// What keys, pad buttons and mouse buttons do
         pub keys: Bindings = Bindings::default() => file_table().default_is("what the page of keys shows at first"),
     }
 }
@@ -100,17 +100,17 @@ settings_table! {
     /// How it is drawn.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Video {
-        /// How much drawing the machine can bear; `auto` looks at its graphics adapter. From the next start on
+        /// How much is drawn; `auto` chooses by the graphics adapter. From the next start on
         pub quality: QualityChoice = QualityChoice::Auto => choice().flag("quality"),
         /// Whether the window fills the screen
         pub fullscreen: bool = false => on_off(),
-        /// What bounds the frame rate
+        /// Frames a second at most: as many as the screen shows, 30, 60, or as many as can be
         pub frames: FrameRate = FrameRate::Screen => choice(),
-        /// How far explosions shake the view
+        /// How far explosions shake the view, per cent
         pub shake: u8 = 100 => percent(),
-        /// How bright flashes are
+        /// How bright flashes are, per cent
         pub flashes: u8 = 100 => percent(),
-        /// How long the game stands still when something large ends
+        /// How long the game stands still when something large is destroyed, per cent
         pub hit_stop: u8 = 100 => percent(),
     }
 }
@@ -133,13 +133,13 @@ settings_table! {
     /// How loud it is, per cent.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Sound {
-        /// How loud everything is
+        /// How loud everything is, per cent
         pub master: u8 = 80 => percent(),
-        /// How loud the music is
+        /// How loud the music is, per cent
         pub music: u8 = 60 => percent(),
-        /// How loud is what happens in the arena
+        /// How loud the sounds of the fight are, per cent
         pub effects: u8 = 90 => percent(),
-        /// How loud the menus are
+        /// How loud the menus are, per cent
         pub interface: u8 = 70 => percent(),
     }
 }
@@ -148,11 +148,11 @@ settings_table! {
     /// What is shown about the borrowing.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Display {
-        /// How much is shown about the borrowing
+        /// How much the display shows about borrowing; F3 changes it
         pub level: BorrowingDetail = BorrowingDetail::Compact => choice(),
-        /// How large the display is
+        /// How large the display and the menus are, per cent
         pub scale: u8 = 100 => number("PERCENT", SCALE),
-        /// Where the display is
+        /// Corner of the screen in which the display is; F4 changes it
         pub corner: Corner = Corner::TopRight => choice(),
     }
 }
@@ -165,14 +165,14 @@ const SCALE: RangeInclusive<u8> = 75..=200;
 pub enum BorrowingDetail {
     /// Nothing.
     Off,
-    /// Whether offloading is on, and what it costs.
+    /// Whether borrowing is on, and what it costs.
     Chip,
-    /// And the numbers per kind.
+    /// That, and the numbers of each kind of work.
     #[default]
     Compact,
-    /// And everything else a player may want, with the keys.
+    /// That, and everything else a player may want, with the keys.
     Full,
-    /// And what only a developer of the game wants.
+    /// That, and what only a developer of the game wants.
     Developer,
 }
 
@@ -206,21 +206,21 @@ settings_table! {
     /// What is borrowed.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Borrowing {
-        /// Whether anything is borrowed
+        /// Whether work is borrowed from other computers; T switches it while playing
         pub enabled: bool = true => on_off(),
-        /// Whether enemies' paths are borrowed
+        /// Whether enemies' paths are borrowed, or computed here
         pub paths: bool = true => on_off(),
-        /// Whether rocks' motions are borrowed
+        /// Whether rocks' motions are borrowed, or computed here
         pub physics: bool = true => on_off(),
-        /// Whether plans of wingmen and bosses are borrowed
+        /// Whether plans of wingmen and bosses are borrowed, or computed here
         pub plans: bool = true => on_off(),
-        /// Whether the light is borrowed that hulls mirror, and that falls on rocks
+        /// Whether light and mirrors are borrowed, or computed here: what hulls mirror, and the light on everything around
         pub reflections: bool = true => on_off(),
-        /// Whether that light is shown at all; R switches it while playing
+        /// Whether light and mirrors are computed and shown at all; R switches them while playing
         pub mirrors: bool = true => on_off().flag("reflections"),
         /// How much is bought from other computers; `--presets` says what each costs. `stress` is for benches
         pub preset: Preset = Preset::Default => choice().flag("preset"),
-        /// The most that an hour may cost, thousandths of a dollar; 0 for no bound of the game's own
+        /// Thousandths of a dollar that an hour may cost; 0 for no cap of the game's own
         pub cap_millidollars_per_hour: u32 = 0 => number("N", 0..=rows::CAP_MAX),
     }
 }
