@@ -73,7 +73,7 @@ pub struct Figures {
     pub fps_low: Option<f64>,
     /// Milliseconds a frame takes.
     pub frame_ms: Option<f64>,
-    /// Whether offloading is switched on.
+    /// Whether borrowing is switched on.
     pub enabled: bool,
     /// Whether new tasks go to the coordinator.
     pub remote: bool,

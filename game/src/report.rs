@@ -16,7 +16,7 @@ use crate::settings::Settings;
 /// A run in numbers. The keys of [`OffloadTotals`] (`kinds`, `cost_nanos`, …) are on the same level.
 #[derive(Clone, Debug, Serialize)]
 pub struct RunReport {
-    /// What was offloaded.
+    /// What was borrowed.
     #[serde(flatten)]
     pub totals: OffloadTotals,
     /// Charged since the account was opened, by the coordinator's latest statement: durably recorded, while
@@ -41,7 +41,7 @@ pub struct RunReport {
     pub seed: u64,
     /// Impairment preset, if one was asked for.
     pub impair: Option<String>,
-    /// Whether reflections were on at the start.
+    /// Whether light and mirrors were on at the start.
     pub reflections: bool,
     /// Digest of the arena's last state.
     pub arena_digest: String,
@@ -97,7 +97,7 @@ struct Snapshot {
     score: u64,
     wave: u32,
     digest: String,
-    /// Whether reflections were on when the run began.
+    /// Whether light and mirrors were on when the run began.
     mirrors: bool,
 }
 

@@ -99,7 +99,7 @@ const ARROWS: [KeyCode; 4] = [KeyCode::ArrowUp, KeyCode::ArrowLeft, KeyCode::Arr
 
 /// What a new gamer must know, as it is bound just now; the other keys are on the page `How to play`.
 fn keys_words(bindings: &Bindings, has_pad: bool) -> String {
-    // The stick is bound to nothing else.
+    // The left stick always flies: it cannot be bound to anything else.
     let fly = if has_pad { "Left stick flies".into() } else { format!("{} fly", steering(bindings)) };
     let mut words = vec![fly];
     let others =
@@ -122,7 +122,7 @@ fn steering(bindings: &Bindings) -> String {
     };
     let whole: Vec<String> = (0..2).filter_map(set).collect();
     if whole.is_empty() {
-        // One of them has no key: each is named by itself.
+        // One of the four actions has no key, so that there is no whole set: each key is named by itself.
         let named: Vec<String> =
             actions.iter().filter_map(|action| bindings.in_hand(*action, false)).collect();
         return named.join(", ");

@@ -96,7 +96,7 @@ fn show_toast(
     if chosen.is_changed() && !chosen.is_added() {
         (toast.left, toast.about) = (TOAST, Thrown::Preset);
     }
-    // The autopilot steers by what it remembers, so whether there is one is compared.
+    // The autopilot changes its own memory in every frame, so only whether it flies is compared.
     let flies = matches!(*pilot, Pilot::Itself(_));
     if flown.replace(flies).is_some_and(|before| before != flies) {
         (toast.left, toast.about) = (TOAST, Thrown::Autopilot);
@@ -159,7 +159,7 @@ fn reflections_text(enabled: bool, mode: &OffloadMode) -> &'static str {
     }
 }
 
-/// Whoever did not mean it finds the way back.
+/// Names the key that gives the ship back, for a player who pressed the autopilot's by mistake.
 fn autopilot_text(flies: bool, switch: Option<String>) -> String {
     match (flies, switch) {
         (false, _) => "Autopilot OFF: you fly".into(),
@@ -170,7 +170,7 @@ fn autopilot_text(flies: bool, switch: Option<String>) -> String {
     }
 }
 
-/// What the banner says, if it has anything to say: a player who switched offloading off knows.
+/// What the banner says, if it has anything to say: a player who switched borrowing off knows.
 fn banner_text(mode: &OffloadMode) -> Option<String> {
     match mode {
         OffloadMode::Remote | OffloadMode::Local(LocalReason::SwitchedOff) => None,

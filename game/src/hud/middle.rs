@@ -24,10 +24,10 @@ const HEIGHT_FOR_BOTH: f32 = 715.0;
 /// The width of the column.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum MiddleRoom {
-    /// As the picture.
+    /// As wide as the picture.
     #[default]
     Whole,
-    /// What the panel leaves.
+    /// As wide as what the panel leaves of the picture.
     BesidePanel,
 }
 

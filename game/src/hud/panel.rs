@@ -26,13 +26,13 @@ const COLUMNS: [(&str, f32); 7] = [
     ("reused ms", 92.0),
     ("$/hour", 96.0),
 ];
-/// Width of the panel: the columns, and what is around them. What stands beside it reckons with it.
+/// Width of the panel in pixels: the columns, and the padding and border around them.
 pub(super) const WIDTH: f32 = 624.0;
-/// Pixels that it takes of the picture's width: the panel, and a gap on either side of it.
+/// Pixels that the panel takes of the picture's width, with a gap on either side; what is placed beside it keeps clear.
 pub(super) const SIDE: f32 = WIDTH + 2.0 * MARGIN;
-/// Letters of the keys' size that stand beside one another in the panel.
+/// Letters of a line of the keys: at their size, no more fit into the panel.
 const LEGEND_LETTERS: usize = 76;
-/// Milliseconds from which on what is reused is old enough to be seen.
+/// Age in milliseconds from which a player sees that a reused outcome is old.
 const SEEN_OLD_MS: f64 = 500.0;
 
 pub(super) fn plugin(app: &mut App) {
@@ -227,7 +227,7 @@ fn name_keys(settings: Res<Settings>, in_hand: Res<PadInHand>, mut line: Single<
     write(&mut line, &keys_text(&settings.keys, in_hand.0.is_some()));
 }
 
-/// What does each action that a watcher of the numbers wants, in lines that the panel has room for.
+/// The keys that are of use while reading the numbers, in lines that fit into the panel.
 fn keys_text(bindings: &Bindings, has_pad: bool) -> String {
     let actions = [
         (Action::Offload, "borrowing"),

@@ -60,8 +60,8 @@ fn room_for(level: BorrowingDetail) -> Vec2 {
     }
 }
 
-/// The scale in a picture of this size: as the player wants it, unless what is shown then has no room. What has a room of
-/// nothing fits everywhere.
+/// The scale in a picture of this size: as the player wants it, or smaller where what is shown would
+/// not fit. What needs no room fits everywhere.
 fn scale_of(picture: Vec2, wanted: f32, room: Vec2) -> f32 {
     let fits = (picture / room.max(Vec2::ONE)).min_element();
     (picture.y / DESIGN_HEIGHT * wanted).min(fits).clamp(*SCALES.start(), *SCALES.end())

@@ -12,7 +12,7 @@ use crate::figures::{self, Figures, KindFigures};
 const TEXT: f32 = 13.0;
 /// Pixels of a kind's name, of a bar, of the total and of the shares.
 const WIDTHS: (f32, f32, f32, f32) = (100.0, 270.0, 70.0, 130.0);
-/// What the colours and the numbers mean, in words.
+/// What the colours of a bar and the numbers beside it mean, in their order.
 const LEGEND: &str = "time of answers: waiting, way, kernel, check; % by workers/coordinator/here";
 
 pub(super) fn plugin(app: &mut App) {

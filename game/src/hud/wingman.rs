@@ -9,7 +9,7 @@ use super::{text, write};
 use crate::play::{Battlefield, Sources};
 
 pub(super) fn plugin(app: &mut App) {
-    // The arena gets its plans in its steps.
+    // The arena takes plans in its steps, so the line changes only when the arena does.
     app.add_systems(Update, tell_plans.run_if(resource_changed::<Battlefield>));
 }
 

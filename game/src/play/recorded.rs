@@ -17,7 +17,7 @@ pub(crate) fn read_flight(path: &Path) -> Result<Flight, GameError> {
     text.parse().map_err(|error: p2c2r_arena::FlightError| wrong(error.to_string()))
 }
 
-/// Switches offloading off and on, by real time.
+/// Switches borrowing off and on, by real time.
 pub(crate) fn flip_plugin(every: Duration) -> impl Plugin {
     move |app: &mut App| {
         app.add_systems(PreUpdate, flip.run_if(on_real_timer(every)));

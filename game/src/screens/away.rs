@@ -26,7 +26,7 @@ fn pause_when_away(
         .read()
         .filter(|event| matches!(event.connection, GamepadConnection::Disconnected))
         .any(|event| in_hand.0 == Some(event.gamepad));
-    // What flies by itself needs nobody.
+    // The autopilot needs no player, so its flight goes on.
     if (unfocused || pad_gone) && *page.get() == Page::Play && matches!(*pilot, Pilot::Gamer) {
         next.set(Page::Paused);
     }

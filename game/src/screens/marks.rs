@@ -11,7 +11,7 @@ use p2c2r_protocol::Nanos;
 use super::Page;
 use crate::figures;
 
-/// What a frame may take at 60 a second, and half as much again: what is longer is seen.
+/// One and a half times a frame's time at 60 a second: players see that a longer frame stutters.
 const FRAME_LONG: Duration = Duration::from_millis(25);
 /// Milliseconds on the way from and to the coordinator at which the line gets no points.
 const LINE_MS_WORST: f64 = 400.0;
@@ -174,7 +174,7 @@ impl Card {
     pub(super) fn borrowed_percent(&self) -> u8 {
         let Share { remote, coordinator, local, .. } = self.round.sum();
         let all = (remote + coordinator + local).max(1);
-        // Rounded down, so that a hundred is all of it; and a little is more than nothing.
+        // Rounded down, so that a hundred means all of it; the least share is one, because zero means `alone`.
         let percent = (remote + coordinator) * 100 / all;
         percent.max(u64::from(remote + coordinator > 0)) as u8
     }
@@ -238,9 +238,9 @@ impl Link {
     }
 }
 
-/// What would help whoever had no help at all.
+/// Advice for a round in which nothing was borrowed.
 const ALONE: &str = "This computer did all of it. With a join link others help: p2c2r-game --join LINK";
-/// From this mark on there is nothing to mend.
+/// With this mark or a better one a link needs no advice.
 const GOOD: u32 = 90;
 
 /// What would help most.

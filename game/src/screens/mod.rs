@@ -64,7 +64,7 @@ pub enum Page {
     Comparison,
     /// What keys and buttons do.
     Keys,
-    /// Whose work this is.
+    /// Credits and licences.
     Credits,
     /// The game itself.
     Play,

@@ -17,7 +17,7 @@ use crate::input::{Action, PadInHand, input_label};
 use crate::presets::Chosen;
 use crate::settings::{Row, Settings, UserFiles};
 
-/// Everything that pages tell of.
+/// The resources that the contents of pages are made from.
 #[derive(bevy::ecs::system::SystemParam)]
 pub(super) struct Told<'w> {
     settings: Res<'w, Settings>,

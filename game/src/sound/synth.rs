@@ -65,9 +65,9 @@ cues! {
     Accept,
     /// Back.
     Back,
-    /// Offloading is switched on.
+    /// Borrowing is switched on.
     On,
-    /// Offloading is switched off.
+    /// Borrowing is switched off.
     Off,
 }
 
