@@ -39,6 +39,16 @@ fn play(app: &mut App, frames: u32) {
     }
 }
 
+/// Steps the arena alone, straight on into whatever comes, so that lives are soon lost; the game sees only what has become of it.
+fn fly_recklessly(app: &mut App, ticks: u32) {
+    let arena = &mut app.world_mut().resource_mut::<Battlefield>().arena;
+    for _ in 0..ticks {
+        if !arena.is_over() {
+            arena.step(Controls { thrust: 1, ..Controls::default() }, &[]);
+        }
+    }
+}
+
 #[test]
 fn the_game_plays_itself_and_enemies_follow_locally_computed_paths() {
     let (mut app, _, _) = local_game(&[]);

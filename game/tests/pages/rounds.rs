@@ -57,7 +57,10 @@ fn a_round_is_as_hard_as_was_chosen_and_its_end_has_a_page() {
     choose(&mut app, MenuAction::Begin);
     let lives = app.world().resource::<Battlefield>().arena.lives();
     assert_eq!(lives, ArenaConfig::of(Difficulty::Ace).ship.lives);
-    for _ in 0..60 * 600 {
+    play(&mut app, 120);
+    assert_eq!(page(&app), Page::Play);
+    for _ in 0..60 * 60 {
+        fly_recklessly(&mut app, 9);
         app.update();
         if page(&app) == Page::RoundOver {
             break;

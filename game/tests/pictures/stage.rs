@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bevy::prelude::*;
+use bevy::render::pipelined_rendering::RenderExtractApp;
 use bevy::render::view::screenshot::{Screenshot, ScreenshotCaptured};
 use bevy::time::TimeUpdateStrategy;
 use clap::Parser as _;
@@ -21,6 +22,8 @@ use super::compare::{DRAWN_PER_STORED, HEIGHT, WIDTH};
 
 /// A sixtieth of a second and a little, so that every update holds at least one step.
 const FRAME: Duration = Duration::from_nanos(16_666_667);
+/// A frame of four steps, for what is laid out alike however few frames there are.
+const LONG_FRAME: Duration = FRAME.saturating_mul(4);
 /// Frames without time that a picture may take to come back: the renderer is some frames behind.
 const FRAMES_UNTIL_PICTURE: u32 = 200;
 /// Frames without time before a picture, in which the renderer takes in everything that has come since it drew last.
@@ -93,6 +96,18 @@ impl Stage {
     pub fn play(&mut self, frames: u32) {
         self.draw(false);
         self.pass(FRAME, frames);
+    }
+
+    /// The same in frames that hold four steps each.
+    pub fn skip(&mut self, frames: u32) {
+        self.draw(false);
+        self.pass(LONG_FRAME, frames);
+    }
+
+    /// Takes the renderer away: it works in every frame, also in those that are not drawn. There are no more pictures.
+    pub fn without_renderer(mut self) -> Self {
+        self.app.remove_sub_app(RenderExtractApp).expect("a renderer on a thread of its own");
+        self
     }
 
     /// Goes to a page and stays until everything on it has been laid out.
