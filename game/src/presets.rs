@@ -10,7 +10,7 @@ use bevy::prelude::*;
 use clap::ValueEnum;
 
 use crate::graphics::Quality;
-use crate::play::{FieldFineness, Fineness, LightAround, Reflecting, plans_bought};
+use crate::play::{FieldFineness, Fineness, LightAround, Reflecting, plans_bought, sector_bought};
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(PreUpdate, refine.run_if(resource_changed::<Chosen>));
@@ -78,12 +78,12 @@ impl Preset {
         let (dollars_per_hour, kbit_per_s) = match (self.light(), quality) {
             (Self::Saver, Quality::Low) => (0.003, 107.0),
             (Self::Saver, Quality::High) => (0.006, 176.0),
-            (Self::Rich, Quality::Low) => (0.039, 350.0),
+            (Self::Rich, Quality::Low) => (0.040, 350.0),
             (Self::Rich, Quality::High) => (0.041, 465.0),
-            (Self::Max, Quality::Low) => (0.154, 510.0),
-            (Self::Max, Quality::High) => (0.209, 680.0),
-            (_, Quality::Low) => (0.0096, 290.0),
-            (_, Quality::High) => (0.0098, 290.0),
+            (Self::Max, Quality::Low) => (0.155, 510.0),
+            (Self::Max, Quality::High) => (0.210, 680.0),
+            (_, Quality::Low) => (0.0097, 290.0),
+            (_, Quality::High) => (0.0099, 290.0),
         };
         PresetCost { dollars_per_hour, kbit_per_s }
     }
@@ -126,13 +126,17 @@ pub fn table() -> String {
             );
         }
     }
-    text.push_str(
-        "\nDollars at the default price list and kilobits both ways, with everything on, as the autopilot plays. The light of a\n\
-         sector is paid for once, when the ship comes into it, with less than $0.0001, and is in none of these numbers. What\n\
+    // Writing to a String cannot fail.
+    let _ = write!(
+        text,
+        "\nDollars at the default price list and kilobits both ways, with everything on, as the autopilot plays. What\n\
          hulls mirror is traced in six faces of so many texels' edge, with so many paths each, for other ships in faces of 16; the light of the field that\n\
-         falls on rocks and ships at 260 points, with so many paths each. Wingmen and bosses plan with so many rollouts. `drawn`\n\
+         falls on rocks and ships at 260 points, with so many paths each. With a field comes the light of each sector, paid for once when the\n\
+         ship comes into it, at 4,096 points with {}.\n\
+         Wingmen and bosses plan with so many rollouts. `drawn`\n\
          is --quality. A key, F6 at first, goes on to the next preset while playing. `stress` is for benches: many more enemies and rocks in\n\
          the light of `default`.",
+        sector_bought()
     );
     text
 }

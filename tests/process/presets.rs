@@ -6,7 +6,8 @@ use p2c2r_tasks::lightfield::Lightfield;
 use p2c2r_tasks::reflection::Reflection;
 use p2c2r_tasks::{Blobs, KindRegistry, Stop};
 use p2c2r_tests::bench::play::{
-    FieldHabit, LightHabit, PLANS, Play, Played, Varied, field_around, light_around,
+    FieldHabit, LightHabit, PLANS, Play, Played, SECTOR, SECTORS_PER_HOUR, Varied, field_around,
+    light_around, sector,
 };
 use p2c2r_tests::bench::presets::{PRESETS, field, is_time, mirrors};
 use p2c2r_tests::programs::{Program, command};
@@ -91,7 +92,14 @@ fn the_presets_cost_what_the_game_says() {
         assert_eq!(field, copy.field.as_ref(), "{}: the bench's copy is another", told.name);
         assert_eq!(told.rollouts, copy.plans.rollouts(), "{}: the bench's copy is another", told.name);
     }
+    let sold = format!(
+        "{} paths, {} bounces and {} rocks, {SECTORS_PER_HOUR} times an hour",
+        SECTOR.paths, SECTOR.bounces, SECTOR.rocks_max
+    );
+    assert!(said.contains(&sold), "{said} is not of {sold}");
+    let mut of_sector = None;
     let play = Play::watched(SECONDS, |arena| {
+        of_sector.get_or_insert_with(|| sector(arena, &SECTOR));
         for preset in &mut presets {
             if is_time(arena.tick(), preset.habit.interval) {
                 preset.light.tasks.push((light_around(arena, &preset.habit), Blobs::default()));
@@ -107,11 +115,16 @@ fn the_presets_cost_what_the_game_says() {
     let prices = default_prices(&KindRegistry::builtin());
     let (path, physics) = (cost(&play.path, &prices), cost(&play.physics, &prices));
     let plans = cost(&play.tactics, &prices);
+    let of_sector = cost(&of_sector.expect("play has a sector"), &prices);
+    println!("light of sectors: ${:.5} an hour, {:.0} kbit/s", of_sector.0, of_sector.1);
     println!("plans at the default depth: ${:.4} an hour, {:.0} kbit/s", plans.0, plans.1);
     let mut faults = Vec::new();
     for preset in &presets {
         let light = cost(&preset.light, &prices);
-        let field = preset.field.as_ref().map_or((0.0, 0.0), |(_, field)| cost(field, &prices));
+        let field = preset.field.as_ref().map_or((0.0, 0.0), |(_, field)| {
+            let live = cost(field, &prices);
+            (live.0 + of_sector.0, live.1 + of_sector.1)
+        });
         // What plans cost grows with their rollouts; their bytes hardly do.
         let deeper = f64::from(preset.rollouts) / f64::from(PLANS.rollouts());
         let dollars = light.0 + field.0 + path.0 + physics.0 + plans.0 * deeper;

@@ -18,7 +18,7 @@ pub(crate) use borrowing::plans_bought;
 pub(crate) use controls::{Intent, Pilot};
 pub(crate) use ending::{Ending, RunLength};
 pub(crate) use keyboard::window_plugin;
-pub(crate) use lightfield::{FieldFineness, LightAround, PARTS as SECTOR_PARTS};
+pub(crate) use lightfield::{FieldFineness, LightAround, PARTS as SECTOR_PARTS, sector_bought};
 pub(crate) use recorded::{flip_plugin, read_flight};
 pub(crate) use reflecting::{Fineness, MirroredShip, ORES, Reflecting, SHIP_FACE, SHIPS_MAX, is_ore, ore_of};
 pub(crate) use sources::{Source, Sources};

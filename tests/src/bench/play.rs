@@ -4,11 +4,13 @@
 //! Paths and motions are what the arena wants. The light around the ship is requested by the view and not by
 //! the rules; [`LIGHT`] says how, and a test with the real game holds the two together.
 
+mod sector;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use p2c2r_arena::{
-    Arena, ArenaConfig, Autopilot, DueOutcome, Motions, OutcomeBody, PlanDepth, TICKS_PER_SECOND, Vec2,
+    Arena, ArenaConfig, Autopilot, DueOutcome, Motions, OutcomeBody, PlanDepth, Rock, TICKS_PER_SECOND, Vec2,
     WantedSpec,
 };
 use p2c2r_tasks::lightfield::{Lightfield, LightfieldSpec, Probes};
@@ -20,6 +22,8 @@ use p2c2r_tasks::reflection::{
 };
 use p2c2r_tasks::tactics::{Tactics, TacticsSpec};
 use p2c2r_tasks::{Blobs, KernelError, Stop, TaskKind};
+
+pub use sector::{SECTOR, SECTORS_PER_HOUR, sector};
 
 /// Ticks between a request and its outcome.
 const DELAY_TICKS: u64 = 12;
@@ -77,7 +81,7 @@ pub struct FieldHabit {
 
 /// The default of Borrowed Light, `FieldFineness::bought(Preset::Default, Quality::Low)`.
 pub const FIELD: FieldHabit =
-    FieldHabit { interval: Duration::from_millis(200), paths: 42, bounces: 2, rocks_max: 48 };
+    FieldHabit { interval: Duration::from_millis(200), paths: 38, bounces: 2, rocks_max: 48 };
 
 /// Wingmen of a game at its default settings.
 const WINGMEN: u8 = 1;
@@ -332,23 +336,25 @@ fn other_ships(arena: &Arena, habit: &LightHabit) -> Vec<Viewpoint> {
     near.into_iter().take(habit.ships_max).map(|(_, at)| viewpoint(at)).collect()
 }
 
+/// A rock in a scene, if it has the form of one.
+fn rock_object(rock: &Rock) -> Option<Object> {
+    matches!(rock.shape.kind(), ShapeKind::Rock(_)).then(|| {
+        let rotation = Rotation::of(rock.rotation.map(f64::from));
+        Object {
+            position: in_scene(rock.position),
+            form: Form::Rock { shape: rock.shape, rotation },
+            surface: u8::from(rock.id.0 % 5 == 2),
+        }
+    })
+}
+
 /// The scene around the ship: the nearest rocks, all enemies and bolts; and the ships with cubes.
 pub fn light_around(arena: &Arena, habit: &LightHabit) -> ReflectionSpec {
     let steps = |metres: f32| ((metres * RADIUS_STEPS_PER_M).round() as u16).max(1);
     let probe = arena.ship().position;
     let mut rocks: Vec<_> = arena.rocks().iter().collect();
     rocks.sort_by(|a, b| a.position.distance(probe).total_cmp(&b.position.distance(probe)));
-    let mut objects = Vec::new();
-    for rock in rocks.into_iter().take(habit.rocks_max) {
-        if matches!(rock.shape.kind(), ShapeKind::Rock(_)) {
-            let rotation = Rotation::of(rock.rotation.map(f64::from));
-            objects.push(Object {
-                position: in_scene(rock.position),
-                form: Form::Rock { shape: rock.shape, rotation },
-                surface: u8::from(rock.id.0 % 5 == 2),
-            });
-        }
-    }
+    let mut objects: Vec<_> = rocks.into_iter().take(habit.rocks_max).filter_map(rock_object).collect();
     let mut capsule = |from: [i16; 3], to: [i16; 3], radius: f32, surface: u8| {
         let to = std::array::from_fn(|axis| to[axis].saturating_sub(from[axis]));
         objects.push(Object { position: from, form: Form::Capsule { to, radius: steps(radius) }, surface });

@@ -15,7 +15,9 @@ use p2c2r_tasks::reflection::Reflection;
 use p2c2r_tasks::{Blobs, KernelError, KindRegistry, TaskKind};
 
 use super::calibration::{CalibrationFigures, UNITS_PER_MS_AIM, figures};
-use super::play::{FieldHabit, LightHabit, PLANS, Play, Played, Varied, field_around, light_around};
+use super::play::{
+    FieldHabit, LightHabit, PLANS, Play, Played, SECTOR, Varied, field_around, light_around, sector,
+};
 
 /// Dollars an hour that the default preset may cost a gamer, on any device.
 const DEFAULT_DOLLARS_AIM: f64 = 0.01;
@@ -76,10 +78,10 @@ const fn preset(
 pub const PRESETS: [PresetCopy; 8] = [
     preset("saver", "low", mirrors(5, 1, 2, 500, 24, (0, 1)), None, 8, 3),
     preset("saver", "high", mirrors(6, 1, 2, 640, 48, (0, 1)), None, 8, 3),
-    preset("default", "low", mirrors(5, 1, 2, 270, 48, (2, 2)), Some(field(42, 2, 200, 48)), 8, 4),
-    preset("default", "high", mirrors(6, 1, 2, 620, 48, (2, 2)), Some(field(31, 2, 200, 48)), 8, 4),
+    preset("default", "low", mirrors(5, 1, 2, 270, 48, (2, 2)), Some(field(38, 2, 200, 48)), 8, 4),
+    preset("default", "high", mirrors(6, 1, 2, 620, 48, (2, 2)), Some(field(27, 2, 200, 48)), 8, 4),
     preset("rich", "low", mirrors(5, 13, 4, 220, 96, (4, 4)), Some(field(72, 3, 200, 96)), 16, 8),
-    preset("rich", "high", mirrors(6, 4, 4, 280, 96, (4, 4)), Some(field(72, 3, 200, 96)), 16, 8),
+    preset("rich", "high", mirrors(6, 4, 4, 290, 96, (4, 4)), Some(field(72, 3, 200, 96)), 16, 8),
     preset("max", "low", mirrors(5, 32, 4, 120, 96, (6, 8)), Some(field(256, 4, 200, 96)), 32, 16),
     preset("max", "high", mirrors(6, 16, 4, 160, 96, (6, 8)), Some(field(256, 4, 200, 96)), 32, 16),
 ];
@@ -93,13 +95,15 @@ pub struct Bought {
     pub light: CalibrationFigures,
     /// Its field.
     pub field: Option<CalibrationFigures>,
+    /// The light of sectors, for presets with a field.
+    pub sector: Option<CalibrationFigures>,
     /// The cost of the rules' tasks: paths, motions, and plans of the preset's depth.
     rules: f64,
 }
 
 impl Bought {
     fn kinds(&self) -> impl Iterator<Item = &CalibrationFigures> {
-        std::iter::once(&self.light).chain(&self.field)
+        std::iter::once(&self.light).chain(&self.field).chain(&self.sector)
     }
 
     /// Dollars an hour with cores only.
@@ -138,7 +142,9 @@ pub fn measure(seconds: u32, repeats: u32, rules: &[CalibrationFigures]) -> Resu
         field: preset.field.as_ref().map(|habit| played(habit.interval)),
     };
     let mut presets: Vec<Asked> = PRESETS.iter().map(asked).collect();
+    let mut of_sector = None;
     Play::watched(seconds, |arena| {
+        of_sector.get_or_insert_with(|| sector(arena, &SECTOR));
         for Asked { preset, light, field } in &mut presets {
             if is_time(arena.tick(), preset.light.interval * TAKEN_EVERY) {
                 light.tasks.push((light_around(arena, &preset.light), Blobs::default()));
@@ -155,13 +161,15 @@ pub fn measure(seconds: u32, repeats: u32, rules: &[CalibrationFigures]) -> Resu
     let paths_and_motions: f64 = of_rules.map(CalibrationFigures::dollars_per_hour).sum();
     let of_plans =
         rules.iter().find(|kind| kind.name == "tactics").map_or(0.0, CalibrationFigures::dollars_per_hour);
+    let of_sector = of_sector.map(|sector| sampled(sector, &prices, repeats)).transpose()?;
     // The cost of plans is proportional to their rollouts.
     let plans = |depth: PlanDepth| of_plans * f64::from(depth.rollouts()) / f64::from(PLANS.rollouts());
     let bought = presets.into_iter().map(|Asked { preset, light, field }| {
         let light = sampled(light, &prices, repeats)?;
         let field = field.map(|field| sampled(field, &prices, repeats)).transpose()?;
         let rules = paths_and_motions + plans(preset.plans);
-        Ok(Bought { preset, light, field, rules })
+        let sector = of_sector.clone().filter(|_| field.is_some());
+        Ok(Bought { preset, light, field, sector, rules })
     });
     bought.collect()
 }
@@ -251,7 +259,7 @@ mod tests {
         assert!(PRESETS.iter().all(|preset| text.contains(preset.name)), "{text}");
         // The pace depends on this machine, and the price on these seconds, so both are normalised first.
         for one in &mut bought {
-            for kind in std::iter::once(&mut one.light).chain(&mut one.field) {
+            for kind in std::iter::once(&mut one.light).chain(&mut one.field).chain(&mut one.sector) {
                 kind.kernel_ms = kind.units / 1_000.0;
                 (kind.price_nanos, kind.graphics_nanos) =
                     (kind.price_nanos / 10.0, kind.graphics_nanos / 10.0);

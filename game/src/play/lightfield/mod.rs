@@ -33,7 +33,7 @@ use super::{Battlefield, nobody_plays};
 pub(crate) use fineness::FieldFineness;
 use grid::ProbeGrid;
 pub(crate) use grid::TracedField;
-pub(crate) use sector::PARTS;
+pub(crate) use sector::{PARTS, bought as sector_bought};
 use sector::{PartAsked, SectorLight};
 
 /// Specs whose outcome may still come; an outcome of an older one is not shown.

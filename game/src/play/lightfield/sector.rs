@@ -25,13 +25,21 @@ const PART_EDGE: u8 = 16;
 const PARTS_EDGE: u8 = 4;
 /// Tasks of a sector.
 pub(crate) const PARTS: usize = PARTS_EDGE as usize * PARTS_EDGE as usize;
-/// Paths of a probe and surfaces that a path may meet: half a second of one core for the whole sector.
-const PATHS: u16 = 384;
+/// Paths of a probe and surfaces that a path may meet: a sixth of a second of one core for the whole sector.
+const PATHS: u16 = 96;
 const BOUNCES: u8 = 3;
 /// Most rocks of a part: the nearest to its middle. More would cost more upload than they change the light.
 const ROCKS_MAX: usize = 64;
 
 const _: () = assert!(PART_EDGE as usize * PART_EDGE as usize >= p2c2r_tasks::lightfield::PROBES_MIN);
+
+/// Sectors an hour that the prices of presets have: the autopilot clears two waves, which is a sector, in 65 s.
+const PER_HOUR: u32 = 60;
+
+/// How a sector's light is traced and how often the prices of presets have it.
+pub(crate) fn bought() -> String {
+    format!("{PATHS} paths, {BOUNCES} bounces and {ROCKS_MAX} rocks, {PER_HOUR} times an hour")
+}
 
 /// The state of a part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,11 +6,14 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::super::play::SECTORS_PER_HOUR;
 use super::super::{at_quantile, median};
 use super::flips::Flips;
 
 /// Play before this is left out of per-frame figures: joining, and the first tasks of new workers.
 pub const WARM_UP: Duration = Duration::from_secs(3);
+/// Play in a sector, whose light is paid for once: a shorter run would have more sectors an hour than play has.
+const SECTOR_SECONDS: f64 = 3_600.0 / SECTORS_PER_HOUR;
 /// A frame longer than this many milliseconds is a stall: three frames of a display, which is visible.
 const STALL_MS: f64 = 50.0;
 
@@ -117,7 +120,7 @@ figures! {
     up_kbit_per_s;
     /// Kilobits a second on the wire from the coordinator.
     down_kbit_per_s;
-    /// Dollars an hour, by the receipts.
+    /// Dollars an hour, by the receipts; what a sector's light costs once counts for [`SECTOR_SECONDS`] at least.
     dollars_per_hour;
     /// New light shown, times a second.
     light_per_s;
@@ -206,8 +209,10 @@ impl PotatoFigures {
         self.worker_percent = percent(sum("remote"), delivered);
         self.in_time_percent = percent((ended - sum("late")).max(0.0), ended);
         self.twice_percent = percent(sum("wasted"), delivered);
-        self.dollars_per_hour =
-            (seconds > 0.0).then(|| number(&report["cost_nanos"]) * 1e-9 * 3_600.0 / seconds);
+        let once = sum("cost_patient_nanos");
+        let all_along = number(&report["cost_nanos"]) - once;
+        self.dollars_per_hour = (seconds > 0.0)
+            .then(|| (all_along / seconds + once / seconds.max(SECTOR_SECONDS)) * 1e-9 * 3_600.0);
     }
 }
 
@@ -276,10 +281,11 @@ mod tests {
     #[test]
     fn shares_are_taken_over_all_kinds() {
         let report = serde_json::json!({
-            "frames": 100, "seconds": 10.0, "slipped_seconds": 1.0, "cost_nanos": 20_000,
+            "frames": 100, "seconds": 10.0, "slipped_seconds": 1.0, "cost_nanos": 26_000,
             "kinds": {
                 "path": {"submitted": 30, "open": 1, "cancelled": 1, "remote": 20, "local": 8, "late": 7, "wasted": 4},
-                "physics": {"submitted": 12, "open": 0, "cancelled": 0, "remote": 10, "local": 2, "late": 0},
+                "physics": {"submitted": 12, "open": 0, "cancelled": 0, "remote": 10, "local": 2, "late": 0,
+                    "cost_patient_nanos": 6_000},
             },
         });
         let figures = PotatoFigures::of(&[], &report, Duration::from_millis(500));
@@ -289,7 +295,7 @@ mod tests {
         assert_eq!(figures.worker_percent, Some(75.0));
         assert_eq!(figures.in_time_percent, Some(33.0 / 40.0 * 100.0));
         assert_eq!(figures.twice_percent, Some(10.0));
-        assert!(figures.dollars_per_hour.is_some_and(|dollars| (dollars - 0.0072).abs() < 1e-9));
+        assert!(figures.dollars_per_hour.is_some_and(|dollars| (dollars - 0.00756).abs() < 1e-9));
         assert_eq!(figures.fps, None, "no frames");
     }
 
