@@ -271,7 +271,13 @@ impl Book {
             made.number == number && matches!(made.verdict, verdict::RUNNING | verdict::UNNEEDED)
         };
         let Some(made) = found.tries.iter_mut().find(running) else {
-            self.anomalies.bad_attempt += 1;
+            // What is not in the file may be an admission that it will refuse, of a number used before: then this is about the
+            // task that has the number.
+            if found.recorded {
+                self.anomalies.bad_attempt += 1;
+            } else {
+                self.late.push(LateVerdict { task, number, verdict });
+            }
             return;
         };
         made.verdict = verdict.code();

@@ -244,9 +244,10 @@ impl Posting<'_, '_> {
             .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let Some((worker, verdict::UNNEEDED)) = found else {
-            match found {
-                Some(_) => self.book.anomalies.bad_attempt += 1,
-                None => self.book.anomalies.not_open += 1,
+            if found.is_some() || self.sql.recorded(self.group, late.task.0)? {
+                self.book.anomalies.bad_attempt += 1;
+            } else {
+                self.book.anomalies.not_open += 1;
             }
             return Ok(());
         };

@@ -83,6 +83,26 @@ fn a_task_of_one_group_and_one_attempt_is_one_row_that_says_what_others_have_row
     assert_eq!((attempts.accepted, attempts.rejected), (6, 1));
 }
 
+#[test]
+fn an_admission_that_is_repeated_takes_no_verdict_from_the_task_that_has_its_number() {
+    let lab = Lab::new();
+    let ledger = lab.open();
+    let (payer, helper) = (gamer(&ledger), worker(&ledger));
+    let task = TaskNo(1);
+    let void = Entry::TaskVoided { task, reason: VoidReason::Late };
+    append(&ledger, [admitted(task, payer, 1, 100), started(task, 1, helper), void]);
+    ledger.flush().unwrap();
+    append(&ledger, [admitted(task, payer, 1, 100), ended(task, 1, Verdict::Accepted)]);
+    // One that is new has no such attempt, however it is said.
+    append(&ledger, [admitted(TaskNo(2), payer, 2, 100), ended(TaskNo(2), 1, Verdict::Accepted)]);
+    ledger.flush().unwrap();
+    assert_eq!(account_of(&ledger, Role::Worker, "bob").accepted, 1);
+    let anomalies = ledger.drain_committed().anomalies;
+    assert_eq!((anomalies.conflicts, anomalies.bad_attempt, anomalies.total()), (1, 1, 2));
+    ledger.close().unwrap();
+    lab.check();
+}
+
 /// What happens to a task, of four kinds.
 fn life(no: u64, game_task: u64, payer: AccountId, helper: AccountId) -> Vec<Entry> {
     let task = TaskNo(no);
