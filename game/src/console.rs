@@ -149,7 +149,7 @@ mod tests {
         let text = line(Duration::from_secs(7), &figures, (1_200, 3, 2));
         for part in [
             "7s",
-            "path remote 97%",
+            "path workers 97%",
             "6.2/14 ms",
             "in time 99.7%",
             "$0.0123/h",

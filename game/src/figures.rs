@@ -127,9 +127,9 @@ impl MainPlace {
     /// The HUD's spelling.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Remote => "remote",
-            Self::Coordinator => "coord",
-            Self::Local => "local",
+            Self::Remote => "workers",
+            Self::Coordinator => "coord.",
+            Self::Local => "here",
         }
     }
 }
@@ -159,7 +159,7 @@ impl KindFigures {
         self.main_place().map(|_| (age / 1e3) as u64)
     }
 
-    /// `remote 97%`, `4 s ago` once nothing new has come for some seconds, or a dash.
+    /// `workers 97%`, `4 s ago` once nothing new has come for some seconds, or a dash.
     pub fn place_text(&self) -> String {
         if let Some(seconds) = self.stale_seconds() {
             return format!("{seconds} s ago");
@@ -336,9 +336,9 @@ mod tests {
             ..default()
         };
         assert_eq!(figures.main_place(), Some((MainPlace::Remote, 60.0)));
-        assert_eq!(figures.place_text(), "remote 60%");
+        assert_eq!(figures.place_text(), "workers 60%");
         figures.local_percent = Some(90.0);
-        assert_eq!(figures.place_text(), "local 90%");
+        assert_eq!(figures.place_text(), "here 90%");
     }
 
     #[test]

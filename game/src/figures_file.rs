@@ -39,7 +39,7 @@ const COLUMNS: [(&str, fn(&Moment) -> Option<f64>); 20] = [
     ("dollars_session", |now| now.figures.cost_dollars),
     ("dollars_sector_light", |now| now.figures.sector_light_dollars),
     ("dollars_held", |now| now.account.held().map(Nanos::as_dollars)),
-    ("dollars_settled", |now| now.account.statement.map(|_| now.account.session_charged.as_dollars())),
+    ("dollars_charged", |now| now.account.statement.map(|_| now.account.session_charged.as_dollars())),
     ("dollars_left", |now| now.account.available().map(Nanos::as_dollars)),
 ];
 

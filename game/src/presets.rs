@@ -105,8 +105,8 @@ impl Preset {
 pub fn table() -> String {
     let mut text = String::from(
         "                                mirrors                                               field\n\
-         preset   drawn  $/hour  kbit/s  texels  paths  bounces  every ms  rocks  ships  paths   paths  bounces  every ms  rocks  \
-         rollouts  what it looks like\n",
+         preset   drawn  $/hour  kbit/s  texels   rays  bounces  every ms  rocks  ships   rays    rays  bounces  every ms  rocks  \
+            tries  what it looks like\n",
     );
     for preset in Preset::CHOICES {
         for (drawn, quality) in [("low", Quality::Low), ("high", Quality::High)] {
@@ -130,10 +130,10 @@ pub fn table() -> String {
     let _ = write!(
         text,
         "\nDollars at the default price list and kilobits both ways, with everything on, as the autopilot plays. What\n\
-         hulls mirror is traced in six faces of so many texels' edge, with so many paths each, for other ships in faces of 16; the light of the field that\n\
-         falls on rocks and ships at 260 points, with so many paths each. With a field comes the light of each sector, paid for once when the\n\
+         hulls mirror is traced in six faces of so many texels' edge, with so many rays each, for other ships in faces of 16; the light of the field that\n\
+         falls on rocks and ships at 260 points, with so many rays each. With a field comes the light of each sector, paid for once when the\n\
          ship comes into it, at 4,096 points with {}.\n\
-         Wingmen and bosses plan with so many rollouts. `drawn`\n\
+         Wingmen and bosses make each plan by so many tries. `drawn`\n\
          is --quality. A key, F6 at first, goes on to the next preset while playing. `stress` is for benches: many more enemies and rocks in\n\
          the light of `default`.",
         sector_bought()

@@ -93,7 +93,7 @@ fn the_presets_cost_what_the_game_says() {
         assert_eq!(told.rollouts, copy.plans.rollouts(), "{}: the bench's copy is another", told.name);
     }
     let sold = format!(
-        "{} paths, {} bounces and {} rocks, {SECTORS_PER_HOUR} times an hour",
+        "{} rays, {} bounces and {} rocks, {SECTORS_PER_HOUR} times an hour",
         SECTOR.paths, SECTOR.bounces, SECTOR.rocks_max
     );
     assert!(said.contains(&sold), "{said} is not of {sold}");

@@ -144,15 +144,15 @@ fn sector_words(arena: &Arena, done: Option<usize>) -> (String, String) {
     (format!("SECTOR {}: {}", sector.number, sector.plan().name.to_uppercase()), wells + &light)
 }
 
-/// What a wave is called, and what it teaches and stresses.
+/// What a wave is called, what it teaches, and which borrowed work it needs most of.
 fn wave_words(arena: &Arena, enemies: u32) -> (String, String) {
-    let stresses = arena.wave_stress().map_or("", Stress::label);
+    let heaviest = arena.wave_stress().map_or("", Stress::label);
     let number = arena.wave();
     arena.wave_plan().map_or_else(
-        || (format!("WAVE {number}"), format!("{enemies} enemies; {stresses}")),
+        || (format!("WAVE {number}"), format!("{enemies} enemies; heaviest work: {heaviest}")),
         |plan| {
             let title = format!("WAVE {number}: {}", plan.name.to_uppercase());
-            (title, format!("{}   ({enemies} enemies; {stresses})", plan.teaches))
+            (title, format!("{}   ({enemies} enemies; heaviest work: {heaviest})", plan.teaches))
         },
     )
 }

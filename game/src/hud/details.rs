@@ -40,12 +40,12 @@ fn tell_money(account: Res<OffloadAccount>, mut line: Single<&mut Text, With<Mon
 
 fn money_text(account: &OffloadAccount) -> String {
     let dollars = |nanos: Option<Nanos>| figures::dollars(nanos.map(Nanos::as_dollars));
-    // Before the first statement the settled amount is unknown.
-    let settled = account.statement.map(|_| account.session_charged);
+    // Before the first statement the charged amount is unknown.
+    let charged = account.statement.map(|_| account.session_charged);
     format!(
-        "held {}   settled {}   left {}",
+        "held {}   charged {}   left {}",
         dollars(account.held()),
-        dollars(settled),
+        dollars(charged),
         dollars(account.available())
     )
 }
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn money_that_is_not_known_is_a_dash() {
-        assert_eq!(money_text(&OffloadAccount::default()), "held -   settled -   left -");
+        assert_eq!(money_text(&OffloadAccount::default()), "held -   charged -   left -");
     }
 
     #[test]

@@ -153,9 +153,9 @@ fn toast_text(mode: &OffloadMode) -> &'static str {
 
 fn reflections_text(enabled: bool, mode: &OffloadMode) -> &'static str {
     match (enabled, mode) {
-        (false, _) => "Reflections OFF",
-        (true, OffloadMode::Remote) => "Reflections ON: traced by other computers",
-        (true, OffloadMode::Local(_)) => "Reflections ON: traced by this computer",
+        (false, _) => "Light and mirrors OFF",
+        (true, OffloadMode::Remote) => "Light and mirrors ON: other computers compute them",
+        (true, OffloadMode::Local(_)) => "Light and mirrors ON: this computer computes them",
     }
 }
 

@@ -231,7 +231,7 @@ fn name_keys(settings: Res<Settings>, in_hand: Res<PadInHand>, mut line: Single<
 fn keys_text(bindings: &Bindings, has_pad: bool) -> String {
     let actions = [
         (Action::Offload, "borrowing"),
-        (Action::Reflections, "reflections"),
+        (Action::Reflections, "light and mirrors"),
         (Action::Preset, "preset"),
         (Action::Autopilot, "autopilot"),
         (Action::Pause, "pause"),
@@ -312,7 +312,10 @@ mod tests {
     fn the_keys_are_named_as_bound_and_in_hand_on_two_lines() {
         let mut bindings = Bindings::default();
         let keys = keys_text(&bindings, false);
-        assert!(keys.starts_with("T borrowing  R reflections") && keys.ends_with("Escape menu"), "{keys}");
+        assert!(
+            keys.starts_with("T borrowing  R light and mirrors") && keys.ends_with("Escape menu"),
+            "{keys}"
+        );
         let pad = keys_text(&bindings, true);
         assert!(pad.starts_with("D-pad up borrowing") && pad.contains("F10 figures"), "{pad}");
         for text in [&keys, &pad] {
@@ -362,7 +365,7 @@ mod tests {
             age_ms: Some(2_900.0),
             ..default()
         };
-        assert_eq!((cell_text(&kind, 1).as_str(), cell_colour(&kind, 1)), ("remote 97%", SKY_BLUE));
+        assert_eq!((cell_text(&kind, 1).as_str(), cell_colour(&kind, 1)), ("workers 97%", SKY_BLUE));
         kind.age_ms = Some(4_900.0);
         assert_eq!(cell_text(&kind, 1), "4 s ago");
         for column in 0..COLUMNS.len() {

@@ -139,9 +139,9 @@ impl Known<'_> {
             None => format!("{what}: {}", figures::UNKNOWN),
         };
         let motion = |carried: bool| match carried {
-            true if self.arena.physics().inline => "motion: this computer, in the step itself".into(),
+            true if self.arena.physics().inline => "motion: this computer, step by step".into(),
             true => told("motion", self.sources.motions(self.arena)),
-            false => "motion: this computer, by the local rule, since something met it".into(),
+            false => "motion: this computer, by a simple rule, since something hit it".into(),
         };
         let mirror = || self.light.as_ref().map(|light| told("mirrored light", Some(light)));
         let path = || told("path", self.sources.paths());
@@ -151,7 +151,7 @@ impl Known<'_> {
             }
             Target::Enemy { has_path: true, .. } => std::iter::once(path()).chain(mirror()).collect(),
             Target::Enemy { .. } => {
-                std::iter::once("way: by sight, needs no path".into()).chain(mirror()).collect()
+                std::iter::once("path: none needed, it sees its target".into()).chain(mirror()).collect()
             }
             Target::Path { .. } => vec![path()],
             Target::Ship { .. } => mirror().into_iter().collect(),
@@ -393,7 +393,7 @@ mod tests {
         let at = Vec3::ZERO;
         let loose = known.words(Target::Rock { at, carried: false, mirrors: true });
         assert_eq!(loose.len(), 1, "no light was traced: {loose:?}");
-        assert!(loose[0].contains("local rule"));
+        assert!(loose[0].contains("simple rule"));
         assert_eq!(known.words(Target::Path { at }), ["path: -"]);
         assert!(known.words(Target::Ship { at }).is_empty());
         let light = Some(Source {

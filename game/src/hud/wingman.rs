@@ -29,7 +29,7 @@ fn tell_plans(
     write(&mut line, &words(&battlefield.arena, sources.plans().map(|source| &source.place)));
 }
 
-/// `wingman: 32 rollouts, borrowed, wins 79 of 100`; empty without a wingman.
+/// `wingman: 32 tries a plan, borrowed, wins 79 of 100 duels`; empty without a wingman.
 fn words(arena: &Arena, whose: Option<&Place>) -> String {
     let wingmen = arena.wingmen();
     if wingmen.is_empty() {
@@ -39,16 +39,16 @@ fn words(arena: &Arena, whose: Option<&Place>) -> String {
     if !wingmen.iter().any(p2c2r_arena::Wingman::is_there) {
         return format!("{who}: lost, on the way back");
     }
-    let wins = arena.duels_won().map_or(String::new(), |won| format!(", wins {won} of 100"));
+    let wins = arena.duels_won().map_or(String::new(), |won| format!(", wins {won} of 100 duels"));
     let (Some(rollouts), Some(whose)) = (arena.planned_rollouts(), whose) else {
         return format!("{who}: by rule{wins}");
     };
     let whose = match whose {
         Place::Worker { .. } => "borrowed",
-        Place::Coordinator | Place::Cache => "the coordinator's",
+        Place::Coordinator | Place::Cache => "coordinator's",
         Place::Local => "computed here",
     };
-    format!("{who}: {rollouts} rollouts, {whose}{wins}")
+    format!("{who}: {rollouts} tries a plan, {whose}{wins}")
 }
 
 #[cfg(test)]
@@ -62,6 +62,6 @@ mod tests {
         assert_eq!(words(&Arena::new(ArenaConfig::default()), None), "");
         let arena = Arena::new(ArenaConfig::default().with_allies(2));
         let said = words(&arena, Some(&Place::Local));
-        assert!(said.starts_with("wingmen: by rule, wins ") && said.ends_with(" of 100"), "{said}");
+        assert!(said.starts_with("wingmen: by rule, wins ") && said.ends_with(" of 100 duels"), "{said}");
     }
 }

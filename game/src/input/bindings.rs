@@ -66,10 +66,10 @@ actions! {
     Missile, "launch a missile", [KeyE, ControlLeft], Some(GamepadButton::West), Middle;
     /// Burns harder while there is charge.
     Boost, "boost", [ShiftLeft, ShiftRight], Some(GamepadButton::RightTrigger);
-    /// Switches offloading.
+    /// Switches borrowing.
     Offload, "borrowing on or off", [KeyT], Some(GamepadButton::DPadUp);
-    /// Switches reflections.
-    Reflections, "reflections on or off", [KeyR], Some(GamepadButton::DPadDown);
+    /// Switches light and mirrors.
+    Reflections, "light and mirrors on or off", [KeyR], Some(GamepadButton::DPadDown);
     /// Pauses.
     Pause, "pause", [KeyP], Some(GamepadButton::Start);
     /// Shows more or less of the display.

@@ -191,7 +191,7 @@ impl Told<'_> {
             verb: MenuAction::Bind(*action),
         };
         let mut items: Vec<Item> = Action::ALL.iter().map(bound).collect();
-        items.push(item("All as at first", MenuAction::ResetKeys));
+        items.push(item("Reset all keys and buttons", MenuAction::ResetKeys));
         items.extend(back());
         items
     }

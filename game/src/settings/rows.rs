@@ -104,7 +104,7 @@ impl Row {
             Self::Plans => "Wingmen's plans",
             Self::Allies => "Wingmen",
             Self::Reflections => "Light and mirrors",
-            Self::Mirrors => "Show what hulls mirror",
+            Self::Mirrors => "Show light and mirrors",
             Self::Preset => "How much is bought",
             Self::Cap => "At most an hour",
             Self::Difficulty => "Difficulty",

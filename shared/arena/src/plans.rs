@@ -1,9 +1,9 @@
-//! The designed waves: each teaches something, and names the offloaded work it stresses. `assets/waves.toml`
+//! The designed waves: each teaches something, and names the borrowed work it needs most of. `assets/waves.toml`
 //! holds the same.
 
 use serde::Deserialize;
 
-/// What a wave stresses most.
+/// Which borrowed work a wave needs most of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stress {
@@ -11,20 +11,20 @@ pub enum Stress {
     Paths,
     /// Rocks' motions.
     Physics,
-    /// Reflections.
+    /// Mirrors, and light on everything around.
     Light,
     /// Everything.
     All,
 }
 
 impl Stress {
-    /// The name that the player sees.
+    /// The name that the player sees: the settings call the same work so.
     pub fn label(self) -> &'static str {
         match self {
-            Self::Paths => "stresses paths",
-            Self::Physics => "stresses physics",
-            Self::Light => "stresses light",
-            Self::All => "stresses everything",
+            Self::Paths => "enemies' paths",
+            Self::Physics => "rocks' motions",
+            Self::Light => "light and mirrors",
+            Self::All => "everything",
         }
     }
 }
@@ -38,7 +38,7 @@ pub struct WavePlan<Name = &'static str> {
     pub name: Name,
     /// What it teaches, in one sentence.
     pub teaches: Name,
-    /// What it stresses.
+    /// Which borrowed work it needs most of.
     pub stresses: Stress,
     /// Enemies that ram.
     pub rammers: u32,

@@ -38,7 +38,7 @@ const PER_HOUR: u32 = 60;
 
 /// How a sector's light is traced and how often the prices of presets have it.
 pub(crate) fn bought() -> String {
-    format!("{PATHS} paths, {BOUNCES} bounces and {ROCKS_MAX} rocks, {PER_HOUR} times an hour")
+    format!("{PATHS} rays, {BOUNCES} bounces and {ROCKS_MAX} rocks, {PER_HOUR} times an hour")
 }
 
 /// The state of a part.
