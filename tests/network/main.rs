@@ -16,7 +16,7 @@ fn everybody_joins_by_links_from_behind_translated_addresses() {
     for name in ["ada", "grace"] {
         coordinator.line(&format!("Routing to {name}"));
     }
-    game.line("path remote");
+    game.line("path workers");
     let report = parties.stop_game(game);
     assert!(report.count("remote") > 0 && report.cost() > 0, "{report:#?}");
     for worker in &mut workers {
@@ -63,7 +63,7 @@ fn tasks_go_on_when_workers_drop_out_and_come_back() {
     let mut game = parties.start_game();
     coordinator.line("Routing to grace");
     coordinator.line("Routing to ada");
-    game.line("path remote");
+    game.line("path workers");
 
     parties.ada().cut();
     coordinator.line("Worker disconnected: ada");
@@ -78,7 +78,7 @@ fn tasks_go_on_when_workers_drop_out_and_come_back() {
     ada.line("Connected!");
     coordinator.line("Worker connected: ada");
     coordinator.line("Routing to ada");
-    game.line("path remote");
+    game.line("path workers");
 
     let report = parties.stop_game(game);
     assert!(report.count("remote") > 0 && report.count("coordinator") > 0, "{report:#?}");
@@ -93,17 +93,17 @@ fn a_game_whose_link_is_cut_plays_on_alone_and_comes_back() {
     let mut coordinator = parties.start_coordinator();
     let _workers = parties.start_workers();
     let mut game = parties.start_game();
-    game.line("path remote");
+    game.line("path workers");
 
     parties.gamer().cut();
     game.line("borrowing ON (alone)");
-    game.line("path local");
+    game.line("path here");
     coordinator.line("Gamer disconnected: linus");
 
     parties.gamer().restore();
     coordinator.line("Gamer connected: linus");
     game.line("tasks go to the coordinator");
-    game.line("path remote");
+    game.line("path workers");
 
     let report = parties.stop_game(game);
     assert!(report.count("remote") > 0 && report.count("local") > 0, "{report:#?}");
@@ -160,7 +160,7 @@ fn everybody_joins_over_ipv6() {
     let mut game = parties.start_game();
     coordinator.line("Gamer connected: linus ([2001:db8:a:2::2]:");
     coordinator.line("Routing to");
-    game.line("path remote");
+    game.line("path workers");
     let report = parties.stop_game(game);
     assert!(report.count("remote") > 0 && report.cost() > 0, "{report:#?}");
     for worker in &mut workers {
@@ -179,7 +179,7 @@ fn everybody_comes_back_to_a_coordinator_that_was_killed_and_pays_once() {
     let mut first = parties.start_coordinator();
     let mut workers = parties.start_workers();
     let mut game = parties.start_game();
-    game.line("path remote");
+    game.line("path workers");
 
     first.signal("KILL");
     first.ended();
@@ -193,7 +193,7 @@ fn everybody_comes_back_to_a_coordinator_that_was_killed_and_pays_once() {
     game.line("tasks go to the coordinator");
     second.line("Routing to");
     second.line("Result ready");
-    game.line("path remote");
+    game.line("path workers");
 
     let report = parties.stop_game(game);
     assert_eq!(report.failed(), 0, "{report:#?}");
@@ -226,7 +226,7 @@ fn whoever_cannot_use_udp_says_so_and_joins_once_it_is_let_through() {
     ada.line("Connected!");
     game.line("tasks go to the coordinator");
     coordinator.line("Routing to ada");
-    game.line("path remote");
+    game.line("path workers");
 
     let report = parties.stop_game(game);
     assert!(report.count("local") > 0 && report.count("remote") > 0, "{report:#?}");

@@ -69,7 +69,7 @@ actions! {
     /// Switches borrowing.
     Offload, "borrowing on or off", [KeyT], Some(GamepadButton::DPadUp);
     /// Switches light and mirrors.
-    Reflections, "light and mirrors on or off", [KeyR], Some(GamepadButton::DPadDown);
+    Reflections, "light and mirrors", [KeyR], Some(GamepadButton::DPadDown);
     /// Pauses.
     Pause, "pause", [KeyP], Some(GamepadButton::Start);
     /// Shows more or less of the display.
