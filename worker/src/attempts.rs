@@ -29,7 +29,7 @@ use crate::executor::{ClockAnchor, Executor, Run, RunResult, SharedStage};
 const INLINE_UNITS_PER_UPDATE: u64 = 500;
 
 /// What names an attempt.
-pub type Key = (TaskNo, Attempt);
+pub type AttemptKey = (TaskNo, Attempt);
 
 struct Held {
     serial: u64,
@@ -45,7 +45,7 @@ struct Held {
 #[derive(Resource)]
 pub struct Attempts {
     /// A dropped attempt whose run goes on is not here.
-    held: HashMap<Key, Held, SeededHash>,
+    held: HashMap<AttemptKey, Held, SeededHash>,
     held_max: usize,
     next_serial: u64,
     blobs: BlobStore,
@@ -145,7 +145,7 @@ impl Attempts {
     }
 
     /// Drops an attempt: a queued one is never begun; a running one is stopped and its result discarded.
-    fn let_go(&mut self, key: Key) {
+    fn let_go(&mut self, key: AttemptKey) {
         if let Some(held) = self.held.remove(&key) {
             held.stage.take_back();
         }
@@ -153,7 +153,7 @@ impl Attempts {
 
     /// Drops all attempts, because the connection has ended and with it every lease.
     fn let_all_go(&mut self) -> usize {
-        let keys: Vec<Key> = self.held.keys().copied().collect();
+        let keys: Vec<AttemptKey> = self.held.keys().copied().collect();
         for key in &keys {
             self.let_go(*key);
         }
@@ -163,7 +163,7 @@ impl Attempts {
     /// Answers every queued attempt as overloaded, so that the coordinator can assign it to another worker at once.
     /// Returns how many there were.
     pub fn hand_back_queued(&mut self, said: &mut Messages<ToServer<WorkerToServer>>) -> usize {
-        let mut queued: Vec<(u64, Key, Micros)> = self
+        let mut queued: Vec<(u64, AttemptKey, Micros)> = self
             .held
             .iter()
             .filter(|(_, held)| held.stage.take_back())
@@ -202,7 +202,7 @@ impl Attempts {
     }
 }
 
-fn refusal((task, attempt): Key, at: Micros, failure: AttemptFailure) -> WorkerToServer {
+fn refusal((task, attempt): AttemptKey, at: Micros, failure: AttemptFailure) -> WorkerToServer {
     WorkerToServer::Answer(Answer {
         task,
         attempt,

@@ -20,7 +20,7 @@ use p2c2r_protocol::limits::OUTCOME_BYTES_MAX;
 use p2c2r_protocol::{AttemptFailure, KernelOffer, KindId, Micros, Payload};
 use p2c2r_tasks::{Blob, Blobs, KernelError, KernelUse, KindRegistry, TaskJob};
 
-use crate::attempts::Key;
+use crate::attempts::AttemptKey;
 use crate::cancel::Cancel;
 use crate::config::{Execution, WorkerConfig};
 use crate::error::WorkerError;
@@ -81,7 +81,7 @@ impl SharedStage {
 /// One attempt's kernel run.
 pub struct Run {
     /// The attempt.
-    pub key: Key,
+    pub key: AttemptKey,
     /// Unique among this program's runs.
     pub serial: u64,
     /// What sort of work.
@@ -117,7 +117,7 @@ impl Run {
 #[derive(Debug)]
 pub struct RunResult {
     /// The attempt.
-    pub key: Key,
+    pub key: AttemptKey,
     /// Which run.
     pub serial: u64,
     /// The encoded outcome, or why there is none.

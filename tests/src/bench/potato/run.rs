@@ -170,7 +170,7 @@ impl Bench {
     /// Waits for the game's end, and kills a worker of `victims` halfway.
     fn play(&self, game: &mut Program, mut victims: Option<&mut Helpers>) -> Result<(), Box<dyn Error>> {
         // The first line of its display comes a second after its first frame.
-        game.line("offload");
+        game.line("borrowing");
         let began = Instant::now();
         let length = Duration::from_secs(u64::from(self.seconds));
         let status = loop {
