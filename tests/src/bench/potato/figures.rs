@@ -120,7 +120,7 @@ figures! {
     up_kbit_per_s;
     /// Kilobits a second on the wire from the coordinator.
     down_kbit_per_s;
-    /// Dollars an hour, by the receipts; what a sector's light costs once counts for [`SECTOR_SECONDS`] at least.
+    /// Dollars an hour, by the receipts; what a sector's light costs once counts for a minute at least.
     dollars_per_hour;
     /// New light shown, times a second.
     light_per_s;
