@@ -233,6 +233,11 @@ impl Posting<'_, '_> {
     /// A verdict on an attempt at a task that is over: only one that was unneeded can still get one.
     fn late_verdict(&mut self, late: &LateVerdict) -> Result<()> {
         let id = attempt_id(late.task, late.number);
+        // The task was admitted in this group, and had no such attempt when the verdict came.
+        if self.sql.recorded(self.group, late.task.0)? {
+            self.book.anomalies.bad_attempt += 1;
+            return Ok(());
+        }
         let found: Option<(Option<i64>, u8)> = self
             .sql
             .connection
@@ -244,10 +249,9 @@ impl Posting<'_, '_> {
             .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let Some((worker, verdict::UNNEEDED)) = found else {
-            if found.is_some() || self.sql.recorded(self.group, late.task.0)? {
-                self.book.anomalies.bad_attempt += 1;
-            } else {
-                self.book.anomalies.not_open += 1;
+            match found {
+                Some(_) => self.book.anomalies.bad_attempt += 1,
+                None => self.book.anomalies.not_open += 1,
             }
             return Ok(());
         };

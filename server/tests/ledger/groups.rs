@@ -95,6 +95,8 @@ fn an_admission_that_is_repeated_takes_no_verdict_from_the_task_that_has_its_num
     append(&ledger, [admitted(task, payer, 1, 100), ended(task, 1, Verdict::Accepted)]);
     // One that is new has no such attempt, however it is said.
     append(&ledger, [admitted(TaskNo(2), payer, 2, 100), ended(TaskNo(2), 1, Verdict::Accepted)]);
+    let void = Entry::TaskVoided { task: TaskNo(2), reason: VoidReason::Late };
+    append(&ledger, [started(TaskNo(2), 1, helper), void]);
     ledger.flush().unwrap();
     assert_eq!(account_of(&ledger, Role::Worker, "bob").accepted, 1);
     let anomalies = ledger.drain_committed().anomalies;
