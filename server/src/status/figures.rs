@@ -12,7 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::histogram::{self, LatencyHistogram};
+use super::histogram::LatencyHistogram;
 
 /// Label names and values of one figure.
 type Labels = Vec<(&'static str, &'static str)>;
@@ -123,11 +123,6 @@ pub struct Gauges {
     pub anomalies: Counters,
 }
 
-/// Adds to a counter that nobody else adds to meanwhile.
-pub fn add(counter: &Counter, more: u64) {
-    histogram::add(counter.inner(), more);
-}
-
 /// Sets a counter that is counted elsewhere.
 pub fn set(counter: &Counter, value: u64) {
     counter.inner().store(value, Ordering::Relaxed);
@@ -229,7 +224,7 @@ impl Metrics {
     /// Counts what a finished task brought.
     pub fn charged(&self, charged: Nanos, fee: Nanos, earned: Nanos) {
         for (counter, nanos) in [(&self.charged, charged), (&self.fee, fee), (&self.earned, earned)] {
-            add(counter, u64::try_from(nanos.0).unwrap_or_default());
+            counter.inc_by(u64::try_from(nanos.0).unwrap_or_default());
         }
     }
 }

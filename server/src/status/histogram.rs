@@ -37,7 +37,7 @@ impl LatencyHistogram {
 }
 
 /// A plain load and store suffice, because only one thread adds; an atomic addition takes several times as long.
-pub fn add(to: &AtomicU64, more: u64) {
+fn add(to: &AtomicU64, more: u64) {
     to.store(to.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
 }
 

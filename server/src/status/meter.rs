@@ -1,15 +1,16 @@
 //! Counts what the scheduler decides, by reading its effects as they are carried out.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use bevy_ecs::resource::Resource;
 use p2c2r_protocol::{
-    ComputedBy, Done, KindId, Micros, Nanos, NumberHash, PassedCheck, Refusal, ServerToGame, TaskId, TaskNo,
+    ComputedBy, Done, KindId, Micros, Nanos, NumberHash, PassedCheck, Refusal, SeededHash, ServerToGame,
+    TaskId, TaskNo,
 };
 use p2c2r_tasks::KindRegistry;
 use prometheus_client::registry::Registry;
 
-use super::figures::{self, KindMetrics, Metrics};
+use super::figures::{KindMetrics, Metrics};
 use super::history::History;
 use crate::core::Effects;
 use crate::core::state::gamers::Gamers;
@@ -24,9 +25,9 @@ pub struct Meter {
     /// Tasks in flight.
     open: HashMap<TaskNo, Open, NumberHash>,
     held: Nanos,
-    /// Tasks that were just settled, by gamers' ids, with the indices of their kinds. Their outcomes are sent in the same
-    /// batch of effects and in the same order, so each is found at the front.
-    settled: VecDeque<((AccountId, TaskId), usize)>,
+    /// Indices of the kinds of tasks that were just settled, by gamers' ids, until their outcomes are sent, which
+    /// happens in the same batch of effects.
+    settled: HashMap<(AccountId, TaskId), usize, SeededHash>,
 }
 
 /// A task in flight.
@@ -45,7 +46,7 @@ impl Meter {
         let (sums, registry) = Metrics::register();
         let kinds: Vec<_> = kinds.iter().map(|kind| (kind.id(), sums.of_kind(kind.name()))).collect();
         let history = History::new(kinds.len());
-        let (open, settled) = (HashMap::default(), VecDeque::new());
+        let (open, settled) = (HashMap::default(), HashMap::default());
         (Self { sums, kinds, history, open, held: Nanos::ZERO, settled }, registry)
     }
 
@@ -81,14 +82,14 @@ impl Meter {
         match entry {
             Entry::TaskAdmitted(admission) => {
                 let Some(place) = self.place(admission.kind) else { return };
-                figures::add(&self.kinds[place].1.admitted, 1);
+                self.kinds[place].1.admitted.inc();
                 let called = (admission.gamer, admission.game_task);
                 self.hold(admission.task, Open { place, price: admission.price, called });
             }
             Entry::AttemptStarted { task, worker, .. } => {
                 let Some(Open { place, .. }) = self.open.get(task) else { return };
                 let kind = &self.kinds[*place].1;
-                figures::add(if worker.is_some() { &kind.leases } else { &kind.own_kernels }, 1);
+                if worker.is_some() { &kind.leases } else { &kind.own_kernels }.inc();
             }
             Entry::AttemptEnded { kind, verdict, .. } => {
                 let Some(place) = self.place(*kind) else { return };
@@ -121,20 +122,20 @@ impl Meter {
                     PassedCheck::Deep => 1,
                     PassedCheck::Own => 2,
                 };
-                figures::add(&self.sums.passed[check], 1);
+                self.sums.passed[check].inc();
                 if let Some(Open { place, called, .. }) = self.release(settlement.task) {
-                    self.settled.push_back((called, place));
+                    self.settled.insert(called, place);
                     let kind = &self.kinds[place].1;
                     if let ComputedFrom::Worker { .. } = settlement.source {
-                        figures::add(&kind.accepted, 1);
+                        kind.accepted.inc();
                     }
-                    let by = match settlement.source {
+                    kind.done[match settlement.source {
                         ComputedFrom::Worker { .. } => 0,
                         ComputedFrom::Coordinator => 1,
                         ComputedFrom::Cache => 2,
                         ComputedFrom::Begun => unreachable!("it has no outcome"),
-                    };
-                    figures::add(&kind.done[by], 1);
+                    }]
+                    .inc();
                     self.history.at(now).kinds[place].done += 1;
                 }
             }
@@ -153,9 +154,7 @@ impl Meter {
 
     /// Counts a sent outcome. A resent one is not counted, because no task was settled just before.
     fn note_done(&mut self, now: Micros, account: AccountId, done: &Done) {
-        let called = (account, done.task);
-        let Some(at) = self.settled.iter().position(|(settled, _)| *settled == called) else { return };
-        let Some((_, place)) = self.settled.remove(at) else { return };
+        let Some(place) = self.settled.remove(&(account, done.task)) else { return };
         let receipt = &done.receipt;
         let micros = receipt.sent_at.since(receipt.received_at);
         let from_cache = matches!(receipt.computed_by, ComputedBy::Cache(_));

@@ -263,7 +263,7 @@ mod tests {
             let bytes = wire::encode(&spec).len();
             assert!(bytes < 2_000, "{bytes} bytes of part {number}");
             let units = Lightfield::admit(&spec, &Blobs::default()).unwrap();
-            // All parts then cost less than $0.0001 at the default price list, as `--presets` says.
+            // So a sector of 16 parts costs less than $0.0001 at the default price list.
             assert!(units.0 < 60_000, "{units:?} for part {number}");
         }
         // Parts come in any order, and each lights its own place.

@@ -199,7 +199,7 @@ impl Gamers {
 
     /// Remembers a finished task, and forgets older ones for it: see [`DELIVERED_BYTES_IN_SUM_MAX`] and
     /// [`UNDELIVERED_BYTES_IN_SUM_MAX`].
-    pub fn remember(&mut self, account: AccountId, id: TaskId, finished: FinishedTask) {
+    pub fn remember(&mut self, account: AccountId, id: TaskId, finished: Box<FinishedTask>) {
         let (at, delivered) = (finished.receipt.sent_at, finished.delivered);
         if self.change_remembered(account, |remembered| remembered.add(id, finished)).is_none() {
             return;

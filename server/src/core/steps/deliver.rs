@@ -31,7 +31,7 @@ pub fn deliver(
         finished.delivered = true;
         send_done(core, peer, id, &finished);
     }
-    core.gamers.remember(account, id, finished);
+    core.gamers.remember(account, id, Box::new(finished));
 }
 
 /// Sends a finished task.

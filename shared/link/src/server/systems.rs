@@ -230,11 +230,7 @@ fn post<M: Encode + Routed + Send + Sync + 'static>(
         }
         let mut connection = AtServer { server: renet, client: entry.client };
         match entry.session.queue(&message, &mut connection) {
-            Ok(()) if entry.is_dirty => {}
-            Ok(()) => {
-                entry.is_dirty = true;
-                peers.dirty.push(peer);
-            }
+            Ok(()) => peers.mark_dirty(peer),
             Err(offence) => {
                 entry.is_full = true;
                 peers.closing.push((peer, offence.0));

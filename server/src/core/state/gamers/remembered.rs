@@ -25,7 +25,7 @@ const UNDELIVERED_MAX: usize = TASKS_PER_GAMER_MAX;
 /// channel, which disconnects it.
 const UNDELIVERED_BYTES_MAX: usize = CHANNEL_MEMORY_BYTES_MAX / 4 * 3;
 /// Bytes that one task takes besides its outcome and its worker's name: the struct, its map and queue entries, and the
-/// allocator's overhead.
+/// allocator's overhead for two blocks.
 const OVERHEAD_BYTES: usize = size_of::<FinishedTask>() + 3 * size_of::<TaskId>() + 64;
 
 const _: () = assert!(UNDELIVERED_BYTES_MAX > 8 * (OUTCOME_BYTES_MAX + OVERHEAD_BYTES));
@@ -42,14 +42,12 @@ pub(super) fn weight(finished: &FinishedTask) -> usize {
 /// The finished tasks of one account.
 #[derive(Default)]
 pub(super) struct Remembered {
-    /// Ids of the delivered ones, the oldest first. Searched for a repeated submit alone.
+    /// Boxed: a finished task is some hundred bytes, and growing the map must not move them.
+    tasks: HashMap<TaskId, Box<FinishedTask>, SeededHash>,
+    /// Delivered ones, the oldest first.
     sent: VecDeque<TaskId>,
-    /// The delivered ones, in the same order.
-    delivered: VecDeque<FinishedTask>,
-    /// Ids of the undelivered ones, the oldest first.
+    /// Undelivered ones, the oldest first.
     unsent: VecDeque<TaskId>,
-    /// The undelivered ones.
-    waiting: HashMap<TaskId, FinishedTask, SeededHash>,
     /// Of all of them.
     load: RememberedLoad,
     /// Of the undelivered ones.
@@ -78,10 +76,7 @@ impl RememberedLoad {
 
 impl Remembered {
     pub fn get(&self, id: TaskId) -> Option<&FinishedTask> {
-        self.waiting.get(&id).or_else(|| {
-            let at = self.sent.iter().position(|sent| *sent == id)?;
-            self.delivered.get(at)
-        })
+        self.tasks.get(&id).map(|finished| &**finished)
     }
 
     /// All of them.
@@ -95,40 +90,35 @@ impl Remembered {
     }
 
     /// Adds a task and drops the oldest of the same sort, delivered or undelivered, until they fit their bounds.
-    pub fn add(&mut self, id: TaskId, finished: FinishedTask) {
-        debug_assert!(fault::is_any_made() || self.get(id).is_none(), "a task ends once");
-        let bytes = weight(&finished);
-        if finished.delivered {
-            self.load.add(bytes);
-            self.add_delivered(id, finished);
+    pub fn add(&mut self, id: TaskId, finished: Box<FinishedTask>) {
+        let (bytes, delivered) = (weight(&finished), finished.delivered);
+        let Entry::Vacant(place) = self.tasks.entry(id) else {
+            debug_assert!(fault::is_any_made(), "a task ends once");
+            return;
+        };
+        place.insert(finished);
+        self.load.add(bytes);
+        if delivered {
+            self.sent.push_back(id);
             while self.load.count > RECENT_MAX || self.load.bytes > RECENT_BYTES_MAX {
                 if !self.drop_oldest_delivered() {
                     break;
                 }
             }
-        } else if let Entry::Vacant(place) = self.waiting.entry(id) {
-            place.insert(finished);
+        } else {
             self.unsent.push_back(id);
-            self.load.add(bytes);
             self.undelivered.add(bytes);
             while self.undelivered.count > UNDELIVERED_MAX || self.undelivered.bytes > UNDELIVERED_BYTES_MAX {
                 let Some(oldest) = self.unsent.pop_front() else { break };
-                self.forget_undelivered(oldest);
+                self.forget(oldest);
             }
         }
     }
 
-    fn add_delivered(&mut self, id: TaskId, finished: FinishedTask) {
-        self.sent.push_back(id);
-        self.delivered.push_back(finished);
-    }
-
     /// Drops the oldest delivered task; false if there is none.
     pub fn drop_oldest_delivered(&mut self) -> bool {
-        let (Some(_), Some(finished)) = (self.sent.pop_front(), self.delivered.pop_front()) else {
-            return false;
-        };
-        self.load.take(weight(&finished));
+        let Some(oldest) = self.sent.pop_front() else { return false };
+        self.forget(oldest);
         true
     }
 
@@ -137,37 +127,39 @@ impl Remembered {
         // Usually the oldest, so the search ends at the first element.
         let Some(at) = self.unsent.iter().position(|other| *other == id) else { return false };
         self.unsent.remove(at);
-        self.forget_undelivered(id);
+        self.forget(id);
         true
     }
 
     /// Whether this task is remembered and undelivered.
     pub fn is_undelivered(&self, id: TaskId) -> bool {
-        self.waiting.contains_key(&id)
+        self.tasks.get(&id).is_some_and(|finished| !finished.delivered)
     }
 
     /// The undelivered tasks in the order of their ids; from now on they count as delivered.
     pub fn take_undelivered(&mut self) -> Vec<(TaskId, FinishedTask)> {
         let mut taken = Vec::new();
-        for id in std::mem::take(&mut self.unsent) {
-            let Some(mut finished) = self.waiting.remove(&id) else { continue };
+        for id in self.unsent.drain(..) {
+            let Some(finished) = self.tasks.get_mut(&id) else { continue };
             finished.delivered = true;
-            taken.push((id, finished.clone()));
-            self.add_delivered(id, finished);
+            self.sent.push_back(id);
+            taken.push((id, (**finished).clone()));
         }
         self.undelivered = RememberedLoad::default();
         taken.sort_unstable_by_key(|(id, _)| *id);
         taken
     }
 
-    /// Removes an undelivered task that is not in their order any more.
-    fn forget_undelivered(&mut self, id: TaskId) {
-        let Some(finished) = self.waiting.remove(&id) else {
+    /// Removes a task that is in neither queue.
+    fn forget(&mut self, id: TaskId) {
+        let Some(finished) = self.tasks.remove(&id) else {
             unreachable!("what is in an order is remembered")
         };
         let bytes = weight(&finished);
         self.load.take(bytes);
-        self.undelivered.take(bytes);
-        debug_assert_eq!(self.unsent.len(), self.waiting.len());
+        if !finished.delivered {
+            self.undelivered.take(bytes);
+        }
+        debug_assert_eq!(self.sent.len() + self.unsent.len(), self.tasks.len());
     }
 }

@@ -62,8 +62,8 @@ fn what_comes_to_an_account_is_there_while_charges_are_under_way() {
     assert_eq!((told.charged, told.held, told.available), (Nanos(80), Nanos(120), Nanos(1_350)));
 }
 
-fn finished(bytes: usize, delivered: bool, at: Micros) -> FinishedTask {
-    FinishedTask {
+fn finished(bytes: usize, delivered: bool, at: Micros) -> Box<FinishedTask> {
+    Box::new(FinishedTask {
         key: Digest([0; 32]),
         outcome: vec![0; bytes].into(),
         receipt: Receipt {
@@ -78,7 +78,7 @@ fn finished(bytes: usize, delivered: bool, at: Micros) -> FinishedTask {
             stages: Stages::default(),
         },
         delivered,
-    }
+    })
 }
 
 /// Asserts that the sums over all accounts equal what the accounts add up to.
