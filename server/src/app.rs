@@ -3,46 +3,31 @@
 use std::path::Path;
 
 use bevy_app::{App, Last, Plugin, Startup, Update};
-use bevy_ecs::message::{Message, Messages};
 use bevy_ecs::schedule::{IntoScheduleConfigs, SystemSet};
-use bevy_ecs::system::{Res, ResMut};
 use bevy_time::TimePlugin;
-use p2c2r_link::{FromPeer, Mint, NextWake, PeerLeft, ServerLinkConfig, ServerLinkPlugin, ServerTransport};
+use p2c2r_link::{Mint, ServerLinkConfig, ServerLinkPlugin, ServerTransport};
 use p2c2r_program::settings;
-use p2c2r_protocol::{GameToServer, TaskNo, WorkerToServer};
+use p2c2r_protocol::TaskNo;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::compute::{self, Pool};
+use crate::compute::Pool;
 use crate::config::{ServerConfig, ServerSettings};
 use crate::core::{Core, Event};
-use crate::drain::{self, DrainPhase, Shutdown};
+use crate::drain::{DrainPhase, Shutdown};
 use crate::error::ServerError;
 use crate::ledger::{Ledger, LedgerOptions, OnFailure};
 use crate::ledger_client::{self, LedgerClient};
-use crate::peers::account_statements::{self, NextStatements};
-use crate::peers::joins::{self, Joining, RefusedPeers};
-use crate::peers::{self, HourCaps, Scheduler, receive};
+use crate::peers::joins::Joining;
+use crate::peers::{self, HourCaps, Scheduler};
 use crate::recording::{Header, Recorder};
+use crate::restart;
 use crate::status::{self, Meter};
 use crate::waking::{LateWaker, bind_waker};
-use crate::{console, restart};
 
-/// System sets of the coordinator, run in this order within `Update`, between the link's receive and send sets.
+/// The coordinator's own system, in `Update`, between the link's receive and send sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, SystemSet)]
-pub enum CoordinatorSystems {
-    /// Sends account statements, admits new peers and notes disconnected ones.
-    Peers,
-    /// Takes workers' answers and finished computations; checks, settles and delivers them.
-    Answers,
-    /// Handles games' messages: admits or refuses tasks. Then removes disconnected peers, so that their last messages
-    /// still count.
-    Admission,
-    /// Expires leases and waits; assigns waiting tasks to the slots that this update's answers have freed.
-    Time,
-    /// Writes the summary line, drains on shutdown and schedules the next update.
-    Housekeeping,
-}
+pub struct CoordinatorSystems;
 
 /// All of the coordinator except the link and the ledger.
 pub struct CoordinatorPlugins {
@@ -55,71 +40,10 @@ impl Plugin for CoordinatorPlugins {
         let config = self.config.clone();
         app.insert_resource(Joining::default())
             .insert_resource(HourCaps::default())
-            .insert_resource(RefusedPeers::default())
             .insert_resource(DrainPhase::default())
-            .insert_resource(NextStatements::default())
             .insert_resource(ServerSettings(config));
-        app.configure_sets(
-            Update,
-            (
-                CoordinatorSystems::Peers,
-                CoordinatorSystems::Answers,
-                CoordinatorSystems::Admission,
-                CoordinatorSystems::Time,
-                CoordinatorSystems::Housekeeping,
-            )
-                .chain(),
-        );
+        app.add_systems(Update, peers::update.in_set(CoordinatorSystems));
         app.add_systems(Last, ledger_client::apply_back_pressure);
-        app.add_systems(
-            Update,
-            (
-                (
-                    // Runs before this update records anything: otherwise what statements say would depend on how far
-                    // the ledger's thread has got, and would differ from run to run.
-                    account_statements::send_statements.run_if(account_statements::are_due),
-                    receive::note_measured.run_if(receive::is_time_to_measure),
-                    joins::welcome_peers.run_if(joins::is_anybody_joining),
-                    joins::note_leaving.run_if(any::<PeerLeft>),
-                    joins::refuse_peers,
-                )
-                    .chain()
-                    .in_set(CoordinatorSystems::Peers),
-                (
-                    receive::collect_finished.run_if(compute::has_finished),
-                    receive::hear_workers.run_if(any::<FromPeer<WorkerToServer>>),
-                )
-                    .chain()
-                    .in_set(CoordinatorSystems::Answers),
-                (
-                    receive::hear_games.run_if(any::<FromPeer<GameToServer>>),
-                    joins::part_from_peers.run_if(any::<PeerLeft>),
-                )
-                    .chain()
-                    .in_set(CoordinatorSystems::Admission),
-                peers::let_time_pass.run_if(peers::is_anything_due).in_set(CoordinatorSystems::Time),
-                (
-                    drain::drain.run_if(drain::is_wanted),
-                    account_statements::wake_for_statements,
-                    console::summarise,
-                    wake_for_inline_results,
-                    peers::wake_when_due,
-                )
-                    .chain()
-                    .in_set(CoordinatorSystems::Housekeeping),
-            ),
-        );
-    }
-}
-
-/// Run condition: whether any message of type `M` is waiting, so that systems without work are skipped.
-fn any<M: Message>(messages: Res<'_, Messages<M>>) -> bool {
-    !messages.is_empty()
-}
-
-fn wake_for_inline_results(pool: Res<'_, Pool>, mut next_wake: ResMut<'_, NextWake>) {
-    if pool.has_inline_results() {
-        next_wake.within(std::time::Duration::ZERO);
     }
 }
 

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bevy_ecs::resource::Resource;
-use bevy_ecs::system::Res;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select_biased, unbounded};
 use p2c2r_protocol::catch_panic::catch_panic;
 
@@ -101,20 +100,20 @@ impl Pool {
         matches!(&self.0, Inner::Inline { finished } if !finished.is_empty())
     }
 
+    /// Whether there is a finished result.
+    pub fn has_finished(&self) -> bool {
+        match &self.0 {
+            Inner::Inline { finished } => !finished.is_empty(),
+            Inner::Threads { finished, .. } => !finished.is_empty(),
+        }
+    }
+
     /// The next finished result, if there is one.
     pub fn next_finished(&mut self) -> Option<PoolResult> {
         match &mut self.0 {
             Inner::Inline { finished } => finished.pop_front(),
             Inner::Threads { finished, .. } => finished.try_recv().ok(),
         }
-    }
-}
-
-/// Run condition for the system that collects results: whether the pool has any.
-pub fn has_finished(pool: Res<'_, Pool>) -> bool {
-    match &pool.0 {
-        Inner::Inline { finished } => !finished.is_empty(),
-        Inner::Threads { finished, .. } => !finished.is_empty(),
     }
 }
 

@@ -6,18 +6,16 @@
 
 use std::time::Duration;
 
-use bevy_ecs::system::{Local, Res, ResMut};
 use p2c2r_join::JoinLink;
-use p2c2r_link::{LinkClock, NextWake};
+use p2c2r_link::NextWake;
 use p2c2r_program::log::{Fields, Story};
 use p2c2r_program::{Log, LogError, LogFormat, Output};
 use p2c2r_protocol::{Micros, Role};
 use tracing::info;
 
 use crate::config::ServerConfig;
-use crate::config::ServerSettings;
+use crate::core::Core;
 use crate::core::state::tally::Tally;
-use crate::peers::Scheduler;
 
 /// Target of the events that print as sentences.
 pub const TARGET: &str = "p2c2r_server::console";
@@ -108,27 +106,27 @@ pub fn summary(workers: usize, gamers: usize, tally: &Tally) -> String {
     )
 }
 
-/// Writes the summary line now and then, if something changed.
-pub fn summarise(
-    scheduler: Res<'_, Scheduler>,
-    settings: Res<'_, ServerSettings>,
-    clock: Res<'_, LinkClock>,
-    mut next_wake: ResMut<'_, NextWake>,
-    mut last: Local<'_, (Micros, Option<(Tally, usize, usize)>)>,
-) {
-    let now = clock.now();
-    let core = scheduler.core();
+/// The summary line that was written last, and when.
+#[derive(Default)]
+pub struct Summary {
+    at: Micros,
+    /// The tally, workers and gamers.
+    said: Option<(Tally, usize, usize)>,
+}
+
+/// Writes the summary line at most `every` so often, if something changed.
+pub fn summarise(core: &Core, now: Micros, every: Duration, last: &mut Summary, next_wake: &mut NextWake) {
     let (tally, workers, gamers) = (core.tally(), core.workers(), core.gamers());
     let state = (*tally, workers.len(), gamers.len());
-    if last.1 == Some(state) || (last.1.is_none() && workers.is_empty() && gamers.is_empty()) {
+    if last.said == Some(state) || (last.said.is_none() && workers.is_empty() && gamers.is_empty()) {
         return;
     }
-    let passed = Duration::from_micros(now.0.saturating_sub(last.0.0));
-    if let Some(left) = settings.0.summary_every.checked_sub(passed).filter(|left| !left.is_zero()) {
+    let passed = Duration::from_micros(now.0.saturating_sub(last.at.0));
+    if let Some(left) = every.checked_sub(passed).filter(|left| !left.is_zero()) {
         next_wake.within(left);
         return;
     }
-    *last = (now, Some(state));
+    *last = Summary { at: now, said: Some(state) };
     let Tally { refused, by_workers, by_coordinator, from_cache, failed, rejected, stray, .. } = *tally;
     let Tally { checked_deeply, waited_for_checks, unchecked, convicted, hedged, hedges_won, .. } = *tally;
     let queue_age_ms = core.tasks().oldest_waiting().map_or(0, |since| now.since(since) / 1_000);

@@ -7,12 +7,10 @@ use std::time::Duration;
 use bevy_app::AppExit;
 use bevy_ecs::message::MessageWriter;
 use bevy_ecs::resource::Resource;
-use bevy_ecs::system::{Res, ResMut};
 use p2c2r_link::NextWake;
 use p2c2r_protocol::Micros;
 use tracing::{error, info};
 
-use crate::config::ServerSettings;
 use crate::core::Event;
 use crate::ledger_client::LedgerClient;
 use crate::peers::{Exchange, joins};
@@ -80,23 +78,19 @@ fn after(now: Micros, wait: Duration) -> Micros {
     Micros(now.0.saturating_add(Micros::from(wait).0))
 }
 
-/// Run condition for [`drain`]: whether draining has begun or must begin.
-pub fn is_wanted(
-    state: Res<'_, DrainPhase>,
-    shutdown: Res<'_, Shutdown>,
-    ledger: Res<'_, LedgerClient>,
-) -> bool {
-    *state != DrainPhase::Open || shutdown.requests() > 0 || !ledger.is_recording()
+/// Whether draining has begun or must begin.
+pub fn is_wanted(state: DrainPhase, shutdown: &Shutdown, ledger: &LedgerClient) -> bool {
+    state != DrainPhase::Open || shutdown.requests() > 0 || !ledger.is_recording()
 }
 
-/// Advances draining, once it was requested or the ledger has failed.
+/// Advances draining, once it was requested or the ledger has failed. Tasks in flight are given up after `limit`.
 pub fn drain(
-    mut exchange: Exchange<'_>,
-    settings: Res<'_, ServerSettings>,
-    mut state: ResMut<'_, DrainPhase>,
-    shutdown: Res<'_, Shutdown>,
-    mut next_wake: ResMut<'_, NextWake>,
-    mut exit: MessageWriter<'_, AppExit>,
+    exchange: &mut Exchange<'_>,
+    limit: Duration,
+    state: &mut DrainPhase,
+    shutdown: &Shutdown,
+    next_wake: &mut NextWake,
+    exit: &mut MessageWriter<'_, AppExit>,
 ) {
     let now = exchange.now();
     let requests = shutdown.requests();
@@ -110,9 +104,9 @@ pub fn drain(
         } else {
             info!(tasks = exchange.core().tasks().len(), "closing: finishing what is in flight");
         }
-        let reason = joins::closing_reason(&exchange);
+        let reason = joins::closing_reason(exchange);
         exchange.handle(Event::Closing { reason });
-        *state = DrainPhase::Finishing { until: after(now, settings.0.drain_limit) };
+        *state = DrainPhase::Finishing { until: after(now, limit) };
     }
     if let DrainPhase::Finishing { until } = *state {
         let finished = exchange.core().tasks().timely_tasks().next().is_none();

@@ -65,9 +65,7 @@ pub fn add_to(app: &mut App, config: &ServerConfig, waker: LateWaker) {
         .insert_resource(Board::new(move || waker.wake()))
         .add_systems(
             Update,
-            snapshot::publish
-                .run_if(|board: Res<'_, Board>| board.is_wanted())
-                .after(CoordinatorSystems::Housekeeping),
+            snapshot::publish.run_if(|board: Res<'_, Board>| board.is_wanted()).after(CoordinatorSystems),
         );
     service::add_to(app);
 }

@@ -4,11 +4,9 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::time::{Duration, Instant};
 
-use bevy_ecs::message::{MessageReader, MessageWriter, Messages};
+use bevy_ecs::message::Messages;
 use bevy_ecs::resource::Resource;
-use bevy_ecs::system::{Res, ResMut};
-use bevy_time::{Real, Time};
-use p2c2r_link::{ClientLink, FromServer, LinkClock, LinkDown, LinkUp, ToServer, Waker};
+use p2c2r_link::{FromServer, ToServer, Waker};
 use p2c2r_protocol::catch_panic::catch_panic;
 use p2c2r_protocol::{
     Answer, Assign, Attempt, AttemptFailure, Digest, Micros, SeededHash, ServerToWorker, TaskNo, WorkerOffer,
@@ -17,12 +15,10 @@ use p2c2r_protocol::{
 use p2c2r_tasks::{Blob, BlobStore, Blobs, KindRegistry, TaskJob};
 use tracing::{debug, info};
 
-use crate::availability::Availability;
 use crate::cancel::{Cancel, CancelOnDrop};
 use crate::config::{INLINE_UNITS_MAX, WorkerConfig};
-use crate::drain::Drain;
-use crate::earnings::SessionEarnings;
 use crate::executor::{ClockAnchor, Executor, Run, RunResult, SharedStage};
+use crate::update::WorkerParts;
 
 /// Work units run on the app's thread in one update; further tiny tasks go to the slots: the link must not wait longer,
 /// and a second core should share a burst of tiny tasks.
@@ -58,8 +54,6 @@ enum Taken {
     /// Held already: the same assignment came twice.
     Again,
 }
-
-type Said<'w> = MessageWriter<'w, ToServer<WorkerToServer>>;
 
 impl Attempts {
     /// None yet.
@@ -225,14 +219,8 @@ pub struct Offer {
 }
 
 /// Announces the worker whenever the link comes up, and drops all attempts when it goes down.
-pub fn follow_link(
-    mut up: MessageReader<'_, '_, LinkUp>,
-    mut down: MessageReader<'_, '_, LinkDown>,
-    mut attempts: ResMut<'_, Attempts>,
-    mut said: Said<'_>,
-    offer: Res<'_, Offer>,
-    (drain, availability): (Res<'_, Drain>, Res<'_, Availability>),
-) {
+pub(crate) fn follow_link(parts: &mut WorkerParts<'_, '_>) {
+    let WorkerParts { up, down, attempts, said, offer, drain, availability, .. } = parts;
     for gone in down.read() {
         let dropped = attempts.let_all_go();
         info!(event = "disconnected", dropped, "🔌 Connection lost: {}. Trying again.", gone.reason);
@@ -246,15 +234,9 @@ pub fn follow_link(
 }
 
 /// Takes what the coordinator says: assignments, revocations, statements.
-pub fn take_messages(
-    mut heard: ResMut<'_, Messages<FromServer<ServerToWorker>>>,
-    mut attempts: ResMut<'_, Attempts>,
-    mut executor: ResMut<'_, Executor>,
-    mut session: ResMut<'_, SessionEarnings>,
-    mut said: Said<'_>,
-    (offer, drain, availability): (Res<'_, Offer>, Res<'_, Drain>, Res<'_, Availability>),
-    (clock, time, waker): (Res<'_, LinkClock>, Res<'_, Time<Real>>, Res<'_, Waker>),
-) {
+pub(crate) fn take_messages(parts: &mut WorkerParts<'_, '_>) {
+    let WorkerParts { heard, attempts, executor, session, said, offer, drain, availability, .. } = parts;
+    let WorkerParts { clock, time, waker, .. } = parts;
     let clock = ClockAnchor {
         at: clock.now(),
         instant: if executor.has_threads() { time.last_update() } else { None },
@@ -262,7 +244,7 @@ pub fn take_messages(
     let mut inline_units_left = if executor.has_threads() { INLINE_UNITS_PER_UPDATE } else { 0 };
     for FromServer { received_at, message } in heard.drain() {
         match message {
-            ServerToWorker::Welcome(welcome) => session.welcome(welcome, &offer),
+            ServerToWorker::Welcome(welcome) => session.welcome(welcome, offer),
             ServerToWorker::Statement(statement) => session.record(&statement),
             ServerToWorker::Revoke { task, attempt } => {
                 debug!(%task, %attempt, "Revoked");
@@ -277,7 +259,7 @@ pub fn take_messages(
             }
             ServerToWorker::Assign(assign) => {
                 let (key, new_blobs) = ((assign.task, assign.attempt), !assign.blobs.is_empty());
-                match attempts.take(assign, &offer.kinds, received_at, clock, &waker) {
+                match attempts.take(assign, &offer.kinds, received_at, clock, waker) {
                     Taken::Again => {}
                     Taken::Refused(message) => {
                         said.write(ToServer(message));
@@ -285,7 +267,7 @@ pub fn take_messages(
                     Taken::Run(run) => {
                         // Admission reads all bytes of a new blob, which must happen on a slot.
                         let may_be_tiny = !new_blobs && executor.takes_tiny(&run);
-                        if !start(run, may_be_tiny, &mut inline_units_left, &mut executor) {
+                        if !start(run, may_be_tiny, &mut inline_units_left, executor) {
                             attempts.let_go(key);
                             said.write(ToServer(refusal(key, received_at, AttemptFailure::Overloaded)));
                         }
@@ -314,13 +296,8 @@ fn start(mut run: Run, may_be_tiny: bool, inline_units_left: &mut u64, executor:
 }
 
 /// Sends an answer for every run that has ended.
-pub fn answer_results(
-    mut attempts: ResMut<'_, Attempts>,
-    mut session: ResMut<'_, SessionEarnings>,
-    mut said: Said<'_>,
-    mut link: ResMut<'_, ClientLink>,
-    executor: Res<'_, Executor>,
-) {
+pub(crate) fn answer_results(parts: &mut WorkerParts<'_, '_>) {
+    let WorkerParts { attempts, session, said, link, executor, .. } = parts;
     while let Some(result) = executor.next_result() {
         let Some((answer, kind)) = attempts.settle(result) else { continue };
         let took = Duration::from_micros(u64::from(answer.finished_at.since(answer.received_at)));

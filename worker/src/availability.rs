@@ -12,17 +12,12 @@ mod usage;
 use std::fmt;
 use std::time::Duration;
 
-use bevy_ecs::message::Messages;
 use bevy_ecs::resource::Resource;
-use bevy_ecs::system::{Res, ResMut};
-use bevy_time::{Real, Time};
-use p2c2r_link::{ClientLink, NextWake, ToServer};
+use p2c2r_link::ToServer;
 use p2c2r_protocol::WorkerToServer;
 use tracing::{info, warn};
 
-use crate::attempts::{Attempts, Offer};
-use crate::drain::Drain;
-use crate::executor::Executor;
+use crate::update::WorkerParts;
 
 pub use battery::Power;
 pub use heat::{Allows, Heat};
@@ -206,15 +201,8 @@ impl Availability {
 }
 
 /// Starts and ends rests as the settings and the owner's commands demand.
-pub fn rest_or_work(
-    mut availability: ResMut<'_, Availability>,
-    mut attempts: ResMut<'_, Attempts>,
-    mut said: ResMut<'_, Messages<ToServer<WorkerToServer>>>,
-    mut next: ResMut<'_, NextWake>,
-    (mut offer, drain, link): (ResMut<'_, Offer>, Res<'_, Drain>, Res<'_, ClientLink>),
-    executor: Res<'_, Executor>,
-    time: Res<'_, Time<Real>>,
-) {
+pub(crate) fn rest_or_work(parts: &mut WorkerParts<'_, '_>) {
+    let WorkerParts { availability, attempts, said, next, offer, drain, link, executor, time, .. } = parts;
     let now = time.elapsed();
     if availability.has_conditions {
         next.within(LOOK_EVERY);
@@ -245,7 +233,7 @@ pub fn rest_or_work(
             }
         }
         (None, Some(why)) => {
-            let handed_back = attempts.hand_back_queued(&mut said);
+            let handed_back = attempts.hand_back_queued(said);
             info!(event = "resting", why = %why, handed_back, "⏸  Resting: {why}.");
             if link.is_connected() {
                 said.write(ToServer(WorkerToServer::Draining));

@@ -4,13 +4,9 @@
 
 use std::time::Duration;
 
-use bevy_app::AppExit;
-use bevy_ecs::change_detection::DetectChanges;
-use bevy_ecs::message::MessageReader;
 use bevy_ecs::resource::Resource;
-use bevy_ecs::system::{Res, ResMut};
-use bevy_time::{Real, Time};
-use p2c2r_link::{ClientLink, LinkProblem, LinkStatus, NextWake};
+use bevy_ecs::system::Res;
+use p2c2r_link::{LinkProblem, LinkStatus};
 use p2c2r_program::log::Story;
 use p2c2r_program::{Log, LogError, LogFormat, Output};
 use p2c2r_tasks::KernelUse;
@@ -21,6 +17,7 @@ use crate::config::{Execution, WorkerConfig};
 use crate::earnings::{Electricity, SessionEarnings};
 use crate::executor::{Denied, Executor};
 use crate::share::Share;
+use crate::update::WorkerParts;
 
 /// Interval between two lines about the same connection problem.
 const PROBLEM_AGAIN: Duration = Duration::from_mins(5);
@@ -52,6 +49,7 @@ pub struct Console {
     /// The problem that was shown last, and when.
     problem: Option<(String, Duration)>,
     said_fallback: bool,
+    said_farewell: bool,
     shown_at: Duration,
     shown: Figures,
 }
@@ -81,6 +79,7 @@ impl Console {
             refused: None,
             problem: None,
             said_fallback: false,
+            said_farewell: false,
             shown_at: Duration::ZERO,
             shown: Figures::default(),
         }
@@ -176,13 +175,9 @@ pub fn show_banner(console: Res<'_, Console>, offer: Res<'_, Offer>, executor: R
 }
 
 /// Says once that a graphics processor failed and what computes instead, and at the end how often it did.
-pub fn show_fallbacks(
-    mut console: ResMut<'_, Console>,
-    mut exits: MessageReader<'_, '_, AppExit>,
-    offer: Res<'_, Offer>,
-    executor: Res<'_, Executor>,
-) {
-    let leaving = exits.read().count() > 0;
+pub(crate) fn show_fallbacks(parts: &mut WorkerParts<'_, '_>) {
+    let WorkerParts { console, exit, offer, executor, .. } = parts;
+    let leaving = !exit.is_empty() && !console.said_farewell;
     if console.said_fallback && !leaving {
         return;
     }
@@ -216,8 +211,9 @@ fn not_connected(problem: &str) -> String {
 }
 
 /// Says how the link stands whenever that changes.
-pub fn show_link(mut console: ResMut<'_, Console>, link: Res<'_, ClientLink>, time: Res<'_, Time<Real>>) {
-    if !link.is_changed() || *link.status() == console.link {
+pub(crate) fn show_link(parts: &mut WorkerParts<'_, '_>) {
+    let WorkerParts { console, link, time, .. } = parts;
+    if *link.status() == console.link {
         return;
     }
     let was = std::mem::replace(&mut console.link, link.status().clone());
@@ -253,13 +249,9 @@ pub fn show_link(mut console: ResMut<'_, Console>, link: Res<'_, ClientLink>, ti
 }
 
 /// Prints the status line when it is due and something has changed.
-pub fn show_status(
-    mut console: ResMut<'_, Console>,
-    session: Res<'_, SessionEarnings>,
-    mut next: ResMut<'_, NextWake>,
-    time: Res<'_, Time<Real>>,
-) {
-    let figures = Figures::of(&session);
+pub(crate) fn show_status(parts: &mut WorkerParts<'_, '_>) {
+    let WorkerParts { console, session, next, time, .. } = parts;
+    let figures = Figures::of(session);
     if figures == console.shown {
         return;
     }
@@ -287,18 +279,15 @@ pub fn show_status(
         account_paid_nanos = account.paid.0,
         "📊 {} task(s), {per_second:.1}/s, p50 {median_ms:.2} ms, {accepted} accepted, {rejected} rejected. {}",
         figures.computed,
-        total_earned(&session, time.elapsed())
+        total_earned(session, time.elapsed())
     );
     (console.shown_at, console.shown) = (time.elapsed(), figures);
 }
 
 /// Prints the sum of the session when the worker leaves.
-pub fn show_farewell(
-    mut exits: MessageReader<'_, '_, AppExit>,
-    session: Res<'_, SessionEarnings>,
-    time: Res<'_, Time<Real>>,
-) {
-    if exits.read().count() == 0 {
+pub(crate) fn show_farewell(parts: &mut WorkerParts<'_, '_>) {
+    let WorkerParts { console, exit, session, time, .. } = parts;
+    if exit.is_empty() || std::mem::replace(&mut console.said_farewell, true) {
         return;
     }
     let (accepted, rejected) = session.verdicts();
@@ -317,7 +306,7 @@ pub fn show_farewell(
         session.computed_count(),
         session.failed_count()
     );
-    info!("{}", total_earned(&session, time.elapsed()));
+    info!("{}", total_earned(session, time.elapsed()));
 }
 
 /// `Total earned by this worker: $0.083 (33 minutes uptime, $0.15/hour). Its account: $1.05 confirmed, $0.20 pending`.

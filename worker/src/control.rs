@@ -13,20 +13,15 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use bevy_ecs::resource::Resource;
-use bevy_ecs::system::{Res, ResMut};
-use bevy_time::{Real, Time};
 use crossbeam_channel::{Receiver, Sender, bounded, never};
-use p2c2r_link::{ClientLink, Waker};
+use p2c2r_link::Waker;
 use p2c2r_protocol::Nanos;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::attempts::{Attempts, Offer};
-use crate::availability::Availability;
-use crate::console::Console;
+#[cfg(not(unix))]
 use crate::drain::Drain;
-use crate::earnings::SessionEarnings;
-use crate::executor::Executor;
+use crate::update::WorkerParts;
 
 #[cfg(unix)]
 pub use socket::{SocketFile, ask, listen};
@@ -258,11 +253,8 @@ impl Default for Control {
 }
 
 /// Does what the owner wants.
-pub fn heed_owner(
-    mut control: ResMut<'_, Control>,
-    mut availability: ResMut<'_, Availability>,
-    time: Res<'_, Time<Real>>,
-) {
+pub(crate) fn heed_owner(parts: &mut WorkerParts<'_, '_>) {
+    let WorkerParts { control, availability, time, .. } = parts;
     while let Ok(Asked { request, answer }) = control.asked.try_recv() {
         match request {
             ControlRequest::Status => {}
@@ -278,18 +270,9 @@ pub fn heed_owner(
 }
 
 /// Tells the owner how things stand now.
-pub fn answer_owner(
-    mut control: ResMut<'_, Control>,
-    (availability, attempts, console): (Res<'_, Availability>, Res<'_, Attempts>, Res<'_, Console>),
-    (drain, link, session, offer): (
-        Res<'_, Drain>,
-        Res<'_, ClientLink>,
-        Res<'_, SessionEarnings>,
-        Res<'_, Offer>,
-    ),
-    executor: Res<'_, Executor>,
-    time: Res<'_, Time<Real>>,
-) {
+pub(crate) fn answer_owner(parts: &mut WorkerParts<'_, '_>) {
+    let WorkerParts { control, availability, attempts, console, drain, .. } = parts;
+    let WorkerParts { link, session, offer, executor, time, .. } = parts;
     if control.waiting.is_empty() {
         return;
     }

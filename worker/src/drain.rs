@@ -6,15 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bevy_app::AppExit;
-use bevy_ecs::message::{MessageWriter, Messages};
 use bevy_ecs::resource::Resource;
-use bevy_ecs::system::{Res, ResMut};
-use bevy_time::{Real, Time};
-use p2c2r_link::{ClientLink, LinkStatus, NextWake, ToServer};
+use p2c2r_link::{LinkStatus, ToServer};
 use p2c2r_protocol::WorkerToServer;
 use tracing::{info, warn};
 
-use crate::attempts::Attempts;
+use crate::update::WorkerParts;
 
 /// How often a draining worker looks whether its answers have arrived; the link wakes it for everything else.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -46,15 +43,8 @@ impl Drain {
 }
 
 /// Tells the coordinator, hands back queued attempts, and leaves when running ones are done or time is up.
-pub fn leave_when_done(
-    mut drain: ResMut<'_, Drain>,
-    mut attempts: ResMut<'_, Attempts>,
-    mut link: ResMut<'_, ClientLink>,
-    mut said: ResMut<'_, Messages<ToServer<WorkerToServer>>>,
-    mut exit: MessageWriter<'_, AppExit>,
-    mut next: ResMut<'_, NextWake>,
-    time: Res<'_, Time<Real>>,
-) {
+pub(crate) fn leave_when_done(parts: &mut WorkerParts<'_, '_>) {
+    let WorkerParts { drain, attempts, link, said, exit, next, time, .. } = parts;
     if !drain.is_asked() {
         return;
     }
@@ -65,7 +55,7 @@ pub fn leave_when_done(
         if connected {
             said.write(ToServer(WorkerToServer::Draining));
         }
-        let handed_back = attempts.hand_back_queued(&mut said);
+        let handed_back = attempts.hand_back_queued(said);
         info!(
             running = attempts.held(),
             handed_back,

@@ -24,6 +24,7 @@
 //! | [`console`] | what the helper reads |
 //! | [`share`] | a part of a device's time |
 //! | [`service`] | saying to a service manager that the worker is alive |
+//! | `update` | the steps of one update, in order |
 
 pub mod app;
 pub mod attempts;
@@ -44,6 +45,7 @@ pub mod options;
 pub mod page;
 pub mod service;
 pub mod share;
+mod update;
 
 pub use app::{WorkerSystems, build_app};
 pub use config::{Execution, WorkerConfig};

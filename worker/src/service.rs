@@ -24,7 +24,7 @@ struct Watchdog {
 pub fn add_to(app: &mut App) {
     if let Some(watchdog) = service::Watchdog::of_service_manager() {
         app.insert_resource(Watchdog { watchdog, said: None })
-            .add_systems(Update, say_alive.after(WorkerSystems::Show));
+            .add_systems(Update, say_alive.after(WorkerSystems));
     }
 }
 

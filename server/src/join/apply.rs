@@ -99,7 +99,7 @@ impl Plugin for JoinPlugin {
                 close_with_the_coordinator,
             )
                 .chain()
-                .before(CoordinatorSystems::Peers),
+                .before(CoordinatorSystems),
         );
     }
 }

@@ -3,47 +3,38 @@
 
 use std::time::Duration;
 
-use bevy_ecs::resource::Resource;
-use bevy_ecs::system::{Res, ResMut};
-use p2c2r_link::{LinkClock, NextWake};
+use p2c2r_link::NextWake;
 use p2c2r_protocol::Micros;
 
-use super::{Exchange, Scheduler};
+use super::Exchange;
 use crate::core::Event;
 
 /// Time between statements. Peers hear at most this late what was recorded, never before it was.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// When statements are due again.
-#[derive(Resource, Default)]
+#[derive(Default)]
 pub struct NextStatements {
     at: Micros,
 }
 
-/// Whether there is anyone to send statements to and it is time: a condition for the system that does.
-pub fn are_due(
-    next: Res<'_, NextStatements>,
-    clock: Res<'_, LinkClock>,
-    scheduler: Res<'_, Scheduler>,
-) -> bool {
-    let core = scheduler.core();
-    clock.now() >= next.at && !(core.gamers().is_empty() && core.workers().is_empty())
-}
+impl NextStatements {
+    /// If it is time and there is anyone to send them to, takes over what was recorded and sends statements to those it
+    /// concerns.
+    pub fn send_when_due(&mut self, exchange: &mut Exchange<'_>) {
+        let (now, core) = (exchange.now(), exchange.core());
+        if now < self.at || (core.gamers().is_empty() && core.workers().is_empty()) {
+            return;
+        }
+        self.at = Micros(now.0.saturating_add(Micros::from(EVERY).0));
+        let committed = Box::new(exchange.ledger.drain_committed());
+        exchange.handle(Event::StatementsDue { committed });
+    }
 
-/// Takes over what was recorded and sends statements to those it concerns.
-pub fn send_statements(mut exchange: Exchange<'_>, mut next: ResMut<'_, NextStatements>) {
-    next.at = Micros(exchange.now().0.saturating_add(Micros::from(EVERY).0));
-    let committed = Box::new(exchange.ledger.drain_committed());
-    exchange.handle(Event::StatementsDue { committed });
-}
-
-/// Requests a wake-up for the next statements, in every update: another system's earlier request replaces this one.
-pub fn wake_for_statements(
-    next: Res<'_, NextStatements>,
-    clock: Res<'_, LinkClock>,
-    mut next_wake: ResMut<'_, NextWake>,
-) {
-    if next.at > clock.now() {
-        next_wake.within(Duration::from_micros(next.at.0 - clock.now().0));
+    /// Requests a wake-up for the next ones, in every update: an earlier request of anyone replaces this one.
+    pub fn wake(&self, now: Micros, next_wake: &mut NextWake) {
+        if self.at > now {
+            next_wake.within(Duration::from_micros(self.at.0 - now.0));
+        }
     }
 }

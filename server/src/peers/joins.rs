@@ -2,7 +2,6 @@
 
 use bevy_ecs::message::Messages;
 use bevy_ecs::resource::Resource;
-use bevy_ecs::system::{Res, ResMut};
 use p2c2r_link::{PeerJoined, PeerLeft, Peers};
 use p2c2r_protocol::{PeerId, Role, WorkerOffer};
 use tracing::{debug, error, info};
@@ -28,7 +27,11 @@ const fn programs_max(role: Role) -> usize {
 /// Peers that are connected and wait for the ledger to look up their accounts. Bounded by the link's connections; peers
 /// that leave are removed.
 #[derive(Resource, Default)]
-pub struct Joining(Vec<Waiting>);
+pub struct Joining {
+    waiting: Vec<Waiting>,
+    /// Those that cannot be welcomed, and why.
+    refused: Vec<(PeerId, String)>,
+}
 
 struct Waiting {
     joined: PeerJoined,
@@ -40,101 +43,85 @@ struct Waiting {
 impl Joining {
     /// Whether nobody waits for the ledger.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.waiting.is_empty()
     }
 
     /// Keeps what a worker offers until it is welcomed; false if it does not wait for that.
     pub fn keep_offer(&mut self, peer: PeerId, offer: WorkerOffer) -> bool {
-        let Some(waiting) = self.0.iter_mut().find(|waiting| waiting.joined.peer == peer) else {
+        let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.joined.peer == peer) else {
             return false;
         };
         waiting.offer = Some(offer);
         true
     }
 
-    fn forget(&mut self, peer: PeerId) {
-        self.0.retain(|waiting| waiting.joined.peer != peer);
-    }
-}
-
-/// Whether anybody has joined or waits to be welcomed: a condition for the system that does.
-pub fn is_anybody_joining(joined: Res<'_, Messages<PeerJoined>>, joining: Res<'_, Joining>) -> bool {
-    !(joined.is_empty() && joining.is_empty())
-}
-
-/// Welcomes peers whose account the ledger has returned, and requests the accounts of new ones. Tasks never wait for
-/// that: the ledger answers after its next group commit, and wakes the app.
-pub fn welcome_peers(
-    mut exchange: Exchange<'_>,
-    drain: Res<'_, DrainPhase>,
-    mut joined: ResMut<'_, Messages<PeerJoined>>,
-    mut joining: ResMut<'_, Joining>,
-    mut refused: ResMut<'_, RefusedPeers>,
-) {
-    // Answers are handled before new requests: a peer is welcomed in a later update than its request, however fast the
-    // ledger is, so that a run on manual time is deterministic.
-    for waiting in std::mem::take(&mut joining.0) {
-        match exchange.ledger.opened(&waiting.opening) {
-            None => joining.0.push(waiting),
-            Some(_) if drain.is_closing() => {
-                tell_closing(&mut exchange, waiting.joined.peer, waiting.joined.role);
-            }
-            Some(Ok(account)) => welcome(&mut exchange, waiting, account),
-            Some(Err(error)) => refused.refuse(waiting.joined.peer, &error),
-        }
-    }
-    for joined in joined.drain() {
-        if drain.is_closing() {
-            tell_closing(&mut exchange, joined.peer, joined.role);
-            continue;
-        }
-        let programs = exchange.peers.of_account(joined.account).count();
-        if programs > programs_max(joined.role) {
-            exchange.say_goodbye(joined.peer, joined.role, TOO_MANY_PROGRAMS.to_owned());
-            refused.0.push((joined.peer, TOO_MANY_PROGRAMS.to_owned()));
-            continue;
-        }
-        match exchange.ledger.ask_account(joined.role, joined.account, &joined.name, joined.credit) {
-            Ok(opening) => joining.0.push(Waiting { joined, opening, offer: None }),
-            Err(error) => refused.refuse(joined.peer, &error),
-        }
-    }
-}
-
-/// Peers that could not be welcomed.
-#[derive(Resource, Default)]
-pub struct RefusedPeers(Vec<(PeerId, String)>);
-
-impl RefusedPeers {
     fn refuse(&mut self, peer: PeerId, error: &LedgerError) {
         debug!(%error, peer = peer.0, "no account");
         if !matches!(error, LedgerError::BadName) {
             error!(%error, "cannot open an account");
         }
-        self.0.push((peer, error.to_string()));
+        self.refused.push((peer, error.to_string()));
+    }
+
+    fn forget(&mut self, peer: PeerId) {
+        self.waiting.retain(|waiting| waiting.joined.peer != peer);
+    }
+}
+
+/// Welcomes peers whose account the ledger has returned, and requests the accounts of new ones. Tasks never wait for
+/// that: the ledger answers after its next group commit, and wakes the app.
+pub fn welcome_peers(
+    exchange: &mut Exchange<'_>,
+    drain: DrainPhase,
+    joined: &mut Messages<PeerJoined>,
+    joining: &mut Joining,
+) {
+    // Answers are handled before new requests: a peer is welcomed in a later update than its request, however fast the
+    // ledger is, so that a run on manual time is deterministic.
+    for waiting in std::mem::take(&mut joining.waiting) {
+        match exchange.ledger.opened(&waiting.opening) {
+            None => joining.waiting.push(waiting),
+            Some(_) if drain.is_closing() => {
+                tell_closing(exchange, waiting.joined.peer, waiting.joined.role);
+            }
+            Some(Ok(account)) => welcome(exchange, waiting, account),
+            Some(Err(error)) => joining.refuse(waiting.joined.peer, &error),
+        }
+    }
+    for joined in joined.drain() {
+        if drain.is_closing() {
+            tell_closing(exchange, joined.peer, joined.role);
+            continue;
+        }
+        let programs = exchange.peers.of_account(joined.account).count();
+        if programs > programs_max(joined.role) {
+            exchange.say_goodbye(joined.peer, joined.role, TOO_MANY_PROGRAMS.to_owned());
+            joining.refused.push((joined.peer, TOO_MANY_PROGRAMS.to_owned()));
+            continue;
+        }
+        match exchange.ledger.ask_account(joined.role, joined.account, &joined.name, joined.credit) {
+            Ok(opening) => joining.waiting.push(Waiting { joined, opening, offer: None }),
+            Err(error) => joining.refuse(joined.peer, &error),
+        }
     }
 }
 
 /// Ends the connections of those who could not be welcomed.
-pub fn refuse_peers(mut refused: ResMut<'_, RefusedPeers>, mut peers: ResMut<'_, Peers>) {
-    for (peer, reason) in refused.0.drain(..) {
+pub fn refuse_peers(joining: &mut Joining, peers: &mut Peers) {
+    for (peer, reason) in joining.refused.drain(..) {
         peers.disconnect(peer, &reason);
     }
 }
 
 /// Marks ended connections, so that nothing is sent to them while their last messages are handled.
-pub fn note_leaving(mut exchange: Exchange<'_>, left: Res<'_, Messages<PeerLeft>>) {
-    for gone in left.get_cursor().read(&left) {
+pub fn note_leaving(exchange: &mut Exchange<'_>, left: &Messages<PeerLeft>) {
+    for gone in left.get_cursor().read(left) {
         exchange.handle(Event::Leaving { peer: gone.peer });
     }
 }
 
 /// Removes peers that left, once their last messages are handled.
-pub fn part_from_peers(
-    mut exchange: Exchange<'_>,
-    mut left: ResMut<'_, Messages<PeerLeft>>,
-    mut joining: ResMut<'_, Joining>,
-) {
+pub fn part_from_peers(exchange: &mut Exchange<'_>, left: &mut Messages<PeerLeft>, joining: &mut Joining) {
     for PeerLeft { peer, role, account: key, name, reason } in left.drain() {
         joining.forget(peer);
         let core = exchange.core();

@@ -1,9 +1,10 @@
 //! Between the app and the core: what the link, the pool and the ledger bring becomes events, and effects become messages,
 //! jobs and entries. Nothing is decided here.
 
-pub mod account_statements;
+mod account_statements;
 pub mod joins;
-pub mod receive;
+mod receive;
+mod update;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use bevy_ecs::message::Messages;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::system::{Res, ResMut, SystemParam};
-use p2c2r_link::{LinkClock, NextWake, Peers, ToPeer};
+use p2c2r_link::{LinkClock, Peers, ToPeer};
 use p2c2r_protocol::{AccountKey, Micros, PeerId, Role, ServerToGame, ServerToWorker};
 
 use crate::compute::Pool;
@@ -22,6 +23,8 @@ use crate::core::{Core, Effect, Effects, Event};
 use crate::ledger_client::LedgerClient;
 use crate::recording::Recorder;
 use crate::status::Meter;
+
+pub use update::update;
 
 /// The core and the buffers that its effects go through; their memory is used again for every event.
 #[derive(Resource)]
@@ -114,6 +117,11 @@ impl Exchange<'_> {
         self.clock.now()
     }
 
+    /// When the core wants an update.
+    fn next_due(&mut self) -> Option<Micros> {
+        self.scheduler.core.next_due()
+    }
+
     /// Has the core handle an event, and does what it wants done.
     pub fn handle(&mut self, event: Event) {
         self.tell(event);
@@ -187,26 +195,5 @@ impl Exchange<'_> {
                 self.to_workers.write(ToPeer { peer, message: ServerToWorker::Closing { reason } });
             }
         }
-    }
-}
-
-/// Run condition for [`let_time_pass`]: whether a timer may be due or a task may wait to be assigned.
-pub fn is_anything_due(scheduler: Res<'_, Scheduler>, clock: Res<'_, LinkClock>) -> bool {
-    scheduler.core.has_work(clock.now())
-}
-
-/// Has the core fire due timers and assign waiting tasks.
-pub fn let_time_pass(mut exchange: Exchange<'_>) {
-    exchange.handle(Event::TimePassed);
-}
-
-/// Asks for an update when the core wants one.
-pub fn wake_when_due(
-    mut scheduler: ResMut<'_, Scheduler>,
-    clock: Res<'_, LinkClock>,
-    mut next_wake: ResMut<'_, NextWake>,
-) {
-    if let Some(next) = scheduler.core.next_due() {
-        next_wake.within(Duration::from_micros(next.0.saturating_sub(clock.now().0)));
     }
 }

@@ -1,21 +1,16 @@
 //! Turns messages of games and workers, results of the pool and measurements of the link into events.
 
 use bevy_ecs::message::Messages;
-use bevy_ecs::system::{Local, Res, ResMut};
-use p2c2r_link::{FromPeer, LinkClock, PeerJoined, Peers};
-use p2c2r_protocol::{GameToServer, Micros, PeerId, WorkerToServer};
+use p2c2r_link::FromPeer;
+use p2c2r_protocol::{GameToServer, PeerId, WorkerToServer};
 
+use super::Exchange;
 use super::joins::Joining;
-use super::{Exchange, Scheduler};
 use crate::compute::PoolResult;
 use crate::core::{Event, LinkState};
 
-/// Microseconds between two reads of the link's measurements. Round trips are smoothed over seconds, and each change
-/// costs an event.
-const MEASURED_EVERY_US: u32 = 50_000;
-
 /// Takes what games say.
-pub fn hear_games(mut exchange: Exchange<'_>, mut messages: ResMut<'_, Messages<FromPeer<GameToServer>>>) {
+pub fn hear_games(exchange: &mut Exchange<'_>, messages: &mut Messages<FromPeer<GameToServer>>) {
     let room = exchange.ledger.room();
     exchange.tell(Event::UpdateBegins { room });
     // A quit visits all of its gamer's tasks, and one packet can hold a thousand of them: handled once per peer.
@@ -38,9 +33,9 @@ pub fn hear_games(mut exchange: Exchange<'_>, mut messages: ResMut<'_, Messages<
 
 /// Handles workers' messages; those of workers that are not welcomed yet are kept until then.
 pub fn hear_workers(
-    mut exchange: Exchange<'_>,
-    mut messages: ResMut<'_, Messages<FromPeer<WorkerToServer>>>,
-    mut joining: ResMut<'_, Joining>,
+    exchange: &mut Exchange<'_>,
+    messages: &mut Messages<FromPeer<WorkerToServer>>,
+    joining: &mut Joining,
 ) {
     for FromPeer { peer, received_at, message } in messages.drain() {
         if exchange.core().workers().get(peer).is_some() {
@@ -53,7 +48,7 @@ pub fn hear_workers(
 }
 
 /// Takes what the compute pool has finished.
-pub fn collect_finished(mut exchange: Exchange<'_>) {
+pub fn collect_finished(exchange: &mut Exchange<'_>) {
     while let Some(finished) = exchange.pool.next_finished() {
         exchange.tell(match finished {
             PoolResult::Check(checked) => Event::Checked(Box::new(checked)),
@@ -63,35 +58,17 @@ pub fn collect_finished(mut exchange: Exchange<'_>) {
     exchange.perform();
 }
 
-/// Run condition for [`note_measured`]: whether it is time to read the link's measurements.
-pub fn is_time_to_measure(
-    clock: Res<'_, LinkClock>,
-    peers: Res<'_, Peers>,
-    joined: Res<'_, Messages<PeerJoined>>,
-    mut last: Local<'_, Micros>,
-) -> bool {
-    let is_time =
-        peers.is_anything_measured() && (clock.now().since(*last) >= MEASURED_EVERY_US || !joined.is_empty());
-    if is_time {
-        *last = clock.now();
-    }
-    is_time
-}
-
 /// Tells the core what the link has measured of those for whom that has changed.
-pub fn note_measured(
-    mut scheduler: ResMut<'_, Scheduler>,
-    mut peers: ResMut<'_, Peers>,
-    clock: Res<'_, LinkClock>,
-) {
-    for (peer, stats) in peers.take_measured() {
+pub fn note_measured(exchange: &mut Exchange<'_>) {
+    let now = exchange.now();
+    for (peer, stats) in exchange.peers.take_measured() {
         let link = LinkState { rtt: stats.rtt.unwrap_or_default(), clock_offset_us: stats.clock_offset_us };
-        if scheduler.core.link(peer) != Some(link) {
-            scheduler.tell(clock.now(), Event::Measured { peer, link });
+        if exchange.scheduler.core.link(peer) != Some(link) {
+            exchange.scheduler.tell(now, Event::Measured { peer, link });
         }
     }
     assert!(
-        scheduler.effects.is_empty(),
+        exchange.scheduler.effects.is_empty(),
         "a measurement alone changes nothing that anybody would be told of"
     );
 }

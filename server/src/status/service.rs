@@ -18,8 +18,7 @@ struct Watchdog(service::Watchdog);
 /// Adds the system that says so.
 pub fn add_to(app: &mut App) {
     if let Some(watchdog) = service::Watchdog::of_service_manager() {
-        app.insert_resource(Watchdog(watchdog))
-            .add_systems(Update, say_alive.after(CoordinatorSystems::Housekeeping));
+        app.insert_resource(Watchdog(watchdog)).add_systems(Update, say_alive.after(CoordinatorSystems));
     }
 }
 

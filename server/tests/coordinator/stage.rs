@@ -126,7 +126,7 @@ impl Stage {
         let mut app = build_app(self.config.clone(), ServerTransport::Memory(MemoryHub::new())).unwrap();
         app.insert_resource(TimeUpdateStrategy::ManualDuration(STEP))
             .init_resource::<Said>()
-            .add_systems(Update, listen.after(CoordinatorSystems::Housekeeping));
+            .add_systems(Update, listen.after(CoordinatorSystems));
         app.finish();
         app.cleanup();
         self.app = Some(app);

@@ -2,29 +2,18 @@
 
 use p2c2r_protocol::Channel;
 use p2c2r_protocol::channels::CHANNEL_MEMORY_BYTES_MAX;
-use renet::{ChannelConfig, ConnectionConfig, SendType};
+use renet::{ChannelConfig, ConnectionConfig, RenetClient, SendType};
 
 use crate::limits::{BYTES_PER_CALL, RECEIVE_BYTES_MAX};
 
-/// Which end of a connection a configuration is for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum ConnectionEnd {
-    Server,
-    Client,
-}
-
-/// renet's configuration of one end.
-pub(crate) fn connection_config(end: ConnectionEnd) -> ConnectionConfig {
-    let (sending, receiving) = (channels(CHANNEL_MEMORY_BYTES_MAX), channels(RECEIVE_BYTES_MAX));
-    let (server, client) = match end {
-        ConnectionEnd::Server => (sending, receiving),
-        ConnectionEnd::Client => (receiving, sending),
-    };
-    ConnectionConfig {
+/// A connection, at either end; not yet connected. `RenetClient` is renet's type for both ends: it sends on the channels that
+/// are configured as the client's.
+pub(crate) fn new_connection() -> RenetClient {
+    RenetClient::new(ConnectionConfig {
         available_bytes_per_tick: BYTES_PER_CALL,
-        server_channels_config: server,
-        client_channels_config: client,
-    }
+        client_channels_config: channels(CHANNEL_MEMORY_BYTES_MAX),
+        server_channels_config: channels(RECEIVE_BYTES_MAX),
+    })
 }
 
 /// Heartbeats come first: renet drops unreliable messages that do not fit into a call's remaining bytes.

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
-use bevy_ecs::system::{Res, ResMut};
 use bevy_time::{Real, Time, TimeUpdateStrategy};
 use p2c2r_protocol::Micros;
 
@@ -18,11 +17,11 @@ impl LinkClock {
     pub fn now(&self) -> Micros {
         self.now
     }
-}
 
-/// Sets the clock to this update's time; runs in `First`, after Bevy's own time.
-pub(crate) fn read_clock(mut clock: ResMut<'_, LinkClock>, time: Res<'_, Time<Real>>) {
-    clock.now = time.elapsed().into();
+    /// Sets it to this update's time.
+    pub(crate) fn set(&mut self, now: Micros) {
+        self.now = now;
+    }
 }
 
 /// The clock right now, for heartbeats: they leave at the end of an update, and the update's duration must

@@ -1,7 +1,14 @@
 //! One renet connection, at either end.
 
 use p2c2r_protocol::Channel;
-use renet::{Bytes, ClientId, DisconnectReason, RenetClient, RenetServer};
+use renet::{Bytes, DisconnectReason, RenetClient};
+
+/// The ends of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ConnectionEnd {
+    Server,
+    Client,
+}
 
 /// The session's operations on renet. Callers check that a message fits before they send it: renet panics on
 /// an unknown channel and disconnects on a full one.
@@ -42,42 +49,5 @@ impl Connection for RenetClient {
 
     fn failure(&self) -> Option<DisconnectReason> {
         self.disconnect_reason()
-    }
-}
-
-/// One client's connection at the server.
-pub(crate) struct AtServer<'a> {
-    pub(crate) server: &'a mut RenetServer,
-    pub(crate) client: ClientId,
-}
-
-impl Connection for AtServer<'_> {
-    fn process(&mut self, packet: &[u8]) {
-        // The only error is that the client is unknown, and then nothing is to be processed.
-        let _ = self.server.process_packet_from(packet, self.client);
-    }
-
-    fn packets(&mut self) -> Vec<Vec<u8>> {
-        self.server.get_packets_to_send(self.client).unwrap_or_default()
-    }
-
-    fn receive(&mut self, channel: Channel) -> Option<Bytes> {
-        self.server.receive_message(self.client, channel as u8)
-    }
-
-    fn can_send(&self, channel: Channel, bytes: usize) -> bool {
-        self.server.can_send_message(self.client, channel as u8, bytes)
-    }
-
-    fn send(&mut self, channel: Channel, message: Vec<u8>) {
-        self.server.send_message(self.client, channel as u8, message);
-    }
-
-    fn free_bytes(&self, channel: Channel) -> usize {
-        self.server.channel_available_memory(self.client, channel as u8)
-    }
-
-    fn failure(&self) -> Option<DisconnectReason> {
-        self.server.disconnect_reason(self.client)
     }
 }

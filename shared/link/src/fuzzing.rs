@@ -5,15 +5,14 @@
 use std::time::Duration;
 
 use p2c2r_protocol::Channel;
-use renet::RenetServer;
+use renet::RenetClient;
 
-use crate::channels::{ConnectionEnd, connection_config};
+use crate::channels::new_connection;
 use crate::envelope::{self, Envelope, REQUEST_BYTES};
 use crate::guard::{self, Guard, Pass};
 use crate::limits::{BYTES_PER_CALL, SLICE_BYTES};
 use crate::seal;
 
-const CLIENT: u64 = 1;
 /// Packets of one run of [`payloads`]: more would only make a run slower.
 const PAYLOADS_MAX: usize = 64;
 
@@ -65,39 +64,35 @@ pub fn payloads(mut bytes: &[u8]) -> bool {
                 // The peer is dropped.
                 Err(_) => return false,
                 Ok(Pass::Feed { .. }) => {
-                    let _ = server.process_packet_from(packet, CLIENT);
+                    server.process_packet(packet);
                 }
                 Ok(Pass::Repeat { sequence }) => {
                     let mut empty = Vec::new();
                     guard::empty_packet(sequence, &mut empty);
-                    let _ = server.process_packet_from(&empty, CLIENT);
+                    server.process_packet(&empty);
                 }
                 Ok(Pass::Ignore(_)) => {}
             }
             for channel in Channel::ALL {
-                while server.receive_message(CLIENT, channel as u8).is_some() {}
+                while server.receive_message(channel as u8).is_some() {}
             }
         }
     }
-    let _ = server.get_packets_to_send(CLIENT);
-    assert_eq!(
-        server.disconnect_reason(CLIENT),
-        None,
-        "what the guard lets through is within renet's limits"
-    );
+    server.get_packets_to_send();
+    assert_eq!(server.disconnect_reason(), None, "what the guard lets through is within renet's limits");
     true
 }
 
 /// A server with unacknowledged packets to its client, so that there is something to acknowledge.
-fn busy_server() -> (RenetServer, Vec<Vec<u8>>) {
-    let mut server = RenetServer::new(connection_config(ConnectionEnd::Server));
-    server.add_connection(CLIENT);
+fn busy_server() -> (RenetClient, Vec<Vec<u8>>) {
+    let mut server = new_connection();
+    server.set_connected();
     let mut under_way = Vec::new();
     for number in 0..8_u8 {
-        server.send_message(CLIENT, Channel::Tasks as u8, vec![number; 2 * SLICE_BYTES]);
-        server.send_message(CLIENT, Channel::Control as u8, vec![number; 3]);
+        server.send_message(Channel::Tasks as u8, vec![number; 2 * SLICE_BYTES]);
+        server.send_message(Channel::Control as u8, vec![number; 3]);
         server.update(Duration::from_millis(100));
-        under_way.extend(server.get_packets_to_send(CLIENT).unwrap_or_default());
+        under_way.extend(server.get_packets_to_send());
     }
     (server, under_way)
 }
@@ -148,7 +143,7 @@ fn private_part(first: &[u8], second: &[u8]) -> Vec<u8> {
 /// The payloads of a renet client with small messages and slices to send, and optionally packets to
 /// acknowledge.
 fn honest_payloads(acknowledges: bool) -> Vec<u8> {
-    let mut client = renet::RenetClient::new(connection_config(ConnectionEnd::Client));
+    let mut client = new_connection();
     client.set_connected();
     if acknowledges {
         for packet in busy_server().1 {

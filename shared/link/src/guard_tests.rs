@@ -5,12 +5,9 @@ use std::time::Duration;
 
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg32;
-use renet::{RenetClient, RenetServer};
 
 use super::*;
-use crate::channels::{ConnectionEnd, connection_config};
-
-const CLIENT: u64 = 1;
+use crate::channels::new_connection;
 
 fn packet(kind: u8, sequence: u64, rest: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut out = vec![kind];
@@ -77,11 +74,11 @@ fn refused(packets: &[Vec<u8>]) -> &'static str {
 /// renet.
 #[test]
 fn raw_renet_panics_where_the_guard_refuses() {
-    let mut server = RenetServer::new(connection_config(ConnectionEnd::Server));
-    server.add_connection(CLIENT);
+    let mut server = new_connection();
+    server.set_connected();
     let poison = slice(0, 5, 2, SLICE_BYTES);
     assert!(poison.len() < 1_300, "one packet does it");
-    let result = catch_unwind(AssertUnwindSafe(|| server.process_packet_from(&poison, CLIENT)));
+    let result = catch_unwind(AssertUnwindSafe(|| server.process_packet(&poison)));
     assert!(result.is_err(), "renet got better: look whether the guard is still needed");
     assert_eq!(refused(&[poison]), "slice index out of range");
 }
@@ -175,7 +172,7 @@ fn copies_of_what_is_complete_are_acknowledged_and_not_read() {
     assert_eq!(guard.check(&slice(1, 0, 2, 1_200), None), Ok(Pass::Repeat { sequence: 1 }));
     let mut empty = Vec::new();
     empty_packet(77, &mut empty);
-    let mut client = RenetClient::new(connection_config(ConnectionEnd::Client));
+    let mut client = new_connection();
     client.set_connected();
     client.process_packet(&empty);
     assert!(client.is_connected());
@@ -189,9 +186,9 @@ fn copies_of_what_is_complete_are_acknowledged_and_not_read() {
 fn honest_peers_pass_over_a_bad_network_and_everything_arrives() {
     for seed in 0..20 {
         let mut random = Pcg32::seed_from_u64(seed);
-        let mut server = RenetServer::new(connection_config(ConnectionEnd::Server));
-        server.add_connection(CLIENT);
-        let mut client = RenetClient::new(connection_config(ConnectionEnd::Client));
+        let mut server = new_connection();
+        server.set_connected();
+        let mut client = new_connection();
         client.set_connected();
         let mut guards = [Guard::default(), Guard::default()];
         let mut newest = [None, None];
@@ -207,7 +204,7 @@ fn honest_peers_pass_over_a_bad_network_and_everything_arrives() {
                 client.send_message(Channel::Tasks as u8, message);
                 sent += 1;
             }
-            let outgoing = [client.get_packets_to_send(), server.get_packets_to_send(CLIENT).unwrap()];
+            let outgoing = [client.get_packets_to_send(), server.get_packets_to_send()];
             for (to, packets) in outgoing.into_iter().enumerate() {
                 for packet in packets {
                     newest[to] = header(&packet).map(|(_, sequence)| sequence);
@@ -233,18 +230,18 @@ fn honest_peers_pass_over_a_bad_network_and_everything_arrives() {
                     Pass::Ignore(_) => continue,
                 };
                 if to == 0 {
-                    server.process_packet_from(packet, CLIENT).unwrap();
+                    server.process_packet(packet);
                 } else {
                     client.process_packet(packet);
                 }
             }
-            while let Some(message) = server.receive_message(CLIENT, Channel::Tasks as u8) {
+            while let Some(message) = server.receive_message(Channel::Tasks as u8) {
                 arrived.push(u32::from_le_bytes(message[..4].try_into().unwrap()));
             }
         }
         arrived.sort_unstable();
         assert_eq!(arrived, (0..300).collect::<Vec<_>>(), "seed {seed}");
-        assert!(server.is_connected(CLIENT) && client.is_connected(), "seed {seed}");
+        assert!(server.is_connected() && client.is_connected(), "seed {seed}");
         assert_eq!(guards[0].tasks.partial_bytes, 0, "seed {seed}");
     }
 }
@@ -266,11 +263,11 @@ fn nothing_that_passes_makes_renet_panic() {
     let mut passed = 0;
     for round in 0..3_000 {
         let mut guard = Guard::default();
-        let mut server = RenetServer::new(connection_config(ConnectionEnd::Server));
-        server.add_connection(CLIENT);
-        server.send_message(CLIENT, Channel::Tasks as u8, vec![1; 5_000]);
+        let mut server = new_connection();
+        server.set_connected();
+        server.send_message(Channel::Tasks as u8, vec![1; 5_000]);
         let mut newest = None;
-        for packet in server.get_packets_to_send(CLIENT).unwrap() {
+        for packet in server.get_packets_to_send() {
             newest = header(&packet).map(|(_, sequence)| sequence);
         }
         for _ in 0..20 {
@@ -296,13 +293,13 @@ fn nothing_that_passes_makes_renet_panic() {
             };
             passed += 1;
             let result = catch_unwind(AssertUnwindSafe(|| {
-                server.process_packet_from(&feed, CLIENT).unwrap();
-                server.receive_message(CLIENT, Channel::Control as u8);
-                server.receive_message(CLIENT, Channel::Tasks as u8);
-                server.get_packets_to_send(CLIENT).unwrap();
+                server.process_packet(&feed);
+                server.receive_message(Channel::Control as u8);
+                server.receive_message(Channel::Tasks as u8);
+                server.get_packets_to_send();
             }));
             assert!(result.is_ok(), "round {round}: {feed:?}");
-            assert!(server.is_connected(CLIENT), "round {round}: {:?}", server.disconnect_reason(CLIENT));
+            assert!(server.is_connected(), "round {round}: {:?}", server.disconnect_reason());
         }
     }
     assert!(passed > 1_000, "the test must reach renet: {passed}");

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use p2c2r_protocol::{Beat, BeatEcho, Micros};
 
-use crate::channels::ConnectionEnd;
+use crate::connection::ConnectionEnd;
 use crate::limits::{
     BEAT_BUSY, BEAT_GRID, BEAT_IDLE, BEAT_IDLE_SLACK, BEAT_IDLE_TO_CLIENT, DEATH_BUSY, DEATH_IDLE,
     DEATH_IDLE_AT_CLIENT, DOUBT_IDLE,

@@ -5,13 +5,14 @@
 //! event-driven program updates for every packet, and its schedules do not change once it runs, so its runner
 //! holds them itself.
 
-use bevy_app::{App, Main, MainScheduleOrder};
-use bevy_ecs::change_detection::CheckChangeTicks;
-use bevy_ecs::message::{MessageRegistry, ShouldUpdateMessages};
+use bevy_app::{App, First, Main, MainScheduleOrder};
+use bevy_ecs::change_detection::{CheckChangeTicks, Mut, Tick};
+use bevy_ecs::message::{MessageRegistry, ShouldUpdateMessages, message_update_system};
 use bevy_ecs::observer::On;
 use bevy_ecs::resource::Resource;
-use bevy_ecs::schedule::{Schedule, ScheduleLabel, Schedules};
+use bevy_ecs::schedule::{Schedule, ScheduleCleanupPolicy, ScheduleLabel, Schedules};
 use bevy_ecs::system::ResMut;
+use bevy_ecs::world::World;
 
 /// Bevy's event, once in hundreds of millions of system runs, that limits the age of change ticks: Bevy
 /// handles the schedules in the world itself, and this resource passes the event to the schedules held here.
@@ -25,8 +26,10 @@ const MESSAGES_EVERY: u32 = 16;
 /// The schedules of an app's update, in order.
 pub(crate) struct LeanUpdate {
     updates: u32,
-    /// Whether this type decides when messages are updated: in an app with fixed steps they wait for those.
-    thins: bool,
+    /// Whether messages are updated here, and not by Bevy's system: in an app with fixed steps they wait for those.
+    updates_messages: bool,
+    /// When they were last.
+    messages_updated: Tick,
     /// Empty: the app has a custom update, which Bevy goes on running.
     schedules: Vec<Schedule>,
 }
@@ -41,11 +44,16 @@ impl LeanUpdate {
             _ => Vec::new(),
         };
         let world = app.world_mut();
-        let plain = Self { updates: 0, thins: false, schedules: Vec::new() };
+        let plain = Self {
+            updates: 0,
+            updates_messages: false,
+            messages_updated: world.change_tick(),
+            schedules: Vec::new(),
+        };
         if labels.is_empty() {
             return plain;
         }
-        let thins = world
+        let always = world
             .get_resource::<MessageRegistry>()
             .is_some_and(|messages| messages.should_update == ShouldUpdateMessages::Always);
         world.init_resource::<OldTicks>();
@@ -55,8 +63,10 @@ impl LeanUpdate {
         let Some(mut all) = world.get_resource_mut::<Schedules>() else {
             return plain;
         };
-        let schedules = labels.into_iter().filter_map(|label| all.remove(label)).collect();
-        Self { thins, schedules, ..plain }
+        let mut schedules: Vec<Schedule> = labels.into_iter().filter_map(|label| all.remove(label)).collect();
+        let first = schedules.iter_mut().find(|schedule| schedule.label() == First.intern());
+        let updates_messages = always && first.is_some_and(|first| remove_message_updates(first, world));
+        Self { updates_messages, schedules, ..plain }
     }
 
     /// Updates the app once.
@@ -67,14 +77,11 @@ impl LeanUpdate {
         }
         let world = app.world_mut();
         self.updates = self.updates.wrapping_add(1);
-        if self.thins
-            && let Some(mut messages) = world.get_resource_mut::<MessageRegistry>()
-        {
-            messages.should_update = if self.updates.is_multiple_of(MESSAGES_EVERY) {
-                ShouldUpdateMessages::Ready
-            } else {
-                ShouldUpdateMessages::Waiting
-            };
+        if self.updates_messages && self.updates.is_multiple_of(MESSAGES_EVERY) {
+            world.resource_scope(|world, mut messages: Mut<'_, MessageRegistry>| {
+                messages.run_updates(world, self.messages_updated);
+            });
+            self.messages_updated = world.change_tick();
         }
         for schedule in &mut self.schedules {
             schedule.run(world);
@@ -86,6 +93,12 @@ impl LeanUpdate {
         }
         world.clear_trackers();
     }
+}
+
+/// Takes Bevy's system that updates messages out of its schedule; false if it was not there.
+fn remove_message_updates(first: &mut Schedule, world: &mut World) -> bool {
+    let policy = ScheduleCleanupPolicy::RemoveSystemsOnly;
+    matches!(first.remove_systems_in_set(message_update_system, world, policy), Ok(1..))
 }
 
 #[cfg(test)]

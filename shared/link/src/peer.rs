@@ -8,8 +8,7 @@ use p2c2r_protocol::limits::MESSAGE_BYTES_MAX;
 use p2c2r_protocol::wire::{self, Bounded, Decode, Encode};
 use p2c2r_protocol::{Beat, Channel, Micros, Routed};
 
-use crate::channels::ConnectionEnd;
-use crate::connection::Connection;
+use crate::connection::{Connection, ConnectionEnd};
 use crate::guard::{self, Guard, Pass, Violation};
 use crate::heartbeat::Heartbeat;
 use crate::limits::{
@@ -365,13 +364,6 @@ impl PeerSession {
         connection.send(channel, message);
         self.send_queue.data_added();
         Ok(())
-    }
-
-    /// Whether anything waits here, or is on its way, that is sent again if it is lost.
-    pub(crate) fn may_send_again(&self) -> bool {
-        [Channel::Control, Channel::Tasks].into_iter().any(|channel| {
-            !self.parcels[channel as usize].is_empty() || self.send_queue.may_be_unacknowledged(channel)
-        })
     }
 
     /// Sends what may leave now through `transmit`, which encrypts a payload, sends it, and returns its size on

@@ -13,12 +13,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bevy_app::{App, AppExit, First, Plugin, PluginsState};
+use bevy_ecs::message::Messages;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::schedule::IntoScheduleConfigs;
 use bevy_ecs::system::{Res, ResMut};
 use bevy_time::{Real, Time, TimePlugin, TimeSystems};
 use mio::{Events, Interest, Poll, Registry, Token};
 
+use crate::clock::LinkClock;
 use crate::lean_update::LeanUpdate;
 use crate::limits::BUSY_POLL_MAX;
 
@@ -78,6 +80,7 @@ pub(crate) fn set_up(app: &mut App) {
     }
     app.init_resource::<Waker>()
         .init_resource::<NextWake>()
+        .init_resource::<LinkClock>()
         .add_systems(First, start_update.after(TimeSystems));
 }
 
@@ -258,12 +261,19 @@ impl NextWake {
     }
 }
 
+/// Run condition: whether the program is about to end.
+pub(crate) fn is_exiting(exits: Res<'_, Messages<AppExit>>) -> bool {
+    !exits.is_empty()
+}
+
 fn earlier(wanted: Option<Duration>, time: Duration) -> Duration {
     wanted.map_or(time, |wanted| wanted.min(time))
 }
 
-fn start_update(mut next: ResMut<'_, NextWake>, time: Res<'_, Time<Real>>) {
+/// Sets the clocks to this update's time.
+fn start_update(mut next: ResMut<'_, NextWake>, mut clock: ResMut<'_, LinkClock>, time: Res<'_, Time<Real>>) {
     next.now = time.elapsed();
+    clock.set(next.now.into());
     next.link_at = None;
     if next.at.is_some_and(|at| at <= next.now) {
         next.at = None;
@@ -319,7 +329,6 @@ impl Sockets {
 
 #[cfg(test)]
 mod tests {
-    use bevy_ecs::message::Messages;
     use bevy_time::TimeUpdateStrategy;
     use p2c2r_protocol::{Digest, GameToServer, KindId, PeerId, ProtocolIdentity, ServerToGame, TaskId};
 

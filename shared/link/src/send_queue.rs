@@ -98,11 +98,6 @@ impl SendQueue {
         self.has_data || self.resends.iter().any(|timer| timer.channel == channel && !timer.groups.is_empty())
     }
 
-    /// Whether a retransmission may be due.
-    pub(crate) fn resend_is_due(&self, now: Duration) -> bool {
-        self.resends.iter().any(|timer| timer.is_due(now))
-    }
-
     /// Records that renet holds no unacknowledged data on this channel, so that no retransmission is due.
     pub(crate) fn all_acknowledged(&mut self, channel: Channel) {
         for timer in self.resends.iter_mut().filter(|timer| timer.channel == channel) {

@@ -5,7 +5,6 @@ mod listener;
 mod mint;
 mod peers;
 mod refusal;
-mod renet_time;
 mod systems;
 
 use std::net::{SocketAddr, UdpSocket};

@@ -14,7 +14,8 @@ use renetcode::{ClientAuthentication, ConnectToken, DisconnectReason, NetcodeCli
 use super::attempt::{Attempt, receive_connected};
 use super::link::{ClientLink, LinkStatus};
 use super::{ClientLinkConfig, ClientTransport, Reconnect};
-use crate::channels::{ConnectionEnd, connection_config};
+use crate::channels::new_connection;
+use crate::connection::ConnectionEnd;
 use crate::envelope::{self, Envelope};
 use crate::limits::{
     BEAT_IDLE_TO_CLIENT, NETCODE_RESEND, NETCODE_TICK_AT_CLIENT, REDIAL_WITHIN, TOKEN_BYTES_MAX,
@@ -156,7 +157,7 @@ impl Dialer {
     fn try_with(&mut self, now: Duration, access: &Access, renet: &mut RenetClient, link: &mut ClientLink) {
         match self.dial(now, access) {
             Ok(attempt) => {
-                *renet = RenetClient::new(connection_config(ConnectionEnd::Client));
+                *renet = new_connection();
                 let give_up_at = now + self.reconnect.give_up_after;
                 self.state = State::Trying { attempt: Box::new(attempt), give_up_at };
             }

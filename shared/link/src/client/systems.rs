@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use bevy_app::{App, AppExit, First, Last, PostUpdate, PreUpdate};
-use bevy_ecs::message::{MessageReader, MessageWriter, Messages};
+use bevy_app::{App, Last, PostUpdate, PreUpdate};
+use bevy_ecs::message::{MessageWriter, Messages};
 use bevy_ecs::schedule::IntoScheduleConfigs;
 use bevy_ecs::system::{Res, ResMut};
-use bevy_renet::{RenetClient, RenetClientPlugin, RenetReceive, RenetSend};
-use bevy_time::{Real, Time, TimeSystems, TimeUpdateStrategy};
+use bevy_renet::{RenetClient, RenetReceive, RenetSend};
+use bevy_time::{Real, Time, TimeUpdateStrategy};
 
 use super::dialer::Dialer;
 use super::link::ClientLink;
 use super::{ClientLinkConfig, FromServer, LinkDown, LinkUp, Side, ToServer};
-use crate::channels::{ConnectionEnd, connection_config};
-use crate::clock::{LinkClock, read_clock, this_moment};
+use crate::channels::new_connection;
+use crate::clock::this_moment;
 use crate::limits::{ACK_DELAY, PACKET_BYTES_MAX, PACKETS_PER_UPDATE_MAX};
 use crate::peer::{Offence, TakenMessages};
 use crate::problem as problems;
@@ -22,24 +22,18 @@ use crate::sets::LinkSystems;
 
 pub(super) fn set_up<S: Side>(app: &mut App, config: &ClientLinkConfig) {
     runner::set_up(app);
-    app.add_plugins(RenetClientPlugin)
-        .insert_resource(RenetClient::new(connection_config(ConnectionEnd::Client)))
+    app.insert_resource(RenetClient(new_connection()))
         .insert_resource(Dialer::new(config, S::ROLE))
         .init_resource::<ClientLink>()
-        .init_resource::<LinkClock>()
         .add_message::<LinkUp>()
         .add_message::<LinkDown>()
         .add_message::<FromServer<S::Receives>>()
         .add_message::<ToServer<S::Sends>>()
         .configure_sets(PreUpdate, LinkSystems::Receive.in_set(RenetReceive))
         .configure_sets(PostUpdate, LinkSystems::Send.in_set(RenetSend))
-        .add_systems(First, read_clock.after(TimeSystems))
-        .add_systems(
-            PreUpdate,
-            receive::<S>.in_set(LinkSystems::Receive).after(RenetClientPlugin::update_system),
-        )
+        .add_systems(PreUpdate, receive::<S>.in_set(LinkSystems::Receive))
         .add_systems(PostUpdate, send::<S>.in_set(LinkSystems::Send))
-        .add_systems(Last, say_goodbye);
+        .add_systems(Last, say_goodbye.run_if(runner::is_exiting));
 }
 
 fn receive<S: Side>(
@@ -56,6 +50,7 @@ fn receive<S: Side>(
 ) {
     let now = time.elapsed();
     let (dialer, renet, link) = (&mut *dialer, &mut **renet, &mut *link);
+    renet.update(time.delta());
     dialer.dial_when_due(now, sockets.as_deref(), renet, link);
     if sockets.is_some() {
         dialer.ack_delay = ACK_DELAY;
@@ -169,15 +164,11 @@ fn send<S: Side>(
 
 /// On exit: sends queued messages without regard to the rate limit, then netcode's disconnect.
 fn say_goodbye(
-    mut exit: MessageReader<'_, '_, AppExit>,
     time: Res<'_, Time<Real>>,
     mut dialer: ResMut<'_, Dialer>,
     mut renet: ResMut<'_, RenetClient>,
     mut link: ResMut<'_, ClientLink>,
 ) {
-    if exit.read().next().is_none() {
-        return;
-    }
     let now = time.elapsed();
     // Messages that do not fit are lost, and so is the connection.
     let _ = dialer.send(now, now, true, &mut renet);

@@ -8,17 +8,15 @@ use std::time::Duration;
 use bevy_ecs::resource::Resource;
 use p2c2r_protocol::PeerId;
 use p2c2r_protocol::catch_panic::catch_panic;
-use renet::RenetServer;
 use renetcode::{NetcodeServer, ServerConfig, ServerResult};
 
 use super::handshake::{Handshake, Handshaker, PacketAction};
 use super::mint::{Grant, Mint};
 use super::peers::{HiddenKey, PeerEntry, Peers};
 use super::refusal::PacketRefusal;
-use super::renet_time::RenetTime;
 use super::{PeerJoined, PeerLeft, ServerLinkConfig, ServerTransport};
-use crate::channels::ConnectionEnd;
-use crate::connection::AtServer;
+use crate::channels::new_connection;
+use crate::connection::ConnectionEnd;
 use crate::envelope::{self, Envelope};
 use crate::limits::{NETCODE_TICK, NETCODE_TICK_SLACK, NETCODE_TICK_UNCONFIRMED, PLAGUED_CHECKS_PER_SECOND};
 use crate::peer::{Offence, PeerSession};
@@ -35,7 +33,6 @@ const RESPONSE: u8 = 3;
 pub(super) struct Listener {
     pub(super) wire: Wire,
     pub(super) timers: BTreeSet<(Duration, PeerId)>,
-    pub(super) renet_time: RenetTime,
     pub(super) ack_delay: Duration,
     pub(super) news: ListenerEvents,
     netcode: Box<NetcodeServer>,
@@ -87,7 +84,6 @@ impl Listener {
         Ok(Self {
             wire,
             timers: BTreeSet::new(),
-            renet_time: RenetTime::default(),
             ack_delay: Duration::ZERO,
             news: ListenerEvents::default(),
             netcode: Box::new(netcode),
@@ -116,12 +112,11 @@ impl Listener {
         now: Duration,
         from: SocketAddr,
         packet: &mut [u8],
-        renet: &mut RenetServer,
         peers: &mut Peers,
     ) -> bool {
         peers.totals.packets += 1;
         let Some(peer) = peers.by_address.get(&from).copied() else {
-            self.receive_from_stranger(now, from, packet, renet, peers);
+            self.receive_from_stranger(now, from, packet, peers);
             return false;
         };
         let envelope = match self.admit(now, packet, peer, peers) {
@@ -146,12 +141,12 @@ impl Listener {
         match (result, envelope) {
             (Err(_), _) => {
                 peers.totals.garbage += 1;
-                self.offend(peer, &Offence::new("decrypting its packet panicked"), now, renet, peers);
+                self.offend(peer, &Offence::new("decrypting its packet panicked"), now, peers);
             }
             (Ok(ServerResult::Payload { payload, .. }), Envelope::Payload { sequence }) => {
                 let Some(entry) = peers.entries.get_mut(&peer) else { return false };
                 entry.session.heard(now, sequence, bytes);
-                return self.payload(peer, now, payload, renet, peers);
+                return self.payload(peer, now, payload, peers);
             }
             (Ok(ServerResult::ClientDisconnected { .. }), _) => self.news.parting.push(peer),
             (Ok(_), envelope) => self.unheard(now, peer, envelope, bytes, peers),
@@ -160,24 +155,17 @@ impl Listener {
     }
 
     /// Handles a packet of an address that is no peer's.
-    fn receive_from_stranger(
-        &mut self,
-        now: Duration,
-        from: SocketAddr,
-        packet: &[u8],
-        renet: &mut RenetServer,
-        peers: &mut Peers,
-    ) {
+    fn receive_from_stranger(&mut self, now: Duration, from: SocketAddr, packet: &[u8], peers: &mut Peers) {
         match self.handshaker.look_at(now, from, packet, &mut peers.totals) {
             Ok(PacketAction::Answer) => self.wire.send(now, from, self.handshaker.answer()),
-            Ok(PacketAction::Admit(handshake)) => self.let_in(now, *handshake, renet, peers),
+            Ok(PacketAction::Admit(handshake)) => self.let_in(now, *handshake, peers),
             Err(refusal) => refuse(from, refusal, peers),
         }
     }
 
     /// Takes renetcode through the handshake that a newcomer has completed with the [`Handshaker`]: requests
     /// a challenge and answers it at once, with the keys of the newcomer's token.
-    fn let_in(&mut self, now: Duration, handshake: Handshake, renet: &mut RenetServer, peers: &mut Peers) {
+    fn let_in(&mut self, now: Duration, handshake: Handshake, peers: &mut Peers) {
         let Handshake { address, token, mut request, .. } = handshake;
         let key = token.from_client;
         let protocol_id = self.protocol_id;
@@ -204,7 +192,7 @@ impl Listener {
         };
         self.wire.send(now, address, &answer);
         match self.mint.redeem(client_id, &user_data, address) {
-            Ok(grant) => self.join(now, client_id, (address, key), grant, renet, peers),
+            Ok(grant) => self.join(now, client_id, (address, key), grant, peers),
             Err(reason) => {
                 peers.totals.garbage += 1;
                 tracing::debug!(%address, reason, "refused at the end of its handshake");
@@ -214,28 +202,20 @@ impl Listener {
     }
 
     /// Handles what netcode has decrypted.
-    fn payload(
-        &mut self,
-        peer: PeerId,
-        now: Duration,
-        payload: &[u8],
-        renet: &mut RenetServer,
-        peers: &mut Peers,
-    ) -> bool {
+    fn payload(&mut self, peer: PeerId, now: Duration, payload: &[u8], peers: &mut Peers) -> bool {
         let Some(entry) = peers.entries.get_mut(&peer) else { return false };
-        let mut connection = AtServer { server: renet, client: entry.client };
-        let received = entry.session.receive(now, payload, &mut connection);
+        let received = entry.session.receive(now, payload, &mut entry.renet);
         let owes_acks = entry.session.send_queue.owes_acks();
         self.news.has_mail(peer, entry);
         let is_laden = match received {
             Ok(is_laden) => is_laden,
             Err(offence) => {
-                self.offend(peer, &offence, now, renet, peers);
+                self.offend(peer, &offence, now, peers);
                 return false;
             }
         };
         if owes_acks {
-            self.send(peer, now, now, false, renet, peers);
+            self.send(peer, now, now, false, peers);
         }
         peers.mark_dirty(peer);
         is_laden
@@ -297,7 +277,6 @@ impl Listener {
         client: u64,
         (address, key): (SocketAddr, SealKey),
         who: Grant,
-        renet: &mut RenetServer,
         peers: &mut Peers,
     ) {
         // A program that reconnects, perhaps from another address, does not wait until its old connection
@@ -306,11 +285,10 @@ impl Listener {
         let older: Vec<PeerId> =
             peers.entries.iter().filter(|(_, entry)| same(entry)).map(|(peer, _)| *peer).collect();
         for older in older {
-            self.drop_peer(older, "it came back over another connection", now, renet, peers);
+            self.drop_peer(older, "it came back over another connection", now, peers);
         }
         self.numbered += 1;
         let peer = PeerId(self.numbered);
-        renet.add_connection(client);
         let bucket = RateLimit::bucket(self.rate_limit, address.ip().to_canonical(), self.is_impaired);
         let is_local = address.ip().to_canonical().is_loopback();
         let session = PeerSession::new(now, ConnectionEnd::Server, is_local, bucket, self.ack_delay);
@@ -325,8 +303,12 @@ impl Listener {
             address: SocketAddr::new(address.ip().to_canonical(), address.port()).to_string(),
         });
         self.handshaker.came_in(address.ip());
+        let mut renet = new_connection();
+        renet.set_connected();
         let entry = PeerEntry {
             client,
+            renet,
+            renet_now: now,
             address,
             key: HiddenKey(key),
             who,
@@ -345,32 +327,18 @@ impl Listener {
     }
 
     /// Drops a peer that broke a rule.
-    pub(super) fn offend(
-        &mut self,
-        peer: PeerId,
-        offence: &Offence,
-        now: Duration,
-        renet: &mut RenetServer,
-        peers: &mut Peers,
-    ) {
+    pub(super) fn offend(&mut self, peer: PeerId, offence: &Offence, now: Duration, peers: &mut Peers) {
         peers.totals.offenders += 1;
         peers.totals.garbage += 1;
         tracing::debug!(%peer, reason = offence.0, "peer dropped");
-        self.drop_peer(peer, &offence.0, now, renet, peers);
+        self.drop_peer(peer, &offence.0, now, peers);
     }
 
     /// Disconnects a peer.
-    pub(super) fn drop_peer(
-        &mut self,
-        peer: PeerId,
-        reason: &str,
-        now: Duration,
-        renet: &mut RenetServer,
-        peers: &mut Peers,
-    ) {
+    pub(super) fn drop_peer(&mut self, peer: PeerId, reason: &str, now: Duration, peers: &mut Peers) {
         if let Some(entry) = peers.entries.get(&peer) {
             self.hang_up(now, entry.client);
-            self.leave(peer, reason, renet, peers);
+            self.leave(peer, reason, peers);
         }
     }
 
@@ -386,9 +354,8 @@ impl Listener {
     }
 
     /// Removes a peer whose connection is over.
-    pub(super) fn leave(&mut self, peer: PeerId, reason: &str, renet: &mut RenetServer, peers: &mut Peers) {
+    pub(super) fn leave(&mut self, peer: PeerId, reason: &str, peers: &mut Peers) {
         let Some(entry) = peers.remove(peer) else { return };
-        renet.remove_connection(entry.client);
         self.handshaker.went_out(entry.address.ip());
         self.timers.remove(&(entry.timer, peer));
         let reason = reason.to_owned();
@@ -403,23 +370,16 @@ impl Listener {
         now: Duration,
         stamp: Duration,
         everything: bool,
-        renet: &mut RenetServer,
         peers: &mut Peers,
     ) {
-        let connections = peers.entries.len();
         let Some(entry) = peers.entries.get_mut(&peer) else { return };
         entry.is_dirty = false;
-        if entry.session.may_send_again()
-            && let Some(passed) = self.renet_time.before_sending(connections)
-        {
-            renet.update(passed);
-        }
+        entry.advance_renet(now);
         let (netcode, wire) = (&mut self.netcode, &mut self.wire);
         let client = entry.client;
         let sent_before = entry.session.stats.sent_packets;
-        let mut connection = AtServer { server: renet, client };
         let sent =
-            entry.session.send(now, stamp.into(), &mut connection, everything, |payload| {
+            entry.session.send(now, stamp.into(), &mut entry.renet, everything, |payload| {
                 match netcode.generate_payload_packet(client, payload) {
                     Ok((address, packet)) => {
                         wire.send(now, address, packet);
@@ -433,7 +393,7 @@ impl Listener {
             });
         if entry.session.is_confirmed() && entry.session.stats.sent_packets > sent_before {
             // netcode sends no keep-alive behind something that has just left.
-            self.tick_netcode(peer, now, now + NETCODE_TICK_SLACK, renet, peers);
+            self.tick_netcode(peer, now, now + NETCODE_TICK_SLACK, peers);
         }
         let Some(entry) = peers.entries.get_mut(&peer) else { return };
         let due = entry.session.next_due(now).min(entry.netcode_due);
@@ -458,14 +418,7 @@ impl Listener {
     }
 
     /// Runs netcode's own clockwork for one peer, if that is due by `by`.
-    pub(super) fn tick_netcode(
-        &mut self,
-        peer: PeerId,
-        now: Duration,
-        by: Duration,
-        renet: &mut RenetServer,
-        peers: &mut Peers,
-    ) {
+    pub(super) fn tick_netcode(&mut self, peer: PeerId, now: Duration, by: Duration, peers: &mut Peers) {
         let Some(entry) = peers.entries.get_mut(&peer) else { return };
         if by < entry.netcode_due {
             return;
@@ -478,7 +431,7 @@ impl Listener {
                 if let Some(payload) = payload {
                     self.wire.send(now, addr, payload);
                 }
-                self.leave(peer, "it timed out", renet, peers);
+                self.leave(peer, "it timed out", peers);
             }
             _ => {}
         }

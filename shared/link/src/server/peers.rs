@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
 use p2c2r_protocol::{AccountKey, NumberHash, PeerId, Role, SeededHash};
+use renet::RenetClient;
 
 use super::mint::Grant;
 use super::refusal::Refusals;
@@ -56,7 +57,13 @@ impl fmt::Debug for HiddenKey {
 /// One connected peer.
 #[derive(Debug)]
 pub(super) struct PeerEntry {
+    /// netcode's number for it.
     pub(super) client: u64,
+    /// Its connection. Not in a `RenetServer`, which looks each one up by a hash at every step and advances the clocks of all
+    /// of them together.
+    pub(super) renet: RenetClient,
+    /// The time on the connection's clock: that of the last [`PeerEntry::advance_renet`].
+    pub(super) renet_now: Duration,
     pub(super) address: SocketAddr,
     /// Seals what the peer sends.
     pub(super) key: HiddenKey,
@@ -71,6 +78,18 @@ pub(super) struct PeerEntry {
     pub(super) is_full: bool,
     pub(super) timer: Duration,
     pub(super) netcode_due: Duration,
+}
+
+impl PeerEntry {
+    /// Sets the connection's clock, by which it sends again what is not acknowledged and forgets packets that left three
+    /// seconds ago: before anything is sent, since nothing depends on it in between.
+    pub(super) fn advance_renet(&mut self, now: Duration) {
+        let passed = now.saturating_sub(self.renet_now);
+        if !passed.is_zero() {
+            self.renet.update(passed);
+            self.renet_now = now;
+        }
+    }
 }
 
 impl Peers {

@@ -1,11 +1,11 @@
 //! The order of the coordinator's link within an update.
 
-use bevy_app::{App, AppExit, First, Last, PostUpdate, PreUpdate};
-use bevy_ecs::message::{MessageReader, MessageWriter, Messages};
+use bevy_app::{App, Last, PostUpdate, PreUpdate};
+use bevy_ecs::message::{MessageWriter, Messages};
 use bevy_ecs::schedule::IntoScheduleConfigs;
 use bevy_ecs::system::{Res, ResMut};
-use bevy_renet::{RenetReceive, RenetSend, RenetServer, RenetServerPlugin};
-use bevy_time::{Real, Time, TimeSystems, TimeUpdateStrategy};
+use bevy_renet::{RenetReceive, RenetSend};
+use bevy_time::{Real, Time, TimeUpdateStrategy};
 use p2c2r_protocol::wire::{Bounded, Decode, Encode};
 use p2c2r_protocol::{GameToServer, PeerId, Role, Routed, ServerToGame, ServerToWorker, WorkerToServer};
 use std::time::Duration;
@@ -13,9 +13,7 @@ use std::time::Duration;
 use super::listener::Listener;
 use super::peers::Peers;
 use super::{FromPeer, PeerJoined, PeerLeft, ServerLinkConfig, ToPeer};
-use crate::channels::{ConnectionEnd, connection_config};
-use crate::clock::{LinkClock, read_clock, this_moment};
-use crate::connection::AtServer;
+use crate::clock::this_moment;
 use crate::limits::{
     ACK_DELAY, DEATH_BUSY, LADEN_PACKETS_PER_UPDATE_MAX, PACKET_BYTES_MAX, PACKETS_PER_UPDATE_MAX,
 };
@@ -31,12 +29,8 @@ pub(super) fn set_up(app: &mut App, config: &ServerLinkConfig) {
         Err(error) => panic!("cannot set up the coordinator's socket: {error}"),
     };
     runner::set_up(app);
-    // Not the whole `RenetServerPlugin`: it advances renet's clock in every update, which `receive` decides
-    // here.
-    app.insert_resource(RenetServer::new(connection_config(ConnectionEnd::Server)))
-        .insert_resource(listener)
+    app.insert_resource(listener)
         .init_resource::<Peers>()
-        .init_resource::<LinkClock>()
         .add_message::<PeerJoined>()
         .add_message::<PeerLeft>()
         .add_message::<FromPeer<GameToServer>>()
@@ -45,17 +39,9 @@ pub(super) fn set_up(app: &mut App, config: &ServerLinkConfig) {
         .add_message::<ToPeer<ServerToWorker>>()
         .configure_sets(PreUpdate, LinkSystems::Receive.in_set(RenetReceive))
         .configure_sets(PostUpdate, LinkSystems::Send.in_set(RenetSend))
-        .add_systems(First, read_clock.after(TimeSystems))
-        .add_systems(
-            PreUpdate,
-            (
-                receive.in_set(LinkSystems::Receive),
-                RenetServerPlugin::emit_server_events_system.in_set(RenetReceive),
-            )
-                .chain(),
-        )
+        .add_systems(PreUpdate, receive.in_set(LinkSystems::Receive))
         .add_systems(PostUpdate, send.in_set(LinkSystems::Send))
-        .add_systems(Last, say_goodbye);
+        .add_systems(Last, say_goodbye.run_if(runner::is_exiting));
 }
 
 fn receive(
@@ -63,7 +49,6 @@ fn receive(
     strategy: Option<Res<'_, TimeUpdateStrategy>>,
     sockets: Option<Res<'_, Sockets>>,
     mut listener: ResMut<'_, Listener>,
-    mut renet: ResMut<'_, RenetServer>,
     mut peers: ResMut<'_, Peers>,
     mut next: ResMut<'_, NextWake>,
     mut joined: MessageWriter<'_, PeerJoined>,
@@ -72,7 +57,7 @@ fn receive(
     mut from_workers: MessageWriter<'_, FromPeer<WorkerToServer>>,
 ) {
     let now = time.elapsed();
-    let (listener, renet, peers) = (&mut *listener, &mut **renet, &mut *peers);
+    let (listener, peers) = (&mut *listener, &mut *peers);
     peers.now = now;
     if sockets.is_some() {
         listener.ack_delay = ACK_DELAY;
@@ -80,14 +65,11 @@ fn receive(
     listener.wire.begin(sockets.as_deref());
     listener.handshaker.begin();
     listener.advance(now, time.delta());
-    if let Some(passed) = listener.renet_time.pass(time.delta()) {
-        renet.update(passed);
-    }
     let mut buffer = [0; PACKET_BYTES_MAX + 1];
     let mut laden = 0;
     for _ in 0..PACKETS_PER_UPDATE_MAX {
         let Some((from, bytes)) = listener.wire.receive(now, &mut buffer) else { break };
-        laden += usize::from(listener.receive(now, from, &mut buffer[..bytes], renet, peers));
+        laden += usize::from(listener.receive(now, from, &mut buffer[..bytes], peers));
         if laden == LADEN_PACKETS_PER_UPDATE_MAX || listener.handshaker.has_had_enough() {
             break;
         }
@@ -102,8 +84,8 @@ fn receive(
         let Some(entry) = peers.entries.get_mut(&peer) else { continue };
         entry.is_in_mail = false;
         let read = match entry.who.role {
-            Role::Gamer => read_mail(peer, (now, arrived), peers, renet, &mut from_games),
-            Role::Worker => read_mail(peer, (now, arrived), peers, renet, &mut from_workers),
+            Role::Gamer => read_mail(peer, (now, arrived), peers, &mut from_games),
+            Role::Worker => read_mail(peer, (now, arrived), peers, &mut from_workers),
         };
         match read {
             Ok(taken) => {
@@ -115,34 +97,29 @@ fn receive(
                     next.within(Duration::ZERO);
                 }
             }
-            Err(offence) => listener.offend(peer, &offence, now, renet, peers),
+            Err(offence) => listener.offend(peer, &offence, now, peers),
         }
     }
     if let Some(sockets) = sockets {
         sockets.note_received(received);
     }
     for peer in std::mem::take(&mut listener.news.parting) {
-        listener.leave(peer, "it closed the connection", renet, peers);
+        listener.leave(peer, "it closed the connection", peers);
     }
     // Time-outs come after reading: what arrived while this program was busy proves that its sender lives,
     // and so may what is still unread.
     let unread = listener.wire.has_unread();
-    let mut resends = false;
     while let Some(peer) = listener.next_due(now, peers) {
         let Some(entry) = peers.entries.get_mut(&peer) else { continue };
         let heartbeat = &mut entry.session.heartbeat;
         if heartbeat.is_dead(now, time.delta()) && !(unread && now < heartbeat.dies_at() + DEATH_BUSY) {
             let silence = now.saturating_sub(entry.session.heartbeat.heard_at());
             let reason = format!("no sign of life for {} ms", silence.as_millis());
-            listener.drop_peer(peer, &reason, now, renet, peers);
+            listener.drop_peer(peer, &reason, now, peers);
         } else {
-            resends |= entry.session.send_queue.resend_is_due(now);
-            listener.tick_netcode(peer, now, now, renet, peers);
+            listener.tick_netcode(peer, now, now, peers);
             peers.mark_dirty(peer);
         }
-    }
-    if resends {
-        renet.update(listener.renet_time.catch_up());
     }
     joined.write_batch(listener.news.joined.drain(..));
     left.write_batch(listener.news.left.drain(..));
@@ -153,15 +130,13 @@ fn read_mail<M: Decode<()> + Bounded + Routed + Send + Sync + 'static>(
     peer: PeerId,
     (now, arrived): (Duration, Duration),
     peers: &mut Peers,
-    renet: &mut renet::RenetServer,
     messages: &mut MessageWriter<'_, FromPeer<M>>,
 ) -> Result<TakenMessages, Offence> {
     let Some(entry) = peers.entries.get_mut(&peer) else { return Ok(TakenMessages::default()) };
-    let mut connection = AtServer { server: renet, client: entry.client };
     let garbage = entry.session.stats.garbage;
     let measured = (entry.session.stats.rtt, entry.session.stats.clock_offset_us);
-    let result = entry.session.take_beats(arrived.into(), &mut connection).and_then(|()| {
-        entry.session.take_messages(&mut connection, |message| {
+    let result = entry.session.take_beats(arrived.into(), &mut entry.renet).and_then(|()| {
+        entry.session.take_messages(&mut entry.renet, |message| {
             messages.write(FromPeer { peer, received_at: now.into(), message });
         })
     });
@@ -176,7 +151,6 @@ fn send(
     time: Res<'_, Time<Real>>,
     strategy: Option<Res<'_, TimeUpdateStrategy>>,
     mut listener: ResMut<'_, Listener>,
-    mut renet: ResMut<'_, RenetServer>,
     mut peers: ResMut<'_, Peers>,
     mut next: ResMut<'_, NextWake>,
     mut left: MessageWriter<'_, PeerLeft>,
@@ -184,19 +158,19 @@ fn send(
     mut to_workers: ResMut<'_, Messages<ToPeer<ServerToWorker>>>,
 ) {
     let now = time.elapsed();
-    let (listener, renet, peers) = (&mut *listener, &mut **renet, &mut *peers);
-    post(&mut to_games, Role::Gamer, renet, peers);
-    post(&mut to_workers, Role::Worker, renet, peers);
+    let (listener, peers) = (&mut *listener, &mut *peers);
+    post(&mut to_games, Role::Gamer, peers);
+    post(&mut to_workers, Role::Worker, peers);
     if !peers.dirty.is_empty() || !peers.closing.is_empty() {
         let stamp = this_moment(&time, strategy.as_deref());
         let mut dirty = std::mem::take(&mut peers.dirty);
         for peer in dirty.drain(..) {
-            listener.send(peer, now, stamp, false, renet, peers);
+            listener.send(peer, now, stamp, false, peers);
         }
         peers.dirty = dirty;
         for (peer, reason) in std::mem::take(&mut peers.closing) {
-            listener.send(peer, now, stamp, true, renet, peers);
-            listener.drop_peer(peer, &reason, now, renet, peers);
+            listener.send(peer, now, stamp, true, peers);
+            listener.drop_peer(peer, &reason, now, peers);
         }
         // Peers whose last messages did not fit are gone.
         peers.closing.clear();
@@ -213,7 +187,6 @@ fn send(
 fn post<M: Encode + Routed + Send + Sync + 'static>(
     messages: &mut Messages<ToPeer<M>>,
     role: Role,
-    renet: &mut renet::RenetServer,
     peers: &mut Peers,
 ) {
     if messages.is_empty() {
@@ -228,8 +201,7 @@ fn post<M: Encode + Routed + Send + Sync + 'static>(
         if entry.is_full {
             continue;
         }
-        let mut connection = AtServer { server: renet, client: entry.client };
-        match entry.session.queue(&message, &mut connection) {
+        match entry.session.queue(&message, &mut entry.renet) {
             Ok(()) => peers.mark_dirty(peer),
             Err(offence) => {
                 entry.is_full = true;
@@ -240,21 +212,12 @@ fn post<M: Encode + Routed + Send + Sync + 'static>(
 }
 
 /// On exit: sends queued messages without regard to the rate limit, then netcode's disconnect.
-fn say_goodbye(
-    mut exit: MessageReader<'_, '_, AppExit>,
-    time: Res<'_, Time<Real>>,
-    mut listener: ResMut<'_, Listener>,
-    mut renet: ResMut<'_, RenetServer>,
-    mut peers: ResMut<'_, Peers>,
-) {
-    if exit.read().next().is_none() {
-        return;
-    }
+fn say_goodbye(time: Res<'_, Time<Real>>, mut listener: ResMut<'_, Listener>, mut peers: ResMut<'_, Peers>) {
     let now = time.elapsed();
-    let (listener, renet, peers) = (&mut *listener, &mut **renet, &mut *peers);
+    let (listener, peers) = (&mut *listener, &mut *peers);
     for peer in peers.entries.keys().copied().collect::<Vec<_>>() {
-        listener.send(peer, now, now, true, renet, peers);
-        listener.drop_peer(peer, "the coordinator closes", now, renet, peers);
+        listener.send(peer, now, now, true, peers);
+        listener.drop_peer(peer, "the coordinator closes", now, peers);
     }
     listener.wire.flush(now, true);
 }
