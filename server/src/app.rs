@@ -1,4 +1,4 @@
-//! The coordinator's app: its resources, its systems and their order.
+//! The coordinator's app: its plugins and resources.
 
 use std::path::Path;
 

@@ -114,7 +114,7 @@ pub struct Summary {
     said: Option<(Tally, usize, usize)>,
 }
 
-/// Writes the summary line at most `every` so often, if something changed.
+/// Writes the summary line if something changed, at most once in `every`.
 pub fn summarise(core: &Core, now: Micros, every: Duration, last: &mut Summary, next_wake: &mut NextWake) {
     let (tally, workers, gamers) = (core.tally(), core.workers(), core.gamers());
     let state = (*tally, workers.len(), gamers.len());

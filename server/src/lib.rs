@@ -7,9 +7,9 @@
 //! | module | owns |
 //! |---|---|
 //! | [`cli`], [`config`] | settings: flags, environment, file, defaults |
-//! | [`app`] | the app: plugins, systems and their order |
+//! | [`app`] | the app: plugins and resources |
 //! | [`core`] | the scheduler: a state machine that is told events and says what is to be done |
-//! | [`peers`] | between app and core: messages become events, effects become messages, jobs and entries |
+//! | [`peers`] | between app and core: messages become events, effects become messages, jobs and entries; the order of an update |
 //! | [`compute`] | threads for kernels and checks |
 //! | [`ledger_client`], [`ledger`] | the app's end of the ledger, and the durable books |
 //! | [`ledger_commands`] | what the operator does with the ledger |

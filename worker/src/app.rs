@@ -1,4 +1,4 @@
-//! The worker's app: which systems run, in which order.
+//! The worker's app: its resources and its system.
 
 use bevy_app::{App, Startup, Update};
 use bevy_ecs::schedule::{IntoScheduleConfigs as _, SystemSet};

@@ -9,7 +9,7 @@
 //! | [`options`] | every setting, with its default and its range |
 //! | [`config`] | what the app is built from |
 //! | [`cli`] | the command line and environment |
-//! | [`app`] | which systems run in which order |
+//! | [`app`] | the app: its resources and its system |
 //! | [`attempts`] | the attempts this worker holds: taken, revoked, answered |
 //! | [`executor`] | the bounded pool that runs kernels |
 //! | [`kernels`] | the processes that kernels run in |

@@ -1,8 +1,7 @@
 //! The worker's update: what came from the owner and the coordinator, what kernels have answered, and what the helper is told,
 //! in a fixed order. A tiny task that arrived is computed and answered in the same update.
 //!
-//! One system, because Bevy fetches every resource anew for every system: with one for each step that was a fifth of an update
-//! (`docs/PERFORMANCE.md`).
+//! One system, because Bevy fetches every resource anew for every system (`docs/PERFORMANCE.md`, "Dispatch").
 
 use bevy_app::AppExit;
 use bevy_ecs::message::{MessageReader, Messages};
@@ -19,7 +18,7 @@ use crate::drain::{Drain, leave_when_done};
 use crate::earnings::SessionEarnings;
 use crate::executor::Executor;
 
-/// Everything that the worker's steps work on.
+/// Everything that the worker's steps work on; the first line of each step says what it uses.
 #[derive(SystemParam)]
 pub(crate) struct WorkerParts<'w, 's> {
     pub attempts: ResMut<'w, Attempts>,

@@ -24,7 +24,7 @@ use crate::ledger_client::LedgerClient;
 use crate::recording::Recorder;
 use crate::status::Meter;
 
-pub use update::update;
+pub(crate) use update::update;
 
 /// The core and the buffers that its effects go through; their memory is used again for every event.
 #[derive(Resource)]

@@ -1,7 +1,7 @@
 //! The coordinator's update: what has come since the last one becomes events, in a fixed order.
 //!
-//! One system, because Bevy fetches every resource anew for every system and every run condition: with one for each source of
-//! events that was an eighth of an update that handles one message (`docs/PERFORMANCE.md`).
+//! One system, because Bevy fetches every resource anew for every system and every run condition (`docs/PERFORMANCE.md`,
+//! "Dispatch").
 
 use std::time::Duration;
 
@@ -23,9 +23,9 @@ use crate::drain::{self, DrainPhase, Shutdown};
 /// costs an event.
 const MEASURED_EVERY_US: u32 = 50_000;
 
-/// What the link has brought, and who asks the coordinator to stop.
+/// What the link has brought, who waits to be welcomed, and what ends the coordinator.
 #[derive(SystemParam)]
-pub struct News<'w> {
+pub(crate) struct News<'w> {
     joined: ResMut<'w, Messages<PeerJoined>>,
     left: ResMut<'w, Messages<PeerLeft>>,
     from_games: ResMut<'w, Messages<FromPeer<GameToServer>>>,
@@ -38,7 +38,7 @@ pub struct News<'w> {
 
 /// What is done now and then.
 #[derive(Default)]
-pub struct Periodic {
+pub(crate) struct Periodic {
     statements: NextStatements,
     measured_at: Micros,
     summary: Summary,
@@ -46,7 +46,7 @@ pub struct Periodic {
 
 /// Handles everything that has come, expires leases and waits, assigns waiting tasks to the slots that this update's answers
 /// have freed, and schedules the next update.
-pub fn update(
+pub(crate) fn update(
     mut exchange: Exchange<'_>,
     mut news: News<'_>,
     settings: Res<'_, ServerSettings>,
@@ -80,7 +80,7 @@ pub fn update(
     if !news.from_games.is_empty() {
         receive::hear_games(exchange, &mut news.from_games);
     }
-    // After their last messages, which still count.
+    // Peers that left are removed after their last messages, which still count.
     if !news.left.is_empty() {
         joins::part_from_peers(exchange, &mut news.left, &mut news.joining);
     }

@@ -3,7 +3,7 @@
 //! `App::update` looks each of its schedules up in a hash map, takes it out, runs it and puts it back, five
 //! times and inside a sixth, which is a fifth of the cost of an update that does next to nothing in each. An
 //! event-driven program updates for every packet, and its schedules do not change once it runs, so its runner
-//! holds them itself.
+//! holds them itself. It also updates messages, every few updates, where Bevy runs a condition in each.
 
 use bevy_app::{App, First, Main, MainScheduleOrder};
 use bevy_ecs::change_detection::{CheckChangeTicks, Mut, Tick};
@@ -26,10 +26,9 @@ const MESSAGES_EVERY: u32 = 16;
 /// The schedules of an app's update, in order.
 pub(crate) struct LeanUpdate {
     updates: u32,
-    /// Whether messages are updated here, and not by Bevy's system: in an app with fixed steps they wait for those.
-    updates_messages: bool,
-    /// When they were last.
-    messages_updated: Tick,
+    /// The world's tick when messages were last updated here; `None` where Bevy's system updates them: in an app with fixed
+    /// steps they wait for those.
+    messages_updated: Option<Tick>,
     /// Empty: the app has a custom update, which Bevy goes on running.
     schedules: Vec<Schedule>,
 }
@@ -44,12 +43,7 @@ impl LeanUpdate {
             _ => Vec::new(),
         };
         let world = app.world_mut();
-        let plain = Self {
-            updates: 0,
-            updates_messages: false,
-            messages_updated: world.change_tick(),
-            schedules: Vec::new(),
-        };
+        let plain = Self { updates: 0, messages_updated: None, schedules: Vec::new() };
         if labels.is_empty() {
             return plain;
         }
@@ -65,8 +59,10 @@ impl LeanUpdate {
         };
         let mut schedules: Vec<Schedule> = labels.into_iter().filter_map(|label| all.remove(label)).collect();
         let first = schedules.iter_mut().find(|schedule| schedule.label() == First.intern());
-        let updates_messages = always && first.is_some_and(|first| remove_message_updates(first, world));
-        Self { updates_messages, schedules, ..plain }
+        let is_removed = always && first.is_some_and(|first| remove_message_updates(first, world));
+        // Not this moment's tick: messages of the first update count as new.
+        let messages_updated = is_removed.then(|| Tick::new(0));
+        Self { messages_updated, schedules, ..plain }
     }
 
     /// Updates the app once.
@@ -77,11 +73,14 @@ impl LeanUpdate {
         }
         let world = app.world_mut();
         self.updates = self.updates.wrapping_add(1);
-        if self.updates_messages && self.updates.is_multiple_of(MESSAGES_EVERY) {
+        if let Some(updated) = &mut self.messages_updated
+            && self.updates.is_multiple_of(MESSAGES_EVERY)
+        {
             world.resource_scope(|world, mut messages: Mut<'_, MessageRegistry>| {
-                messages.run_updates(world, self.messages_updated);
+                messages.run_updates(world, *updated);
             });
-            self.messages_updated = world.change_tick();
+            // Advanced, so that what the next system writes is newer.
+            *updated = world.increment_change_tick();
         }
         for schedule in &mut self.schedules {
             schedule.run(world);
@@ -154,11 +153,30 @@ mod tests {
         });
         app.update();
         let mut lean_update = LeanUpdate::of(&mut app);
+        assert!(lean_update.messages_updated.is_some(), "Bevy's system is gone");
         for _ in 0..100 {
             lean_update.run(&mut app);
         }
         assert_eq!(app.world().resource::<Heard>().0, (0..=100).collect::<Vec<_>>());
         let kept = app.world().resource::<bevy_ecs::message::Messages<Said>>().len() as u32;
         assert!(kept <= 2 * MESSAGES_EVERY, "{kept} kept");
+    }
+
+    #[test]
+    fn a_message_of_the_first_update_is_forgotten_too() {
+        let mut app = App::new();
+        app.add_message::<Said>();
+        let mut is_said = false;
+        app.add_systems(Update, move |mut said: MessageWriter<'_, Said>| {
+            if !std::mem::replace(&mut is_said, true) {
+                said.write(Said(0));
+            }
+        });
+        app.update();
+        let mut lean_update = LeanUpdate::of(&mut app);
+        for _ in 0..2 * MESSAGES_EVERY {
+            lean_update.run(&mut app);
+        }
+        assert!(app.world().resource::<bevy_ecs::message::Messages<Said>>().is_empty());
     }
 }

@@ -261,7 +261,8 @@ impl NextWake {
     }
 }
 
-/// Run condition: whether the program is about to end.
+/// Run condition: whether the program is about to end. It holds in every update until the message is dropped, so what
+/// depends on it must bear to run again.
 pub(crate) fn is_exiting(exits: Res<'_, Messages<AppExit>>) -> bool {
     !exits.is_empty()
 }
@@ -270,7 +271,7 @@ fn earlier(wanted: Option<Duration>, time: Duration) -> Duration {
     wanted.map_or(time, |wanted| wanted.min(time))
 }
 
-/// Sets the clocks to this update's time.
+/// Sets the clocks to this update's time, and drops requests for an update that have come.
 fn start_update(mut next: ResMut<'_, NextWake>, mut clock: ResMut<'_, LinkClock>, time: Res<'_, Time<Real>>) {
     next.now = time.elapsed();
     clock.set(next.now.into());

@@ -76,6 +76,39 @@ fn busy_links_beat_ten_times_a_second_and_calm_down_again() {
     assert!(idle <= 5, "{idle} packets from the worker in 2 s");
 }
 
+/// However long a connection was idle before.
+#[test]
+fn the_coordinator_sends_again_what_was_lost_neither_too_soon_nor_twice() {
+    for idle in [Duration::from_millis(10), Duration::from_secs(10)] {
+        let mut world = World::connected(Settings::default());
+        world.run(idle);
+        let gamer = world.peer(Role::Gamer);
+        let sent = |world: &World| peers(&world.server).get(gamer).unwrap().sent_bytes;
+        let say_something = |world: &mut World| {
+            let before = sent(world);
+            to_game(&mut world.server, gamer, ServerToGame::Closing { reason: "soon".repeat(50) });
+            world.step();
+            sent(world) - before
+        };
+        world.hub.cut("ann");
+        let first = say_something(&mut world);
+        world.run(Duration::from_millis(40));
+        let second = say_something(&mut world);
+        assert!(
+            second < first * 3 / 2,
+            "the first again, too soon: {first} and {second} bytes, after {idle:?}"
+        );
+        world.hub.heal("ann");
+        world.run(Duration::from_millis(30));
+        assert_eq!(at_game(&mut world.games[0]).len(), 0, "80 ms have not passed");
+        world.run(Duration::from_millis(100));
+        assert_eq!(at_game(&mut world.games[0]).len(), 2, "after {idle:?}");
+        let arrived = sent(&world);
+        world.run(Duration::from_millis(200));
+        assert!(sent(&world) - arrived < first, "nothing is sent again that has arrived");
+    }
+}
+
 #[test]
 fn acknowledgements_come_back_and_are_not_acknowledged() {
     let mut world = World::connected(Settings::default());
