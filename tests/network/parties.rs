@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Condvar, Mutex, PoisonError};
 
 use p2c2r_tests::programs::{Program, command, command_in, ledger_balances};
 use serde_json::Value;
@@ -12,11 +13,40 @@ use crate::internet::{COORDINATOR, COORDINATOR_V6, Home, Internet};
 /// How long a game plays at most: a test that fails does not leave it playing.
 const SECONDS_MAX: &str = "300";
 
+/// How many [`Parties`] there may be at the same time, however many threads run tests: each has some six programs, which keep
+/// more than one processor busy.
+const AT_ONCE_MAX: u32 = 2;
+static AT_ONCE: Mutex<u32> = Mutex::new(0);
+static ENDED: Condvar = Condvar::new();
+
+/// One of [`AT_ONCE_MAX`] places.
+struct Place;
+
+impl Place {
+    /// Waits until one is free.
+    fn take() -> Self {
+        let taken = AT_ONCE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken =
+            ENDED.wait_while(taken, |taken| *taken >= AT_ONCE_MAX).unwrap_or_else(PoisonError::into_inner);
+        *taken += 1;
+        Self
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        *AT_ONCE.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        ENDED.notify_one();
+    }
+}
+
 /// An internet and what its programs keep on disk.
 pub struct Parties {
     /// The machines.
     pub internet: Internet,
     folder: TempDir,
+    /// Dropped last, when nothing runs any more.
+    _place: Place,
     /// Where join links say that the coordinator is.
     public_address: &'static str,
 }
@@ -24,16 +54,19 @@ pub struct Parties {
 impl Parties {
     /// `None` where the machine does not allow it.
     pub fn new() -> Option<Self> {
-        Some(Self::of(Internet::build()?, COORDINATOR))
+        let place = Place::take();
+        Some(Self::of(place, Internet::build()?, COORDINATOR))
     }
 
     /// The same, with a coordinator whose links name its IPv6 address alone.
     pub fn over_v6() -> Option<Self> {
-        Some(Self::of(Internet::build_with_v6()?, COORDINATOR_V6))
+        let place = Place::take();
+        Some(Self::of(place, Internet::build_with_v6()?, COORDINATOR_V6))
     }
 
-    fn of(internet: Internet, public_address: &'static str) -> Self {
-        Self { internet, folder: tempfile::tempdir().expect("a temporary folder"), public_address }
+    fn of(place: Place, internet: Internet, public_address: &'static str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self { internet, folder, public_address, _place: place }
     }
 
     /// The home of the first worker, ada.
