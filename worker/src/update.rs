@@ -18,7 +18,7 @@ use crate::drain::{Drain, leave_when_done};
 use crate::earnings::SessionEarnings;
 use crate::executor::Executor;
 
-/// Everything that the worker's steps work on; the first line of each step says what it uses.
+/// Everything that the worker's steps work on; each step begins by naming what it uses.
 #[derive(SystemParam)]
 pub(crate) struct WorkerParts<'w, 's> {
     pub attempts: ResMut<'w, Attempts>,

@@ -24,8 +24,8 @@ const fn programs_max(role: Role) -> usize {
     }
 }
 
-/// Peers that are connected and wait for the ledger to look up their accounts. Bounded by the link's connections; peers
-/// that leave are removed.
+/// Peers that are connected and wait for the ledger to look up their accounts, or are turned away in this update. Bounded by
+/// the link's connections; peers that leave are removed.
 #[derive(Resource, Default)]
 pub struct Joining {
     waiting: Vec<Waiting>,
