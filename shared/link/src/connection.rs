@@ -1,5 +1,7 @@
 //! One renet connection, at either end.
 
+use std::time::Duration;
+
 use p2c2r_protocol::Channel;
 use renet::{Bytes, DisconnectReason, RenetClient};
 
@@ -13,6 +15,8 @@ pub(crate) enum ConnectionEnd {
 /// The session's operations on renet. Callers check that a message fits before they send it: renet panics on
 /// an unknown channel and disconnects on a full one.
 pub(crate) trait Connection {
+    /// Advances its clock, by which it sends again what is not acknowledged and forgets packets that left three seconds ago.
+    fn advance(&mut self, passed: Duration);
     fn process(&mut self, packet: &[u8]);
     fn packets(&mut self) -> Vec<Vec<u8>>;
     fn receive(&mut self, channel: Channel) -> Option<Bytes>;
@@ -23,6 +27,12 @@ pub(crate) trait Connection {
 }
 
 impl Connection for RenetClient {
+    fn advance(&mut self, passed: Duration) {
+        if !passed.is_zero() {
+            self.update(passed);
+        }
+    }
+
     fn process(&mut self, packet: &[u8]) {
         self.process_packet(packet);
     }

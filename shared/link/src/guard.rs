@@ -331,35 +331,6 @@ pub(crate) fn reliable_channel(packet: &[u8]) -> Option<u8> {
     reader.byte().ok()
 }
 
-/// One message or slice in flight: channel, message, slice.
-pub(crate) type SliceId = (u8, u64, u64);
-
-/// Adds the slices in a reliable packet that renet has made; nothing for other packets.
-pub(crate) fn reliable_parts(packet: &[u8], parts: &mut Vec<SliceId>) {
-    let mut reader = Reader(packet);
-    let mut read = || -> Result<(), Violation> {
-        let kind = reader.byte()?;
-        reader.varint()?;
-        let channel = reader.byte()?;
-        match kind {
-            packet_type::SMALL_RELIABLE => {
-                for _ in 0..reader.u16()? {
-                    parts.push((channel, reader.varint()?, 0));
-                    let length = reader.varint()?;
-                    reader.skip(length as usize)?;
-                }
-            }
-            packet_type::RELIABLE_SLICE => parts.push((channel, reader.varint()?, reader.varint()?)),
-            _ => {}
-        }
-        Ok(())
-    };
-    // renet has just written it; if it were unreadable, it would simply not be filtered.
-    if read().is_err() {
-        parts.clear();
-    }
-}
-
 /// Writes a QUIC variable-length integer (RFC 9000 section 16), the form the octets crate writes.
 pub(crate) fn put_varint(out: &mut Vec<u8>, value: u64) {
     match value {

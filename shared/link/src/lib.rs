@@ -33,7 +33,7 @@ pub mod memory;
 mod peer;
 pub mod problem;
 pub mod rate_limit;
-mod resend_filter;
+mod resend_clock;
 pub mod runner;
 mod seal;
 mod send_queue;

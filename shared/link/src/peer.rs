@@ -98,7 +98,7 @@ impl PeerSession {
         Self {
             stats: PeerStats { last_heard: now.into(), ..PeerStats::default() },
             heartbeat: Heartbeat::new(now, end),
-            send_queue: SendQueue::new(bucket, ack_delay),
+            send_queue: SendQueue::new(now, bucket, ack_delay),
             guard: Guard::default(),
             loss: LossMeter::default(),
             packets: TokenBucket::new(packets, packets / 2.0),
@@ -376,6 +376,7 @@ impl PeerSession {
         everything: bool,
         mut transmit: impl FnMut(&[u8]) -> usize,
     ) -> Result<(), Offence> {
+        connection.advance(self.send_queue.advance_clock(now, self.loss.share()));
         let mut posted = Ok(());
         for channel in [Channel::Control, Channel::Tasks] {
             let bytes = self.parcels[channel as usize].len();

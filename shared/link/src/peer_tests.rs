@@ -9,6 +9,7 @@ use super::*;
 struct Panics;
 
 impl Connection for Panics {
+    fn advance(&mut self, _: Duration) {}
     fn process(&mut self, packet: &[u8]) {
         panic!("cannot take {} bytes", packet.len());
     }

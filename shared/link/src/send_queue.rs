@@ -21,10 +21,10 @@ use crate::limits::{
     QUEUED_BYTES_MAX, RIDING_BYTES_MAX, RUN_PACKETS, SLICE_BYTES,
 };
 use crate::rate_limit::TokenBucket;
-use crate::resend_filter::ResendFilter;
+use crate::resend_clock::ResendClock;
 
-/// Sends within this of one another share a resend timer, set by the latest: at most this much late, never
-/// early.
+/// Sends within this of one another share a resend timer, set by the latest: at most this much late by the clock that renet
+/// goes by, never early.
 const RESEND_GROUP: Duration = Duration::from_millis(5);
 
 /// The sending side of one connection.
@@ -39,12 +39,12 @@ pub(crate) struct SendQueue {
     unacknowledged_packets: u32,
     resends: [ResendTimer; 2],
     newest_sent: Option<u64>,
-    resend_filter: ResendFilter,
+    resend_clock: ResendClock,
     round_trip: Duration,
 }
 
 impl SendQueue {
-    pub(crate) fn new(bucket: Option<TokenBucket>, ack_delay: Duration) -> Self {
+    pub(crate) fn new(now: Duration, bucket: Option<TokenBucket>, ack_delay: Duration) -> Self {
         Self {
             bucket,
             queue: VecDeque::new(),
@@ -55,7 +55,7 @@ impl SendQueue {
             unacknowledged_packets: 0,
             resends: [ResendTimer::new(Channel::Control), ResendTimer::new(Channel::Tasks)],
             newest_sent: None,
-            resend_filter: ResendFilter::default(),
+            resend_clock: ResendClock::new(now),
             round_trip: Duration::ZERO,
         }
     }
@@ -63,6 +63,15 @@ impl SendQueue {
     /// Sets the time that an acknowledgement takes, from the heartbeats' measurements.
     pub(crate) fn set_round_trip(&mut self, round_trip: Duration) {
         self.round_trip = round_trip;
+    }
+
+    /// Advances the clock by which renet sends again; returns by how much. `loss` is the share of packets that is lost on this
+    /// connection. Called before anything is sent.
+    pub(crate) fn advance_clock(&mut self, now: Duration, loss: f32) -> Duration {
+        let passed = self.resend_clock.advance(now);
+        let is_scarce = self.bucket.as_ref().is_some_and(TokenBucket::is_low);
+        self.resend_clock.set_pace(self.round_trip + ACK_DELAY, loss, is_scarce);
+        passed
     }
 
     /// Records that renet has got a message to send.
@@ -157,12 +166,13 @@ impl SendQueue {
     }
 
     fn wants_packets(&mut self, now: Duration, connection: &impl Connection) -> bool {
+        let shows = self.resend_clock.shows();
         let mut resend = false;
         for timer in &mut self.resends {
             // Check the clock first: asking renet costs a look-up.
-            if timer.is_due(now) {
+            if timer.is_due(shows) {
                 let is_unacknowledged = connection.free_bytes(timer.channel) < CHANNEL_MEMORY_BYTES_MAX;
-                timer.pop(now, is_unacknowledged);
+                timer.pop(shows, is_unacknowledged);
                 resend |= is_unacknowledged;
             }
         }
@@ -172,7 +182,7 @@ impl SendQueue {
 
     fn fetch(&mut self, now: Duration, connection: &mut impl Connection) {
         let ack_is_due = self.ack_at.is_some_and(|at| at <= now);
-        let young = self.resent_too_soon();
+        let shows = self.resend_clock.shows();
         let mut data_bytes = 0;
         let queued_before = self.queue.len();
         // An acknowledgement, if there is one, comes last.
@@ -198,11 +208,8 @@ impl SendQueue {
                     let channel = guard::reliable_channel(&packet);
                     for timer in &mut self.resends {
                         if channel == Some(timer.channel as u8) {
-                            timer.sent(now);
+                            timer.sent(shows);
                         }
-                    }
-                    if self.bucket.is_some() && !self.resend_filter.may_leave(now, &packet, young) {
-                        continue;
                     }
                 }
                 _ => data_bytes += packet.len(),
@@ -232,14 +239,6 @@ impl SendQueue {
         true
     }
 
-    /// The age below which a retransmission is dropped: only under a rate limit that leaves no room, and only
-    /// if a round trip takes longer than renet waits. Errs towards sending once too often.
-    fn resent_too_soon(&self) -> Option<Duration> {
-        let is_scarce = self.bucket.as_ref().is_some_and(TokenBucket::is_low);
-        let is_long = self.round_trip + ACK_DELAY > self.resends[1].after;
-        (is_scarce && is_long).then_some(self.round_trip + ACK_DELAY)
-    }
-
     fn drain(&mut self, now: Duration, everything: bool, transmit: &mut impl FnMut(&[u8])) {
         if self.bucket.is_none() {
             self.make_runs();
@@ -264,11 +263,12 @@ impl SendQueue {
         }
         let data = self.has_data.then_some(now);
         let resends = self.resends.iter().filter_map(ResendTimer::next_due);
+        let resends = resends.map(|shows| self.resend_clock.time_of(shows));
         data.into_iter().chain(self.ack_at).chain(resends).min()
     }
 }
 
-/// When reliable data sent on one channel are due to be sent again.
+/// When reliable data sent on one channel are due to be sent again, all by [`ResendClock`].
 #[derive(Debug)]
 struct ResendTimer {
     channel: Channel,
@@ -282,26 +282,26 @@ impl ResendTimer {
         Self { channel, after: channel.resend_after().unwrap_or(Duration::MAX), groups: VecDeque::new() }
     }
 
-    fn sent(&mut self, now: Duration) {
+    fn sent(&mut self, shows: Duration) {
         match self.groups.back_mut() {
-            Some((first, last)) if now.saturating_sub(*first) < RESEND_GROUP => *last = now,
-            _ => self.groups.push_back((now, now)),
+            Some((first, last)) if shows.saturating_sub(*first) < RESEND_GROUP => *last = shows,
+            _ => self.groups.push_back((shows, shows)),
         }
     }
 
-    fn is_due(&self, now: Duration) -> bool {
-        self.next_due().is_some_and(|due| due <= now)
+    fn is_due(&self, shows: Duration) -> bool {
+        self.next_due().is_some_and(|due| due <= shows)
     }
 
     fn next_due(&self) -> Option<Duration> {
         self.groups.front().map(|(_, last)| *last + self.after)
     }
 
-    fn pop(&mut self, now: Duration, is_unacknowledged: bool) {
+    fn pop(&mut self, shows: Duration, is_unacknowledged: bool) {
         if !is_unacknowledged {
             self.groups.clear();
         }
-        while self.is_due(now) {
+        while self.is_due(shows) {
             self.groups.pop_front();
         }
     }

@@ -50,7 +50,6 @@ fn receive<S: Side>(
 ) {
     let now = time.elapsed();
     let (dialer, renet, link) = (&mut *dialer, &mut **renet, &mut *link);
-    renet.update(time.delta());
     dialer.dial_when_due(now, sockets.as_deref(), renet, link);
     if sockets.is_some() {
         dialer.ack_delay = ACK_DELAY;

@@ -308,7 +308,6 @@ impl Listener {
         let entry = PeerEntry {
             client,
             renet,
-            renet_now: now,
             address,
             key: HiddenKey(key),
             who,
@@ -374,7 +373,6 @@ impl Listener {
     ) {
         let Some(entry) = peers.entries.get_mut(&peer) else { return };
         entry.is_dirty = false;
-        entry.advance_renet(now);
         let (netcode, wire) = (&mut self.netcode, &mut self.wire);
         let client = entry.client;
         let sent_before = entry.session.stats.sent_packets;

@@ -62,8 +62,6 @@ pub(super) struct PeerEntry {
     /// Its connection. Not in a `RenetServer`, which looks each one up by a hash at every step and advances the clocks of all
     /// of them together.
     pub(super) renet: RenetClient,
-    /// The time, on this program's clock, up to which the connection's clock was advanced; at first that of joining.
-    pub(super) renet_now: Duration,
     pub(super) address: SocketAddr,
     /// Seals what the peer sends.
     pub(super) key: HiddenKey,
@@ -78,18 +76,6 @@ pub(super) struct PeerEntry {
     pub(super) is_full: bool,
     pub(super) timer: Duration,
     pub(super) netcode_due: Duration,
-}
-
-impl PeerEntry {
-    /// Advances the connection's clock, by which it sends again what is not acknowledged and forgets packets that left three
-    /// seconds ago. Called before anything is sent; in between only forgetting waits, by at most a heartbeat's interval.
-    pub(super) fn advance_renet(&mut self, now: Duration) {
-        let passed = now.saturating_sub(self.renet_now);
-        if !passed.is_zero() {
-            self.renet.update(passed);
-            self.renet_now = now;
-        }
-    }
 }
 
 impl Peers {

@@ -302,6 +302,62 @@ fn a_long_paced_line_carries_data_and_not_copies_of_it() {
     assert!(bytes < 360_000, "{bytes} bytes in {time} ms for 300,000");
 }
 
+/// Sends 100 small messages, one every 50 ms, to a coordinator 200 ms away; returns how many times over they travelled and
+/// after how long the latest was there.
+fn copies_over_a_far_link(loss: f32) -> (f64, Duration) {
+    let fate = Impairment { latency: Duration::from_millis(200), loss, seed: 5, ..Impairment::NONE };
+    let mut world = World::new(Settings {
+        rate_limit: Some(RateLimit::internet()),
+        impair: Some(fate),
+        ..Settings::default()
+    });
+    world.add_game("ann");
+    world.run_until("connected", Duration::from_secs(10), |world| link(&world.games[0]).is_connected());
+    // Until the round trip and the loss are known.
+    for number in 0..100 {
+        say(&mut world.games[0], cancel(number));
+        world.run(Duration::from_millis(50));
+    }
+    world.run(Duration::from_secs(2));
+    from_games(&mut world.server);
+    let beats = |world: &mut World| {
+        let before = link(&world.games[0]).stats().sent_packets;
+        world.run(Duration::from_secs(7));
+        link(&world.games[0]).stats().sent_packets - before
+    };
+    let idle = beats(&mut world);
+    let before = link(&world.games[0]).stats().sent_packets;
+    let (mut heard, mut said, mut latest) = (0, 0, Duration::ZERO);
+    for ms in 0..7_000 {
+        if ms % 50 == 0 && said < 100 {
+            say(&mut world.games[0], cancel(1_000 + said));
+            said += 1;
+        }
+        world.step();
+        heard += from_games(&mut world.server).len();
+        if heard == 100 && latest.is_zero() {
+            latest = Duration::from_millis(ms) - Duration::from_millis(99 * 50);
+        }
+    }
+    assert_eq!(heard, 100);
+    let packets = link(&world.games[0]).stats().sent_packets - before - idle;
+    (packets as f64 / 100.0, latest)
+}
+
+#[test]
+fn what_is_far_away_is_not_sent_again_before_it_can_be_acknowledged() {
+    let (copies, latest) = copies_over_a_far_link(0.0);
+    assert!(copies < 1.2, "each message travelled {copies} times");
+    assert!(latest < Duration::from_millis(210), "{latest:?}");
+}
+
+#[test]
+fn where_packets_are_lost_a_far_link_carries_early_copies() {
+    let (copies, latest) = copies_over_a_far_link(0.05);
+    assert!((1.5..4.0).contains(&copies), "each message travelled {copies} times");
+    assert!(latest < Duration::from_millis(600), "{latest:?}");
+}
+
 #[test]
 fn a_line_that_takes_nothing_more_is_hung_up_instead_of_growing() {
     let mut world =
