@@ -14,8 +14,10 @@ pub fn join_link(bytes: &[u8]) -> bool {
     let written = link.to_string();
     assert!(written.len() <= LINK_CHARS_MAX + 8 * HOSTS_MAX, "a port that was left out is written");
     assert!(written.parse::<JoinLink>().is_ok_and(|again| again == link), "one link, one form");
-    if let Some(invite) = link.invite.as_ref().filter(|invite| invite.len() > 8) {
-        assert!(!format!("{link:?}").contains(invite.as_str()), "no log shows an invite");
+    if link.invite.is_some() {
+        // Looking for the invite's letters would find them in a host that is called like it.
+        let other = JoinLink { invite: Some("another".to_owned()), ..link.clone() };
+        assert!(format!("{link:?}") == format!("{other:?}"), "no log shows an invite");
     }
     true
 }
