@@ -3,7 +3,7 @@
 //!
 //! Gamers are threads of this process, workers threads of another, so on a small machine they take processor
 //! time from the coordinator: the rate is the machine's, and the coordinator's own share is its processor
-//! time per task.
+//! time per task. The drivers' is told beside it: a crowd that needs all processors for itself measures itself.
 
 use std::io;
 use std::net::IpAddr;
@@ -25,6 +25,8 @@ use super::roles::local_address;
 use super::{Load, at_quantile, cpu, echo, median};
 use crate::joining;
 
+/// Small tasks a second that a coordinator with a core to itself is to do at least.
+const AIM_PER_S: f64 = 20_000.0;
 /// Games come from other addresses than workers do.
 const FIRST_GAMER: usize = 2_048;
 /// Time-out for all peers to join.
@@ -69,8 +71,8 @@ struct Crowd {
     gamers: usize,
     /// As fast as answers come.
     full: Pace,
-    /// At half that rate, regardless of answers.
-    half: Pace,
+    /// At half of [`AIM_PER_S`], regardless of answers.
+    fixed: Pace,
     /// Growth of the coordinator's resident memory per peer once all have joined and no task is under way,
     /// bytes.
     bytes_per_peer: Option<f64>,
@@ -84,6 +86,8 @@ struct Pace {
     p99_ms: f64,
     /// The coordinator's processor time per task, microseconds.
     cpu_us: Option<f64>,
+    /// The same of all gamers, workers and kernels together.
+    drivers_cpu_us: Option<f64>,
 }
 
 /// Measures all of it, and returns the results as tables.
@@ -107,13 +111,14 @@ fn measure(gamers: usize, in_flight: usize, plan: LoadPlan) -> io::Result<Crowd>
         .zip(cpu::resident(coordinator))
         .map(|(before, after)| after.saturating_sub(before) as f64 / (2 * gamers) as f64);
     let load = Load { size_bytes: 256, in_flight, requests: plan.requests / gamers, per_s: None };
-    let full = rounds(&clients, load, coordinator, plan.rounds)?;
-    let per_s = full.rate_per_s / 2.0 / gamers as f64;
+    let processes = network.processes();
+    let full = rounds(&clients, load, &processes, plan.rounds)?;
+    let per_s = AIM_PER_S / 2.0 / gamers as f64;
     // At a fixed pace a task that has to wait counts as late. The coordinator counts a task until its charge
     // is recorded, after its answer has left, so only half of its limit is used.
     let load = Load { in_flight: TASKS_PER_GAMER_MAX / 2, per_s: Some(per_s), ..load };
-    let half = rounds(&clients, load, coordinator, plan.rounds)?;
-    Ok(Crowd { gamers, full, half, bytes_per_peer })
+    let fixed = rounds(&clients, load, &processes, plan.rounds)?;
+    Ok(Crowd { gamers, full, fixed, bytes_per_peer })
 }
 
 /// The transport of gamer `number` to the coordinator.
@@ -122,10 +127,13 @@ fn gamer(network: &Network, number: usize, name: &str) -> io::Result<ClientTrans
     joining::by_link_from(address, network.game_link(), Role::Gamer, name, echo::kinds().identity())
 }
 
-fn rounds(clients: &[BenchClient], load: Load, coordinator: u32, count: usize) -> io::Result<Pace> {
+/// `processes` are the coordinator, then all others but this one.
+fn rounds(clients: &[BenchClient], load: Load, processes: &[u32], count: usize) -> io::Result<Pace> {
+    let used = || cpu::of(processes[0]).zip(cpu::spent(&processes[1..]));
     let mut paces = Vec::new();
     for round in 0..=count {
-        let (start, cpu_before) = (Instant::now(), cpu::of(coordinator));
+        let before = used();
+        let start = Instant::now();
         for client in clients {
             client.begin(load)?;
         }
@@ -135,56 +143,72 @@ fn rounds(clients: &[BenchClient], load: Load, coordinator: u32, count: usize) -
         }
         let (elapsed, tasks) = (start.elapsed().as_secs_f64(), latencies.len() as f64);
         latencies.sort_unstable_by(f64::total_cmp);
-        let cpu = cpu_before.zip(cpu::of(coordinator)).map(|(before, after)| after.saturating_sub(before));
+        let cpu_us = before.zip(used()).map(|(before, after)| {
+            let per_task = |spent: Duration| spent.as_secs_f64() * 1e6 / tasks;
+            (per_task(after.0.saturating_sub(before.0)), per_task(after.1.saturating_sub(before.1)))
+        });
         if round > 0 {
             paces.push(Pace {
                 rate_per_s: tasks / elapsed,
                 p50_ms: at_quantile(&latencies, 0.5) / 1e3,
                 p99_ms: at_quantile(&latencies, 0.99) / 1e3,
-                cpu_us: cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / tasks),
+                cpu_us: cpu_us.map(|(coordinator, _)| coordinator),
+                drivers_cpu_us: cpu_us.map(|(_, drivers)| drivers),
             });
         }
     }
     let of = |value: fn(&Pace) -> f64| median(paces.iter().map(value).collect());
-    let cpu_us: Option<Vec<f64>> = paces.iter().map(|pace| pace.cpu_us).collect();
+    let of_cpu =
+        |value: fn(&Pace) -> Option<f64>| paces.iter().map(value).collect::<Option<Vec<_>>>().map(median);
     Ok(Pace {
         rate_per_s: of(|pace| pace.rate_per_s),
         p50_ms: of(|pace| pace.p50_ms),
         p99_ms: of(|pace| pace.p99_ms),
-        cpu_us: cpu_us.map(median),
+        cpu_us: of_cpu(|pace| pace.cpu_us),
+        drivers_cpu_us: of_cpu(|pace| pace.drivers_cpu_us),
     })
 }
 
 fn table(crowds: &[Crowd]) -> String {
     use std::fmt::Write;
     let mut text = format!(
-        "{:>7} {:>8} {:>10} {:>10} {:>10} {:>10} {:>14} {:>12}\n",
-        "gamers", "workers", "pace", "per second", "p50 ms", "p99 ms", "coord. cpu us", "KB per peer"
+        "{:>7} {:>8} {:>6} {:>10} {:>8} {:>8} {:>14} {:>15} {:>12}\n",
+        "gamers",
+        "workers",
+        "pace",
+        "per second",
+        "p50 ms",
+        "p99 ms",
+        "coord. cpu us",
+        "drivers cpu us",
+        "KB per peer"
     );
+    let or_dash = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1}"));
     for crowd in crowds {
-        for (name, pace) in [("full", &crowd.full), ("half", &crowd.half)] {
-            let cpu_us = pace.cpu_us.map_or("-".to_owned(), |cpu_us| format!("{cpu_us:.1}"));
-            let kilobytes =
-                crowd.bytes_per_peer.map_or("-".to_owned(), |bytes| format!("{:.1}", bytes / 1e3));
+        for (name, pace) in [("full", &crowd.full), ("fixed", &crowd.fixed)] {
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
-                "{:>7} {:>8} {:>10} {:>10.0} {:>10.2} {:>10.2} {:>14} {:>12}",
+                "{:>7} {:>8} {:>6} {:>10.0} {:>8.2} {:>8.2} {:>14} {:>15} {:>12}",
                 crowd.gamers,
                 crowd.gamers,
                 name,
                 pace.rate_per_s,
                 pace.p50_ms,
                 pace.p99_ms,
-                cpu_us,
-                kilobytes
+                or_dash(pace.cpu_us),
+                or_dash(pace.drivers_cpu_us),
+                or_dash(crowd.bytes_per_peer.map(|bytes| bytes / 1e3))
             );
         }
     }
     let cheapest = crowds.iter().filter_map(|crowd| crowd.full.cpu_us).min_by(f64::total_cmp);
     if let Some(cpu_us) = cheapest {
-        let _ =
-            writeln!(text, "one core to itself would do {:.0} tasks a second (aim: 20,000)", 1e6 / cpu_us);
+        let _ = writeln!(
+            text,
+            "one core to itself would do {:.0} tasks a second (aim: {AIM_PER_S})",
+            1e6 / cpu_us
+        );
     }
     text
 }
