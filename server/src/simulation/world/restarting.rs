@@ -1,10 +1,19 @@
 //! Coordinators that end, in order or not, and what the next one finds.
 
+use std::path::{Path, PathBuf};
+
 use super::{Audit, Event, World, broken, file, open_ledger, policy, seed};
 use crate::core::Core;
 use crate::ledger;
 use crate::restart;
 use crate::simulation::auditor::{BrokenPromise, StepCause};
+
+/// The file beside a ledger whose name has this ending.
+fn beside(ledger: &Path, ending: &str) -> PathBuf {
+    let mut name = ledger.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
 
 impl World {
     /// The coordinator dies: what it has not recorded is lost, and the next one opens the file as it is on disk.
@@ -12,18 +21,22 @@ impl World {
         self.unrecorded.clear();
         let (before, after) = (file(&self.folder, self.starts), file(&self.folder, self.starts + 1));
         for ending in ["", "-wal"] {
-            let named = |path: &std::path::Path| {
-                let mut name = path.as_os_str().to_owned();
-                name.push(ending);
-                std::path::PathBuf::from(name)
-            };
-            if named(&before).exists() {
-                std::fs::copy(named(&before), named(&after))
+            if beside(&before, ending).exists() {
+                std::fs::copy(beside(&before, ending), beside(&after, ending))
                     .map_err(|error| broken("files are copied", error))?;
             }
         }
         self.starts += 1;
         self.start()?;
+        // A long world has thousands of crashes, and its files grow. Nobody has the old ones open any more.
+        for ending in ["", "-wal", "-shm", ".lock"] {
+            match std::fs::remove_file(beside(&before, ending)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(broken("files are removed", error));
+                }
+                _ => {}
+            }
+        }
         let recovery = self.ledger.recovery();
         if recovery.closed_in_order {
             Err(broken("a crash is noticed", format!("{recovery:?}")))
