@@ -87,6 +87,28 @@ fn faults(shown: &[Shown], size: Vec2) -> Vec<String> {
     faults
 }
 
+/// Puts something in front of what says `words`, and something else over the picture's edge; returns what is found wrong then.
+fn faults_of_what_is_put_there(stage: &mut Stage, words: &str, size: Vec2) -> Vec<String> {
+    let shown_before = shown(stage.app().world_mut());
+    let covered = shown_before.iter().find(|one| one.says.contains(words)).expect("something to cover");
+    let middle = covered.boxes[0].center() / size * 100.0;
+    for (left, width) in [(middle.x, 1.0), (99.0, 10.0)] {
+        stage.app().world_mut().spawn((
+            Node {
+                position_type: PositionType::Absolute,
+                left: Val::Percent(left),
+                top: Val::Percent(middle.y),
+                width: Val::Percent(width),
+                height: Val::Percent(1.0),
+                ..Default::default()
+            },
+            BackgroundColor(Color::WHITE),
+        ));
+    }
+    stage.play(2);
+    faults(&shown(stage.app().world_mut()), size)
+}
+
 /// What may be the matter, in as many letters as it can have: of the widest, though here all are equally wide.
 fn longest_problem() -> LinkProblem {
     let brief = "WHAT IS WRONG: WHAT TO DO, ".repeat(3);
@@ -162,5 +184,14 @@ pub fn check(width: u32, height: u32, scale: u8) -> Result<Vec<String>, String> 
     assert!(shown.iter().any(|shown| shown.says.contains("GAME OVER")), "no round has ended");
     let found = faults(&shown, size);
     wrong.extend(found.iter().map(|fault| format!("{width}x{height} at {scale} %, a round's end: {fault}")));
+    let put_there = faults_of_what_is_put_there(&mut stage, "GAME OVER", size);
+    assert!(
+        put_there.iter().any(|fault| fault.contains("in front")),
+        "cannot see what is covered: {put_there:?}"
+    );
+    assert!(
+        put_there.iter().any(|fault| fault.contains("leaves")),
+        "cannot see what is cut off: {put_there:?}"
+    );
     Ok(wrong)
 }
