@@ -150,6 +150,41 @@ fn files_stay_readable() {
     report(faults, "files over 600 lines");
 }
 
+/// Whether documentation has an example that `cargo test` would run: a fenced block without a word, or with one of Rust's.
+fn has_documentation_tests(text: &str) -> bool {
+    let fences = text.lines().filter_map(|line| {
+        let line = line.trim_start();
+        line.strip_prefix("//!").or(line.strip_prefix("///"))?.trim().strip_prefix("```")
+    });
+    // Every second fence closes a block.
+    fences.step_by(2).any(|word| !["text", "toml", "sh", "ignore"].contains(&word))
+}
+
+#[test]
+fn nothing_is_left_out_where_tests_are_switched_off() {
+    assert!(has_documentation_tests("/// ```\n/// f();\n/// ```\n"));
+    assert!(has_documentation_tests("//! ```text\n//! ```\n//! ```no_run\n//! ```\n"));
+    assert!(!has_documentation_tests("//! ```text\n//! f\n//! ```\n"));
+    let mut faults = Vec::new();
+    for folder in CRATES {
+        let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).expect("a manifest");
+        let switched_off = |section: &str, line: &str| {
+            manifest.split("\n[").any(|table| table.starts_with(section) && table.contains(line))
+        };
+        let sources = files(&format!("{folder}/src"), &["rs"]);
+        if switched_off("lib]", "\ndoctest = false") {
+            let with = sources.iter().filter(|(_, text)| has_documentation_tests(text));
+            faults.extend(with.map(|(name, _)| format!("{name} has examples that are not run")));
+        }
+        if switched_off("[bin]]", "\ntest = false") {
+            let is_program = |name: &str| name.ends_with("/main.rs") || name.contains("/bin/");
+            let with = sources.iter().filter(|(name, text)| is_program(name) && text.contains("#[test]"));
+            faults.extend(with.map(|(name, _)| format!("{name} has tests that are not run")));
+        }
+    }
+    report(faults, "tests that nobody runs");
+}
+
 /// The dependency names in a manifest's `[dependencies]` table.
 fn dependencies(manifest: &str) -> Vec<String> {
     let text = fs::read_to_string(root().join(manifest).join("Cargo.toml")).expect("a manifest");
