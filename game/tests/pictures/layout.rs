@@ -92,8 +92,8 @@ fn faults_of_what_is_put_there(stage: &mut Stage, words: &str, size: Vec2) -> Ve
     let shown_before = shown(stage.app().world_mut());
     let covered = shown_before.iter().find(|one| one.says.contains(words)).expect("something to cover");
     let middle = covered.boxes[0].center() / size * 100.0;
-    for (left, width) in [(middle.x, 1.0), (99.0, 10.0)] {
-        stage.app().world_mut().spawn((
+    let put_there = [(middle.x, 1.0), (99.0, 10.0)].map(|(left, width)| {
+        let put_there = stage.app().world_mut().spawn((
             Node {
                 position_type: PositionType::Absolute,
                 left: Val::Percent(left),
@@ -104,9 +104,14 @@ fn faults_of_what_is_put_there(stage: &mut Stage, words: &str, size: Vec2) -> Ve
             },
             BackgroundColor(Color::WHITE),
         ));
-    }
+        put_there.id()
+    });
     stage.play(2);
-    faults(&shown(stage.app().world_mut()), size)
+    let found = faults(&shown(stage.app().world_mut()), size);
+    for entity in put_there {
+        stage.app().world_mut().despawn(entity);
+    }
+    found
 }
 
 /// What may be the matter, in as many letters as it can have: of the widest, though here all are equally wide.
@@ -178,13 +183,7 @@ pub fn check(width: u32, height: u32, scale: u8) -> Result<Vec<String>, String> 
             );
         }
     }
-    stage.app().world_mut().resource_mut::<Battlefield>().arena = lost();
-    stage.play(10);
-    let shown = shown(stage.app().world_mut());
-    assert!(shown.iter().any(|shown| shown.says.contains("GAME OVER")), "no round has ended");
-    let found = faults(&shown, size);
-    wrong.extend(found.iter().map(|fault| format!("{width}x{height} at {scale} %, a round's end: {fault}")));
-    let put_there = faults_of_what_is_put_there(&mut stage, "GAME OVER", size);
+    let put_there = faults_of_what_is_put_there(&mut stage, "SHIELD", size);
     assert!(
         put_there.iter().any(|fault| fault.contains("in front")),
         "cannot see what is covered: {put_there:?}"
@@ -193,5 +192,11 @@ pub fn check(width: u32, height: u32, scale: u8) -> Result<Vec<String>, String> 
         put_there.iter().any(|fault| fault.contains("leaves")),
         "cannot see what is cut off: {put_there:?}"
     );
+    stage.app().world_mut().resource_mut::<Battlefield>().arena = lost();
+    stage.play(10);
+    let shown = shown(stage.app().world_mut());
+    assert!(shown.iter().any(|shown| shown.says.contains("GAME OVER")), "no round has ended");
+    let found = faults(&shown, size);
+    wrong.extend(found.iter().map(|fault| format!("{width}x{height} at {scale} %, a round's end: {fault}")));
     Ok(wrong)
 }
