@@ -80,8 +80,8 @@ pub const PRESETS: [PresetCopy; 8] = [
     preset("saver", "high", mirrors(6, 1, 2, 640, 48, (0, 1)), None, 8, 3),
     preset("default", "low", mirrors(5, 1, 2, 270, 48, (2, 2)), Some(field(38, 2, 200, 48)), 8, 4),
     preset("default", "high", mirrors(6, 1, 2, 620, 48, (2, 2)), Some(field(27, 2, 200, 48)), 8, 4),
-    preset("rich", "low", mirrors(5, 13, 4, 230, 96, (4, 4)), Some(field(72, 3, 200, 96)), 16, 8),
-    preset("rich", "high", mirrors(6, 4, 4, 300, 96, (4, 4)), Some(field(72, 3, 200, 96)), 16, 8),
+    preset("rich", "low", mirrors(5, 12, 4, 220, 96, (4, 4)), Some(field(72, 3, 200, 96)), 16, 8),
+    preset("rich", "high", mirrors(6, 4, 4, 290, 96, (4, 4)), Some(field(72, 3, 200, 96)), 16, 8),
     preset("max", "low", mirrors(5, 32, 4, 120, 96, (6, 8)), Some(field(256, 4, 200, 96)), 32, 16),
     preset("max", "high", mirrors(6, 16, 4, 160, 96, (6, 8)), Some(field(256, 4, 200, 96)), 32, 16),
 ];

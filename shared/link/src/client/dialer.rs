@@ -413,8 +413,8 @@ pub(crate) fn read_token(mut token: &[u8]) -> Result<ConnectToken, LinkError> {
         return Err(LinkError::Token("it is too long".to_owned()));
     }
     let token = ConnectToken::read(&mut token).map_err(|error| LinkError::Token(error.to_string()))?;
-    // netcode assumes a first address, and times in order.
-    if token.server_addresses[0].is_none() || token.create_timestamp > token.expire_timestamp {
+    // netcode assumes a first address and times in order, and asks nobody by a token that lives no second.
+    if token.server_addresses[0].is_none() || token.create_timestamp >= token.expire_timestamp {
         return Err(LinkError::Token("it names no address, or no time".to_owned()));
     }
     Ok(token)
