@@ -336,7 +336,7 @@ fn copies_over_a_far_link(loss: f32) -> (f64, Duration) {
         world.step();
         heard += from_games(&mut world.server).len();
         if heard == 100 && latest.is_zero() {
-            latest = Duration::from_millis(ms) - Duration::from_millis(99 * 50);
+            latest = Duration::from_millis(ms - 99 * 50);
         }
     }
     assert_eq!(heard, 100);
