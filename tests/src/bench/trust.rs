@@ -188,21 +188,6 @@ pub fn table(rows: &[TrustRow]) -> String {
     text
 }
 
-/// How many of `games` may go on for longer than all but one in a hundred are to: more happen in less than one run of
-/// twenty by chance, where the aim is just reached.
-fn late_allowed(games: u64) -> u64 {
-    let (aim, chance) = (0.01_f64, 0.05);
-    let mut exactly = (1.0 - aim).powf(games as f64);
-    let mut at_most = exactly;
-    let mut late = 0;
-    while 1.0 - at_most > chance {
-        exactly *= (games - late) as f64 / (late + 1) as f64 * aim / (1.0 - aim);
-        at_most += exactly;
-        late += 1;
-    }
-    late
-}
-
 /// Which aims are missed.
 pub fn missed(rows: &[TrustRow]) -> Vec<String> {
     let mut missed = Vec::new();
@@ -212,17 +197,15 @@ pub fn missed(rows: &[TrustRow]) -> Vec<String> {
         }
     };
     for row in rows {
+        let found = quantile(&row.found, 0.99).filter(|_| row.found.len() as u64 == row.games);
         let within = match row.name {
             "lazy" | "liar 100 %" | "liar 100 %, proven" | "replayer" => Some(ALWAYS_LIAR_FOUND_MAX),
             "liar 10 %" | "liar 10 %, proven" => Some(TENTH_LIAR_FOUND_MAX),
             _ => None,
         };
         if let Some(within) = within {
-            let in_time = row.found.iter().filter(|found| **found <= within).count() as u64;
-            let late = row.games - in_time;
-            let what =
-                format!("{}: in {late} of {} games not found within {within} answers", row.name, row.games);
-            aim(late <= late_allowed(row.games), what);
+            let found = found.unwrap_or(u64::MAX);
+            aim(found <= within, format!("{}: found after {found} answers, not {within}", row.name));
         }
         if matches!(row.name, "liar 100 %" | "liar 10 %" | "lazy" | "replayer") {
             let wrong = row.wrong_share();
@@ -235,14 +218,4 @@ pub fn missed(rows: &[TrustRow]) -> Vec<String> {
         aim(row.sum.honest_convicted == 0, format!("{}: an honest worker was convicted", row.name));
     }
     missed
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn few_games_may_be_late_by_chance() {
-        assert_eq!([2, 40, 400].map(late_allowed), [0, 2, 8]);
-    }
 }

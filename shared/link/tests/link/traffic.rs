@@ -278,9 +278,8 @@ fn the_pace_is_kept_and_what_waits_can_be_seen() {
     assert_eq!(peers(&world.server).totals().offenders, 0);
 }
 
-#[test]
-fn a_long_paced_line_carries_data_and_not_copies_of_it() {
-    let fate = Impairment { latency: Duration::from_millis(60), loss: 0.005, seed: 4, ..Impairment::NONE };
+/// A coordinator and one game, connected by a line like this at the internet's rate.
+fn on_the_internet(fate: Impairment) -> World {
     let mut world = World::new(Settings {
         rate_limit: Some(RateLimit::internet()),
         impair: Some(fate),
@@ -288,6 +287,13 @@ fn a_long_paced_line_carries_data_and_not_copies_of_it() {
     });
     world.add_game("ann");
     world.run_until("connected", Duration::from_secs(10), |world| link(&world.games[0]).is_connected());
+    world
+}
+
+#[test]
+fn a_long_paced_line_carries_data_and_not_copies_of_it() {
+    let fate = Impairment { latency: Duration::from_millis(60), loss: 0.005, seed: 4, ..Impairment::NONE };
+    let mut world = on_the_internet(fate);
     world.run(Duration::from_secs(2));
     for number in 0..10 {
         say(&mut world.games[0], submit(number, 30_000));
@@ -306,13 +312,7 @@ fn a_long_paced_line_carries_data_and_not_copies_of_it() {
 /// after how long the latest was there.
 fn copies_over_a_far_link(loss: f32) -> (f64, Duration) {
     let fate = Impairment { latency: Duration::from_millis(200), loss, seed: 5, ..Impairment::NONE };
-    let mut world = World::new(Settings {
-        rate_limit: Some(RateLimit::internet()),
-        impair: Some(fate),
-        ..Settings::default()
-    });
-    world.add_game("ann");
-    world.run_until("connected", Duration::from_secs(10), |world| link(&world.games[0]).is_connected());
+    let mut world = on_the_internet(fate);
     // Until the round trip and the loss are known.
     for number in 0..100 {
         say(&mut world.games[0], cancel(number));
