@@ -66,6 +66,9 @@ pub struct BenchRow {
 pub struct BenchRound {
     /// Round trips in microseconds, unsorted.
     pub latencies_us: Vec<f64>,
+    /// What the coordinator says it took of each, microseconds: until the attempt left, and for the check. Empty for
+    /// rivals that have none.
+    pub coordinator_us: Vec<f64>,
     /// From the first request to the last answer.
     pub elapsed: Duration,
     /// Processor time of all programs for it.
@@ -83,8 +86,8 @@ pub struct Load {
     pub in_flight: usize,
     /// Requests per round.
     pub requests: usize,
-    /// At most this many requests a second, evenly spaced, each timed from when it was due; `None` is as fast
-    /// as answers come.
+    /// Requests come at random moments, so many a second on average (a Poisson process), each timed from when it
+    /// was due; `None` is as fast as answers come.
     pub per_s: Option<f64>,
 }
 

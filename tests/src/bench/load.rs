@@ -84,6 +84,8 @@ struct Pace {
     rate_per_s: f64,
     p50_ms: f64,
     p99_ms: f64,
+    /// 99th percentile of what the coordinator says it took of a round trip: until the attempt left, and for the check.
+    coordinator_p99_ms: f64,
     /// The coordinator's processor time per task, microseconds.
     cpu_us: Option<f64>,
     /// The same of all gamers, workers and kernels together.
@@ -138,11 +140,15 @@ fn rounds(clients: &[BenchClient], load: Load, processes: &[u32], count: usize) 
             client.begin(load)?;
         }
         let mut latencies = Vec::with_capacity(load.requests * clients.len());
+        let mut at_coordinator = Vec::with_capacity(load.requests * clients.len());
         for client in clients {
-            latencies.extend(client.result()?.latencies_us);
+            let result = client.result()?;
+            latencies.extend(result.latencies_us);
+            at_coordinator.extend(result.coordinator_us);
         }
         let (elapsed, tasks) = (start.elapsed().as_secs_f64(), latencies.len() as f64);
         latencies.sort_unstable_by(f64::total_cmp);
+        at_coordinator.sort_unstable_by(f64::total_cmp);
         let cpu_us = before.zip(used()).map(|(before, after)| {
             let per_task = |spent: Duration| spent.as_secs_f64() * 1e6 / tasks;
             (per_task(after.0.saturating_sub(before.0)), per_task(after.1.saturating_sub(before.1)))
@@ -152,6 +158,7 @@ fn rounds(clients: &[BenchClient], load: Load, processes: &[u32], count: usize) 
                 rate_per_s: tasks / elapsed,
                 p50_ms: at_quantile(&latencies, 0.5) / 1e3,
                 p99_ms: at_quantile(&latencies, 0.99) / 1e3,
+                coordinator_p99_ms: at_quantile(&at_coordinator, 0.99) / 1e3,
                 cpu_us: cpu_us.map(|(coordinator, _)| coordinator),
                 drivers_cpu_us: cpu_us.map(|(_, drivers)| drivers),
             });
@@ -164,6 +171,7 @@ fn rounds(clients: &[BenchClient], load: Load, processes: &[u32], count: usize) 
         rate_per_s: of(|pace| pace.rate_per_s),
         p50_ms: of(|pace| pace.p50_ms),
         p99_ms: of(|pace| pace.p99_ms),
+        coordinator_p99_ms: of(|pace| pace.coordinator_p99_ms),
         cpu_us: of_cpu(|pace| pace.cpu_us),
         drivers_cpu_us: of_cpu(|pace| pace.drivers_cpu_us),
     })
@@ -172,13 +180,14 @@ fn rounds(clients: &[BenchClient], load: Load, processes: &[u32], count: usize) 
 fn table(crowds: &[Crowd]) -> String {
     use std::fmt::Write;
     let mut text = format!(
-        "{:>7} {:>8} {:>6} {:>10} {:>8} {:>8} {:>14} {:>15} {:>12}\n",
+        "{:>7} {:>8} {:>6} {:>10} {:>8} {:>8} {:>13} {:>14} {:>15} {:>12}\n",
         "gamers",
         "workers",
         "pace",
         "per second",
         "p50 ms",
         "p99 ms",
+        "coord. p99 ms",
         "coord. cpu us",
         "drivers cpu us",
         "KB per peer"
@@ -189,13 +198,14 @@ fn table(crowds: &[Crowd]) -> String {
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
-                "{:>7} {:>8} {:>6} {:>10.0} {:>8.2} {:>8.2} {:>14} {:>15} {:>12}",
+                "{:>7} {:>8} {:>6} {:>10.0} {:>8.2} {:>8.2} {:>13.2} {:>14} {:>15} {:>12}",
                 crowd.gamers,
                 crowd.gamers,
                 name,
                 pace.rate_per_s,
                 pace.p50_ms,
                 pace.p99_ms,
+                pace.coordinator_p99_ms,
                 or_dash(pace.cpu_us),
                 or_dash(pace.drivers_cpu_us),
                 or_dash(crowd.bytes_per_peer.map(|bytes| bytes / 1e3))

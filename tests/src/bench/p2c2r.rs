@@ -15,8 +15,10 @@ use p2c2r_link::{
     ClientLink, ClientLinkConfig, ClientLinkPlugin, ClientTransport, EventDrivenPlugin, FromServer, GameSide,
     LinkClock, NextWake, Reconnect, ToServer, Waker,
 };
-use p2c2r_protocol::{GameToServer, Nanos, Role, ServerToGame, Submit, TaskId, wire};
+use p2c2r_protocol::{Done, GameToServer, Nanos, Role, ServerToGame, Submit, TaskId, wire};
 use p2c2r_tasks::TaskKind;
+use rand::{Rng, SeedableRng};
+use rand_pcg::Pcg32;
 
 use super::echo::{Echo, EchoPayload, kinds};
 use super::network::Network;
@@ -147,6 +149,9 @@ struct Run {
     sent_at: Vec<Option<Instant>>,
     next: usize,
     start: Instant,
+    /// When the next request is due, if requests come at moments of their own.
+    due: Option<Instant>,
+    random: Pcg32,
     round: BenchRound,
 }
 
@@ -239,7 +244,7 @@ fn keep_under_way(
                 client.meet(welcome.statement.workers)
             }
             ServerToGame::Statement(statement) => client.meet(statement.workers),
-            ServerToGame::Done(done) => client.take(done.task, &done.outcome).err(),
+            ServerToGame::Done(done) => client.take(&done).err(),
             ServerToGame::Refused { task, refusal } => {
                 Some(io::Error::other(format!("{task} refused: {refusal}")))
             }
@@ -267,15 +272,18 @@ fn keep_under_way(
         to_server.write(ToServer(GameToServer::Submit(submit)));
     }
     let waiting = client.run.as_ref().filter(|run| run.next < run.load.requests);
-    if let Some(due) = waiting.and_then(Run::due) {
+    if let Some(due) = waiting.and_then(|run| run.due) {
         next_wake.within(due.saturating_duration_since(Instant::now()));
     }
 }
 
 impl Run {
-    /// When the next request is due, if it has to wait for a moment.
-    fn due(&self) -> Option<Instant> {
-        Some(self.start + Duration::from_secs_f64(self.next as f64 / self.load.per_s?))
+    /// Draws when the next request is due: the gaps of a Poisson process are distributed exponentially.
+    fn draw_due(&mut self) {
+        if let (Some(due), Some(per_s)) = (&mut self.due, self.load.per_s) {
+            let uniform: f64 = self.random.random();
+            *due += Duration::from_secs_f64(-(1.0 - uniform).ln() / per_s);
+        }
     }
 }
 
@@ -294,14 +302,20 @@ impl Client {
     }
 
     fn begin(&mut self, load: Load) {
-        self.run = Some(Run {
+        let start = Instant::now();
+        let mut run = Run {
             load,
             first_task: self.next_task,
             sent_at: vec![None; load.requests],
             next: 0,
-            start: Instant::now(),
+            start,
+            due: load.per_s.map(|_| start),
+            // Each client of a coordinator has a session of its own, and so moments of its own.
+            random: Pcg32::seed_from_u64(self.session),
             round: BenchRound::default(),
-        });
+        };
+        run.draw_due();
+        self.run = Some(run);
         self.next_task += load.requests as u64;
     }
 
@@ -312,11 +326,12 @@ impl Client {
         }
         let number = run.next;
         let mut sent_at = Instant::now();
-        if let Some(due) = run.due() {
+        if let Some(due) = run.due {
             if due > sent_at {
                 return None;
             }
             sent_at = due;
+            run.draw_due();
         }
         run.next += 1;
         run.sent_at[number] = Some(sent_at);
@@ -336,12 +351,12 @@ impl Client {
         })
     }
 
-    fn take(&mut self, task: TaskId, outcome: &[u8]) -> io::Result<()> {
+    fn take(&mut self, done: &Done) -> io::Result<()> {
         let Some(run) = &mut self.run else {
-            return Err(io::Error::other(format!("{task} after its round")));
+            return Err(io::Error::other(format!("{} after its round", done.task)));
         };
-        let task = TaskId(task.0 ^ self.session);
-        let payload = Echo::decode_outcome(outcome).map_err(io::Error::other)?.0;
+        let task = TaskId(done.task.0 ^ self.session);
+        let payload = Echo::decode_outcome(&done.outcome).map_err(io::Error::other)?.0;
         let answered = number_of(&payload, run.load.size_bytes - LENGTH_PREFIX_BYTES)? as u64;
         let number = usize::try_from(task.0.wrapping_sub(run.first_task)).unwrap_or(usize::MAX);
         if answered != task.0 {
@@ -353,6 +368,8 @@ impl Client {
             .and_then(Option::take)
             .ok_or_else(|| io::Error::other(format!("{task} is not under way")))?;
         run.round.latencies_us.push(sent_at.elapsed().as_secs_f64() * 1e6);
+        let stages = &done.receipt.stages;
+        run.round.coordinator_us.push(f64::from(stages.coordinator_queue_us) + f64::from(stages.judge_us));
         if run.round.latencies_us.len() == run.load.requests {
             run.round.elapsed = run.start.elapsed();
             if let Some(run) = self.run.take() {

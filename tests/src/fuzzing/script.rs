@@ -7,15 +7,17 @@ use p2c2r_protocol::KindId;
 use p2c2r_protocol::wire::{self, Bounded, Decode, Encode};
 use p2c2r_tasks::path::Path;
 use p2c2r_tasks::physics::Physics;
-use p2c2r_tasks::reflection::Reflection;
-use p2c2r_tasks::{Blob, Blobs, KindRegistry, Stop};
+use p2c2r_tasks::reflection::{Reflection, ReflectionSpec};
+use p2c2r_tasks::tactics::Tactics;
+use p2c2r_tasks::{Blob, Blobs, KindRegistry, Stop, TaskKind};
 
 use super::CHECKED_UNITS_MAX;
 use crate::puzzles::Puzzling;
 
 /// Steps of one script: more would only make a run slower.
 const STEPS_MAX: usize = 64;
-/// Seeds of the honest tasks of each kind.
+/// Kinds of honest tasks, and seeds of each.
+const KINDS: usize = 4;
 const SEEDS: u64 = 4;
 
 /// The steps of a script: a number for what is done, and its bytes, preceded by their length in two bytes,
@@ -56,8 +58,7 @@ pub(super) struct Job {
 }
 
 impl Job {
-    fn of<K: Puzzling>(seed: u64) -> Self {
-        let (spec, blobs) = K::small_task(seed);
+    fn of<K: TaskKind>((spec, blobs): (K::Spec, Blobs)) -> Self {
         let outcome = K::run(&spec, &blobs, &Stop::never()).expect("a puzzle can be solved");
         Self {
             kind: K::ID,
@@ -74,7 +75,12 @@ impl Job {
         let jobs = JOBS.get_or_init(|| {
             (0..SEEDS)
                 .flat_map(|seed| {
-                    [Self::of::<Path>(seed), Self::of::<Physics>(seed), Self::of::<Reflection>(seed)]
+                    [
+                        Self::of::<Path>(Path::small_task(seed)),
+                        Self::of::<Physics>(Physics::small_task(seed)),
+                        Self::of::<Reflection>(smallest_reflection(seed)),
+                        Self::of::<Tactics>(Tactics::small_task(seed)),
+                    ]
                 })
                 .collect()
         });
@@ -83,8 +89,14 @@ impl Job {
 
     /// The honest task that has this spec.
     pub fn with_spec(spec: &[u8]) -> Option<&'static Self> {
-        (0..u8::MAX).map(Self::number).take(3 * SEEDS as usize).find(|job| job.spec == spec)
+        (0..u8::MAX).map(Self::number).take(KINDS * SEEDS as usize).find(|job| job.spec == spec)
     }
+}
+
+/// The small reflection at one place, one level and one bounce: tracing the whole of it took most of a run's time.
+fn smallest_reflection(seed: u64) -> (ReflectionSpec, Blobs) {
+    let (spec, blobs) = Reflection::small_task(seed);
+    (ReflectionSpec { levels: 1, others: Vec::new(), bounces: 1, ..spec }, blobs)
 }
 
 /// Whether a task is so large that running it only takes time.
