@@ -41,7 +41,9 @@ fn the_potato_bench_compares_off_with_on_or_says_what_it_needs() {
     }
     assert_eq!(number("off", "worker_percent"), Some(0.0), "{report:#}");
     assert_eq!((number("off", "dollars_per_hour"), number("off", "up_kbit_per_s")), (Some(0.0), None));
-    for figure in ["worker_percent", "dollars_per_hour", "up_kbit_per_s", "worker_cpu_ms_per_s"] {
+    for figure in
+        ["worker_percent", "dollars_per_hour", "up_kbit_per_s", "worker_cpu_ms_per_s", "kernel_percent"]
+    {
         assert!(number("on", figure).is_some_and(|value| value > 0.0), "{figure}: {report:#}");
     }
     for figure in ["borrowing_fps", "borrowing_low_fps", "borrowing_frame_ms_p99"] {

@@ -18,6 +18,18 @@ pub(super) fn of(id: u32) -> Option<Duration> {
     of_process(&Path::new("/proc").join(id.to_string()))
 }
 
+/// Processor time of the processes that `id` has started and that still run.
+pub(super) fn of_children(id: u32) -> Option<Duration> {
+    let mut total = Duration::ZERO;
+    for thread in std::fs::read_dir(format!("/proc/{id}/task")).ok()? {
+        let children = std::fs::read_to_string(thread.ok()?.path().join("children")).ok()?;
+        for child in children.split_ascii_whitespace() {
+            total += of(child.parse().ok()?)?;
+        }
+    }
+    Some(total)
+}
+
 fn of_process(process: &Path) -> Option<Duration> {
     let mut nanos = 0;
     for thread in std::fs::read_dir(process.join("task")).ok()? {

@@ -31,6 +31,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use p2c2r_link::Impairment;
 use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_pcg::Pcg64Mcg;
@@ -125,6 +126,16 @@ impl Arm {
 
     fn borrows(self) -> bool {
         !matches!(self, Self::Off | Self::Dark)
+    }
+
+    /// The round trips of both links, milliseconds: from game to coordinator, and on to a worker.
+    fn round_trips_ms(self) -> f64 {
+        match self {
+            Self::Far | Self::Awful => {
+                Impairment::preset(&self.name()).map_or(0.0, |line| 4.0 * line.latency.as_secs_f64() * 1e3)
+            }
+            _ => 0.0,
+        }
     }
 }
 

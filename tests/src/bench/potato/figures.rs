@@ -128,8 +128,10 @@ figures! {
     light_age_ms_p50;
     /// 95 of 100 frames showed light of at most this age in milliseconds.
     light_age_ms_p95;
-    /// Processor time of all workers together in milliseconds a second, while they ran.
+    /// Processor time of all workers and their kernel processes together in milliseconds a second, while they ran.
     worker_cpu_ms_per_s;
+    /// Share of that in kernel processes, per cent.
+    kernel_percent;
     /// Processor time of the coordinator in milliseconds a second, while it ran.
     coordinator_cpu_ms_per_s;
 }

@@ -13,6 +13,12 @@ const WORSE_MAX: f64 = 0.02;
 const FPS_MIN: f64 = 58.0;
 const LOW_FPS_MIN: f64 = 45.0;
 const FRAME_MS_P99_MAX: f64 = 33.0;
+/// What light of 95 of 100 frames was asked for at most so many milliseconds ago, beside the round trips of both links.
+const LIGHT_AGE_MS_MAX: f64 = 400.0;
+/// Share of the workers' processor time that their kernel processes use at least, per cent.
+const KERNEL_PERCENT_MIN: f64 = 60.0;
+/// How much better the slowest frames of the preset `rich` are than those without borrowing.
+const RICH_LOW_TIMES: f64 = 2.0;
 /// Outcomes computed a second time, per cent.
 const TWICE_PERCENT_MAX: f64 = 5.0;
 /// Kilobits a second on the wire, each way.
@@ -28,7 +34,7 @@ const BY_LIGHT: [&str; 4] = ["saver", "default", "rich", "max"];
 /// A figure's column: heading, width, decimals and value.
 type Column = (&'static str, usize, usize, fn(&PotatoFigures) -> Option<f64>);
 
-const COLUMNS: [Column; 18] = [
+const COLUMNS: [Column; 19] = [
     ("fps", 6, 1, |figures| figures.fps),
     ("1% low", 7, 1, |figures| figures.low_fps),
     ("p50 ms", 7, 1, |figures| figures.frame_ms_p50),
@@ -47,6 +53,7 @@ const COLUMNS: [Column; 18] = [
     ("light/s", 8, 1, |figures| figures.light_per_s),
     ("age ms", 7, 0, |figures| figures.light_age_ms_p50),
     ("p95", 6, 0, |figures| figures.light_age_ms_p95),
+    ("kernel%", 8, 1, |figures| figures.kernel_percent),
 ];
 
 /// What a run says of itself when it has ended.
@@ -129,6 +136,7 @@ fn goals_of(text: &mut String, rows: &[PotatoRow], (preset, share): (&str, u32))
             );
         }
         smooth(text, &name, row);
+        fresh(text, &name, row);
         if let Some(twice) = row.figures.twice_percent {
             judge(
                 text,
@@ -172,6 +180,28 @@ fn smooth(text: &mut String, name: &str, row: &PotatoRow) {
     }
 }
 
+/// Whether no frame is a stall, and whether the light on screen is as young as the way allows.
+fn fresh(text: &mut String, name: &str, row: &PotatoRow) {
+    let figures = &row.figures;
+    if let Some(stalls) = figures.stalls_per_minute {
+        judge(text, stalls == 0.0, &format!("{name}: no frame above 50 ms: {stalls:.0} a minute"));
+    }
+    if let Some(age) = figures.light_age_ms_p95 {
+        let round_trips = row.setting.arm.round_trips_ms();
+        let goal = format!(
+            "{name}: light asked for at most {LIGHT_AGE_MS_MAX:.0} ms and {round_trips:.0} ms of round trips ago: \
+             {age:.0} ms"
+        );
+        judge(text, age <= LIGHT_AGE_MS_MAX + round_trips, &goal);
+    }
+    if let (Some(percent), Arm::On) = (figures.kernel_percent, row.setting.arm) {
+        let goal = format!(
+            "{name}: {KERNEL_PERCENT_MIN:.0} % of workers' processor time in kernels: {percent:.1} %"
+        );
+        judge(text, percent >= KERNEL_PERCENT_MIN, &goal);
+    }
+}
+
 /// The most light with which off has the frame rate that on has.
 fn equal_frame_rate(text: &mut String, rows: &[PotatoRow], (preset, share): (&str, u32), on: &PotatoFigures) {
     let Some(goal) = on.fps.map(|fps| fps * (1.0 - WORSE_MAX)) else { return };
@@ -209,6 +239,10 @@ fn afford(text: &mut String, preset: &str, off: Option<&PotatoFigures>, on: &Pot
     if let ("rich", Some(on), Some(off)) = (preset, cpu(on), off.and_then(cpu)) {
         let goal = format!("on: a quarter of off's processor time a frame: {on:.2} against {off:.2} ms");
         judge(text, on <= off * CPU_SHARE_MAX, &goal);
+    }
+    if let ("rich", Some(on), Some(off)) = (preset, on.low_fps, off.and_then(|off| off.low_fps)) {
+        let goal = format!("on: twice off's slowest 1 %: {on:.1} against {off:.1} fps");
+        judge(text, on >= off * RICH_LOW_TIMES, &goal);
     }
 }
 
@@ -302,6 +336,34 @@ mod tests {
         flipped.figures.fps = Some(54.0);
         let text = goals(&[row(Arm::Off, 56.2, None), flipped]);
         assert_eq!(text.matches("missed  flipped").count(), 3, "{text}");
+    }
+
+    #[test]
+    fn light_may_be_as_old_as_the_way_is_long_and_rich_is_twice_as_even() {
+        let of = |arm, age| {
+            let mut row = row(arm, 59.0, None);
+            row.setting.preset = "rich".into();
+            row.figures.light_age_ms_p95 = Some(age);
+            row.figures.stalls_per_minute = Some(f64::from(u8::from(arm == Arm::Awful)));
+            row.figures.kernel_percent = Some(age / 10.0);
+            row
+        };
+        let mut off = of(Arm::Off, 300.0);
+        off.figures.low_fps = Some(14.7);
+        let rows = [off, of(Arm::On, 401.0), of(Arm::Far, 800.0), of(Arm::Awful, 801.0)];
+        let text = goals(&rows);
+        for line in [
+            "missed  on: light asked for at most 400 ms and 0 ms of round trips ago: 401 ms",
+            "reached wan-200ms: light asked for at most 400 ms and 400 ms of round trips ago: 800 ms",
+            "missed  awful: light asked for at most 400 ms and 400 ms of round trips ago: 801 ms",
+            "reached wan-200ms: no frame above 50 ms: 0 a minute",
+            "missed  awful: no frame above 50 ms: 1 a minute",
+            "missed  on: 60 % of workers' processor time in kernels: 40.1 %",
+            "reached on: twice off's slowest 1 %: 29.5 against 14.7 fps",
+        ] {
+            assert!(text.contains(line), "`{line}` is missing in:\n{text}");
+        }
+        assert_eq!(text.matches("in kernels").count(), 1, "{text}");
     }
 
     #[test]

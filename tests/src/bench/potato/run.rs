@@ -203,7 +203,14 @@ impl Helpers {
     fn end(mut self, folder: &Path, figures: &mut PotatoFigures) {
         let seconds = self.since.elapsed().as_secs_f64();
         let ms_per_s = |spent: Option<Duration>| spent.map(|spent| spent.as_secs_f64() * 1e3 / seconds);
-        figures.worker_cpu_ms_per_s = ms_per_s(self.workers.iter().map(|worker| cpu::of(worker.id())).sum());
+        // Kernels run in processes of their own, which are children of the workers'.
+        let kernels: Option<Duration> = self.workers.iter().map(|worker| cpu::of_children(worker.id())).sum();
+        let around: Option<Duration> = self.workers.iter().map(|worker| cpu::of(worker.id())).sum();
+        let all = kernels.zip(around).map(|(kernels, around)| kernels + around);
+        figures.worker_cpu_ms_per_s = ms_per_s(all);
+        figures.kernel_percent = kernels
+            .zip(all.filter(|all| !all.is_zero()))
+            .map(|(kernels, all)| kernels.as_secs_f64() / all.as_secs_f64() * 100.0);
         figures.coordinator_cpu_ms_per_s = ms_per_s(cpu::of(self.coordinator.id()));
         for worker in &mut self.workers {
             worker.stop();
