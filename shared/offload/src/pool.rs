@@ -39,7 +39,10 @@ pub(crate) struct ComputedTask {
     pub kind: usize,
     pub units: WorkUnits,
     pub result: Result<AnyOutcome, FailReason>,
+    /// By the clock: what a deadline has to allow for.
     pub took: Duration,
+    /// Processor time: other programs' share of a busy computer is not in it. By the clock where the system does not tell.
+    pub spent: Duration,
 }
 
 /// Order of the queue: by deadline, patient tasks last, then as asked.
@@ -194,7 +197,11 @@ impl Simulated {
             let turn = *turn;
             let Some(job) = queue.remove(turn) else { break };
             self.free_at = due;
-            finished.push(ComputedTask { took: self.takes, ..compute(job, &Stop::never()) });
+            finished.push(ComputedTask {
+                took: self.takes,
+                spent: self.takes,
+                ..compute(job, &Stop::never())
+            });
         }
         finished
     }
@@ -242,12 +249,70 @@ fn work_off(shared: &Shared, finished: &Sender<ComputedTask>) {
 
 /// Runs the kernel; a panic in it fails the task and nothing else.
 fn compute(job: ComputeJob, stop: &Stop) -> ComputedTask {
-    let started = Instant::now();
+    let (started, used) = (Instant::now(), processor_time());
     let result = match catch_panic(|| job.work.run(stop)) {
         Ok(Ok(outcome)) => Ok(outcome),
         Ok(Err(KernelError::OutOfFuel)) => Err(FailReason::OutOfFuel),
         Ok(Err(error)) => Err(FailReason::Kernel(error.to_string())),
         Err(panicked) => Err(FailReason::Kernel(format!("it panicked: {}", panicked.message))),
     };
-    ComputedTask { task: job.task, kind: job.kind, units: job.units, result, took: started.elapsed() }
+    let took = started.elapsed();
+    let spent = used.zip(processor_time()).map_or(took, |(before, after)| after.saturating_sub(before));
+    ComputedTask { task: job.task, kind: job.kind, units: job.units, result, took, spent }
+}
+
+/// Processor time of the calling thread so far, where the system tells.
+fn processor_time() -> Option<Duration> {
+    #[cfg(target_os = "linux")]
+    {
+        let told = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Some(Duration::new(u64::try_from(told.tv_sec).ok()?, u32::try_from(told.tv_nsec).ok()?))
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use p2c2r_protocol::Digest;
+    use p2c2r_tasks::{Blobs, KernelError, SpecError};
+
+    use super::*;
+
+    /// A kernel that gets no processor for a while, as happens to the lowest priority on a busy computer.
+    struct Starved;
+
+    impl AnyWork for Starved {
+        fn admit(&self) -> Result<WorkUnits, SpecError> {
+            Ok(WorkUnits(1))
+        }
+        fn run(&self, _: &Stop) -> Result<AnyOutcome, KernelError> {
+            thread::sleep(Duration::from_millis(200));
+            Ok(Arc::new(()))
+        }
+        fn encode(&self) -> Vec<u8> {
+            Vec::new()
+        }
+        fn blob_refs(&self) -> Vec<Digest> {
+            Vec::new()
+        }
+        fn blobs(&self) -> &Blobs {
+            unreachable!("it is computed here")
+        }
+    }
+
+    #[test]
+    fn what_a_kernel_waits_for_the_processor_is_not_processor_time() {
+        let job = ComputeJob {
+            task: TaskId(1),
+            kind: 0,
+            units: WorkUnits(1),
+            work: Arc::new(Starved),
+            expected: Duration::ZERO,
+            pushed_at: Micros(0),
+        };
+        let ComputedTask { took, spent, .. } = compute(job, &Stop::never());
+        assert!(took >= Duration::from_millis(200), "{took:?}");
+        assert!(spent < took / 2, "{spent:?} of {took:?}");
+    }
 }

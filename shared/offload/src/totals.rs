@@ -72,9 +72,9 @@ pub struct KindTotals {
     pub bytes_up: u64,
     /// Bytes of outcomes received.
     pub bytes_down: u64,
-    /// Estimated core time saved, in microseconds: what the delivered outcomes that others computed would
-    /// have taken here. The estimate is by local compute times of their kind, or before there are any, by
-    /// work units, of which one is a microsecond of the reference core.
+    /// Estimated processor time saved, in microseconds: what the delivered outcomes that others computed would
+    /// have taken here. The estimate is by the processor time of local tasks of their kind, or before there are
+    /// any, by work units, of which one is a microsecond of the reference core.
     pub saved_us: u64,
     /// From the frame that asked to the frame that delivered, of all delivered outcomes.
     pub latency: Histogram,

@@ -95,11 +95,15 @@ impl Ladder {
     /// Handles what local compute has finished.
     pub fn collect(&mut self, context: &mut LadderContext<'_>) {
         let now = context.now();
-        for ComputedTask { task: id, kind, units, result, took } in self.pool.poll(now) {
+        for ComputedTask { task: id, kind, units, result, took, spent } in self.pool.poll(now) {
             self.job_is_gone(kind);
             if result.is_ok() {
-                self.estimates.resize(self.estimates.len().max(kind + 1), ComputeEstimate::default());
-                self.estimates[kind].record(units, took);
+                for (estimates, measured) in
+                    [(&mut self.estimates, took), (&mut self.processor_estimates, spent)]
+                {
+                    estimates.resize(estimates.len().max(kind + 1), ComputeEstimate::default());
+                    estimates[kind].record(units, measured);
+                }
             }
             let Some(task) = self.tasks.get_mut(&id).filter(|task| task.is_open()) else {
                 context.totals_of(kind).wasted += 1;

@@ -68,7 +68,7 @@ impl Ladder {
                 }
                 totals.latency.record(latency_us);
                 if origin != Origin::Local {
-                    let here = self.estimates.get(task.kind).copied().unwrap_or_default();
+                    let here = self.processor_estimates.get(task.kind).copied().unwrap_or_default();
                     totals.saved_us += here.typical(task.units).as_micros() as u64;
                 }
                 if let Some(receipt) = receipt {

@@ -160,7 +160,10 @@ pub(crate) struct Ladder {
     spending: Spending,
     /// The money limit that last kept a task here; cleared when the next one is sent.
     capped: Option<LocalReason>,
+    /// Of the time by the clock, per kind.
     estimates: Vec<ComputeEstimate>,
+    /// Of processor time, per kind.
+    processor_estimates: Vec<ComputeEstimate>,
     newest_units: Vec<WorkUnits>,
     /// The newest outcome of each kind.
     freshest: Vec<Option<Freshest>>,
@@ -195,6 +198,7 @@ impl Ladder {
             spending: Spending::default(),
             capped: None,
             estimates: Vec::new(),
+            processor_estimates: Vec::new(),
             newest_units: Vec::new(),
             freshest: Vec::new(),
             local_jobs: Vec::new(),
