@@ -38,6 +38,13 @@ fn run(kernel: KernelRun) -> Computed {
     Computed { task: kernel.task, outcome, left, took: Duration::ZERO }
 }
 
+/// Judges an outcome and measures how long that takes.
+fn judge(check: Check) -> Checked {
+    let started = Instant::now();
+    let checked = check.judge();
+    Checked { took: started.elapsed(), ..checked }
+}
+
 /// The pool.
 #[derive(Resource)]
 pub struct Pool(Inner);
@@ -73,13 +80,14 @@ impl Pool {
         Ok(Self(Inner::Threads { checks, kernels, finished }))
     }
 
-    /// Queues a check, or runs it on this thread and returns the verdict if the queue is full.
+    /// Queues a check, or runs it on this thread and returns the verdict if the queue is full. Its time is measured there
+    /// as well, so that a full queue makes no deep check free.
     pub fn check(&mut self, check: Check) -> Option<Checked> {
         match &mut self.0 {
             Inner::Inline { .. } => Some(check.judge()),
             Inner::Threads { checks, .. } => match checks.try_send(check) {
                 Ok(()) => None,
-                Err(TrySendError::Full(check) | TrySendError::Disconnected(check)) => Some(check.judge()),
+                Err(TrySendError::Full(check) | TrySendError::Disconnected(check)) => Some(judge(check)),
             },
         }
     }
@@ -127,11 +135,7 @@ fn work(
     loop {
         let result = select_biased! {
             recv(checks) -> check => match check {
-                Ok(check) => {
-                    let started = Instant::now();
-                    let checked = check.judge();
-                    PoolResult::Check(Checked { took: started.elapsed(), ..checked })
-                }
+                Ok(check) => PoolResult::Check(judge(check)),
                 Err(_) => return,
             },
             recv(kernels) -> kernel => match kernel {
@@ -285,6 +289,37 @@ mod tests {
         let kernels =
             finished.filter(|done| matches!(done, PoolResult::Kernel(done) if done.outcome.is_some()));
         assert_eq!(kernels.count(), 3);
+    }
+
+    #[test]
+    fn a_check_for_which_the_queue_has_no_place_is_measured_on_this_thread() {
+        let mut pool = Pool::new(ComputeMode::Threads(1), 1, &LateWaker::default()).unwrap();
+        let (has_begun, let_go) = (Arc::new(AtomicUsize::new(0)), Stop::new());
+        let (begun, held) = (Arc::clone(&has_begun), let_go.clone());
+        let held = scripted(
+            |_| Ok(Vec::new()),
+            move || {
+                begun.fetch_add(1, Ordering::Relaxed);
+                wait_for(&held);
+                Ok(())
+            },
+        );
+        assert!(pool.check(check(held)).is_none());
+        while has_begun.load(Ordering::Relaxed) == 0 {
+            std::thread::yield_now();
+        }
+        let takes_time = || {
+            let began = Instant::now();
+            while began.elapsed().is_zero() {}
+            Ok(())
+        };
+        let job = scripted(|_| Ok(Vec::new()), takes_time);
+        for _ in 0..CHECKS_WAITING_MAX {
+            assert!(pool.check(check(Arc::clone(&job))).is_none());
+        }
+        let checked = pool.check(check(job)).expect("there is no place left");
+        assert!(checked.verdict.is_ok() && !checked.took.is_zero());
+        let_go.stop();
     }
 
     #[test]

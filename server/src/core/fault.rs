@@ -28,6 +28,8 @@ pub(crate) enum Fault {
     KeepsWhatTheConvictedMade,
     /// `judge`: one failed check convicts.
     ConvictsAtOnce,
+    /// `checking`: always-on checks spend the time of deep ones.
+    ChargesEveryCheck,
     /// `lease`: leases never expire.
     WaitsForEver,
     /// `tasks`: an answer is accepted from a worker that does not hold the lease.

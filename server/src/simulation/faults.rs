@@ -12,7 +12,7 @@ use super::{on_all_processors, play};
 use crate::core::fault::{Fault, FaultGuard};
 
 /// Every fault, and the rules whose violation reveals it.
-const FAULTS: [(Fault, &[&str]); 26] = [
+const FAULTS: [(Fault, &[&str]); 27] = [
     (Fault::LendsMoney, &["nobody spends what he does not have"]),
     (Fault::IgnoresCaps, &["no task costs more than its cap"]),
     (Fault::ForgetsTheHour, &["no hour costs more than its cap"]),
@@ -34,6 +34,7 @@ const FAULTS: [(Fault, &[&str]); 26] = [
         &["a game gets what was accepted, and nobody gets what a convicted worker made"],
     ),
     (Fault::ConvictsAtOnce, &["one error is not fraud"]),
+    (Fault::ChargesEveryCheck, &["answers wait for a check only while its time is spent"]),
     (Fault::WaitsForEver, &["the scheduler is woken in time"]),
     (
         Fault::AcceptsForgeries,

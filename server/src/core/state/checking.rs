@@ -13,7 +13,8 @@ use p2c2r_tasks::fuel::FUEL_PERCENT;
 use p2c2r_tasks::is_out_of_fuel;
 
 use super::speed::ServiceTimes;
-use crate::core::work::{Check, Checked};
+use crate::core::fault::{self, Fault};
+use crate::core::work::{Check, Checked, Depth};
 
 /// Time over which unused budget accumulates. Longer would let a flood of newcomers take much processor time at once;
 /// shorter would delay answers that arrive in a group.
@@ -45,7 +46,7 @@ pub struct Checking {
     /// Those of proven workers, then those of newcomers; each in the order in which they came.
     waiting: [VecDeque<Check>; 2],
     bytes: usize,
-    /// Time that checks have taken in all.
+    /// Time that deep checks have taken in all.
     taken: Duration,
 }
 
@@ -113,9 +114,12 @@ impl Checking {
         None
     }
 
-    /// A check is over.
+    /// A check is over. Only a deep one spends the budget: every answer gets the always-on check, however many come.
     pub fn ended(&mut self, checked: &Checked) {
         let Checked { check, took, .. } = checked;
+        if check.depth == Depth::Always && !fault::is_made(Fault::ChargesEveryCheck) {
+            return;
+        }
         self.left_us += check.reserved.as_secs_f64() * 1e6 - took.as_secs_f64() * 1e6;
         self.taken += *took;
         if !took.is_zero() && !check.reserved.is_zero() {
@@ -133,7 +137,7 @@ impl Checking {
         self.waiting[0].len() + self.waiting[1].len()
     }
 
-    /// Time that checks have taken in all.
+    /// Time that deep checks have taken in all.
     pub fn taken(&self) -> Duration {
         self.taken
     }

@@ -10,6 +10,7 @@
 //! | `tasks` | open tasks: admitted and ended; once each, in time, and for the right price |
 //! | `attempts` | attempts at them: begun and ended, each for a reason |
 //! | `workers` | what is known of workers: who may be believed, who is convicted |
+//! | `checking` | that answers wait for a check only while its time is spent |
 //! | `messages` | what peers are told |
 //! | `fairness` | that nobody is served at somebody else's cost |
 //! | `step` | what one step is about and led to |
@@ -17,6 +18,7 @@
 
 mod attempts;
 pub mod books;
+mod checking;
 mod fairness;
 mod messages;
 mod step;
@@ -34,6 +36,7 @@ use crate::config::Fallback;
 use crate::core::{Effect, Effects};
 use crate::ledger::{AccountId, Entry, Settlement};
 use books::Books;
+use checking::CheckingTime;
 use fairness::Fairness;
 use step::{Arrived, Asked, AuditedStep, Finished, Peer};
 pub use step::{Given, StepCause};
@@ -108,6 +111,7 @@ pub struct Auditor {
     fees: i64,
     sessions: HashMap<AccountId, u32>,
     fairness: Fairness,
+    checking: CheckingTime,
     /// Whether the coordinator computes what no worker can do in time.
     computes: bool,
     /// What an hour may cost a gamer.
@@ -146,6 +150,7 @@ impl Auditor {
             sessions: HashMap::new(),
             // Not checked where the coordinator computes itself: it does so by deadline, and that counts as served.
             fairness: Fairness::new((setup.fallback != Fallback::Compute).then_some(2 * setup.units_max)),
+            checking: CheckingTime::new(setup.checking_percent),
             computes: setup.fallback == Fallback::Compute,
             hour_cap: setup.hour_cap,
             step: AuditedStep::default(),
@@ -171,6 +176,7 @@ impl Auditor {
     /// A step begins.
     pub fn begin(&mut self, now: u64, cause: StepCause) {
         self.now = self.now.max(now);
+        self.checking.pass(self.now);
         self.step = AuditedStep { cause, ..AuditedStep::default() };
         self.taken_back();
     }
@@ -216,11 +222,14 @@ impl Auditor {
         effects.to_workers.iter().try_for_each(|(peer, message)| self.worker_is_told(*peer, message))?;
         effects.to_games.iter().try_for_each(|(peer, message)| self.game_is_told(*peer, message))?;
         effects.others.iter().try_for_each(|effect| match effect {
-            Effect::Check(check) => rule(
-                self.arrived.contains_key(&(check.task, check.attempt)),
-                "only answers that were given are checked",
-                || format!("{} of {}", check.attempt, check.task),
-            ),
+            Effect::Check(check) => {
+                self.checking.begun((check.task, check.attempt), check.depth);
+                rule(
+                    self.arrived.contains_key(&(check.task, check.attempt)),
+                    "only answers that were given are checked",
+                    || format!("{} of {}", check.attempt, check.task),
+                )
+            }
             Effect::Compute(kernel) => rule(
                 self.open.get(&self.in_books(kernel.task)).is_some_and(|task| task.is_computed),
                 "what is computed here is written down",
@@ -273,6 +282,7 @@ impl Auditor {
         self.everybody_was_told()?;
         self.nobody_works_in_vain()?;
         self.nothing_is_forgotten(next_due)?;
+        self.nobody_waits_for_a_check_in_vain()?;
         self.fairness.audit()
     }
 
@@ -316,6 +326,7 @@ impl Auditor {
         self.failed.clear();
         (self.first_units, self.second_units, self.charged, self.fees) = (0, 0, 0, 0);
         self.fairness.clear();
+        self.checking.clear();
         let patient: Vec<TaskNo> = self.books.open_tasks().collect();
         self.open.extend(std::mem::take(&mut self.unrecorded));
         self.open.retain(|no, _| patient.contains(no));

@@ -1,5 +1,7 @@
 //! What the auditor knows of workers: of each answer, whether it was right.
 
+use std::time::Duration;
+
 use p2c2r_protocol::{Attempt, PeerId, TaskNo};
 
 use super::{Arrived, Audit, Auditor, Given, rule};
@@ -65,7 +67,8 @@ impl Auditor {
     }
 
     /// A check is over.
-    pub fn checked(&mut self, known_as: TaskNo, attempt: Attempt, is_passed: bool) {
+    pub fn checked(&mut self, known_as: TaskNo, attempt: Attempt, is_passed: bool, took: Duration) {
+        self.checking.ended((known_as, attempt), took);
         if !is_passed {
             self.failed.insert((known_as, attempt));
         }

@@ -293,7 +293,7 @@ impl World {
         let check = self.checks.swap_remove(at);
         let took = Duration::from_micros(1 + check.units.0 / 10);
         let checked = Checked { took, ..check.judge() };
-        self.auditor.checked(checked.check.task, checked.check.attempt, checked.verdict.is_ok());
+        self.auditor.checked(checked.check.task, checked.check.attempt, checked.verdict.is_ok(), took);
         let is_of_accepted = matches!(checked.check.cause, work::Cause::Disputed { is_accepted: true });
         if is_of_accepted && checked.verdict.is_err() {
             self.auditor.found_wrong(checked.check.account);

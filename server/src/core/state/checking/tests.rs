@@ -119,6 +119,17 @@ fn proven_workers_come_before_newcomers_and_each_in_turn() {
 }
 
 #[test]
+fn always_on_checks_take_nothing_of_the_time_of_deep_ones() {
+    let mut checking = Checking::new(10.0);
+    for task in 1..=1_000 {
+        let always = Check { depth: Depth::Always, ..check(task, 1_000) };
+        ended(&mut checking, always, Duration::from_millis(1));
+    }
+    assert!(matches!(checking.ask(check(1_001, 1_000), true, Micros(0)), CheckStart::Begins(_)));
+    assert_eq!(checking.taken(), Duration::ZERO);
+}
+
+#[test]
 fn what_waits_is_bounded() {
     let mut checking = Checking::new(10.0);
     let CheckStart::Begins(first) = checking.ask(check(1, 10), true, Micros(0)) else {
