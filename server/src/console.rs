@@ -128,12 +128,14 @@ pub fn summarise(core: &Core, now: Micros, every: Duration, last: &mut Summary, 
     }
     *last = Summary { at: now, said: Some(state) };
     let Tally { refused, by_workers, by_coordinator, from_cache, failed, rejected, stray, .. } = *tally;
-    let Tally { checked_deeply, waited_for_checks, unchecked, convicted, hedged, hedges_won, .. } = *tally;
+    let Tally { checked_deeply, waited_for_checks, unchecked, undecided, .. } = *tally;
+    let Tally { convicted, hedged, hedges_won, .. } = *tally;
     let queue_age_ms = core.tasks().oldest_waiting().map_or(0, |since| now.since(since) / 1_000);
     info!(
         target: TARGET, event = "summary", workers = workers.len(), gamers = gamers.len(),
         completed = tally.completed(), by_workers, by_coordinator, from_cache, refused, failed, rejected,
-        stray, checked_deeply, waited_for_checks, unchecked, convicted, hedged, hedges_won, queue_age_ms,
+        stray, checked_deeply, waited_for_checks, unchecked, undecided, convicted, hedged, hedges_won,
+        queue_age_ms,
         revenue_nanos = tally.revenue.0, fee_nanos = tally.fee.0,
         "{}", summary(workers.len(), gamers.len(), tally)
     );

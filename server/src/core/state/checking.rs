@@ -14,7 +14,7 @@ use p2c2r_tasks::is_out_of_fuel;
 
 use super::speed::ServiceTimes;
 use crate::core::fault::{self, Fault};
-use crate::core::work::{Check, Checked, Depth};
+use crate::core::work::{Cause, Check, Checked, Depth};
 
 /// Time over which unused budget accumulates. Longer would let a flood of newcomers take much processor time at once;
 /// shorter would delay answers that arrive in a group.
@@ -23,6 +23,11 @@ const SAVED_UP: Duration = Duration::from_secs(1);
 const WAITING_MAX: usize = 4_096;
 /// Bytes of outcomes that may wait.
 const WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Places and bytes beyond those for answers that two workers disagree on. One of the two may have reached a game, and
+/// nothing else looks at it again: whoever fills the queue must not thereby hide a wrong answer. Few, because they come
+/// from second attempts, which have a budget of their own.
+const DISPUTED_MAX: usize = 256;
+const DISPUTED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Result of asking for a check.
 pub enum CheckStart {
@@ -71,7 +76,11 @@ impl Checking {
         if goes_first && self.reserve(&mut check, now) {
             return CheckStart::Begins(check);
         }
-        if self.waiting() >= WAITING_MAX || self.bytes + check.outcome.len() > WAITING_BYTES_MAX {
+        let (places, bytes) = match check.cause {
+            Cause::Answer => (WAITING_MAX, WAITING_BYTES_MAX),
+            Cause::Disputed { .. } => (WAITING_MAX + DISPUTED_MAX, WAITING_BYTES_MAX + DISPUTED_BYTES_MAX),
+        };
+        if self.waiting() >= places || self.bytes + check.outcome.len() > bytes {
             return CheckStart::NoRoom(check);
         }
         self.bytes += check.outcome.len();

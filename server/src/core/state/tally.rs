@@ -31,6 +31,9 @@ pub struct Tally {
     pub waited_for_checks: u64,
     /// Answers discarded because there was no time to check them.
     pub unchecked: u64,
+    /// Answers that another worker contradicted and that were not computed again, because too many others waited for
+    /// that. Such an answer may be wrong and may have reached a game.
+    pub undecided: u64,
     /// Incidents that cost a worker trust: silence, a kernel that failed, no free slot.
     pub incidents: u64,
     /// Workers' accounts convicted.

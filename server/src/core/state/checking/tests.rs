@@ -6,7 +6,7 @@ use std::time::Duration;
 use p2c2r_protocol::{Attempt, Device, Digest, KindId, Micros, PeerId, TaskNo, WorkUnits};
 use p2c2r_tasks::{Blobs, CheckError, KernelError, SpecError, Stop, TaskJob};
 
-use super::{CheckStart, Checking, WAITING_MAX};
+use super::{CheckStart, Checking, DISPUTED_MAX, WAITING_MAX};
 use crate::core::receipts::WorkerTimes;
 use crate::core::work::{Cause, Check, Checked, Depth};
 use crate::ledger::AccountId;
@@ -140,4 +140,23 @@ fn what_waits_is_bounded() {
         assert!(matches!(checking.ask(check(2 + task, 10), false, Micros(0)), CheckStart::Waits));
     }
     assert!(matches!(checking.ask(check(9_999, 10), true, Micros(0)), CheckStart::NoRoom(_)));
+}
+
+/// Otherwise whoever fills the queue hides a wrong answer that was accepted.
+#[test]
+fn an_answer_that_another_one_contradicts_waits_where_all_other_places_are_taken() {
+    let mut checking = Checking::new(10.0);
+    let CheckStart::Begins(first) = checking.ask(check(1, 10), true, Micros(0)) else {
+        panic!("nothing was used")
+    };
+    ended(&mut checking, first, Duration::from_secs(1));
+    while matches!(checking.ask(check(2, 10), true, Micros(0)), CheckStart::Waits) {}
+    let disputed = |task| Check { cause: Cause::Disputed { is_accepted: true }, ..check(task, 10) };
+    for task in 0..DISPUTED_MAX as u64 {
+        assert!(matches!(checking.ask(disputed(10_000 + task), true, Micros(0)), CheckStart::Waits));
+    }
+    assert!(matches!(checking.ask(disputed(20_000), true, Micros(0)), CheckStart::NoRoom(_)));
+    let begun = std::iter::from_fn(|| checking.next(Micros(100_000_000)).inspect(|_| checking.left_us = 1.0));
+    let of_disputes = begun.filter(|check| check.task.0 >= 10_000).count();
+    assert_eq!(of_disputes, DISPUTED_MAX, "each is looked at");
 }
