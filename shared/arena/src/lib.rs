@@ -29,6 +29,7 @@
 
 mod arena;
 mod autopilot;
+mod balance;
 mod bullets;
 mod config;
 mod controls;

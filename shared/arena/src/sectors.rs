@@ -1,5 +1,5 @@
-//! Sectors: where a round goes on after some waves, and the warp between them. `assets/sectors.toml` holds
-//! the same designs.
+//! Sectors: where a round goes on after some waves, and the warp between them. `assets/sectors.toml` lists their
+//! designs.
 //!
 //! A sector's layout follows from its seed and its design alone, so that its light can be baked ahead and is
 //! the same for every gamer. A round's seed and the sector's number choose the seed out of [`GALAXY`].
@@ -7,6 +7,7 @@
 use serde::Deserialize;
 
 use crate::arena::Arena;
+use crate::balance::BALANCE;
 use crate::config::ArenaConfig;
 use crate::dice::Dice;
 use crate::events::ArenaEvent;
@@ -30,11 +31,11 @@ const WELL_FROM_WALL: f32 = 12.0;
 const WELL_TRIES: u32 = 24;
 
 /// The design of a sector.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SectorPlan<Name = &'static str> {
+pub struct SectorPlan {
     /// What it is called.
-    pub name: Name,
+    pub name: String,
     /// Colour of its star's light: red, green and blue of 255.
     pub star: [u8; 3],
     /// Factor on the number of rocks.
@@ -45,26 +46,6 @@ pub struct SectorPlan<Name = &'static str> {
     pub drift: f32,
     /// Gravity wells.
     pub wells: u32,
-}
-
-/// The designs, in the order in which they come.
-pub(crate) const PLANS: [SectorPlan; 5] = [
-    plan("Home Reach", [240, 209, 170], 1.0, 1.0, 1.0, 0),
-    plan("The Maelstrom", [250, 150, 90], 0.8, 0.5, 1.2, 1),
-    plan("Hall of Mirrors", [190, 215, 255], 0.65, 0.75, 0.7, 0),
-    plan("The Twins", [255, 120, 130], 0.9, 0.25, 1.5, 2),
-    plan("Emerald Shoals", [170, 240, 180], 1.25, 1.3, 0.8, 0),
-];
-
-const fn plan(
-    name: &'static str,
-    star: [u8; 3],
-    rocks: f32,
-    reefs: f32,
-    drift: f32,
-    wells: u32,
-) -> SectorPlan {
-    SectorPlan { name, star, rocks, reefs, drift, wells }
 }
 
 /// The sector in which a round is.
@@ -80,7 +61,8 @@ pub struct Sector {
 impl Sector {
     /// Its design.
     pub fn plan(&self) -> &'static SectorPlan {
-        &PLANS[self.number.saturating_sub(1) as usize % PLANS.len()]
+        let plans = &BALANCE.sectors;
+        &plans[self.number.saturating_sub(1) as usize % plans.len()]
     }
 }
 

@@ -1,11 +1,12 @@
 //! Waves: when enemies appear, which, how many, and where.
 
 use crate::arena::Arena;
+use crate::balance::BALANCE;
 use crate::config::{ArenaConfig, WaveRules};
 use crate::enemies::{Enemy, EnemyId, EnemyRole};
 use crate::events::ArenaEvent;
 use crate::layout;
-use crate::plans::{PLANS, Stress, WavePlan};
+use crate::plans::{Stress, WavePlan};
 use crate::rocks::Rock;
 use crate::vec2::Vec2;
 
@@ -53,7 +54,7 @@ fn roles_of(config: &ArenaConfig, wave: u32) -> Vec<EnemyRole> {
 const BOSSES_MAX: u32 = 4;
 
 fn plan_of(rules: &WaveRules, wave: u32) -> Option<&'static WavePlan> {
-    if wave > rules.designed { None } else { PLANS.get(wave.checked_sub(1)? as usize) }
+    if wave > rules.designed { None } else { BALANCE.waves.get(wave.checked_sub(1)? as usize) }
 }
 
 impl Arena {
@@ -174,11 +175,13 @@ mod tests {
             }
         }
         for stress in [Stress::Paths, Stress::Physics, Stress::Light] {
-            assert!(PLANS.iter().filter(|plan| plan.stresses == stress).count() >= 2, "{stress:?}");
+            assert!(BALANCE.waves.iter().filter(|plan| plan.stresses == stress).count() >= 2, "{stress:?}");
         }
-        for (index, plan) in PLANS.iter().enumerate() {
+        for (index, plan) in BALANCE.waves.iter().enumerate() {
             assert!(
-                PLANS[..index].iter().all(|other| other.name != plan.name && other.teaches != plan.teaches)
+                BALANCE.waves[..index]
+                    .iter()
+                    .all(|other| other.name != plan.name && other.teaches != plan.teaches)
             );
         }
     }

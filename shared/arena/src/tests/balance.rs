@@ -1,106 +1,38 @@
-//! The balance files, the defaults and the ranges agree, and no numbers break the arena.
+//! The balance files lie in their ranges, and no numbers break the arena.
 
 use super::*;
-use crate::config::{
-    EnemyRules, PathRules, PhysicsRules, PickupRules, SectorRules, TacticsRules, WingmanRules,
-};
-use crate::plans::PLANS;
-
-fn parse(text: &str) -> ArenaConfig {
-    toml::from_str(text).unwrap()
-}
+use crate::balance::{BALANCE, numbers};
 
 #[test]
-fn the_balance_file_holds_exactly_the_defaults() {
-    let text = include_str!("../../../../assets/arena.toml");
-    assert_eq!(parse(text), ArenaConfig::default());
-    let table: toml::Table = toml::from_str(text).unwrap();
-    let numbers: usize = table.values().map(|value| value.as_table().map_or(1, toml::Table::len)).sum();
-    let all = 3
-        + ShipRules::COUNT
-        + EnemyRules::COUNT
-        + RockRules::COUNT
-        + PhysicsRules::COUNT
-        + PickupRules::COUNT
-        + WaveRules::COUNT
-        + SectorRules::COUNT
-        + PathRules::COUNT
-        + WingmanRules::COUNT
-        + TacticsRules::COUNT;
-    assert_eq!(numbers, all, "the file must name every number");
-}
-
-#[test]
-fn the_stress_file_holds_the_stress_preset() {
-    assert_eq!(parse(include_str!("../../../../assets/arena-stress.toml")), ArenaConfig::stress());
-}
-
-#[test]
-fn the_waves_file_holds_the_designed_waves() {
-    #[derive(serde::Deserialize)]
-    struct Waves {
-        wave: Vec<WavePlan<String>>,
-    }
-    let waves: Waves = toml::from_str(include_str!("../../../../assets/waves.toml")).unwrap();
-    let plans: Vec<WavePlan<String>> = PLANS
-        .iter()
-        .map(|plan| WavePlan {
-            name: plan.name.to_owned(),
-            teaches: plan.teaches.to_owned(),
-            stresses: plan.stresses,
-            rammers: plan.rammers,
-            gunners: plan.gunners,
-            carriers: plan.carriers,
-            bosses: plan.bosses,
-        })
-        .collect();
-    assert_eq!(waves.wave, plans);
-}
-
-#[test]
-fn the_sectors_file_holds_the_designed_sectors() {
-    #[derive(serde::Deserialize)]
-    struct Sectors {
-        sector: Vec<SectorPlan<String>>,
-    }
-    let sectors: Sectors = toml::from_str(include_str!("../../../../assets/sectors.toml")).unwrap();
-    let plans: Vec<SectorPlan<String>> = crate::sectors::PLANS
-        .iter()
-        .map(|plan| SectorPlan {
-            name: plan.name.to_owned(),
-            star: plan.star,
-            rocks: plan.rocks,
-            reefs: plan.reefs,
-            drift: plan.drift,
-            wells: plan.wells,
-        })
-        .collect();
-    assert_eq!(sectors.sector, plans);
-}
-
-#[test]
-fn the_files_of_the_difficulties_hold_their_numbers() {
-    for (difficulty, text) in [
-        (Difficulty::Cadet, include_str!("../../../../assets/arena-cadet.toml")),
-        (Difficulty::Ace, include_str!("../../../../assets/arena-ace.toml")),
+fn all_balance_files_lie_in_the_ranges() {
+    for (name, numbers) in [
+        ("cadet", ArenaConfig::of(Difficulty::Cadet)),
+        ("pilot", ArenaConfig::of(Difficulty::Pilot)),
+        ("ace", ArenaConfig::of(Difficulty::Ace)),
+        ("stress", ArenaConfig::stress()),
     ] {
-        let numbers = ArenaConfig::of(difficulty);
-        assert_eq!(parse(text), numbers, "{difficulty:?}");
-        assert_eq!(numbers.clone().clamped(), numbers, "{difficulty:?}");
+        assert_eq!(numbers.clone().clamped(), numbers, "{name}");
     }
     assert_eq!(ArenaConfig::of(Difficulty::Pilot), ArenaConfig::default());
+    assert_ne!(ArenaConfig::of(Difficulty::Cadet), ArenaConfig::default());
+    assert_eq!(ArenaConfig::of(Difficulty::Cadet).waves.scale, 0.6, "what a file changes");
+    assert_eq!(
+        ArenaConfig::of(Difficulty::Cadet).rocks,
+        ArenaConfig::default().rocks,
+        "what it does not name"
+    );
+    assert!(!BALANCE.sectors.is_empty(), "a round begins in one");
 }
 
 #[test]
-fn defaults_and_presets_lie_in_their_ranges() {
-    assert_eq!(ArenaConfig::default().clamped(), ArenaConfig::default());
-    assert_eq!(ArenaConfig::stress().clamped(), ArenaConfig::stress());
-}
-
-#[test]
-fn unknown_numbers_are_refused() {
-    assert!(toml::from_str::<ArenaConfig>("sise = 64.0").is_err());
-    assert!(toml::from_str::<ArenaConfig>("[ship]\nthurst = 1.0").is_err());
+fn unknown_and_missing_numbers_are_refused() {
+    for wrong in ["sise = 64.0", "[ship]\nthurst = 1.0", "[shop]\nthrust = 1.0"] {
+        let error = numbers(wrong).expect_err(wrong).to_string();
+        assert!(error.contains("unknown field"), "{wrong}: {error}");
+    }
+    let error = toml::from_str::<ArenaConfig>("size = 64.0").expect_err("most is missing").to_string();
+    assert!(error.contains("missing field"), "{error}");
+    assert_eq!(numbers("size = 64.0").expect("a known number").size, 64.0);
 }
 
 /// Every number of the balance file replaced by `value`, if its type can hold it.
@@ -121,7 +53,7 @@ fn absurd(value: &str) -> ArenaConfig {
             Some((name, _)) => format!("{name} = {whole}"),
             None => line.to_string(),
         });
-    parse(&lines.collect::<Vec<_>>().join("\n"))
+    toml::from_str(&lines.collect::<Vec<_>>().join("\n")).unwrap()
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn sectors_differ_in_look_and_density_and_every_one_can_be_crossed() {
     let mut arena = Arena::new(ArenaConfig::default());
     let mut stars = Vec::new();
     let mut counts = Vec::new();
-    for number in 1..=crate::sectors::PLANS.len() as u32 {
+    for number in 1..=crate::balance::BALANCE.sectors.len() as u32 {
         arena.enter_sector(number);
         let plan = arena.sector().plan();
         assert_eq!(arena.wells().len(), plan.wells as usize);
@@ -120,7 +120,7 @@ fn sectors_differ_in_look_and_density_and_every_one_can_be_crossed() {
     }
     stars.sort_unstable();
     stars.dedup();
-    assert_eq!(stars.len(), crate::sectors::PLANS.len());
+    assert_eq!(stars.len(), crate::balance::BALANCE.sectors.len());
     assert!(counts.iter().max() > counts.iter().min().map(|least| least + least / 2).as_ref(), "{counts:?}");
 }
 
