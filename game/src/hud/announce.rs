@@ -4,7 +4,7 @@ use bevy::prelude::*;
 use p2c2r_arena::{Arena, ArenaEvent, Stress};
 
 use super::middle::{Middle, MiddleRoom};
-use super::palette::{BRIGHT, SKY_BLUE};
+use super::palette::{BRIGHT, Letters, SKY_BLUE};
 use super::{wrapped, write};
 use crate::input::{Action, Bindings, PadInHand, input_label};
 use crate::play::{Battlefield, Happened, LightAround, SECTOR_PARTS};
@@ -60,7 +60,7 @@ fn announce(
     mut happened: MessageReader<Happened>,
     mut wave: Local<(u32, u32, f32)>,
     mut arrived: Local<f32>,
-    mut title: Single<(&mut Text, &mut TextColor), (With<Title>, Without<Hint>, Without<Keys>)>,
+    mut title: Single<(&mut Text, &mut Letters), (With<Title>, Without<Hint>, Without<Keys>)>,
     mut hint: Single<&mut Text, (With<Hint>, Without<Title>, Without<Keys>)>,
     mut keys: Single<&mut Text, (With<Keys>, Without<Title>, Without<Hint>)>,
 ) {
@@ -90,7 +90,7 @@ fn announce(
         (String::new(), String::new(), 0.0)
     };
     write(&mut title.0, &words);
-    title.1.set_if_neq(TextColor(BRIGHT.with_alpha(strength).into()));
+    title.1.set_if_neq(Letters(BRIGHT.with_alpha(strength)));
     write(&mut hint, &below);
 }
 

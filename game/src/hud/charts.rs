@@ -16,7 +16,7 @@ use p2c2r_tasks::reflection::Reflection;
 use super::level::{BorrowingDetail, ShownFrom};
 use super::palette::{DIM, ORANGE, SKY_BLUE};
 use super::{text, write};
-use crate::settings::Settings;
+use crate::settings::{Palette, Settings};
 
 /// Columns of a chart and the time that each is for: ten seconds.
 const COLUMNS: usize = 100;
@@ -135,32 +135,33 @@ impl Chart {
 
 /// Draws columns into the picture, the newest at the right: bars up to the largest value, and a line at the
 /// limit.
-fn draw(samples: &VecDeque<Sample>, pixels: &mut [u8]) {
+fn draw(samples: &VecDeque<Sample>, palette: Palette, pixels: &mut [u8]) {
     pixels.fill(0);
     let limit_row = HEIGHT - 1 - (LIMIT_AT * (HEIGHT - 1) as f32) as usize;
     let first = COLUMNS - samples.len();
+    let [over, within, dim] = [ORANGE, SKY_BLUE, DIM].map(|ink| ink.in_palette(palette));
     for (column, sample) in samples.iter().enumerate() {
         let share = match sample.worst {
             Some(worst) if sample.limit > 0.0 => worst / sample.limit * LIMIT_AT,
             Some(_) | None => 0.0,
         };
-        let colour = if share > LIMIT_AT * OVER { ORANGE } else { SKY_BLUE };
+        let colour = if share > LIMIT_AT * OVER { over } else { within };
         let tall = ((share * HEIGHT as f32).ceil() as usize).min(HEIGHT);
         for x in (first + column) * COLUMN_WIDTH..(first + column + 1) * COLUMN_WIDTH {
             for row in HEIGHT - tall..HEIGHT {
-                put(pixels, x, row, colour, 0.85);
+                put(pixels, x, row, colour.with_alpha(0.85));
             }
             if sample.limit > 0.0 {
-                put(pixels, x, limit_row, DIM, 1.0);
+                put(pixels, x, limit_row, dim);
             }
         }
     }
 }
 
-fn put(pixels: &mut [u8], x: usize, row: usize, colour: Srgba, alpha: f32) {
+fn put(pixels: &mut [u8], x: usize, row: usize, colour: Srgba) {
     let at = (row * WIDTH + x) * 4;
     if let Some(pixel) = pixels.get_mut(at..at + 4) {
-        pixel.copy_from_slice(&colour.with_alpha(alpha).to_u8_array());
+        pixel.copy_from_slice(&colour.to_u8_array());
     }
 }
 
@@ -208,7 +209,7 @@ fn draw_charts(
         if let Some(mut picture) = images.get_mut(&image.image)
             && let Some(pixels) = &mut picture.data
         {
-            draw(&chart.samples, pixels);
+            draw(&chart.samples, settings.display.palette, pixels);
         }
         let words = chart.caption();
         for (_, mut text) in captions.iter_mut().filter(|(caption, _)| caption.0 == chart.shows) {
@@ -229,7 +230,7 @@ mod tests {
     fn the_newest_column_is_at_the_right_and_the_limit_stands_half_way_up() {
         let mut pixels = vec![0; WIDTH * HEIGHT * 4];
         let sample = |worst| Sample { worst: Some(worst), limit: 100.0 };
-        draw(&VecDeque::from([sample(50.0), sample(100.0), sample(1_000.0)]), &mut pixels);
+        draw(&VecDeque::from([sample(50.0), sample(100.0), sample(1_000.0)]), Palette::Standard, &mut pixels);
         let tall = |column: usize| {
             let x = (COLUMNS - 3 + column) * COLUMN_WIDTH;
             // The line of the limit is not part of a bar.

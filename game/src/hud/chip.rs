@@ -6,7 +6,7 @@ use bevy::prelude::*;
 use p2c2r_offload::{LocalReason, OffloadMode, OffloadState};
 
 use super::level::{BorrowingDetail, Cornered, ShownFrom};
-use super::palette::{BRIGHT, EDGE, ORANGE, PANEL, SKY_BLUE};
+use super::palette::{BRIGHT, CLEAR, EDGE, Ground, Letters, ORANGE, PANEL, Rim, SKY_BLUE};
 use super::{text, write};
 use crate::figures::{self, Figures};
 
@@ -53,10 +53,10 @@ fn spawn_chip(mut commands: Commands) {
             border_radius: BorderRadius::all(px(16)),
             ..default()
         },
-        BackgroundColor(PANEL.into()),
-        BorderColor::all(EDGE),
+        Ground(PANEL),
+        Rim(EDGE),
         children![
-            (Lamp, lamp, BackgroundColor(SKY_BLUE.into()), BorderColor::all(SKY_BLUE)),
+            (Lamp, lamp, Ground(SKY_BLUE), Rim(SKY_BLUE)),
             (Word, text("BORROWING -", TEXT, BRIGHT)),
             (Rate, text("", TEXT, BRIGHT)),
         ],
@@ -66,8 +66,8 @@ fn spawn_chip(mut commands: Commands) {
 fn show_state(
     figures: Res<Figures>,
     state: Res<OffloadState>,
-    lamp: Single<(&mut Node, &mut BackgroundColor, &mut BorderColor), With<Lamp>>,
-    mut word: Single<(&mut Text, &mut TextColor), (With<Word>, Without<Rate>)>,
+    lamp: Single<(&mut Node, &mut Ground, &mut Rim), With<Lamp>>,
+    mut word: Single<(&mut Text, &mut Letters), (With<Word>, Without<Rate>)>,
     mut rate: Single<&mut Text, (With<Rate>, Without<Word>)>,
 ) {
     // On: a full disc. On but alone: a ring. Off: a square.
@@ -81,10 +81,10 @@ fn show_state(
     if node.border_radius != radius {
         node.border_radius = radius;
     }
-    background.set_if_neq(BackgroundColor(if full { colour.into() } else { Color::NONE }));
-    border.set_if_neq(BorderColor::all(colour));
+    background.set_if_neq(Ground(if full { colour } else { CLEAR }));
+    border.set_if_neq(Rim(colour));
     write(&mut word.0, name);
-    word.1.set_if_neq(TextColor(colour.into()));
+    word.1.set_if_neq(Letters(colour));
     write(&mut rate, &rate_text(&figures));
 }
 

@@ -12,7 +12,7 @@ use p2c2r_tasks::reflection::Reflection;
 
 use super::level::{Across, BorrowingDetail, Edge, ShownFrom};
 use super::middle::MiddleRoom;
-use super::palette::{BRIGHT, DIM, EDGE, PANEL};
+use super::palette::{BRIGHT, DIM, EDGE, Ground, Ink, Letters, PANEL, Rim};
 use super::scale::Room;
 use super::{panel, score, write};
 use crate::figures::{self, Figures};
@@ -162,7 +162,7 @@ fn spawn_columns(mut commands: Commands) {
         ..default()
     };
     let table =
-        (ShownFrom(BorrowingDetail::Compact), table, BackgroundColor(PANEL.into()), BorderColor::all(EDGE));
+        (ShownFrom(BorrowingDetail::Compact), table, Ground(PANEL), Rim(EDGE));
     let root = commands.spawn(place).id();
     commands.spawn(table).insert((Columns, Visibility::Hidden, ChildOf(root))).with_children(|table| {
         table.spawn(Node::default()).with_children(|row| {
@@ -180,13 +180,13 @@ fn spawn_columns(mut commands: Commands) {
     });
 }
 
-fn cell(content: &str, column: usize, colour: Srgba) -> impl Bundle {
+fn cell(content: &str, column: usize, colour: Ink) -> impl Bundle {
     let justify = if column == 0 { Justify::Left } else { Justify::Right };
     (
         Text::new(content),
         Node { width: px(WIDTHS[column]), height: px(18), ..default() },
         TextFont::from_font_size(TEXT),
-        TextColor(colour.into()),
+        Letters(colour),
         // Only text that may wrap is aligned within its column.
         TextLayout::new(justify, LineBreak::WordBoundary),
     )

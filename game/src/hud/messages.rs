@@ -6,7 +6,7 @@ use bevy::prelude::*;
 use p2c2r_offload::{LocalReason, OffloadMode, OffloadState, OffloadSwitch};
 
 use super::middle::Middle;
-use super::palette::{BRIGHT, EDGE, ORANGE, PANEL};
+use super::palette::{BRIGHT, EDGE, Ground, ORANGE, PANEL, Rim};
 use super::{show, wrapped, write_inside};
 use crate::alone;
 use crate::figures_file::FiguresFile;
@@ -61,8 +61,8 @@ pub(super) fn spawn_messages(mut commands: Commands, middle: Single<Entity, With
                 display: Display::None,
                 ..default()
             },
-            BackgroundColor(PANEL.into()),
-            BorderColor::all(EDGE),
+            Ground(PANEL),
+            Rim(EDGE),
         )
     };
     commands.entity(*middle).with_children(|middle| {

@@ -21,7 +21,9 @@ mod wingman;
 
 use bevy::prelude::*;
 
-pub(crate) use palette::{BLUISH_GREEN, BRIGHT, DIM, EDGE, ORANGE, PANEL, SKY_BLUE};
+pub(crate) use palette::{
+    BLUISH_GREEN, BRIGHT, CHOSEN, CLEAR, DIM, EDGE, Ground, Ink, Letters, ORANGE, PAGE, Rim, SHADE, SKY_BLUE,
+};
 
 pub(super) fn plugin(app: &mut App) {
     app.add_plugins((
@@ -41,7 +43,7 @@ pub(super) fn plugin(app: &mut App) {
         announce::plugin,
         pointing::plugin,
     ))
-    .add_plugins(wingman::plugin);
+    .add_plugins((wingman::plugin, palette::plugin));
 }
 
 /// Writes `new` into a text only if it differs, because a changed text is laid out again.
@@ -74,21 +76,21 @@ fn show(node: &mut Mut<Node>, shown: bool) {
 const TEXT_MIN: f32 = 12.0;
 
 /// Text of this size (pixels at a window height of 720) and colour, without wrapping.
-pub(crate) fn text(content: impl Into<String>, size: f32, colour: Srgba) -> impl Bundle {
+pub(crate) fn text(content: impl Into<String>, size: f32, colour: Ink) -> impl Bundle {
     laid_out(content, size, colour, TextLayout { linebreak: LineBreak::NoWrap, ..default() })
 }
 
 /// The same with wrapping, each line centred.
-pub(crate) fn wrapped(content: impl Into<String>, size: f32, colour: Srgba) -> impl Bundle {
+pub(crate) fn wrapped(content: impl Into<String>, size: f32, colour: Ink) -> impl Bundle {
     laid_out(content, size, colour, TextLayout::new(Justify::Center, LineBreak::WordBoundary))
 }
 
-fn laid_out(content: impl Into<String>, size: f32, colour: Srgba, layout: TextLayout) -> impl Bundle {
+fn laid_out(content: impl Into<String>, size: f32, colour: Ink, layout: TextLayout) -> impl Bundle {
     debug_assert!(size >= TEXT_MIN, "text of {size} pixels cannot be read");
     (
         Text::new(content),
         TextFont::from_font_size(size),
-        TextColor(colour.into()),
+        Letters(colour),
         layout,
         TextShadow { offset: Vec2::splat(1.0), color: Color::BLACK },
     )

@@ -5,7 +5,9 @@ use bevy::prelude::*;
 use bevy::text::LineBreak;
 
 use super::level::{BorrowingDetail, Cornered, MARGIN, ShownFrom};
-use super::palette::{BLUISH_GREEN, BRIGHT, DIM, EDGE, ORANGE, PANEL, SKY_BLUE, VERMILLION};
+use super::palette::{
+    BLUISH_GREEN, BRIGHT, DIM, EDGE, Ground, Ink, Letters, ORANGE, PANEL, Rim, SKY_BLUE, VERMILLION,
+};
 use super::{charts, details, show, stages, text, warnings, wingman, write};
 use crate::figures::{self, Figures, KindFigures, MainPlace};
 use crate::input::{Action, Bindings, PadInHand};
@@ -99,8 +101,8 @@ fn spawn_panel(
             ShownFrom(BorrowingDetail::Compact),
             Cornered(54.0),
             panel,
-            BackgroundColor(PANEL.into()),
-            BorderColor::all(EDGE),
+            Ground(PANEL),
+            Rim(EDGE),
         ))
         .with_children(|panel| {
             panel.spawn(Node::default()).with_children(|row| {
@@ -117,7 +119,7 @@ fn spawn_panel(
             }
             panel.spawn((
                 Node { height: px(1), margin: UiRect::vertical(px(3)), ..default() },
-                BackgroundColor(EDGE.into()),
+                Ground(EDGE),
             ));
             panel.spawn(Node::default()).with_children(|line| {
                 for column in 0..COLUMNS.len() {
@@ -137,24 +139,24 @@ fn spawn_panel(
         });
 }
 
-fn cell(content: &str, column: usize, size: f32, colour: Srgba) -> impl Bundle {
+fn cell(content: &str, column: usize, size: f32, colour: Ink) -> impl Bundle {
     let justify = if column < 2 { Justify::Left } else { Justify::Right };
     (
         Text::new(content),
         // A fixed height: a row must not grow while a number is a digit too long for its column.
         Node { width: px(COLUMNS[column].1), height: px(19), ..default() },
         TextFont::from_font_size(size),
-        TextColor(colour.into()),
+        Letters(colour),
         // Only text that may wrap is aligned within its column.
         TextLayout::new(justify, LineBreak::WordBoundary),
     )
 }
 
-fn fill_cells(figures: Res<Figures>, mut cells: Query<(&Cell, &mut Text, &mut TextColor)>) {
+fn fill_cells(figures: Res<Figures>, mut cells: Query<(&Cell, &mut Text, &mut Letters)>) {
     for (cell, mut text, mut colour) in &mut cells {
         let Some(kind) = figures.kinds.get(cell.row) else { continue };
         write(&mut text, &cell_text(kind, cell.column));
-        colour.set_if_neq(TextColor(cell_colour(kind, cell.column).into()));
+        colour.set_if_neq(Letters(cell_colour(kind, cell.column)));
     }
 }
 
@@ -184,7 +186,7 @@ fn cell_text(kind: &KindFigures, column: usize) -> String {
     }
 }
 
-fn cell_colour(kind: &KindFigures, column: usize) -> Srgba {
+fn cell_colour(kind: &KindFigures, column: usize) -> Ink {
     if kind.stale_seconds().is_some() {
         return DIM;
     }

@@ -12,7 +12,7 @@ use p2c2r_tasks::reflection::Reflection;
 use super::ghost::Columns;
 use super::level::{BorrowingDetail, ShownFrom};
 use super::middle::Middle;
-use super::palette::{BRIGHT, EDGE, PANEL};
+use super::palette::{BRIGHT, EDGE, Ground, PANEL, Rim};
 use super::{panel, score, ship, show, text, write_inside};
 use crate::figures;
 use crate::play::{Battlefield, Reflecting, Source, Sources, is_ore};
@@ -198,8 +198,8 @@ fn spawn_words(mut commands: Commands) {
         children![(
             Words,
             words,
-            BackgroundColor(PANEL.into()),
-            BorderColor::all(EDGE),
+            Ground(PANEL),
+            Rim(EDGE),
             children![text("", 14.0, BRIGHT)]
         )],
     ));

@@ -3,7 +3,7 @@
 use bevy::prelude::*;
 
 use super::level::{Across, Edge};
-use super::palette::{BRIGHT, DIM, SKY_BLUE};
+use super::palette::{BRIGHT, DIM, Ground, SKY_BLUE};
 use super::{text, write};
 use crate::play::Battlefield;
 
@@ -53,7 +53,7 @@ fn spawn_score(mut commands: Commands) {
                                 border_radius: BorderRadius::all(px(3)),
                                 ..default()
                             },
-                            BackgroundColor(SKY_BLUE.into()),
+                            Ground(SKY_BLUE),
                         ));
                     }
                 },

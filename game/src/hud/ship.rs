@@ -5,7 +5,9 @@ use bevy::prelude::*;
 use p2c2r_arena::{Arena, Ship, ShipRules};
 
 use super::level::{Across, Edge};
-use super::palette::{BLUISH_GREEN, BRIGHT, DIM, EDGE, ORANGE, PANEL, SKY_BLUE, VERMILLION};
+use super::palette::{
+    BLUISH_GREEN, BRIGHT, DIM, EDGE, Ground, Ink, ORANGE, PANEL, Rim, SKY_BLUE, VERMILLION,
+};
 use super::{text, write};
 use crate::play::Battlefield;
 
@@ -59,7 +61,7 @@ impl Gauge {
         if ship.alive { (now, full) } else { (0, full) }
     }
 
-    fn colour(self, share: f32) -> Srgba {
+    fn colour(self, share: f32) -> Ink {
         match self {
             Self::Shield => SKY_BLUE,
             Self::Hull if share <= DANGER => VERMILLION,
@@ -92,8 +94,8 @@ fn spawn_gauges(mut commands: Commands) {
                 border_radius: BorderRadius::all(px(8)),
                 ..default()
             },
-            BackgroundColor(PANEL.into()),
-            BorderColor::all(EDGE),
+            Ground(PANEL),
+            Rim(EDGE),
         ))
         .with_children(|column| {
             for gauge in Gauge::ALL {
@@ -111,7 +113,7 @@ fn spawn_gauges(mut commands: Commands) {
                                 border_radius: BorderRadius::all(px(3)),
                                 ..default()
                             },
-                            BackgroundColor(EDGE.with_alpha(0.25).into()),
+                            Ground(EDGE.with_alpha(0.25)),
                             children![(
                                 Fill(gauge),
                                 Node {
@@ -120,7 +122,7 @@ fn spawn_gauges(mut commands: Commands) {
                                     border_radius: BorderRadius::all(px(3)),
                                     ..default()
                                 },
-                                BackgroundColor(gauge.colour(1.0).into()),
+                                Ground(gauge.colour(1.0)),
                             )],
                         ));
                         // A fixed width, so that the bars are aligned on either side.
@@ -133,7 +135,7 @@ fn spawn_gauges(mut commands: Commands) {
         });
 }
 
-fn fill_bars(battlefield: Res<Battlefield>, mut bars: Query<(&Fill, &mut Node, &mut BackgroundColor)>) {
+fn fill_bars(battlefield: Res<Battlefield>, mut bars: Query<(&Fill, &mut Node, &mut Ground)>) {
     let arena = &battlefield.arena;
     for (Fill(gauge), mut node, mut colour) in &mut bars {
         let (now, full) = gauge.amount(arena.ship(), &arena.config().ship);
@@ -142,7 +144,7 @@ fn fill_bars(battlefield: Res<Battlefield>, mut bars: Query<(&Fill, &mut Node, &
         if node.width != width {
             node.width = width;
         }
-        colour.set_if_neq(BackgroundColor(gauge.colour(share).into()));
+        colour.set_if_neq(Ground(gauge.colour(share)));
     }
 }
 

@@ -5,7 +5,7 @@ use bevy::prelude::*;
 use p2c2r_offload::OffloadTotals;
 
 use super::level::{BorrowingDetail, ShownFrom};
-use super::palette::{BLUISH_GREEN, DIM, ORANGE, SKY_BLUE};
+use super::palette::{BLUISH_GREEN, DIM, Ground, Ink, ORANGE, SKY_BLUE};
 use super::{text, write};
 use crate::figures::{self, Figures, KindFigures};
 
@@ -32,7 +32,7 @@ pub(super) struct StageTotal(usize);
 pub(super) struct ByWhom(usize);
 
 /// Waiting is dim, the way to the coordinator and back blue, and that to the worker a paler blue.
-fn colour(stage: usize) -> Srgba {
+fn colour(stage: usize) -> Ink {
     match stage {
         1 | 8 => SKY_BLUE,
         3 | 6 => SKY_BLUE.with_alpha(0.6),
@@ -53,7 +53,7 @@ pub(super) fn spawn_bars(panel: &mut ChildSpawnerCommands, kinds: &[&'static str
             line.spawn(bar).with_children(|bar| {
                 for stage in 0..STAGES {
                     let part = Node { width: percent(0), height: percent(100), ..default() };
-                    bar.spawn((StagePart(row, stage), part, BackgroundColor(colour(stage).into())));
+                    bar.spawn((StagePart(row, stage), part, Ground(colour(stage))));
                 }
             });
             line.spawn((

@@ -6,7 +6,7 @@ use bevy::prelude::*;
 use bevy::time::common_conditions::on_real_timer;
 use p2c2r_offload::OffloadTotals;
 
-use super::palette::{ORANGE, VERMILLION};
+use super::palette::{Ink, ORANGE, VERMILLION};
 use super::{show, text, write_inside};
 use crate::figures::{self, Figures, KindFigures};
 
@@ -45,7 +45,7 @@ pub(super) enum Warning {
 impl Warning {
     const ALL: [Self; 5] = [Self::NoWorkers, Self::Loss, Self::Late, Self::Refused, Self::Here];
 
-    fn colour(self) -> Srgba {
+    fn colour(self) -> Ink {
         match self {
             Self::NoWorkers | Self::Loss | Self::Late => VERMILLION,
             Self::Refused | Self::Here => ORANGE,

@@ -5,13 +5,11 @@ use bevy::ui::UiSystems;
 
 use super::obey::Capture;
 use super::{Menu, MenuAction, Nudge, Page};
-use crate::hud::{BRIGHT, DIM, EDGE, ORANGE, PANEL, SKY_BLUE, text, wrapped};
+use crate::hud::{
+    BRIGHT, CHOSEN, CLEAR, DIM, EDGE, Ground, ORANGE, PAGE, Rim, SHADE, SKY_BLUE, text, wrapped,
+};
 use crate::input::InputSystems;
 
-/// Colour of the shade behind a menu.
-const SHADE: Srgba = Srgba::new(0.0, 0.005, 0.015, 0.62);
-/// Behind the chosen item.
-const CHOSEN: Srgba = Srgba::new(0.10, 0.24, 0.36, 0.92);
 /// Above this number of items they are spaced more closely, so that a page fits into a window.
 const MANY_ITEMS: usize = 13;
 /// Characters of the longest line that is not wrapped: the width of the card.
@@ -50,7 +48,7 @@ fn spawn_sheet(mut commands: Commands) {
             justify_content: JustifyContent::Center,
             ..default()
         },
-        BackgroundColor(SHADE.into()),
+        Ground(SHADE),
         Visibility::Hidden,
         children![(
             MenuCard,
@@ -68,8 +66,8 @@ fn spawn_sheet(mut commands: Commands) {
                 border_radius: BorderRadius::all(px(10)),
                 ..default()
             },
-            BackgroundColor(PANEL.with_alpha(0.92).into()),
-            BorderColor::all(EDGE),
+            Ground(PAGE),
+            Rim(EDGE),
         )],
     ));
 }
@@ -139,7 +137,7 @@ fn choice(number: usize, item: &super::Item, chosen: bool, padding: Val) -> impl
             border_radius: BorderRadius::all(px(5)),
             ..default()
         },
-        BackgroundColor(if chosen { CHOSEN.into() } else { Color::NONE }),
+        Ground(if chosen { CHOSEN } else { CLEAR }),
         children![
             text(label, 18.0, if chosen { BRIGHT } else { DIM }),
             text(value, 18.0, if chosen { SKY_BLUE } else { DIM }),

@@ -154,6 +154,8 @@ settings_table! {
         pub scale: u8 = 100 => number("PERCENT", SCALE),
         /// Corner of the screen in which the display is; F4 changes it
         pub corner: Corner = Corner::TopRight => choice(),
+        /// Colours of the display and the menus
+        pub palette: Palette = Palette::Standard => choice(),
     }
 }
 
@@ -188,6 +190,16 @@ pub enum Corner {
     BottomLeft,
     /// Top left.
     TopLeft,
+}
+
+/// The colours of what is written, and of what it stands on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Palette {
+    /// Okabe and Ito's, on panels through which the picture shimmers.
+    #[default]
+    Standard,
+    /// The same hues, lighter, on black with white edges.
+    HighContrast,
 }
 
 impl Corner {

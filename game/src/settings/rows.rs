@@ -3,7 +3,7 @@
 use clap::ValueEnum as _;
 use p2c2r_arena::Difficulty;
 
-use super::{Allies, BorrowingDetail, Corner, FrameRate, SCALE, Settings};
+use super::{Allies, BorrowingDetail, Corner, FrameRate, Palette, SCALE, Settings};
 use crate::cli::QualityChoice;
 use crate::figures;
 
@@ -40,6 +40,7 @@ pub enum Row {
     Level,
     Scale,
     Corner,
+    Palette,
     Offload,
     Paths,
     Physics,
@@ -64,7 +65,7 @@ impl Row {
     /// How loud it is.
     pub const SOUND: [Self; 4] = [Self::Master, Self::Music, Self::Effects, Self::Interface];
     /// What is shown about the borrowing.
-    pub const DISPLAY: [Self; 3] = [Self::Level, Self::Scale, Self::Corner];
+    pub const DISPLAY: [Self; 4] = [Self::Level, Self::Scale, Self::Corner, Self::Palette];
     /// What is borrowed.
     pub const BORROWING: [Self; 9] = [
         Self::Offload,
@@ -98,6 +99,7 @@ impl Row {
             Self::Level => "Shows",
             Self::Scale => "Size",
             Self::Corner => "Place",
+            Self::Palette => "Colours",
             Self::Offload => "Borrow computers",
             Self::Paths => "Enemies' paths",
             Self::Physics => "Rocks' motions",
@@ -144,6 +146,10 @@ impl Row {
             Self::Level => display.level.label().into(),
             Self::Scale => percent(display.scale),
             Self::Corner => display.corner.label().into(),
+            Self::Palette => match display.palette {
+                Palette::Standard => "as designed".into(),
+                Palette::HighContrast => "high contrast".into(),
+            },
             Self::Offload => on(borrowing.enabled, "yes", "no: this one does it all"),
             Self::Paths => on(borrowing.paths, "borrowed", "computed here"),
             Self::Physics => on(borrowing.physics, "borrowed", "computed here"),
@@ -195,6 +201,7 @@ impl Row {
                 percent(&mut display.scale, SCALE_STEP, (*SCALE.start()).into(), (*SCALE.end()).into());
             }
             Self::Corner => display.corner = next(&Corner::ALL, display.corner, step),
+            Self::Palette => display.palette = next(Palette::value_variants(), display.palette, step),
             Self::Offload => borrowing.enabled ^= true,
             Self::Paths => borrowing.paths ^= true,
             Self::Physics => borrowing.physics ^= true,

@@ -8,6 +8,7 @@ use super::glow::{GlowShape, Lights};
 use super::{ViewSystems, between, place};
 use crate::graphics::Quality;
 use crate::play::{Battlefield, Sources, TickShare};
+use crate::settings::{Palette, Settings};
 
 /// Metres between two of the lights that move along a path, and their speed.
 const RUNNER_SPACING: f32 = 5.0;
@@ -19,17 +20,18 @@ pub(super) fn plugin(app: &mut App) {
 
 /// Okabe and Ito's colours, distinguishable with colour blindness: sky blue for workers' paths, bluish green
 /// for the coordinator's, orange for our own.
-fn colour_of(place: Option<&Place>) -> LinearRgba {
-    let colour = match place {
-        None => Srgba::rgb(0.5, 0.5, 0.5),
+fn colour_of(place: Option<&Place>, palette: Palette) -> LinearRgba {
+    let ink = match place {
+        None => return LinearRgba::from(Srgba::rgb(0.5, 0.5, 0.5)),
         Some(Place::Worker { .. }) => crate::hud::SKY_BLUE,
         Some(Place::Coordinator | Place::Cache) => crate::hud::BLUISH_GREEN,
         Some(Place::Local) => crate::hud::ORANGE,
     };
-    colour.into()
+    ink.in_palette(palette).into()
 }
 
 fn shine_paths(
+    settings: Res<Settings>,
     battlefield: Res<Battlefield>,
     sources: Res<Sources>,
     quality: Res<DrawQuality>,
@@ -39,7 +41,7 @@ fn shine_paths(
     mut lights: ResMut<Lights>,
 ) {
     let lights = &mut lights.0;
-    let colour = colour_of(sources.paths().map(|source| &source.place));
+    let colour = colour_of(sources.paths().map(|source| &source.place), settings.display.palette);
     let phase = (time.elapsed_secs() * RUNNER_SPEED) % RUNNER_SPACING;
     for enemy in battlefield.arena.enemies() {
         let mut from = place(between(enemy.previous, enemy.position, share.get()), -0.35);

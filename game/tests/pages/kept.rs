@@ -30,6 +30,30 @@ fn settings_take_effect_at_once_and_are_there_in_the_next_run() {
 }
 
 #[test]
+fn a_palette_is_kept_and_a_file_from_before_there_were_two_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap().to_owned();
+    let file = folder.path().join("settings.toml");
+    std::fs::write(&file, "version = 1\n[display]\ncorner = \"bottom-left\"\n").unwrap();
+    let start = |arguments: &[&str]| {
+        let (mut app, _, _) =
+            local_game(&[&["--page", "title", "--settings", path.as_str()], arguments].concat());
+        play(&mut app, 3);
+        app
+    };
+    let palette = |app: &App| settings(app).display.palette;
+    let mut app = start(&[]);
+    assert_eq!(menu(&app).note, "", "nothing is wrong with the file");
+    assert_eq!((palette(&app), settings(&app).display.corner), (Palette::Standard, Corner::BottomLeft));
+    choose(&mut app, MenuAction::Go(Page::Settings));
+    choose(&mut app, MenuAction::Go(Page::Display));
+    choose(&mut app, MenuAction::Turn(Row::Palette));
+    drop(app);
+    assert_eq!(palette(&start(&[])), Palette::HighContrast);
+    assert_eq!(palette(&start(&["--display-palette", "standard"])), Palette::Standard);
+}
+
+#[test]
 fn damaged_settings_and_newer_scores_are_both_told_of_on_the_title() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("settings.toml"), "sound = [").unwrap();

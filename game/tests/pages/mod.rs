@@ -17,7 +17,7 @@ use bevy::input::mouse::MouseButtonInput;
 use p2c2r_arena::{Controls, Difficulty};
 use p2c2r_game::input::{Action, Aim, Bindings, Input};
 use p2c2r_game::screens::{LastRound, Menu, MenuAction, Nudge, Page, Scores};
-use p2c2r_game::settings::{Row, Settings};
+use p2c2r_game::settings::{Corner, Palette, Row, Settings};
 
 use super::*;
 

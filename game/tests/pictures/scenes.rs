@@ -5,7 +5,7 @@ use image::RgbImage;
 use p2c2r_arena::{Arena, ArenaConfig, Controls, Difficulty};
 use p2c2r_game::Battlefield;
 use p2c2r_game::screens::{Borrowed, Page, Round, Scores};
-use p2c2r_game::settings::BorrowingDetail;
+use p2c2r_game::settings::{BorrowingDetail, Palette};
 use p2c2r_link::problem::other_version;
 use p2c2r_offload::OffloadSwitch;
 use p2c2r_protocol::ProtocolIdentity;
@@ -43,7 +43,12 @@ pub fn draw() -> Result<Vec<(&'static str, RgbImage)>, String> {
         stage.choose(|settings| settings.display.level = level);
         look(name, &mut stage);
     }
-    stage.choose(|settings| settings.display.level = BorrowingDetail::Compact);
+    stage.choose(|settings| settings.display.palette = Palette::HighContrast);
+    look("high-contrast", &mut stage);
+    stage.choose(|settings| {
+        settings.display.palette = Palette::Standard;
+        settings.display.level = BorrowingDetail::Compact;
+    });
     stage.app().world_mut().resource_mut::<OffloadSwitch>().toggle();
     stage.play(60);
     look("switched-off", &mut stage);
