@@ -161,8 +161,7 @@ fn spawn_columns(mut commands: Commands) {
         border_radius: BorderRadius::all(px(8)),
         ..default()
     };
-    let table =
-        (ShownFrom(BorrowingDetail::Compact), table, Ground(PANEL), Rim(EDGE));
+    let table = (ShownFrom(BorrowingDetail::Compact), table, Ground(PANEL), Rim(EDGE));
     let root = commands.spawn(place).id();
     commands.spawn(table).insert((Columns, Visibility::Hidden, ChildOf(root))).with_children(|table| {
         table.spawn(Node::default()).with_children(|row| {

@@ -184,7 +184,8 @@ mod tests {
     /// The lowest contrast of the text to what it stands on, over everything that may be behind.
     fn contrast_on(text: Ink, grounds: &[Ink], palette: Palette) -> f32 {
         let ratios = BEHIND.map(|behind| {
-            let ground = grounds.iter().fold(behind, |behind, ground| over(ground.in_palette(palette), behind));
+            let ground =
+                grounds.iter().fold(behind, |behind, ground| over(ground.in_palette(palette), behind));
             contrast(text.in_palette(palette), ground)
         });
         ratios.into_iter().fold(f32::MAX, f32::min)
@@ -237,7 +238,11 @@ mod tests {
             (of.get::<TextColor>().unwrap().0, of.get::<BackgroundColor>().unwrap().0, rim)
         };
         let all_in = |text: Ink, palette| {
-            (text.in_palette(palette).into(), PANEL.in_palette(palette).into(), EDGE.in_palette(palette).into())
+            (
+                text.in_palette(palette).into(),
+                PANEL.in_palette(palette).into(),
+                EDGE.in_palette(palette).into(),
+            )
         };
         app.update();
         assert_eq!(colours(&app), all_in(DIM, Palette::Standard));

@@ -97,13 +97,7 @@ fn spawn_panel(
         ..default()
     };
     commands
-        .spawn((
-            ShownFrom(BorrowingDetail::Compact),
-            Cornered(54.0),
-            panel,
-            Ground(PANEL),
-            Rim(EDGE),
-        ))
+        .spawn((ShownFrom(BorrowingDetail::Compact), Cornered(54.0), panel, Ground(PANEL), Rim(EDGE)))
         .with_children(|panel| {
             panel.spawn(Node::default()).with_children(|row| {
                 for (column, (title, _)) in COLUMNS.iter().enumerate() {
@@ -117,10 +111,7 @@ fn spawn_panel(
                     }
                 });
             }
-            panel.spawn((
-                Node { height: px(1), margin: UiRect::vertical(px(3)), ..default() },
-                Ground(EDGE),
-            ));
+            panel.spawn((Node { height: px(1), margin: UiRect::vertical(px(3)), ..default() }, Ground(EDGE)));
             panel.spawn(Node::default()).with_children(|line| {
                 for column in 0..COLUMNS.len() {
                     line.spawn((Total(column), cell("", column, TEXT, BRIGHT)));

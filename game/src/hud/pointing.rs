@@ -195,13 +195,7 @@ fn spawn_words(mut commands: Commands) {
         GlobalZIndex(2),
         ShownFrom(BorrowingDetail::Compact),
         around,
-        children![(
-            Words,
-            words,
-            Ground(PANEL),
-            Rim(EDGE),
-            children![text("", 14.0, BRIGHT)]
-        )],
+        children![(Words, words, Ground(PANEL), Rim(EDGE), children![text("", 14.0, BRIGHT)])],
     ));
 }
 
