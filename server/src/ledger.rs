@@ -73,6 +73,7 @@
 //! | `audit.rs`, `task_audit.rs` | `check`: derives everything again from the transfers |
 //! | `export.rs` | `export`: the transfers as comma-separated values |
 //! | `report.rs` | `report`: balances, fees and earnings for people |
+//! | `standing.rs` | what an account has done by the books, for the account store |
 
 mod account;
 mod account_log;
@@ -105,6 +106,7 @@ mod report;
 mod reversals;
 mod rows;
 mod sql;
+mod standing;
 mod task_audit;
 mod trust;
 mod writer;
@@ -136,6 +138,7 @@ pub use options::{
 pub use payouts::{PAYOUT_REFERENCE_CHARS_MAX, Payable, Payables};
 pub use publishing::HeadPublisher;
 pub use report::{AccountLine, AttemptCounts, KindLine, LedgerReport};
+pub use standing::{Standing, Standings};
 pub use trust::{KindTrust, WorkerLine, WorkerLines, WorkerTrust, workers};
 
 /// Derives everything in the ledger at `path` again from its transfers and compares: hash chain, balances, accounts,

@@ -30,6 +30,8 @@ use crate::waking::LateWaker;
 
 /// What a revoked account's programs are told.
 const REVOKED: &str = "the coordinator's operator has closed this account";
+/// What the programs of an account are told that made place for another.
+const MADE_PLACE: &str = "this account was of little use and made place for another; it is registered anew by itself if there is room";
 /// How long a token from just before an account was closed may still be used: twice a token's life of 60 seconds.
 const REMEMBERED: Micros = Micros(120_000_000);
 
@@ -53,6 +55,7 @@ pub fn let_people_in(
         opening_credit: config.opening_credit,
         limits: join.limits.clone(),
         identity: config.kinds.identity(),
+        ledger: config.db.clone(),
     };
     let world = app.world();
     let (mint, ledger) = (world.resource::<Mint>().clone(), world.resource::<Ledger>().clone());
@@ -126,6 +129,12 @@ pub fn apply_account_changes(
                 );
                 for peer in connected {
                     exchange.show_out(peer, REVOKED);
+                }
+            }
+            OperatorChange::MadePlace(key) => {
+                let connected: Vec<_> = exchange.peers.of_account(key).collect();
+                for peer in connected {
+                    exchange.show_out(peer, MADE_PLACE);
                 }
             }
             OperatorChange::Judged(account, quarantined) => {

@@ -1,14 +1,18 @@
 //! Enrolment: the account of a known key, a new account by invite, or one by open registration.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use crossbeam_channel::Sender;
 use p2c2r_join::RefusalCode;
 use p2c2r_protocol::{Nanos, Role};
+use tracing::{info, warn};
 
 use super::error::JoinError;
-use super::limits::{Buckets, GcraLimiter, OpenRegistration, Prefix, Rate};
-use super::store::{AccountRecord, AccountStore, Newcomer, WallSeconds};
+use super::limits::{Buckets, GcraLimiter, LastComplaint, OpenRegistration, Prefix, Rate};
+use super::store::{AccountRecord, AccountStore, Newcomer, OpenedAccount, OperatorChange, WallSeconds};
+use crate::ledger::Standings;
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -21,11 +25,22 @@ pub struct Registrar {
     /// Uses monotonic time; the buckets are full at start.
     opened: GcraLimiter,
     opened_by_prefix: Buckets,
+    /// The ledger, which says what an account has done.
+    ledger: PathBuf,
+    /// Where the app hears of accounts that have made place.
+    changes: Sender<OperatorChange>,
+    complained: LastComplaint,
 }
 
 impl Registrar {
-    /// Lets people in to `store`. Gamers who register openly are given `open_credit`, once.
-    pub fn new(store: AccountStore, open: OpenRegistration, open_credit: Nanos) -> Self {
+    /// Lets people in to `store`. Gamers who register openly are given `open_credit`, once; `ledger` is the file that says
+    /// which accounts are of use, and `changes` takes those that have made place for others.
+    pub fn new(
+        store: AccountStore,
+        (open, open_credit): (OpenRegistration, Nanos),
+        ledger: PathBuf,
+        changes: Sender<OperatorChange>,
+    ) -> Self {
         let rate = Rate { burst: open.accounts_per_prefix_hour, per: HOUR };
         Self {
             store,
@@ -33,6 +48,9 @@ impl Registrar {
             open_credit,
             opened: GcraLimiter::default(),
             opened_by_prefix: Buckets::new(rate),
+            ledger,
+            changes,
+            complained: LastComplaint::default(),
         }
     }
 
@@ -64,7 +82,39 @@ impl Registrar {
         if !self.opened_by_prefix.take(Prefix::of(from), now.1) || !self.opened.take(all, now.1) {
             return Ok(Err(RefusalCode::TooMany));
         }
-        self.store.enrol_openly(newcomer, (credit, self.open.accounts_max), now.0)
+        self.open_account(newcomer, credit, now)
+    }
+
+    fn open_account(
+        &mut self,
+        newcomer: &Newcomer<'_>,
+        credit: Nanos,
+        now: (WallSeconds, Duration),
+    ) -> Result<Result<AccountRecord, RefusalCode>, JoinError> {
+        let books = Standings::open(&self.ledger).map_err(JoinError::Books)?;
+        let accounts_max = self.open.accounts_max;
+        match self.store.enrol_openly(newcomer, (credit, accounts_max), &books, now.0)? {
+            Ok(OpenedAccount { account, in_place_of }) => {
+                if let Some(gone) = in_place_of {
+                    info!(
+                        account = gone.short(),
+                        "An openly registered account of no use made place for another"
+                    );
+                    // Without an app there is nobody to be disconnected.
+                    let _ = self.changes.send(OperatorChange::MadePlace(gone));
+                }
+                Ok(Ok(account))
+            }
+            Err(code) => {
+                if code == RefusalCode::RegistrationFull && self.complained.is_due(now.1) {
+                    warn!(
+                        "open registration is full: all of its {accounts_max} accounts are in use. Invite people \
+                         (`invite`), raise join.open_accounts, or close accounts (`accounts revoke`)"
+                    );
+                }
+                Ok(Err(code))
+            }
+        }
     }
 
     /// The store.

@@ -51,6 +51,9 @@ pub enum JoinError {
         /// What SQLite said, or what the file is instead.
         reason: String,
     },
+    /// The ledger could not be read to find out which accounts are of use.
+    #[error("which accounts are of use cannot be read: {0}")]
+    Books(crate::ledger::LedgerError),
     /// Nobody has such a key or name.
     #[error("no account is called `{0}` or has a key that begins so; `accounts list` shows them all")]
     NoSuchAccount(String),

@@ -15,6 +15,7 @@ use super::enrol::Registrar;
 use super::limits::{JoinLimits, OpenRegistration};
 use super::routes::{Front, check, parse};
 use super::store::{AccountStore, Newcomer, WallSeconds};
+use crate::config::LEDGER_FILE;
 
 /// Bodies that one account store goes through.
 const BODIES: u32 = 1_000;
@@ -35,7 +36,12 @@ fn owner() -> Option<AccountSecret> {
 fn front(folder: &Path) -> Option<Front> {
     make_data_folder(folder).ok()?;
     let open = OpenRegistration { workers: true, gamers: true, ..OpenRegistration::default() };
-    let registrar = Registrar::new(AccountStore::open(folder).ok()?, open, Nanos(5));
+    let registrar = Registrar::new(
+        AccountStore::open(folder).ok()?,
+        (open, Nanos(5)),
+        folder.join(LEDGER_FILE),
+        crossbeam_channel::unbounded().0,
+    );
     Front::new(JoinLimits::default(), registrar, Mint::new(&identity()), identity(), Arc::default()).ok()
 }
 

@@ -55,7 +55,7 @@ settings_table! {
         pub workers: bool = false => rows_of(open_rows),
         /// Whether gamers may.
         pub gamers: bool = false,
-        /// Accounts that may be opened without an invite, in all
+        /// Accounts that were opened without an invite, at one time; one more takes the place of one that is of no use
         pub accounts_max: u32 = 10_000 => number("N", 1..=1_000_000).key("open_accounts"),
         /// Accounts that may be opened without an invite in an hour
         pub accounts_per_hour: u32 = 200 => number("N", 1..=100_000).key("open_accounts_per_hour"),

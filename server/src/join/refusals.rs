@@ -58,6 +58,7 @@ fn status(code: RefusalCode) -> StatusCode {
         RefusalCode::NoAccount
         | RefusalCode::InviteUnknown
         | RefusalCode::WrongRole
+        | RefusalCode::RegistrationFull
         | RefusalCode::Revoked => StatusCode::FORBIDDEN,
         RefusalCode::Incompatible => StatusCode::CONFLICT,
         RefusalCode::InviteUsedUp | RefusalCode::InviteExpired => StatusCode::GONE,
@@ -90,6 +91,10 @@ fn sentence(code: RefusalCode) -> &'static str {
             "the join link or the account is for the other role; gamers and workers need a link each"
         }
         RefusalCode::Revoked => "the coordinator's operator has closed this account; ask them why",
+        RefusalCode::RegistrationFull => {
+            "this coordinator has as many accounts without an invite as it may, and all are in use; ask its operator for an \
+             invite, or to allow more"
+        }
         RefusalCode::TooMany => "too many requests from this address or account; try again in a minute",
         RefusalCode::Unavailable => "the coordinator is full, busy or closing; try again in a minute",
     }

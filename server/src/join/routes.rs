@@ -173,7 +173,8 @@ async fn give_token(
     let key = check(&front, &request)?;
     let instance = request.instance.0;
     let account = enrol_or_find(&front, key, request, sender.0.ip()).await?;
-    let (name, is_renamed) = (account.name.clone(), account.is_renamed);
+    let now = WallSeconds::now();
+    let (name, is_kept) = (account.name.clone(), account.is_visit_kept(now));
     let grant = Grant {
         role: account.role,
         account: account.key,
@@ -184,8 +185,8 @@ async fn give_token(
     };
     match front.mint.issue(grant) {
         Ok(token) => {
-            if is_renamed {
-                keep_name(&front, key, name.clone()).await;
+            if is_kept {
+                keep_visit(&front, key, name.clone(), now).await;
             }
             Ok(Json(TokenGrant::new(&token, &name)))
         }
@@ -196,12 +197,12 @@ async fn give_token(
     }
 }
 
-/// Keeps an account's new name; where the store is busy or fails, the next token keeps it.
-async fn keep_name(front: &Arc<Front>, key: AccountKey, name: String) {
+/// Keeps an account's visit and its new name; where the store is busy or fails, the next token keeps them.
+async fn keep_visit(front: &Arc<Front>, key: AccountKey, name: String, now: WallSeconds) {
     if let Some(Err(cause)) =
-        front.with_registrar(move |registrar| registrar.store().keep_name(key, &name)).await
+        front.with_registrar(move |registrar| registrar.store().keep_visit(key, &name, now)).await
     {
-        debug!(?key, %cause, "a new name is not kept yet");
+        debug!(?key, %cause, "a visit is not kept yet");
     }
 }
 

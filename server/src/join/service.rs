@@ -46,6 +46,8 @@ pub struct JoinOptions {
     pub limits: JoinLimits,
     /// What the coordinator speaks.
     pub identity: ProtocolIdentity,
+    /// The ledger's file, which says which accounts are of use.
+    pub ledger: PathBuf,
 }
 
 /// The running service; dropping it stops it.
@@ -74,7 +76,8 @@ impl JoinService {
         let link = JoinLink { hosts: options.hosts, invite: None, fingerprint: certificate.fingerprint };
         store.publish(&link, options.opening_credit)?;
         let (watch, news, stop_watch) = Watch::new(AccountStore::open(&options.data_dir)?, clerk)?;
-        let registrar = Registrar::new(store, options.open, options.open_credit);
+        let registrar =
+            Registrar::new(store, (options.open, options.open_credit), options.ledger, watch.changes());
         let front = Arc::new(Front::new(options.limits, registrar, mint, options.identity, news.closing())?);
         // One more thread, for the account store: only it waits for the disk.
         let runtime = Builder::new_current_thread()

@@ -8,6 +8,7 @@ mod accounts;
 mod changes;
 mod invites;
 mod logins;
+mod open;
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction,
 pub use accounts::{AccountRecord, Newcomer};
 pub use changes::{Credit, CreditReference, Judgement, OperatorChange, Order};
 pub use invites::{INVITE_USES_MAX, NewInvite};
+pub use open::OpenedAccount;
 
 use super::error::JoinError;
 
@@ -34,6 +36,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_judgements.sql"),
     include_str!("migrations/0003_logins.sql"),
     include_str!("migrations/0004_hour_caps.sql"),
+    include_str!("migrations/0005_visits.sql"),
 ];
 /// How long a statement waits for another process's transaction, each of which takes milliseconds: errs on the long
 /// side.
@@ -42,11 +45,17 @@ const BUSY: Duration = Duration::from_secs(5);
 const WAL_TRIES: u32 = 20;
 const WAL_PAUSE: Duration = Duration::from_millis(25);
 
-/// Seconds since 1970 by the wall clock, which labels rows and ends invites; nothing is ordered by it.
+/// Seconds since 1970 by the wall clock, which labels rows, ends invites, and says which openly registered account has been
+/// away for longest; nothing else is ordered by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WallSeconds(pub i64);
 
 impl WallSeconds {
+    /// The time from `earlier` until this one; zero if that is later, since the clock may have stepped back.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_secs(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or_default())
+    }
+
     /// Now.
     pub fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

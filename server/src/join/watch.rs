@@ -99,6 +99,11 @@ impl Watch {
         Ok((watch, AccountNews { changes, closing: Arc::default() }, stop_in))
     }
 
+    /// Where else to tell the app of what happened to an account.
+    pub fn changes(&self) -> Sender<OperatorChange> {
+        self.changes.clone()
+    }
+
     /// Polls until it is stopped; `wake` is called when there is news for the app.
     pub fn run(mut self, wake: impl Fn()) {
         let (began, mut complained) = (Instant::now(), LastComplaint::default());

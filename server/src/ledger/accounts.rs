@@ -229,7 +229,7 @@ impl Posting<'_, '_> {
 }
 
 /// Kinds of a peer's own account and of the one beside it.
-fn kinds(role: Role) -> (u8, u8) {
+pub(super) fn kinds(role: Role) -> (u8, u8) {
     match role {
         Role::Gamer => (kind::GAMER, kind::HELD),
         Role::Worker => (kind::WORKER, kind::PENDING),

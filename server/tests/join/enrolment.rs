@@ -3,15 +3,19 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, unbounded};
 use p2c2r_join::{AccountSecret, RefusalCode};
 use p2c2r_protocol::{AccountKey, Nanos, Role};
+use p2c2r_server::config::LEDGER_FILE;
+use p2c2r_server::core::state::gamers::HourCap;
 use p2c2r_server::join::enrol::Registrar;
 use p2c2r_server::join::store::Newcomer;
-use p2c2r_server::join::{AccountStore, NewInvite, OpenRegistration, WallSeconds};
+use p2c2r_server::join::{AccountStore, NewInvite, OpenRegistration, OperatorChange, WallSeconds};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use super::lab::{DAY, Folder, key, secret};
+use super::pay;
 
 const NOW: WallSeconds = WallSeconds(1_800_000_000);
 
@@ -21,6 +25,7 @@ fn address(last: u8) -> IpAddr {
 
 struct Town {
     registrar: Registrar,
+    changes: Receiver<OperatorChange>,
     _folder: Folder,
 }
 
@@ -28,7 +33,26 @@ impl Town {
     fn open(open: OpenRegistration) -> Self {
         let folder = Folder::new();
         std::fs::create_dir(folder.path()).unwrap();
-        Self { registrar: Registrar::new(folder.store(), open, Nanos(5)), _folder: folder }
+        Self::open_in(folder, open)
+    }
+
+    fn open_in(folder: Folder, open: OpenRegistration) -> Self {
+        let (changed, changes) = unbounded();
+        let ledger = folder.path().join(LEDGER_FILE);
+        let registrar = Registrar::new(folder.store(), (open, Nanos(5)), ledger, changed);
+        Self { registrar, changes, _folder: folder }
+    }
+
+    /// The account of `key(number)` asks so many hours after the start by the wall clock.
+    fn ask_after(&mut self, number: u8, role: Role, hours: i64) -> Result<(), RefusalCode> {
+        let newcomer = Newcomer { key: key(number), role, name: "x", invite: None };
+        let now = (WallSeconds(NOW.0 + 3_600 * hours), Duration::ZERO);
+        self.registrar.enrol_or_find(&newcomer, address(1), now).unwrap().map(|_| ())
+    }
+
+    /// The account that has just made place.
+    fn gone(&self) -> Option<OperatorChange> {
+        self.changes.try_recv().ok()
     }
 
     fn ask(&mut self, number: u32, from: u8, seconds: u64) -> Result<Nanos, RefusalCode> {
@@ -66,7 +90,77 @@ fn open_registration_is_bounded_per_address_per_hour_and_in_all() {
     assert_eq!(town.ask(6, 3, 0), Err(RefusalCode::TooMany), "four an hour");
     assert_eq!(town.ask(1, 1, 0), Ok(Nanos(5)), "who is known is not counted");
     assert_eq!([town.ask(6, 3, 3_600), town.ask(7, 3, 3_600)], [Ok(Nanos(5)); 2]);
-    assert_eq!(town.ask(8, 4, 3_600), Err(RefusalCode::Unavailable), "six in all");
+    assert_eq!(town.ask(8, 4, 3_600), Err(RefusalCode::RegistrationFull), "six in all");
+}
+
+/// Registration for everybody, of that many accounts.
+fn room_for(accounts_max: u32) -> OpenRegistration {
+    let accounts_per_hour = 1_000;
+    OpenRegistration {
+        gamers: true,
+        workers: true,
+        accounts_max,
+        accounts_per_hour,
+        accounts_per_prefix_hour: accounts_per_hour,
+    }
+}
+
+#[test]
+fn when_registration_is_full_the_account_of_no_use_that_was_away_for_longest_makes_place() {
+    let mut town = Town::open(room_for(2));
+    let full = Err(RefusalCode::RegistrationFull);
+    let gamer = Role::Gamer;
+    assert_eq!([town.ask_after(1, gamer, 0), town.ask_after(2, gamer, 1)], [Ok(()); 2]);
+    assert_eq!(town.ask_after(3, gamer, 23), full, "nobody was away for a day");
+    assert_eq!(
+        (town.ask_after(3, gamer, 24), town.gone()),
+        (Ok(()), Some(OperatorChange::MadePlace(key(1))))
+    );
+    assert_eq!(town.registrar.store().account(key(1)).unwrap(), None);
+    town.registrar.store().keep_visit(key(2), "x", WallSeconds(NOW.0 + 24 * 3_600 + 1)).unwrap();
+    assert_eq!((town.ask_after(1, gamer, 25), town.gone()), (full, None), "a visit counts");
+    assert_eq!(
+        (town.ask_after(1, gamer, 48), town.gone()),
+        (Ok(()), Some(OperatorChange::MadePlace(key(3))))
+    );
+    assert_eq!(town.ask_after(2, gamer, 48), Ok(()), "who has an account needs no place");
+    assert_eq!(town.gone(), None);
+}
+
+#[test]
+fn a_clock_that_was_ahead_gives_nobody_a_place_for_good() {
+    let mut town = Town::open(room_for(2));
+    assert_eq!([town.ask_after(1, Role::Worker, 90_000), town.ask_after(2, Role::Worker, 0)], [Ok(()); 2]);
+    assert_eq!(town.ask_after(3, Role::Worker, 1), Err(RefusalCode::RegistrationFull));
+    assert_eq!([town.ask_after(3, Role::Worker, 25), town.ask_after(4, Role::Worker, 25)], [Ok(()); 2]);
+}
+
+#[test]
+fn accounts_that_are_of_use_or_that_the_operator_has_acted_on_keep_their_places() {
+    let folder = Folder::new();
+    pay::earned_and_paid(&folder);
+    let mut town = Town::open_in(folder, room_for(7));
+    for gamer in [2, 3, 4, 5, 9] {
+        assert_eq!(town.ask_after(gamer, Role::Gamer, 0), Ok(()));
+    }
+    for worker in [1, 6] {
+        assert_eq!(town.ask_after(worker, Role::Worker, 0), Ok(()));
+    }
+    let store = town.registrar.store();
+    store.rename(key(3), "cellar").unwrap();
+    store.credit(key(4), Nanos(1), NOW).unwrap();
+    store.cap_hour(key(5), HourCap::Unlimited).unwrap();
+    store.judge(key(6), true, NOW).unwrap();
+    let years = 24 * 800;
+    assert_eq!(
+        (town.ask_after(7, Role::Gamer, years), town.gone()),
+        (Ok(()), Some(OperatorChange::MadePlace(key(2))))
+    );
+    let full = Err(RefusalCode::RegistrationFull);
+    assert_eq!((town.ask_after(8, Role::Gamer, years), town.gone()), (full, None));
+    town.registrar.store().revoke(key(5), NOW).unwrap();
+    assert_eq!(town.ask_after(8, Role::Gamer, years), Ok(()), "a closed account is not counted");
+    assert_eq!(town.ask_after(5, Role::Gamer, years), Err(RefusalCode::Revoked), "and stays closed");
 }
 
 #[test]

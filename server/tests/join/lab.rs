@@ -11,7 +11,7 @@ use p2c2r_join::api::{CHALLENGE_PATH, Challenge, Instance, TOKEN_PATH};
 use p2c2r_join::{AccountSecret, Host, RefusalCode, TokenGrant, TokenRefusal, TokenRequest};
 use p2c2r_link::Mint;
 use p2c2r_protocol::{AccountKey, Nanos, ProtocolIdentity, Role};
-use p2c2r_server::config::MetricsFor;
+use p2c2r_server::config::{LEDGER_FILE, MetricsFor};
 use p2c2r_server::join::store::{Credit, Order};
 use p2c2r_server::join::{
     AccountNews, AccountStore, CertificateChoice, JoinLimits, JoinOptions, JoinService, NewInvite,
@@ -68,6 +68,7 @@ impl Folder {
             opening_credit: Nanos::DOLLAR,
             limits: JoinLimits::default(),
             identity: ProtocolIdentity { id: PROTOCOL, text: "p2c2r/lab".to_owned() },
+            ledger: self.path().join(LEDGER_FILE),
         }
     }
 

@@ -10,10 +10,14 @@ use p2c2r_link::{
 };
 use p2c2r_protocol::{Role, ServerToWorker};
 use p2c2r_server::join::WallSeconds;
+use p2c2r_server::join::store::ACCOUNTS_FILE;
+use rusqlite::Connection;
 
-use crate::lab::{Folder, PATIENCE, key};
+use crate::lab::{Folder, PATIENCE, key, secret};
 use crate::town::Town;
 
+/// What a program is told whose account made place for another.
+const MADE_PLACE: &str = "made place";
 /// What a closed account's programs are told.
 const CLOSED: &str = "closed this account";
 
@@ -89,4 +93,30 @@ fn a_closed_accounts_programs_are_disconnected_told_why_and_kept_out_also_with_a
     });
     assert!(said.as_ref().is_some_and(|said| said.contains(CLOSED)) && !is_welcome, "{said:?}");
     assert_eq!(peers(&town.app), 0);
+}
+
+#[test]
+fn a_program_whose_account_made_place_for_another_is_disconnected_and_told_what_is_full() {
+    let folder = Folder::new();
+    let mut town = Town::open_with(&folder, |config| {
+        config.join.open.workers = true;
+        config.join.open.accounts_max = 1;
+    });
+    let mut worker = town.worker(Arc::new(town.client("ada", None)));
+    town.until("it joins", &mut worker, |coordinator, _| peers(coordinator) == 1);
+    let store = Connection::open(folder.path().join(ACCOUNTS_FILE)).unwrap();
+    assert_eq!(store.execute("UPDATE accounts SET seen_at = 1", []).unwrap(), 1);
+
+    let other = town.client_of(secret(2), Role::Worker, "bob", None);
+    fetch(&other, PATIENCE).unwrap();
+    let mut said = None;
+    town.until("it is put out", &mut worker, |coordinator, worker| {
+        said = said.take().or_else(|| loss(worker));
+        said.is_some() && peers(coordinator) == 0
+    });
+    assert!(said.as_ref().is_some_and(|said| said.contains(MADE_PLACE)), "{said:?}");
+    town.until("it is told what is full", &mut worker, |_, worker| {
+        let status = worker.world().resource::<ClientLink>().status();
+        matches!(status, LinkStatus::Refused { reason } if reason.detail.contains("as many accounts"))
+    });
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bevy_app::App;
-use p2c2r_join::{JoinClient, JoinLink};
+use p2c2r_join::{AccountSecret, JoinClient, JoinLink};
 use p2c2r_link::{
-    ClientLinkConfig, ClientLinkPlugin, ClientTransport, Reconnect, ServerTransport, TokenSource, WorkerSide,
+    ClientLinkConfig, ClientLinkPlugin, ClientTransport, Reconnect, ServerTransport, Side, TokenSource,
+    WorkerSide,
 };
 use p2c2r_protocol::{ProtocolIdentity, Role};
 use p2c2r_server::config::LEDGER_FILE;
@@ -44,8 +45,19 @@ impl Town {
 
     /// The way in for the account of the first key.
     pub fn client(&self, name: &str, invite: Option<String>) -> JoinClient {
+        self.client_of(secret(1), Role::Worker, name, invite)
+    }
+
+    /// The way in for the account of `secret`.
+    pub fn client_of(
+        &self,
+        secret: AccountSecret,
+        role: Role,
+        name: &str,
+        invite: Option<String>,
+    ) -> JoinClient {
         let link = JoinLink { invite, ..self.service.link().clone() };
-        JoinClient::new(link, secret(1), (Role::Worker, name), self.identity.clone())
+        JoinClient::new(link, secret, (role, name), self.identity.clone())
     }
 
     /// A worker of the first key, called so, that has joined.
@@ -63,8 +75,13 @@ impl Town {
 
     /// A worker's link.
     pub fn worker(&self, tokens: Arc<dyn TokenSource>) -> App {
+        self.member::<WorkerSide>(tokens)
+    }
+
+    /// The link of a worker or a game.
+    pub fn member<S: Side>(&self, tokens: Arc<dyn TokenSource>) -> App {
         let mut app = App::new();
-        app.add_plugins(ClientLinkPlugin::<WorkerSide>::new(ClientLinkConfig {
+        app.add_plugins(ClientLinkPlugin::<S>::new(ClientLinkConfig {
             transport: ClientTransport::Udp(tokens),
             identity: self.identity.clone(),
             name: "ada".to_owned(),

@@ -203,6 +203,8 @@ pub enum RefusalCode {
     WrongRole,
     /// The operator has closed the account.
     Revoked,
+    /// There are as many accounts without an invite as there may be, and all are in use; the operator can help.
+    RegistrationFull,
     /// Too many requests, or too many connections, of this account or address: later.
     TooMany,
     /// The coordinator is full or closing: later.
@@ -225,6 +227,7 @@ impl RefusalCode {
         Self::InviteExpired,
         Self::WrongRole,
         Self::Revoked,
+        Self::RegistrationFull,
         Self::TooMany,
         Self::Unavailable,
         Self::Unknown,

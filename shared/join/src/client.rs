@@ -206,6 +206,7 @@ fn brief(code: RefusalCode, role: Role) -> String {
             return format!("This link or account is no {role}'s: ask for a {role}'s link");
         }
         RefusalCode::Revoked => "Your account there was closed: ask the operator why",
+        RefusalCode::RegistrationFull => "No room for new accounts there: ask for an invite",
         RefusalCode::BadSignature => "Your account's key does not fit: join again with a new link",
         RefusalCode::TooMany => "Too many tries from here: wait, they go on by themselves",
         RefusalCode::StaleChallenge => "The way to the coordinator takes too long: tries go on",

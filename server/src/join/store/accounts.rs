@@ -1,6 +1,7 @@
 //! Accounts: enrolled once, found by their public key, and what the operator does with them.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use p2c2r_join::RefusalCode;
 use p2c2r_protocol::{AccountKey, Nanos, Role, fit_name};
@@ -11,7 +12,11 @@ use crate::core::state::gamers::HourCap;
 
 use super::{AccountStore, CreditReference, JoinError, WallSeconds, invites, key_of, role_number, role_of};
 
-const COLUMNS: &str = "key, role, name, named_by_operator, enrolled_at, invite, credit_nanos, revoked_at";
+const COLUMNS: &str = "key, role, name, named_by_operator, enrolled_at, invite, credit_nanos, revoked_at,
+     coalesce(seen_at, enrolled_at)";
+
+/// Time between two visits of an account that are kept: each costs a write to the disk.
+const VISIT_KEPT_EVERY: Duration = Duration::from_hours(1);
 
 /// An account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +37,19 @@ pub struct AccountRecord {
     pub credit: Nanos,
     /// When the operator closed it, if so.
     pub revoked_at: Option<WallSeconds>,
+    /// When it was last given a connect token; kept to the hour, and for those alone who registered openly.
+    pub seen_at: WallSeconds,
     /// Whether the name is what its owner wishes now, and not kept yet.
     pub is_renamed: bool,
+}
+
+impl AccountRecord {
+    /// Whether a token that it gets at `now` is to be kept with [`AccountStore::keep_visit`]: its name has changed, or it
+    /// registered openly and the time that is kept is an hour old, or to come because the clock was set back.
+    pub fn is_visit_kept(&self, now: WallSeconds) -> bool {
+        let age = now.since(self.seen_at).max(self.seen_at.since(now));
+        self.is_renamed || !self.by_invite && age >= VISIT_KEPT_EVERY
+    }
 }
 
 /// Someone who asks to be let in.
@@ -51,7 +67,7 @@ pub struct Newcomer<'a> {
 
 impl AccountStore {
     /// The account of the newcomer's key, if it has one; its name follows the owner's wish unless the operator chose it, and
-    /// [`keep_name`](Self::keep_name) keeps it. `Ok(None)`: the key has none yet.
+    /// [`keep_visit`](Self::keep_visit) keeps it. `Ok(None)`: the key has none yet.
     pub fn find(
         &self,
         newcomer: &Newcomer<'_>,
@@ -69,12 +85,13 @@ impl AccountStore {
         Ok(Ok(Some(account)))
     }
 
-    /// Keeps the name that an account's owner wishes, unless the operator chose one. Writing waits for the disk, so it is for
-    /// those alone who have got a token, of which each account has few.
-    pub fn keep_name(&mut self, key: AccountKey, name: &str) -> Result<(), JoinError> {
+    /// Keeps that an account was given a token at `now`, and the name that its owner wishes, unless the operator chose one.
+    /// Writing waits for the disk, so it is for those alone who have got a token, of which each account has few.
+    pub fn keep_visit(&mut self, key: AccountKey, name: &str, now: WallSeconds) -> Result<(), JoinError> {
         self.write(|transaction| {
-            let sql = "UPDATE accounts SET name = ?2 WHERE key = ?1 AND named_by_operator = 0";
-            transaction.execute(sql, params![key.0, name]).map(|_| ())
+            let sql =
+                "UPDATE accounts SET name = iif(named_by_operator, name, ?2), seen_at = ?3 WHERE key = ?1";
+            transaction.execute(sql, params![key.0, name, now.0]).map(|_| ())
         })
     }
 
@@ -111,27 +128,6 @@ impl AccountStore {
             let name = invite.label.unwrap_or_else(|| fit_name(newcomer.name));
             let (by, credit) = (Some(invite.id), invite.credit);
             insert(transaction, newcomer, &name, named_by_operator, (by, credit, now)).map(Ok)
-        })
-    }
-
-    /// Opens an account without invite, unless `accounts_max` were opened so.
-    pub fn enrol_openly(
-        &mut self,
-        newcomer: &Newcomer<'_>,
-        (credit, accounts_max): (Nanos, u32),
-        now: WallSeconds,
-    ) -> Result<Result<AccountRecord, RefusalCode>, JoinError> {
-        self.write(|transaction| {
-            if let Some(account) = account(transaction, newcomer.key)? {
-                return Ok(check_known(&account, newcomer.role).map(|()| account));
-            }
-            let sql = "SELECT count(*) FROM accounts WHERE invite IS NULL";
-            let open: i64 = transaction.query_row(sql, [], |row| row.get(0))?;
-            if open >= i64::from(accounts_max) {
-                return Ok(Err(RefusalCode::Unavailable));
-            }
-            let name = fit_name(newcomer.name);
-            insert(transaction, newcomer, &name, false, (None, credit, now)).map(Ok)
         })
     }
 
@@ -247,7 +243,7 @@ impl AccountStore {
     }
 }
 
-fn check_known(account: &AccountRecord, role: Role) -> Result<(), RefusalCode> {
+pub(super) fn check_known(account: &AccountRecord, role: Role) -> Result<(), RefusalCode> {
     if account.revoked_at.is_some() {
         Err(RefusalCode::Revoked)
     } else if account.role != role {
@@ -257,7 +253,7 @@ fn check_known(account: &AccountRecord, role: Role) -> Result<(), RefusalCode> {
     }
 }
 
-fn account(connection: &Connection, key: AccountKey) -> rusqlite::Result<Option<AccountRecord>> {
+pub(super) fn account(connection: &Connection, key: AccountKey) -> rusqlite::Result<Option<AccountRecord>> {
     let sql = format!("SELECT {COLUMNS} FROM accounts WHERE key = ?1");
     connection.prepare_cached(&sql)?.query_row([key.0], record).optional()
 }
@@ -272,11 +268,12 @@ fn record(row: &Row<'_>) -> rusqlite::Result<AccountRecord> {
         by_invite: row.get::<_, Option<i64>>(5)?.is_some(),
         credit: Nanos(row.get(6)?),
         revoked_at: row.get::<_, Option<i64>>(7)?.map(WallSeconds),
+        seen_at: WallSeconds(row.get(8)?),
         is_renamed: false,
     })
 }
 
-fn insert(
+pub(super) fn insert(
     transaction: &Transaction<'_>,
     newcomer: &Newcomer<'_>,
     name: &str,
@@ -300,6 +297,7 @@ fn insert(
         by_invite: invite.is_some(),
         credit,
         revoked_at: None,
+        seen_at: now,
         is_renamed: false,
     })
 }

@@ -51,11 +51,13 @@ pub enum Order {
     Judge(Judgement),
 }
 
-/// What the operator did with an account.
+/// What happened to an account that the app does not see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OperatorChange {
     /// It was closed: its programs are to be disconnected.
     Revoked(AccountKey),
+    /// It was of no use and has made place for another: its programs are to be disconnected, and may register anew.
+    MadePlace(AccountKey),
     /// It has a new name.
     Renamed(AccountKey, String),
     /// It has a new hourly cap as a gamer.
