@@ -124,9 +124,10 @@ fn table(heads: &[&str], rows: Vec<Vec<Markup>>, more: usize) -> Markup {
     }
 }
 
-/// A name chosen by a peer, isolated so that its writing direction does not affect the page.
-fn name(name: &str) -> Markup {
-    html! { bdi title=(name) { (name) } }
+/// A name chosen by a peer, isolated so that its writing direction does not affect the page, and the first digits of the
+/// account's key, which tell it from another of the same name.
+fn name(name: &str, key: &str) -> Markup {
+    html! { bdi title=(name) { (name) } " " span.faint { (key) } }
 }
 
 fn round_trip(link: LinkNow) -> Markup {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bevy_ecs::system::{Res, ResMut};
 use p2c2r_link::{LinkClock, LinkTotals, PeerStats, Peers};
-use p2c2r_protocol::{Micros, Nanos};
+use p2c2r_protocol::{Micros, Nanos, PeerId};
 
 use super::figures::{Gauges, set};
 use super::history::History;
@@ -103,6 +103,8 @@ pub struct LinkNow {
 pub struct WorkerNow {
     /// Its public name.
     pub name: String,
+    /// The first digits of its account's key, as the console shows them: names need not be unique. Empty while it leaves.
+    pub key: String,
     /// Its connection.
     pub link: LinkNow,
     /// Attempts it runs at once.
@@ -128,6 +130,8 @@ pub struct WorkerNow {
 pub struct PayNow {
     /// The first, by the alphabet, of the names of its workers.
     pub name: String,
+    /// The first digits of its key.
+    pub key: String,
     /// How many more workers that are connected earn for it.
     pub others: usize,
     /// Earned since it was opened.
@@ -170,6 +174,8 @@ impl WorkerState {
 pub struct GamerNow {
     /// Its public name.
     pub name: String,
+    /// The first digits of its account's key, as the console shows them: names need not be unique. Empty while it leaves.
+    pub key: String,
     /// Its connection.
     pub link: LinkNow,
     /// Tasks its account has in flight.
@@ -205,7 +211,7 @@ pub fn publish(
         tally: *core.tally(),
         kinds: kinds_now(core, &names, now),
         workers: workers_now(core, &peers, &names, now),
-        pay: pay_now(core),
+        pay: pay_now(core, &peers),
         gamers: gamers_now(core, &peers),
         link: peers.totals(),
         history: meter.history(now).clone(),
@@ -242,12 +248,17 @@ fn link_now(stats: Option<&PeerStats>) -> LinkNow {
     stats.map_or_else(LinkNow::default, |stats| LinkNow { round_trip: stats.rtt, loss: stats.loss })
 }
 
+fn key_now(peers: &Peers, peer: PeerId) -> String {
+    peers.account_of(peer).map(|key| key.short()).unwrap_or_default()
+}
+
 fn workers_now(core: &Core, peers: &Peers, names: &Names, now: Micros) -> Vec<WorkerNow> {
     let mut workers: Vec<_> = core
         .workers()
         .iter()
         .map(|(peer, worker)| WorkerNow {
             name: worker.name.to_string(),
+            key: key_now(peers, peer),
             link: link_now(peers.get(peer)),
             slots: worker.slots,
             in_hand: worker.tasks.len(),
@@ -272,17 +283,18 @@ fn workers_now(core: &Core, peers: &Peers, names: &Names, now: Micros) -> Vec<Wo
             earned: worker.statements.session.earned,
         })
         .collect();
-    workers.sort_by(|one, other| one.name.cmp(&other.name));
+    workers.sort_by(|one, other| (&one.name, &one.key).cmp(&(&other.name, &other.key)));
     workers
 }
 
-fn pay_now(core: &Core) -> Vec<PayNow> {
+fn pay_now(core: &Core, peers: &Peers) -> Vec<PayNow> {
     let mut accounts: BTreeMap<AccountId, PayNow> = BTreeMap::new();
-    for (_, worker) in core.workers().iter() {
+    for (peer, worker) in core.workers().iter() {
         match accounts.entry(worker.account) {
             Entry::Vacant(free) => {
                 free.insert(PayNow {
                     name: worker.name.to_string(),
+                    key: key_now(peers, peer),
                     others: 0,
                     earned: worker.statements.earned,
                     pending: worker.statements.pending,
@@ -301,7 +313,7 @@ fn pay_now(core: &Core) -> Vec<PayNow> {
         }
     }
     let mut pay: Vec<_> = accounts.into_values().collect();
-    pay.sort_by(|one, other| one.name.cmp(&other.name));
+    pay.sort_by(|one, other| (&one.name, &one.key).cmp(&(&other.name, &other.key)));
     pay
 }
 
@@ -315,6 +327,7 @@ fn gamers_now(core: &Core, peers: &Peers) -> Vec<GamerNow> {
                 account.map_or_else(Default::default, |account| (account.available(), account.held()));
             GamerNow {
                 name: session.name.clone(),
+                key: key_now(peers, peer),
                 link: link_now(peers.get(peer)),
                 in_flight: account.map_or(0, |account| account.tasks.len()),
                 available,
@@ -322,7 +335,7 @@ fn gamers_now(core: &Core, peers: &Peers) -> Vec<GamerNow> {
             }
         })
         .collect();
-    gamers.sort_by(|one, other| one.name.cmp(&other.name));
+    gamers.sort_by(|one, other| (&one.name, &one.key).cmp(&(&other.name, &other.key)));
     gamers
 }
 

@@ -192,6 +192,7 @@ mod tests {
     fn worker(state: WorkerState) -> WorkerNow {
         WorkerNow {
             name: "w".to_owned(),
+            key: String::new(),
             link: LinkNow::default(),
             slots: 1,
             in_hand: 0,
@@ -207,6 +208,7 @@ mod tests {
     fn gamer(loss: f32) -> GamerNow {
         GamerNow {
             name: "g".to_owned(),
+            key: String::new(),
             link: LinkNow { loss, ..LinkNow::default() },
             in_flight: 0,
             available: Nanos::ZERO,

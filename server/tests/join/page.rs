@@ -1,15 +1,20 @@
 //! The status page from outside: who sees what of it, and what it says of a coordinator that runs.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use bevy_app::App;
 use p2c2r_join::probe::{self, HttpsReply};
 use p2c2r_join::{Fingerprint, Host};
+use p2c2r_link::{GameSide, WorkerSide};
+use p2c2r_protocol::Role;
 use p2c2r_server::Shutdown;
 use p2c2r_server::config::MetricsFor;
 use p2c2r_server::join::WallSeconds;
+use p2c2r_server::peers::Scheduler;
 use std::net::SocketAddr;
 
-use crate::lab::{Folder, Lab, PATIENCE};
+use crate::lab::{Folder, Lab, PATIENCE, key, secret};
 use crate::pay::earned_and_paid;
 use crate::town::Town;
 
@@ -196,14 +201,14 @@ fn a_running_coordinator_is_ready_until_it_closes() {
     town.app.world().resource::<Shutdown>().request();
     town.app.update();
     // A copy may be half a second old.
-    let give_up = std::time::Instant::now() + PATIENCE;
+    let give_up = Instant::now() + PATIENCE;
     loop {
         let answer = town.while_it_runs(|| visitor.get("/readyz"));
         if answer.status == 503 {
             assert!(answer.body.contains("closing"), "{}", answer.body);
             break;
         }
-        assert!(std::time::Instant::now() < give_up, "it stays ready");
+        assert!(Instant::now() < give_up, "it stays ready");
     }
     let said = town.while_it_runs(|| folder.program(&["ready"]));
     assert!(!said.status.success() && String::from_utf8_lossy(&said.stderr).contains("closing"), "{said:?}");
@@ -237,7 +242,7 @@ fn the_page_says_who_is_there_without_a_script_and_whatever_they_are_called() {
     let drawn = |body: &str| charts.map(|chart| body.contains(&format!("<figcaption>{chart}")));
     assert_eq!((drawn(&stranger.body), drawn(&page.body)), ([true, false, false], [true; 3]));
     for typed in
-        ["invite gamer", "invite worker", "accounts revoke NAME", "ledger report", "page --metrics-token"]
+        ["invite gamer", "invite worker", "accounts revoke KEY", "ledger report", "page --metrics-token"]
     {
         assert!(
             page.body.contains(&format!("<code>sudo &lt;ctl&gt; {typed}</code>")),
@@ -305,6 +310,49 @@ fn the_page_says_what_workers_are_owed_and_were_paid_each_and_together() {
     let page = town.while_it_runs(|| stranger.get("/").body);
     for theirs in ["Can be paid", "Paid out", "ada"] {
         assert!(!page.contains(theirs), "strangers are not told of {theirs}");
+    }
+}
+
+#[test]
+fn two_accounts_of_one_name_are_told_apart_and_each_can_be_closed_as_the_page_names_it() {
+    let folder = Folder::new();
+    let mut town = Town::open_with(&folder, |config| {
+        config.join.open.workers = true;
+        config.join.open.gamers = true;
+    });
+    let tokens = |number, role| Arc::new(town.client_of(secret(number), role, "ada", None));
+    let workers = [1, 2].map(|number| town.member::<WorkerSide>(tokens(number, Role::Worker)));
+    let games = [3, 4].map(|number| town.member::<GameSide>(tokens(number, Role::Gamer)));
+    let mut apps: Vec<App> = workers.into_iter().chain(games).collect();
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        apps.iter_mut().for_each(App::update);
+        town.app.update();
+        let core = town.app.world().resource::<Scheduler>().core();
+        if core.workers().iter().count() == 2 && core.gamers().iter().count() == 2 {
+            break;
+        }
+        assert!(Instant::now() < give_up, "all four join");
+        std::thread::yield_now();
+    }
+    let mut operator = Visitor::of_town(&town);
+    let login = login(&folder, &[]);
+    let page = town.while_it_runs(|| {
+        operator.log_in(&login);
+        operator.get("/").body
+    });
+    for (head, numbers) in [("Worker", [1, 2]), ("Account of", [1, 2]), ("Gamer", [3, 4])] {
+        let cells = values(&page, &format!("<td data-label=\"{head}\">"), "</td>");
+        let mut shown: Vec<_> =
+            cells.iter().flat_map(|cell| values(cell, "<span class=\"faint\">", "<")).collect();
+        shown.sort_unstable();
+        let mut keys = numbers.map(|number| key(number).short());
+        keys.sort_unstable();
+        assert_eq!(shown, keys, "{head}: {cells:?}");
+        for key in shown {
+            let closed = folder.program(&["accounts", "revoke", key]);
+            assert!(closed.status.success(), "{closed:?}");
+        }
     }
 }
 

@@ -85,7 +85,7 @@ fn workers(about: &About, workers: &[WorkerNow]) -> Markup {
             WorkerState::Useless | WorkerState::Draining => "warn",
         };
         vec![
-            name(&worker.name),
+            name(&worker.name, &worker.key),
             html! { span class=(state) { (worker.state.word()) } },
             html! { (worker.kinds.join(", ")) },
             html! { (worker.in_hand) " of " (worker.slots) " slots" },
@@ -120,7 +120,8 @@ fn workers(about: &About, workers: &[WorkerNow]) -> Markup {
             p.hint {
                 "Checked is the share of its answers that is computed again: the less, the more it is trusted. Counts are "
                 "since each connected. All that are known: " (about.command("workers list")) "; one more: " (about.command("invite worker"))
-                "; to close an account: " (about.command("accounts revoke NAME"))
+                "; to close an account, by its name or by the digits beside that: "
+                (about.command("accounts revoke KEY"))
             }
         }
     }
@@ -131,7 +132,7 @@ fn pay(about: &About, accounts: &[PayNow]) -> Markup {
     let row = |account: &PayNow| {
         vec![
             html! {
-                (name(&account.name))
+                (name(&account.name, &account.key))
                 @if account.others > 0 { span.faint { " and " (account.others) " more" } }
             },
             html! { (money(account.earned)) },
@@ -150,7 +151,7 @@ fn pay(about: &About, accounts: &[PayNow]) -> Markup {
                 p.hint {
                     "Since each account was opened. All accounts: " (about.command("ledger payout list"))
                     "; once you have paid one, with the coordinator stopped: "
-                    (about.command("ledger payout record NAME DOLLARS REFERENCE"))
+                    (about.command("ledger payout record KEY DOLLARS REFERENCE"))
                 }
             }
         }
@@ -160,7 +161,7 @@ fn pay(about: &About, accounts: &[PayNow]) -> Markup {
 fn gamers(about: &About, gamers: &[GamerNow]) -> Markup {
     let row = |gamer: &GamerNow| {
         vec![
-            name(&gamer.name),
+            name(&gamer.name, &gamer.key),
             html! { (gamer.in_flight) },
             html! { (money(gamer.held)) },
             html! { (money(gamer.available)) },
@@ -177,7 +178,9 @@ fn gamers(about: &About, gamers: &[GamerNow]) -> Markup {
             @else { (table(&heads, rows, gamers.len().saturating_sub(ROWS_MAX))) }
             p.hint {
                 "One more: " (about.command("invite gamer"))
-                "; more money: " (about.command("accounts credit NAME DOLLARS"))
+                "; more money: " (about.command("accounts credit KEY DOLLARS"))
+                "; to close an account: " (about.command("accounts revoke KEY"))
+                ". KEY is the name, or the digits beside it"
             }
         }
     }

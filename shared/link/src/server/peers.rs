@@ -116,6 +116,11 @@ impl Peers {
         self.entries.get(&peer).map(|entry| (entry.who.role, entry.who.name.as_str()))
     }
 
+    /// The account of a peer.
+    pub fn account_of(&self, peer: PeerId) -> Option<AccountKey> {
+        self.entries.get(&peer).map(|entry| entry.who.account)
+    }
+
     /// How many are connected.
     pub fn len(&self) -> usize {
         self.entries.len()
