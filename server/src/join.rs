@@ -16,6 +16,7 @@
 //! | [`challenge`] | what clients sign, made without keeping it and good once |
 //! | [`certificate`] | the coordinator's key and certificate, or the operator's |
 //! | [`limits`] | what strangers may cost, per address prefix and in sum |
+//! | `places` | which HTTPS connection is ended when one more comes than there are places |
 //! | [`ports`] | one port number for UDP and TCP |
 //! | `https`, `routes`, [`refusals`] | connections, requests, and why not |
 //! | [`service`], [`watch`] | the threads, and what they tell the app |
@@ -32,6 +33,7 @@ pub mod error;
 pub mod fuzzing;
 mod https;
 pub mod limits;
+mod places;
 pub mod ports;
 pub mod refusals;
 mod routes;

@@ -1,6 +1,5 @@
 //! HTTPS connections: counted, encrypted and under time-outs before a request is read.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,12 +16,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
-use super::limits::{Buckets, Connected, Connections, JoinLimits, Prefix, Rate};
+use super::limits::{Buckets, JoinLimits, Prefix, Rate};
+use super::places::{Connected, Connections};
 use super::routes::{Front, Sender, router};
 
 /// The first byte of a TLS connection: a handshake record.
@@ -33,8 +32,6 @@ const HEADER_BYTES_MAX: usize = 8_192;
 const HEADERS_MAX: usize = 32;
 /// Pause after the system could not accept a connection, for example because all file descriptors are in use.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Ended connections that the list may hold, besides the open ones, before it is swept.
-const VISITS_SPARE: usize = 64;
 /// Bytes read of a request without TLS before it is answered.
 const PLAIN_BYTES_MAX: usize = 4_096;
 
@@ -46,7 +43,6 @@ pub(super) async fn serve(
     pages: Router,
 ) -> Infallible {
     let connections = Connections::default();
-    let mut visits = Visits::default();
     let rate = Rate { burst: front.limits.connects_per_minute, per: Duration::from_mins(1) };
     let mut rates = Buckets::new(rate);
     let router = router(Arc::clone(&front), pages);
@@ -59,45 +55,16 @@ pub(super) async fn serve(
                 continue;
             }
         };
-        let prefix = Prefix::of(address.ip());
+        let (prefix, now) = (Prefix::of(address.ip()), front.now());
         // Closed without a reply: only a flooding peer would receive it.
-        if !rates.take(prefix, front.now()) {
+        if !rates.take(prefix, now) {
             continue;
         }
-        let Some(connected) = connections.enter(prefix, &front.limits) else { continue };
+        let Some(connected) = connections.enter(prefix, now, &front.limits) else { continue };
+        let number = connected.number();
         let visit = Visit { tls: tls.clone(), router: router.clone(), limits: front.limits.clone(), address };
-        visits.begin(tokio::spawn(visit.run(stream, connected)).abort_handle());
-        if connections.len() > front.limits.connections_max {
-            visits.end_oldest();
-        }
-    }
-}
-
-/// The open connections, oldest first, and some ended ones.
-#[derive(Default)]
-struct Visits {
-    all: VecDeque<AbortHandle>,
-    /// Length at which ended ones are swept.
-    sweep_at: usize,
-}
-
-impl Visits {
-    fn begin(&mut self, visit: AbortHandle) {
-        if self.all.len() >= self.sweep_at {
-            self.all.retain(|visit| !visit.is_finished());
-            self.sweep_at = 2 * self.all.len() + VISITS_SPARE;
-        }
-        self.all.push_back(visit);
-    }
-
-    /// Ends the oldest connection; takes effect when the thread next polls it.
-    fn end_oldest(&mut self) {
-        while let Some(visit) = self.all.pop_front() {
-            if !visit.is_finished() {
-                visit.abort();
-                return;
-            }
-        }
+        let ends = tokio::spawn(visit.run(stream, connected)).abort_handle();
+        connections.begin(number, ends, now, &front.limits);
     }
 }
 
@@ -110,11 +77,13 @@ struct Visit {
 }
 
 impl Visit {
-    async fn run(self, stream: TcpStream, _connected: Connected) {
+    async fn run(self, stream: TcpStream, connected: Connected) {
         let _ = stream.set_nodelay(true);
         let begun = timeout(self.limits.handshake, async {
             let mut first = [0];
-            match stream.peek(&mut first).await {
+            let heard = stream.peek(&mut first).await;
+            connected.spoke();
+            match heard {
                 Ok(1) if first[0] == TLS_HANDSHAKE => self.tls.accept(stream).await.ok(),
                 Ok(1) if first[0].is_ascii_alphabetic() => {
                     point_to_https(stream).await;

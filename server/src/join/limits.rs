@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use p2c2r_program::settings::{SettingRow, choices, millis, number, rows_of};
@@ -22,8 +21,8 @@ settings_table! {
     /// What a stranger may use, and for how long.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct JoinLimits {
-        /// HTTPS connections at one time. One more ends the oldest, so that nobody can hold all of them; joining takes only
-        /// some round trips
+        /// HTTPS connections at one time. One more ends one that has sent nothing, or else the oldest of the address prefixes
+        /// that hold most, so that nobody can hold all of them
         pub connections_max: u32 = 512 => number("N", 1..=65_536).key("connections"),
         /// HTTPS connections at one time from one address prefix (an IPv4 address, or 64 bits of an IPv6 address); one more
         /// is refused
@@ -171,65 +170,6 @@ impl Buckets {
     }
 }
 
-/// The connections at this moment. Clones share the count.
-#[derive(Clone, Debug, Default)]
-pub struct Connections(Arc<Mutex<Counts>>);
-
-#[derive(Debug, Default)]
-struct Counts {
-    all: u32,
-    /// Has at most as many entries as there are connections.
-    of_prefix: HashMap<Prefix, u32, SeededHash>,
-}
-
-/// One counted connection; dropping it ends the count.
-#[derive(Debug)]
-pub struct Connected {
-    connections: Connections,
-    prefix: Prefix,
-}
-
-impl Connections {
-    /// Counts one more, unless there are too many from this prefix.
-    pub fn enter(&self, prefix: Prefix, limits: &JoinLimits) -> Option<Connected> {
-        let mut counts = self.lock();
-        let here = counts.of_prefix.get(&prefix).copied().unwrap_or_default();
-        if here >= limits.connections_per_prefix_max {
-            return None;
-        }
-        counts.all += 1;
-        counts.of_prefix.insert(prefix, here + 1);
-        Some(Connected { connections: self.clone(), prefix })
-    }
-
-    /// How many there are in all.
-    pub fn len(&self) -> u32 {
-        self.lock().all
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Connected {
-    fn drop(&mut self) {
-        let mut counts = self.connections.lock();
-        counts.all -= 1;
-        match counts.of_prefix.get_mut(&self.prefix) {
-            Some(here) if *here > 1 => *here -= 1,
-            _ => {
-                counts.of_prefix.remove(&self.prefix);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,21 +215,5 @@ mod tests {
         assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
         assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
         assert_ne!(of("192.0.2.2"), of("192.0.2.1"));
-    }
-
-    #[test]
-    fn connections_are_counted_in_all_and_per_prefix_until_they_end() {
-        let limits = JoinLimits { connections_per_prefix_max: 2, ..JoinLimits::default() };
-        let connections = Connections::default();
-        let enter = |number| connections.enter(prefix(number), &limits);
-        let (one, two) = (enter(1).unwrap(), enter(1).unwrap());
-        assert!(enter(1).is_none());
-        let three = enter(2).unwrap();
-        assert_eq!(connections.len(), 3);
-        drop((one, three));
-        assert_eq!(connections.len(), 1);
-        assert!(enter(1).is_some() && enter(3).is_some());
-        drop(two);
-        assert!(connections.is_empty() && connections.lock().of_prefix.is_empty());
     }
 }

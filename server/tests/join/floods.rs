@@ -143,7 +143,7 @@ fn one_address_has_so_many_requests_a_minute() {
 }
 
 #[test]
-fn who_takes_all_connections_loses_the_oldest_to_whoever_comes() {
+fn who_takes_all_connections_and_says_nothing_loses_the_oldest_to_whoever_comes() {
     let folder = Folder::new();
     let long = Duration::from_mins(1);
     let lab = folder.start_with(|options| {
