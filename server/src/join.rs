@@ -20,6 +20,7 @@
 //! | [`ports`] | one port number for UDP and TCP |
 //! | `https`, `routes`, [`refusals`] | connections, requests, and why not |
 //! | [`service`], [`watch`] | the threads, and what they tell the app |
+//! | [`reach`] | whether UDP arrives, and saying so where it does not |
 //! | [`apply`] | the app's end: closed accounts are disconnected |
 //! | [`settings`], [`commands`] | the operator's settings and commands |
 
@@ -35,6 +36,7 @@ mod https;
 pub mod limits;
 mod places;
 pub mod ports;
+pub mod reach;
 pub mod refusals;
 mod routes;
 pub mod service;

@@ -219,11 +219,13 @@ fn whoever_cannot_use_udp_says_so_and_joins_once_it_is_let_through() {
     let sentence = "answers over TCP at 203.0.113.10:8765, but not over UDP";
     ada.line(sentence);
     game.line(sentence);
+    coordinator.line("HTTPS arrives and UDP port 8765 does not");
 
     for home in [parties.ada(), parties.gamer()] {
         home.let_udp_through();
     }
     ada.line("Connected!");
+    coordinator.line("UDP arrives: a program has connected");
     game.line("tasks go to the coordinator");
     coordinator.line("Routing to ada");
     game.line("path workers");

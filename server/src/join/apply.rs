@@ -8,7 +8,7 @@ use bevy_ecs::message::Messages;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::schedule::IntoScheduleConfigs;
 use bevy_ecs::system::{Res, ResMut};
-use p2c2r_link::{Mint, PeerJoined};
+use p2c2r_link::{Mint, PeerJoined, Peers};
 use p2c2r_protocol::{AccountKey, Micros};
 use tracing::info;
 
@@ -100,6 +100,7 @@ impl Plugin for JoinPlugin {
                 apply_account_changes.run_if(|news: Res<'_, AccountNews>| !news.is_empty()),
                 turn_revoked_away.run_if(|revoked: Res<'_, RecentlyRevoked>| !revoked.0.is_empty()),
                 close_with_the_coordinator,
+                note_who_is_here.run_if(|peers: Res<'_, Peers>| !peers.is_empty()),
             )
                 .chain()
                 .before(CoordinatorSystems),
@@ -171,6 +172,11 @@ pub fn turn_revoked_away(
     for joined in away {
         exchange.show_out(joined.peer, REVOKED);
     }
+}
+
+/// Whoever is connected proves that UDP arrives.
+fn note_who_is_here(news: Res<'_, AccountNews>) {
+    news.somebody_is_here();
 }
 
 /// Refuses new peers while the coordinator is draining.

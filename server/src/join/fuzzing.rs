@@ -13,6 +13,7 @@ use p2c2r_protocol::{Digest, Nanos, ProtocolIdentity, Role};
 use super::certificate::make_data_folder;
 use super::enrol::Registrar;
 use super::limits::{JoinLimits, OpenRegistration};
+use super::reach::SharedUdpReach;
 use super::routes::{Front, check, parse};
 use super::store::{AccountStore, Newcomer, WallSeconds};
 use crate::config::LEDGER_FILE;
@@ -42,7 +43,8 @@ fn front(folder: &Path) -> Option<Front> {
         folder.join(LEDGER_FILE),
         crossbeam_channel::unbounded().0,
     );
-    Front::new(JoinLimits::default(), registrar, Mint::new(&identity()), identity(), Arc::default()).ok()
+    let (mint, reach) = (Mint::new(&identity()), SharedUdpReach::new(0));
+    Front::new(JoinLimits::default(), registrar, mint, identity(), (reach, Arc::default())).ok()
 }
 
 /// Handles a body; returns whether an honest program could have sent it.

@@ -24,6 +24,7 @@ use super::challenge::Challenges;
 use super::enrol::Registrar;
 use super::error::JoinError;
 use super::limits::{Buckets, GcraLimiter, JoinLimits, LastComplaint, Prefix, Rate};
+use super::reach::SharedUdpReach;
 use super::refusals::JoinRefusal;
 use super::store::{AccountRecord, Newcomer, WallSeconds};
 
@@ -41,6 +42,8 @@ pub(super) struct Front {
     pub registrar: Mutex<Registrar>,
     pub mint: Mint,
     pub identity: ProtocolIdentity,
+    /// Hears of every token that is handed out.
+    pub reach: SharedUdpReach,
     /// Set when the coordinator begins to stop.
     pub closing: Arc<AtomicBool>,
     started: Instant,
@@ -59,7 +62,7 @@ impl Front {
         registrar: Registrar,
         mint: Mint,
         identity: ProtocolIdentity,
-        closing: Arc<AtomicBool>,
+        (reach, closing): (SharedUdpReach, Arc<AtomicBool>),
     ) -> Result<Self, JoinError> {
         let rate = Rate { burst: limits.requests_per_minute, per: MINUTE };
         Ok(Self {
@@ -69,6 +72,7 @@ impl Front {
             registrar: Mutex::new(registrar),
             mint,
             identity,
+            reach,
             closing,
             started: Instant::now(),
             challenges: Mutex::new(Challenges::new()?),
@@ -185,6 +189,7 @@ async fn give_token(
     };
     match front.mint.issue(grant) {
         Ok(token) => {
+            front.reach.token_given(sender.0.ip());
             if is_kept {
                 keep_visit(&front, key, name.clone(), now).await;
             }

@@ -20,6 +20,7 @@ use super::enrol::Registrar;
 use super::error::JoinError;
 use super::https;
 use super::limits::{JoinLimits, OpenRegistration};
+use super::reach::SharedUdpReach;
 use super::routes::Front;
 use super::store::AccountStore;
 use super::watch::{AccountNews, Clerk, Watch};
@@ -75,10 +76,13 @@ impl JoinService {
         let mut store = AccountStore::open(&options.data_dir)?;
         let link = JoinLink { hosts: options.hosts, invite: None, fingerprint: certificate.fingerprint };
         store.publish(&link, options.opening_credit)?;
-        let (watch, news, stop_watch) = Watch::new(AccountStore::open(&options.data_dir)?, clerk)?;
+        let reach = SharedUdpReach::new(listener.local_addr().map_err(JoinError::Start)?.port());
+        let (watch, news, stop_watch) =
+            Watch::new(AccountStore::open(&options.data_dir)?, clerk, reach.clone())?;
         let registrar =
             Registrar::new(store, (options.open, options.open_credit), options.ledger, watch.changes());
-        let front = Arc::new(Front::new(options.limits, registrar, mint, options.identity, news.closing())?);
+        let front =
+            Arc::new(Front::new(options.limits, registrar, mint, options.identity, (reach, news.closing()))?);
         // One more thread, for the account store: only it waits for the disk.
         let runtime = Builder::new_current_thread()
             .enable_all()

@@ -13,6 +13,7 @@ use tracing::{debug, error};
 
 use super::error::JoinError;
 use super::limits::LastComplaint;
+use super::reach::SharedUdpReach;
 use super::store::{AccountStore, OperatorChange, Order};
 use crate::core::state::gamers::HourCap;
 use crate::ledger::AccountId;
@@ -27,14 +28,20 @@ const LOOKS_UNTIL_NEXT_TRY: u32 = 20;
 /// error that says why it is not done yet.
 pub type Clerk = Box<dyn Fn(&Order) -> Result<AccountId, String> + Send>;
 
-/// The app's end: delivers the operator's changes, and stops the joining of new peers.
+/// The app's end: delivers the operator's changes, hears that somebody is connected, and stops the joining of new peers.
 #[derive(Resource, Debug)]
 pub struct AccountNews {
     changes: Receiver<OperatorChange>,
     closing: Arc<AtomicBool>,
+    reach: SharedUdpReach,
 }
 
 impl AccountNews {
+    /// Notes that somebody is connected, so UDP arrives.
+    pub fn somebody_is_here(&self) {
+        self.reach.somebody_is_here();
+    }
+
     /// The next change, if there is one.
     pub fn take(&self) -> Option<OperatorChange> {
         self.changes.try_recv().ok()
@@ -71,12 +78,18 @@ pub(super) struct Watch {
     hour_caps: HashMap<AccountKey, HourCap>,
     to_do: Vec<Order>,
     looks_until_next_try: u32,
+    /// What is said of UDP, looked at as often.
+    reach: SharedUdpReach,
 }
 
 impl Watch {
     /// A watch that reports the operator's changes from now on, and carries out orders given while no coordinator ran.
     /// It ends when the returned sender is dropped.
-    pub fn new(store: AccountStore, clerk: Clerk) -> Result<(Self, AccountNews, Sender<()>), JoinError> {
+    pub fn new(
+        store: AccountStore,
+        clerk: Clerk,
+        reach: SharedUdpReach,
+    ) -> Result<(Self, AccountNews, Sender<()>), JoinError> {
         let epoch = store.epoch()?;
         let hour_caps = store.hour_caps()?;
         let (changes_in, changes) = unbounded();
@@ -95,8 +108,9 @@ impl Watch {
             hour_caps,
             to_do: Vec::new(),
             looks_until_next_try: 0,
+            reach: reach.clone(),
         };
-        Ok((watch, AccountNews { changes, closing: Arc::default() }, stop_in))
+        Ok((watch, AccountNews { changes, closing: Arc::default(), reach }, stop_in))
     }
 
     /// Where else to tell the app of what happened to an account.
@@ -117,6 +131,7 @@ impl Watch {
             if self.carry_out() {
                 wake();
             }
+            self.reach.report();
             if self.stop.recv_timeout(LOOK_EVERY) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
