@@ -21,8 +21,9 @@ pub const RIDING_BYTES_MAX: usize = SLICE_BYTES + 24;
 pub const OVERHEAD_BYTES: usize = 28 + 17 + 4;
 
 /// Bytes of the coordinator's socket buffer in each direction. Linux counts a small datagram as 768 bytes and
-/// doubles the size it is asked for, so a heartbeat of each of 1,024 peers at one moment fits twice; a much
-/// larger buffer would delay packets by milliseconds under a flood.
+/// doubles the size it is asked for, so a heartbeat of each of 1,024 peers at one moment fits twice where the
+/// system grants it (Linux up to `net.core.rmem_max`, by default a fifth of it); a much larger buffer would
+/// delay packets by milliseconds under a flood.
 pub const SOCKET_BUFFER_BYTES: usize = 1 << 20;
 /// Packets read in one update; the rest wait for the next, which follows at once.
 pub const PACKETS_PER_UPDATE_MAX: usize = 1_024;

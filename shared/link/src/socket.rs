@@ -59,7 +59,10 @@ impl Wire {
     pub(crate) fn listen(socket: UdpSocket, impair: Option<Impairment>) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let socket = Udp::new(mio::net::UdpSocket::from_std(socket), None)?;
-        socket.widen(SOCKET_BUFFER_BYTES);
+        let (receives, _) = socket.widen(SOCKET_BUFFER_BYTES);
+        if let Some(advice) = narrow_buffer(SOCKET_BUFFER_BYTES, receives) {
+            tracing::info!("{advice}");
+        }
         Ok(Self::new(Medium::Udp(Box::new(socket)), impair))
     }
 
@@ -178,5 +181,35 @@ impl Medium {
                 Some((from, length))
             }
         }
+    }
+}
+
+/// What to tell the operator where the system has granted less than was asked for, in bytes.
+fn narrow_buffer(asked: usize, granted: usize) -> Option<String> {
+    let (asked_kib, granted_kib) = (asked / 1_024, granted / 1_024);
+    let mend = if cfg!(target_os = "linux") {
+        format!(
+            "; `sudo sysctl -w net.core.rmem_max={asked}` and a start anew grant all, and a file in /etc/sysctl.d keeps it"
+        )
+    } else {
+        String::new()
+    };
+    let said = format!(
+        "the system grants {granted_kib} KiB of the {asked_kib} KiB asked for as buffer for packets over UDP, so bursts of \
+         packets may be lost where many are connected or somebody floods the port{mend}"
+    );
+    (granted < asked).then_some(said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::narrow_buffer;
+
+    #[test]
+    fn a_buffer_that_is_narrower_than_asked_for_is_told_of_with_what_mends_it() {
+        assert_eq!(narrow_buffer(1 << 20, 1 << 20), None);
+        let said = narrow_buffer(1 << 20, 425_984).unwrap();
+        assert!(said.contains("416 KiB of the 1024 KiB"), "{said}");
+        assert_eq!(said.contains("sysctl -w net.core.rmem_max=1048576"), cfg!(target_os = "linux"), "{said}");
     }
 }
