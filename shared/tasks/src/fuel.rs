@@ -4,8 +4,9 @@
 //! What a task is worth ([`WorkUnits`]) is an estimate made before anything runs, so somebody can always make
 //! a spec that takes longer than it pays for. Fuel bounds by how much: a task gets [`STEPS_PER_UNIT`] steps
 //! per work unit, times its kind's multiple ([`TaskKind::FUEL_PERCENT`]), and a kernel that needs more gives
-//! up. Steps are counted, not timed, so it gives up at the same place on every machine, and anyone can check
-//! that by running the task again.
+//! up. Steps are counted, not timed, so it gives up at the same place on the cores of every machine, and anyone
+//! can check that by running the task again. A graphics processor counts no steps: there the shaders' own loop
+//! bounds limit the work, so a spec that ends by its fuel on cores may have an outcome there.
 //!
 //! A step is about a nanosecond: each kind weighs what its kernel does (a cell of a search, two bodies that
 //! meet, a box that a ray enters) by the most time that takes on the machine it was measured on.
@@ -52,8 +53,9 @@ impl Stop {
         Self(None)
     }
 
-    /// Stops every kernel that has a clone of this. A kernel notices within a millisecond, except in calls
-    /// that cannot be interrupted, which its kind documents.
+    /// Stops every kernel that has a clone of this. A kernel looks every [`STEPS_PER_LOOK`] steps and mostly
+    /// notices within a millisecond; a call that cannot be interrupted, which its kind documents, goes on for up
+    /// to 5 ms (`docs/PERFORMANCE.md`, "Fuel").
     pub fn stop(&self) {
         if let Some(flag) = &self.0 {
             flag.store(true, Ordering::Relaxed);
