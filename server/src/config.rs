@@ -68,8 +68,8 @@ const HEAD_HOURS: RangeInclusive<u64> = 1..=365 * 24;
 /// Name of the ledger in the data folder.
 pub const LEDGER_FILE: &str = "results.db";
 
-/// What happens to a timely task when no worker can do it in time. Patient tasks always wait for a worker,
-/// except that `refuse` does not admit them while there is none.
+/// What happens to a timely task when no worker can do it in time. Of patient tasks [`PatientFallback`] decides, except
+/// that `refuse` does not admit them while there is no worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fallback {
@@ -80,6 +80,20 @@ pub enum Fallback {
     Queue,
     /// It is refused at once.
     Refuse,
+}
+
+/// What happens to a patient task while no worker offers its kind.
+///
+/// Waiting is the default: it costs the gamer nothing but time, whereas one such task may take minutes of a core, for
+/// which whoever pays for the coordinator's machine has to ask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PatientFallback {
+    /// It waits until a worker is there.
+    #[default]
+    Queue,
+    /// The coordinator's own kernel does it, as long as there is nothing else to compute or check.
+    Compute,
 }
 
 /// Who may read the figures at `/metrics`.
@@ -124,6 +138,10 @@ settings_table! {
         /// What happens to a task with a deadline that no worker can do in time: the coordinator computes it, it waits in
         /// the queue until its deadline, or it is refused at once
         pub fallback: Fallback = Fallback::default() => choice(),
+        /// What happens to a task without a deadline while no worker offers its kind: it waits in the queue until one does,
+        /// or the coordinator computes it, one at a time, when it has had nothing else to compute or check for five seconds;
+        /// it stops as soon as it has
+        pub patient_fallback: PatientFallback = PatientFallback::default() => choice(),
         /// How workers' answers are checked, and how trust is earned and lost.
         pub trust: TrustRules = TrustRules::default() => table(),
         /// Work that may be done twice, in per cent of all work: where a worker is late, a second one is asked. 0 asks
@@ -321,6 +339,7 @@ impl ServerConfig {
             kinds: self.kinds.clone(),
             prices: self.prices.clone(),
             fallback: self.fallback,
+            patient_fallback: self.patient_fallback,
             trust: self.trust,
             hedge_percent: self.hedge_percent,
             hour_cap: self.hour_cap,

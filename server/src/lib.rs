@@ -44,6 +44,6 @@ pub mod waking;
 pub mod worker_commands;
 
 pub use app::{CoordinatorPlugins, build_app};
-pub use config::{ComputeMode, Fallback, ServerConfig};
+pub use config::{ComputeMode, Fallback, PatientFallback, ServerConfig};
 pub use drain::Shutdown;
 pub use error::ServerError;

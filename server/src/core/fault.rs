@@ -32,6 +32,8 @@ pub(crate) enum Fault {
     ChargesEveryCheck,
     /// `lease`: leases never expire.
     WaitsForEver,
+    /// `fall_back`: a patient task is computed on although the pool is needed.
+    KeepsThePool,
     /// `tasks`: an answer is accepted from a worker that does not hold the lease.
     AcceptsForgeries,
     /// `settle`: a task is charged twice.

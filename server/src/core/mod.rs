@@ -36,7 +36,7 @@ pub use event::{Event, LinkState};
 pub use steps::admit::task_key;
 pub use steps::judge::INLINE_UNITS_MAX;
 
-use crate::config::Fallback;
+use crate::config::{Fallback, PatientFallback};
 use crate::ledger::Entry;
 use fault::Fault;
 use state::cache::OutcomeCache;
@@ -63,6 +63,8 @@ pub struct Policy {
     pub prices: PriceList,
     /// What happens to timely tasks that no worker can do in time.
     pub fallback: Fallback,
+    /// What happens to patient tasks while no worker offers their kind.
+    pub patient_fallback: PatientFallback,
     /// How trust is earned and lost.
     pub trust: TrustRules,
     /// Units of second attempts for a hundred of first ones, at most; zero for none.
@@ -188,6 +190,7 @@ impl Core {
                 lease::expire(self);
                 judge::begin_what_waits(self);
                 hand_out::hand_out(self);
+                fall_back::compute_when_idle(self);
             }
             Event::StatementsDue { committed } => state_accounts::tell(self, *committed),
             Event::Closing { reason } => {
@@ -205,7 +208,8 @@ impl Core {
     pub fn next_due(&mut self) -> Option<Micros> {
         let timer = self.timers.next(&self.tasks);
         let rest = self.workers.next_end_of_rest().filter(|_| self.tasks.may_have_waiting());
-        let due = timer.into_iter().chain(rest).chain(self.checking.due()).min();
+        let due =
+            timer.into_iter().chain(rest).chain(self.checking.due()).chain(fall_back::idle_due(self)).min();
         if fault::is_made(Fault::SleepsTooLong) { due.map(|due| Micros(due.0 + 1_000)) } else { due }
     }
 

@@ -201,7 +201,7 @@ pub enum Verdict {
     Expired,
     /// The worker said it could not.
     Failed,
-    /// The task was settled or voided without it.
+    /// The task was settled or voided without it, or goes on without it.
     Unneeded,
 }
 

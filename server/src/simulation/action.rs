@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::kinds::SimulatedKind;
-use crate::config::Fallback;
+use crate::config::{Fallback, PatientFallback};
 
 /// What a world begins with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +34,10 @@ pub struct WorldSetup {
     /// Nano-dollars that an hour may cost each gamer; `None` for as much as he has.
     #[serde(default)]
     pub hour_cap: Option<i64>,
+    /// What happens to patient tasks while no worker offers their kind; where they are computed, only every other worker
+    /// offers all kinds.
+    #[serde(default)]
+    pub patient_fallback: PatientFallback,
 }
 
 /// Whose connection.

@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 use super::action::{How, PacketFate, PeerChoice, Way, WorldAction, WorldSetup};
 use super::kinds::SimulatedKind;
 use super::world::{CORES_RATE, RATE_UNITS, World};
-use crate::config::Fallback;
+use crate::config::{Fallback, PatientFallback};
 
 /// Nano-dollars that no world spends.
 const PLENTY: i64 = 1 << 50;
@@ -22,6 +22,8 @@ const CROWDED: usize = 256;
 /// An hour, in microseconds: how far clocks jump.
 const HOUR_US: u64 = 3_600_000_000;
 
+/// A pause after which the coordinator counts as idle.
+const PAUSE_US: u64 = 6_000_000;
 /// Microseconds by which the scheduler's clock steps back; it then stands still until time has caught up.
 const BACK_US_MAX: u64 = 100_000;
 
@@ -50,6 +52,7 @@ struct Habits {
     splits: u32,
     crashes: u32,
     jumps: u32,
+    pauses: u32,
     cancels: u32,
     verdicts_of_operator: u32,
     /// For each worker, how often it lies, fails and stays silent.
@@ -131,6 +134,7 @@ impl Generator {
             }),
             (busy(usize::from(world.is_split()), 30), |_, _| WorldAction::Heal),
             (habits.jumps, Self::jump),
+            (habits.pauses, |_, _| WorldAction::Pass { us: PAUSE_US }),
             (habits.verdicts_of_operator, |it, world| WorldAction::Judge {
                 worker: it.draws.random_range(0..world.setup().workers),
                 quarantined: it.draws.random_bool(0.1),
@@ -264,6 +268,7 @@ fn setup(seed: u64, draws: &mut SmallRng) -> WorldSetup {
         checking_percent: *pick(draws, &[1.0, 10.0, 10.0, 400.0]),
         units_max,
         hour_cap: draws.random_bool(0.2).then(|| worth(units_max * draws.random_range(2..=SCARCE_TASKS))),
+        patient_fallback: *pick(draws, &[PatientFallback::Queue, PatientFallback::Compute]),
     }
 }
 
@@ -310,6 +315,7 @@ impl Habits {
             splits,
             crashes,
             jumps,
+            pauses: if setup.patient_fallback == PatientFallback::Compute { 10 } else { 0 },
             cancels,
             verdicts_of_operator,
             conduct,

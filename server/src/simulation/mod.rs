@@ -69,6 +69,8 @@ fn some_thousand_tasks_in_worlds_of_all_sorts() {
     let all = [
         sum.by_workers,
         sum.by_coordinator,
+        sum.patient_here,
+        sum.gave_way,
         sum.from_cache,
         sum.shared,
         sum.inherited,

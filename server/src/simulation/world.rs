@@ -132,6 +132,7 @@ fn policy(setup: &WorldSetup) -> Policy {
             fee_basis_points: 1_000,
         },
         fallback: setup.fallback,
+        patient_fallback: setup.patient_fallback,
         hour_cap: setup.hour_cap.map(Nanos),
         // No failure is forgotten while the world lasts.
         trust: TrustRules {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use p2c2r_protocol::{AttemptFailure, ComputedBy, Nanos, Refusal, TaskFailure};
-use p2c2r_server::Fallback;
+use p2c2r_server::{ComputeMode, Fallback, PatientFallback};
 
-use crate::stage::{BUDGET, Stage};
+use crate::stage::{BUDGET, Heard, Stage};
 use crate::toy;
 
 #[test]
@@ -105,6 +105,7 @@ fn patient_tasks_wait_for_a_worker_whatever_the_fallback_and_outlive_their_gamer
     let gamer = stage.gamer("g");
     let task = stage.ask_patiently(gamer, 6);
     stage.pass(Duration::from_secs(2));
+    stage.jump(Duration::from_hours(1));
     assert!(stage.heard(task).is_empty());
     stage.leave(gamer);
     assert_eq!(stage.in_flight(), 1);
@@ -146,4 +147,74 @@ fn an_outcome_that_comes_as_its_gamer_leaves_is_kept_for_its_return() {
     assert!(stage.heard(task).is_empty(), "nobody is there to hear");
     stage.gamer("g");
     assert_eq!(stage.done(task).outcome, toy::answer(8));
+}
+
+/// A pause after which the coordinator counts as idle, and one after which it does not.
+const LONG: Duration = Duration::from_millis(5_100);
+const SHORT: Duration = Duration::from_millis(4_500);
+
+#[test]
+fn a_patient_task_that_nobody_offers_to_do_is_computed_here_in_a_pause_where_the_operator_allows_it() {
+    let mut stage = Stage::with(|config| config.patient_fallback = PatientFallback::Compute);
+    let (gamer, worker) = (stage.gamer("g"), stage.worker("w", 1));
+    let first = stage.ask_patiently(gamer, 6);
+    stage.assignment();
+    stage.jump(LONG);
+    stage.leave(worker);
+    stage.jump(SHORT);
+    stage.step();
+    assert!(stage.heard(first).is_empty(), "it may be back in a moment");
+    stage.jump(LONG);
+    stage.step();
+    let receipt = stage.done(first).receipt.clone();
+    assert_eq!((&receipt.computed_by, receipt.attempts), (&ComputedBy::Coordinator, 2));
+    assert_eq!(receipt.price, stage.price(1_000));
+    // The next one needs no new pause.
+    let second = stage.ask_patiently(gamer, 7);
+    stage.step();
+    assert_eq!(stage.done(second).receipt.computed_by, ComputedBy::Coordinator);
+    stage.books();
+}
+
+#[test]
+fn a_patient_task_that_is_computed_here_gives_way_to_a_timely_one_and_begins_again_later() {
+    let mut stage = Stage::with(|config| {
+        (config.patient_fallback, config.compute) = (PatientFallback::Compute, ComputeMode::Threads(1));
+    });
+    let gamer = stage.gamer("g");
+    let number = toy::hold_next();
+    let patient = stage.ask_patiently(gamer, number);
+    stage.jump(LONG);
+    let mut submit = stage.submit_of(&toy::spec(9));
+    submit.budget_us = Some(60_000_000);
+    let timely = stage.submit(gamer, submit);
+    while !matches!(stage.heard(timely), [Heard::Done(_)]) {
+        stage.step();
+        std::thread::yield_now();
+    }
+    assert_eq!(stage.done(timely).receipt.computed_by, ComputedBy::Coordinator, "on the only thread");
+    assert!(stage.heard(patient).is_empty());
+    toy::let_go(number);
+    while !matches!(stage.heard(patient), [Heard::Done(_)]) {
+        stage.jump(LONG);
+        std::thread::yield_now();
+    }
+    let receipt = &stage.done(patient).receipt;
+    assert_eq!((&receipt.computed_by, receipt.attempts), (&ComputedBy::Coordinator, 2));
+    stage.books();
+}
+
+#[test]
+fn a_patient_task_from_before_a_restart_is_computed_here_and_its_gamer_gets_it_when_it_is_back() {
+    let mut stage = Stage::with(|config| config.patient_fallback = PatientFallback::Compute);
+    let gamer = stage.gamer("g");
+    let task = stage.ask_patiently(gamer, 6);
+    stage.books();
+    stage.stop();
+    stage.start();
+    stage.jump(LONG);
+    stage.step();
+    assert_eq!((stage.in_flight(), stage.tally().by_coordinator), (0, 1));
+    stage.gamer("g");
+    assert_eq!(stage.done(task).outcome, toy::answer(6));
 }

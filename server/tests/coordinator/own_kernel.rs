@@ -10,7 +10,7 @@ use p2c2r_server::core::state::gamers::HourCap;
 use p2c2r_server::core::work::{Computed, KernelRun};
 use p2c2r_server::core::{Core, Effect, Effects, Event};
 use p2c2r_server::ledger::{Account, AdmissionRoom};
-use p2c2r_server::{ComputeMode, ServerConfig};
+use p2c2r_server::{ComputeMode, PatientFallback, ServerConfig};
 use p2c2r_tasks::kind::TaskKind;
 
 use crate::scheduler::account;
@@ -36,8 +36,9 @@ struct Alone {
 }
 
 impl Alone {
-    fn new(gamers: u64) -> Self {
+    fn new(gamers: u64, patient_fallback: PatientFallback) -> Self {
         let config = ServerConfig {
+            patient_fallback,
             kinds: toy::kinds(),
             prices: default_prices(&toy::kinds()),
             compute: ComputeMode::Threads(1),
@@ -84,14 +85,14 @@ impl Alone {
         }
     }
 
-    fn ask(&mut self, gamer: u64, budget_ms: u32) -> TaskId {
+    fn ask(&mut self, gamer: u64, budget_ms: Option<u32>) -> TaskId {
         self.asked += 1;
         let task = TaskId(1 << 32 | self.asked);
         let submit = Submit {
             task,
             kind: Toy::ID,
             kernel_version: Toy::KERNEL_VERSION,
-            budget_us: Some(budget_ms * 1_000),
+            budget_us: budget_ms.map(|ms| ms * 1_000),
             price_cap: Nanos::DOLLAR,
             client_queue_us: 0,
             sent_at: self.now(),
@@ -134,16 +135,16 @@ impl Alone {
 /// The per cent of a modest gamer's tasks, a tenth of what the thread does, that are done in time, and how many of the others'
 /// are, when so many greedy gamers ask for three times as much each as it does, with more time.
 fn in_time(greedy: u64) -> (usize, usize) {
-    let mut alone = Alone::new(1 + greedy);
+    let mut alone = Alone::new(1 + greedy, PatientFallback::Queue);
     let (mut modest, mut theirs) = (Vec::new(), Vec::new());
     for ms in 0..PLAYED {
         alone.handle(Event::UpdateBegins { room: Some(ROOM) });
         if ms % (10 * KERNEL_MS) == 0 {
-            modest.push(alone.ask(1, 300));
+            modest.push(alone.ask(1, Some(300)));
         }
         if ms % KERNEL_MS == 0 {
             for gamer in 2..2 + greedy {
-                theirs.extend((0..3).map(|_| alone.ask(gamer, 2_000)));
+                theirs.extend((0..3).map(|_| alone.ask(gamer, Some(2_000))));
             }
         }
         alone.step();
@@ -163,5 +164,22 @@ fn greedy_gamers_take_nothing_of_what_a_modest_one_has_computed_here_in_time() {
         println!("in time: {modest} % beside {greedy} greedy ones, {theirs} of theirs");
         assert!(modest >= 98, "{modest} % beside {greedy} greedy ones");
         assert!(theirs as u64 > PLAYED / KERNEL_MS * 8 / 10, "what nobody else wants is theirs: {theirs}");
+    }
+}
+
+#[test]
+fn the_scheduler_wakes_by_itself_for_a_patient_task_that_it_may_compute() {
+    for (fallback, is_done) in [(PatientFallback::Queue, false), (PatientFallback::Compute, true)] {
+        let mut alone = Alone::new(1, fallback);
+        alone.handle(Event::UpdateBegins { room: Some(ROOM) });
+        let task = alone.ask(1, None);
+        while let Some(due) = alone.core.next_due()
+            && !alone.done.contains(&task)
+        {
+            assert!(due > alone.now(), "it does not wake in vain");
+            alone.now_ms = due.0.div_ceil(1_000);
+            (0..2 * KERNEL_MS).for_each(|_| alone.step());
+        }
+        assert_eq!(alone.done.contains(&task), is_done, "{fallback:?}");
     }
 }

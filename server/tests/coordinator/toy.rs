@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex};
+use std::time::Duration;
 
 use p2c2r_protocol::{Digest, KindId, WorkUnits, wire};
 use p2c2r_tasks::kind::TaskKind;
@@ -63,6 +64,15 @@ fn wait_until_let_go(number: u64) {
     drop(LET_GO.wait_while(HELD.lock().unwrap(), |held| held.contains(&number)).unwrap());
 }
 
+/// The same for a kernel; returns whether it was stopped instead.
+fn wait_until_let_go_or_stopped(number: u64, stop: &Stop) -> bool {
+    let mut held = HELD.lock().unwrap();
+    while held.contains(&number) && !stop.is_stopped() {
+        held = LET_GO.wait_timeout(held, Duration::from_millis(1)).unwrap().0;
+    }
+    held.contains(&number)
+}
+
 /// Lets the kernel and the checks of a number go on.
 pub fn let_go(number: u64) {
     HELD.lock().unwrap().remove(&number);
@@ -96,8 +106,10 @@ impl TaskKind for Toy {
     fn admit(spec: &Asked, _: &Blobs) -> Result<WorkUnits, SpecError> {
         Ok(WorkUnits(spec.1))
     }
-    fn run(spec: &Asked, _: &Blobs, _: &Stop) -> Result<u64, KernelError> {
-        wait_until_let_go(spec.0);
+    fn run(spec: &Asked, _: &Blobs, stop: &Stop) -> Result<u64, KernelError> {
+        if wait_until_let_go_or_stopped(spec.0, stop) {
+            return Err(KernelError::Stopped);
+        }
         if [FAILS, FAILS_LATER].contains(&spec.0) {
             return Err(KernelError::Failed("as asked".into()));
         }

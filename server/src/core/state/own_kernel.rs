@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use p2c2r_protocol::{KindId, WorkUnits};
+use p2c2r_protocol::{KindId, Micros, TaskNo, WorkUnits};
 
 use super::speed::ServiceTimes;
 
 /// Reserved before a deadline besides the predicted time, for collecting and sending the result. Errs on the early
 /// side: the own kernel starts a little sooner than it must.
 const MARGIN: Duration = Duration::from_millis(2);
+
+/// How long the pool must have had nothing to do before a patient task begins. Shorter, and one would begin in every
+/// pause of a game, only to be stopped.
+const IDLE_AFTER: Duration = Duration::from_secs(5);
 
 /// How fast the own kernel is, and how busy.
 pub struct OwnKernel {
@@ -19,12 +23,26 @@ pub struct OwnKernel {
     waiting_max: usize,
     /// Runs that were started and have not come back, those waiting for a thread included.
     under_way: usize,
+    /// The patient task whose run gives way to everything else.
+    patient: Option<TaskNo>,
+    /// The task whose run was stopped and has not come back.
+    stopped: Option<TaskNo>,
+    /// When a patient task may begin, unless the pool is needed before.
+    idle_at: Micros,
 }
 
 impl OwnKernel {
     /// An unmeasured kernel with `threads` threads and room for `waiting_max` waiting runs.
     pub fn new(threads: usize, waiting_max: usize) -> Self {
-        Self { speed: ServiceTimes::of_reference_core(), threads: threads.max(1), waiting_max, under_way: 0 }
+        Self {
+            speed: ServiceTimes::of_reference_core(),
+            threads: threads.max(1),
+            waiting_max,
+            under_way: 0,
+            patient: None,
+            stopped: None,
+            idle_at: IDLE_AFTER.into(),
+        }
     }
 
     /// How long a task would take if it were queued now, including the wait for a thread behind the runs that wait and
@@ -46,10 +64,52 @@ impl OwnKernel {
         self.under_way += 1;
     }
 
-    /// A run has come back, whatever it gave.
-    pub fn end(&mut self) {
+    /// A run has come back, whatever it gave; returns whether it was stopped.
+    pub fn end(&mut self, task: TaskNo, now: Micros) -> bool {
         assert!(self.under_way > 0, "a run that comes back was begun");
         self.under_way -= 1;
+        let is_stopped = self.stopped.take_if(|stopped| *stopped == task).is_some();
+        let is_patient = self.patient.take_if(|patient| *patient == task).is_some();
+        if !is_stopped && !is_patient {
+            self.is_needed(now);
+        }
+        is_stopped
+    }
+
+    /// The pool has something to do that does not give way.
+    pub fn is_needed(&mut self, now: Micros) {
+        self.is_busy_for(IDLE_AFTER, now);
+    }
+
+    fn is_busy_for(&mut self, time: Duration, now: Micros) {
+        self.idle_at = self.idle_at.max(Micros(now.0.saturating_add(Micros::from(time).0)));
+    }
+
+    /// When a patient task may begin, unless the pool is needed before; `None` while a run is under way.
+    pub fn idle_at(&self) -> Option<Micros> {
+        (self.under_way == 0).then_some(self.idle_at)
+    }
+
+    /// There was no patient task to begin: looking for one visits all tasks, so it is not repeated at once.
+    pub fn looked_in_vain(&mut self, now: Micros) {
+        self.is_needed(now);
+    }
+
+    /// The run that has begun is of a patient task, and gives way.
+    pub fn gives_way(&mut self, task: TaskNo) {
+        self.patient = Some(task);
+    }
+
+    /// The task whose run gives way, if there is one; from now on it does not.
+    pub fn take_patient(&mut self) -> Option<TaskNo> {
+        self.patient.take()
+    }
+
+    /// The run of a patient task was stopped after `lost`. The next one begins only after as long a pause, so that at
+    /// most half of the time is lost in this way.
+    pub fn was_stopped(&mut self, task: TaskNo, lost: Duration, now: Micros) {
+        self.stopped = Some(task);
+        self.is_busy_for(lost, now);
     }
 
     /// A run that gave an outcome took so long.

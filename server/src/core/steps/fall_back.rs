@@ -1,4 +1,8 @@
 //! The coordinator's own kernel, for tasks that no worker can do.
+//!
+//! Timely tasks come here when no worker would be in time. A patient one comes here if the operator allows it, no worker
+//! offers its kind and the pool has had nothing to do for some seconds: one at a time, and it is stopped and queued again
+//! as soon as the pool is needed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,15 +14,19 @@ use tracing::debug;
 
 use super::settle::{self, Made};
 use super::{follow, judge, lease};
-use crate::config::Fallback;
+use crate::config::{Fallback, PatientFallback};
+use crate::core::fault::{self, Fault};
 use crate::core::receipts::own_stages;
 use crate::core::state::tasks::Task;
-use crate::core::work::{Computed, KernelRun};
+use crate::core::work::{Check, Computed, KernelRun};
 use crate::core::{Core, Effect};
 use crate::ledger::{AccountId, Entry, Verdict};
 
-/// Whether the own kernel may do this task: only a timely one, and if the operator allows it. Patient tasks wait for a
-/// worker.
+/// Attempts at a patient task from which on it is left to workers: every run that is stopped is one, and the ledger
+/// numbers only so many.
+const PATIENT_ATTEMPTS_MAX: u32 = lease::ATTEMPTS_IN_ALL_MAX / 2;
+
+/// Whether the own kernel may do this task to be in time: only a timely one, and if the operator allows it.
 pub fn may_compute(core: &Core, task: &Task) -> bool {
     core.policy.fallback == Fallback::Compute && task.deliver_by.is_some()
 }
@@ -62,6 +70,13 @@ pub fn compute(core: &mut Core, no: TaskNo) {
         }
         return;
     }
+    make_way(core);
+    begin(core, no);
+}
+
+/// Gives a waiting task to the own kernel, which has room.
+fn begin(core: &mut Core, no: TaskNo) {
+    let now = core.now;
     let stop = Stop::new();
     let Some(task) = core.tasks.matcher().compute(no, now, StopOnDrop(stop.clone())).map(|task| {
         let (job, blobs) = (Arc::downgrade(&task.job), task.blobs.clone());
@@ -86,10 +101,72 @@ fn compute_what_waits(core: &mut Core) {
     }
 }
 
+/// When a patient task may begin here; `None` if none may.
+pub fn idle_due(core: &Core) -> Option<Micros> {
+    let may = core.policy.patient_fallback == PatientFallback::Compute && !core.closing;
+    core.own.idle_at().filter(|_| may && core.tasks.may_have_waiting())
+}
+
+/// Begins the oldest patient task that no worker can do, if it is time.
+pub fn compute_when_idle(core: &mut Core) {
+    let now = core.now;
+    if idle_due(core).is_none_or(|due| due > now) {
+        return;
+    }
+    match next_patient(core).filter(|_| core.own.has_room()) {
+        Some(no) => {
+            begin(core, no);
+            core.own.gives_way(no);
+        }
+        None => core.own.looked_in_vain(now),
+    }
+}
+
+/// The oldest patient task that waits and whose kind no worker offers; `None` while a timely one waits, which may need
+/// the pool at any moment. Looks at all tasks.
+fn next_patient(core: &Core) -> Option<TaskNo> {
+    let mut oldest = None;
+    for (no, task) in core.tasks.iter().filter(|(_, task)| task.is_waiting()) {
+        if task.deliver_by.is_some() {
+            return None;
+        }
+        let may = task.attempts() < PATIENT_ATTEMPTS_MAX && !core.workers.offers(task.kind);
+        if may && oldest.is_none_or(|oldest| no < oldest) {
+            oldest = Some(no);
+        }
+    }
+    oldest
+}
+
+/// The pool is needed: the run of a patient task, if there is one, is stopped, and the task waits again.
+fn make_way(core: &mut Core) {
+    let now = core.now;
+    core.own.is_needed(now);
+    if fault::is_made(Fault::KeepsThePool) {
+        return;
+    }
+    let Some(no) = core.own.take_patient() else { return };
+    let stopped = core.tasks.matcher().stop_computing(no);
+    let stopped = stopped.map(|(task, since)| (task.in_books, task.kind, task.attempt(), since));
+    let Some((in_books, kind, attempt, since)) = stopped else { return };
+    core.own.was_stopped(no, Duration::from_micros(now.0.saturating_sub(since.0)), now);
+    debug!(task = no.0, "the pool is needed: waits again");
+    core.book(Entry::AttemptEnded { task: in_books, kind, attempt, verdict: Verdict::Unneeded });
+}
+
+/// Has an outcome checked on the pool.
+pub fn check(core: &mut Core, check: Check) {
+    make_way(core);
+    core.effects.others.push(Effect::Check(check));
+}
+
 /// Handles the result of the own kernel.
 pub fn computed(core: &mut Core, computed: Computed) {
-    core.own.end();
-    take_outcome(core, computed);
+    let is_stopped = core.own.end(computed.task, core.now);
+    // A run that was stopped gives nothing, which says nothing about the task.
+    if !is_stopped || computed.outcome.is_some() {
+        take_outcome(core, computed);
+    }
     compute_what_waits(core);
 }
 
@@ -112,8 +189,7 @@ fn take_outcome(core: &mut Core, computed: Computed) {
     settle::finish(core, no, task, outcome, Made::Here { stages });
 }
 
-/// The own kernel failed, which ends a timely task. A patient one is computed here only if it inherited the run of a
-/// timely one: for it this counts as one failed attempt, and workers are asked next.
+/// The own kernel failed, which ends a timely task. For a patient one it counts as one failed attempt, and it waits again.
 fn failed(core: &mut Core, no: TaskNo) {
     let is_patient = core.tasks.get(no).is_some_and(|task| task.deliver_by.is_none());
     let task = if is_patient { core.tasks.computed_in_vain(no) } else { None };

@@ -13,7 +13,7 @@ use p2c2r_tasks::CheckError;
 use tracing::debug;
 
 use super::choose;
-use super::{hand_out, judge};
+use super::{fall_back, hand_out, judge};
 use crate::core::fault::{self, Fault};
 use crate::core::receipts::WorkerTimes;
 use crate::core::state::checking::CheckStart;
@@ -21,7 +21,7 @@ use crate::core::state::hedging::{HedgedAttempt, Other};
 use crate::core::state::tasks::Task;
 use crate::core::state::workers::{Prediction, Worker};
 use crate::core::work::{Cause, Check, Depth};
-use crate::core::{Core, Effect, round_trips};
+use crate::core::{Core, round_trips};
 use crate::ledger::{AccountId, Entry};
 
 /// The earliest hedge. An earlier one would react to the jitter of networks and schedulers, to gain less than a frame.
@@ -153,7 +153,7 @@ fn look_again(
         cause: Cause::Disputed { is_accepted },
     };
     match core.checking.ask(check, is_proven, core.now) {
-        CheckStart::Begins(check) => core.effects.others.push(Effect::Check(check)),
+        CheckStart::Begins(check) => fall_back::check(core, check),
         CheckStart::Waits => core.tally.waited_for_checks += 1,
         CheckStart::NoRoom(_) => core.tally.undecided += 1,
     }

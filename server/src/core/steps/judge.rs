@@ -21,6 +21,7 @@ use tracing::{debug, warn};
 use super::lease::{self, Fruitless};
 use super::settle::{self, Made};
 use super::{fall_back, follow, hedge};
+use crate::core::Core;
 use crate::core::fault::{self, Fault};
 use crate::core::receipts::{AttemptTimes, WorkerTimes, worker_stages};
 use crate::core::state::checking::CheckStart;
@@ -28,7 +29,6 @@ use crate::core::state::tasks::LiveAttempt;
 use crate::core::state::trust::CheckConsequence;
 use crate::core::state::workers::Worker;
 use crate::core::work::{Cause, Check, Checked, Depth};
-use crate::core::{Core, Effect};
 use crate::ledger::{AccountId, Entry, Verdict, WorkerTrust};
 
 /// Work units up to which the always-on check runs on the app's thread. The check is at most a few per cent of the
@@ -192,7 +192,7 @@ fn begin(core: &mut Core, check: Check) {
     let (no, attempt, worker) = (check.task, check.attempt, check.worker);
     let latest = core.tasks.get(no).and_then(|task| fall_back::wait_until(core, task));
     if check.depth == Depth::Always {
-        core.effects.others.push(Effect::Check(check));
+        fall_back::check(core, check);
         lease::set_timer(core, no);
         return;
     }
@@ -200,7 +200,7 @@ fn begin(core: &mut Core, check: Check) {
     let is_proven = !core.trust.is_on_probation(check.account, check.kind, version, core.now);
     match core.checking.ask(check, is_proven, core.now) {
         CheckStart::Begins(check) => {
-            core.effects.others.push(Effect::Check(check));
+            fall_back::check(core, check);
             lease::set_timer(core, no);
         }
         CheckStart::Waits => {
@@ -226,7 +226,7 @@ pub fn begin_what_waits(core: &mut Core) {
         }
         core.tasks.workers().check_begins_by(no, attempt, None);
         lease::set_timer(core, no);
-        core.effects.others.push(Effect::Check(check));
+        fall_back::check(core, check);
     }
 }
 

@@ -53,6 +53,7 @@ impl Auditor {
             self.step.started.push((task, attempt, worker));
         } else {
             rule(is_first, "nobody else has what is computed here", || format!("{attempt} of {task}"))?;
+            self.begins_here(task)?;
         }
         if is_first {
             self.fairness.served(account, units);
@@ -99,6 +100,7 @@ impl Auditor {
             open.live.push(Live { until, ..live.clone() });
         } else {
             (open.is_computed, open.computed) = (true, ended.computed.clone());
+            open.gives_way = ended.gives_way && open.deadline.is_none();
         }
         let known_as = open.known_as;
         self.step.unwanted.retain(|(_, of, unwanted)| (*of, *unwanted) != (known_as, attempt));
@@ -115,6 +117,9 @@ impl Auditor {
         });
         let Some(live) = found else {
             if self.open.get(&task).is_some_and(|open| open.is_computed) {
+                if *verdict == Verdict::Unneeded {
+                    return self.gave_way(task, attempt);
+                }
                 return self.own_kernel_failed(task, attempt, verdict);
             }
             // The task ended before its answer was found wrong; the finding counts all the same.
@@ -165,7 +170,7 @@ impl Auditor {
         rule(is_it, "an attempt ends for a reason", || {
             format!("{attempt} of {task}: {verdict:?}, {open:?}")
         })?;
-        (open.is_computed, open.is_computed_in_vain) = (false, false);
+        (open.is_computed, open.is_computed_in_vain, open.gives_way) = (false, false, false);
         open.failures += 1;
         self.fairness.waits(open.account, true);
         Ok(())
@@ -185,7 +190,7 @@ impl Auditor {
     /// The own kernel gave an outcome.
     pub fn computed(&mut self, known_as: TaskNo, outcome: Option<Arc<[u8]>>) {
         let task = self.in_books(known_as);
-        if let Some(open) = self.open.get_mut(&task) {
+        if let Some(open) = self.open.get_mut(&task).filter(|open| open.is_computed) {
             open.is_computed_in_vain = outcome.is_none();
             open.computed = outcome;
         }

@@ -11,6 +11,7 @@
 //! | `attempts` | attempts at them: begun and ended, each for a reason |
 //! | `workers` | what is known of workers: who may be believed, who is convicted |
 //! | `checking` | that answers wait for a check only while its time is spent |
+//! | `patience` | that what is patient is computed here only in pauses, and gives way |
 //! | `messages` | what peers are told |
 //! | `fairness` | that nobody is served at somebody else's cost |
 //! | `step` | what one step is about and led to |
@@ -21,6 +22,7 @@ pub mod books;
 mod checking;
 mod fairness;
 mod messages;
+mod patience;
 mod step;
 mod tally;
 mod tasks;
@@ -32,12 +34,13 @@ use std::sync::Arc;
 use p2c2r_protocol::{Attempt, Nanos, PeerId, Role, ServerToWorker, TaskId, TaskNo};
 
 use super::action::WorldSetup;
-use crate::config::Fallback;
+use crate::config::{Fallback, PatientFallback};
 use crate::core::{Effect, Effects};
 use crate::ledger::{AccountId, Entry, Settlement};
 use books::Books;
 use checking::CheckingTime;
 use fairness::Fairness;
+use patience::Pauses;
 use step::{Arrived, Asked, AuditedStep, Finished, Peer};
 pub use step::{Given, StepCause};
 pub use tally::AuditTally;
@@ -112,6 +115,7 @@ pub struct Auditor {
     sessions: HashMap<AccountId, u32>,
     fairness: Fairness,
     checking: CheckingTime,
+    pauses: Pauses,
     /// Whether the coordinator computes what no worker can do in time.
     computes: bool,
     /// What an hour may cost a gamer.
@@ -148,9 +152,14 @@ impl Auditor {
             charged: 0,
             fees: 0,
             sessions: HashMap::new(),
-            // Not checked where the coordinator computes itself: it does so by deadline, and that counts as served.
-            fairness: Fairness::new((setup.fallback != Fallback::Compute).then_some(2 * setup.units_max)),
+            // Not checked where the coordinator computes itself: it does so by deadline, or what is oldest, and that counts
+            // as served.
+            fairness: Fairness::new(
+                (setup.fallback != Fallback::Compute && setup.patient_fallback != PatientFallback::Compute)
+                    .then_some(2 * setup.units_max),
+            ),
             checking: CheckingTime::new(setup.checking_percent),
+            pauses: Pauses::new(setup.patient_fallback),
             computes: setup.fallback == Fallback::Compute,
             hour_cap: setup.hour_cap,
             step: AuditedStep::default(),
@@ -214,8 +223,12 @@ impl Auditor {
             }
         }
         for effect in &effects.others {
-            if let Effect::Compute(kernel) = effect {
-                self.step.computed_here.insert(kernel.task);
+            match effect {
+                Effect::Compute(kernel) => {
+                    self.step.computed_here.insert(kernel.task);
+                }
+                Effect::Check(_) => self.step.is_pool_needed = true,
+                Effect::Watch { .. } => {}
             }
         }
         effects.entries.iter().try_for_each(|entry| self.entry(entry))?;
@@ -283,6 +296,7 @@ impl Auditor {
         self.nobody_works_in_vain()?;
         self.nothing_is_forgotten(next_due)?;
         self.nobody_waits_for_a_check_in_vain()?;
+        self.the_patient_gives_way()?;
         self.fairness.audit()
     }
 
@@ -327,6 +341,7 @@ impl Auditor {
         (self.first_units, self.second_units, self.charged, self.fees) = (0, 0, 0, 0);
         self.fairness.clear();
         self.checking.clear();
+        self.pauses.clear();
         let patient: Vec<TaskNo> = self.books.open_tasks().collect();
         self.open.extend(std::mem::take(&mut self.unrecorded));
         self.open.retain(|no, _| patient.contains(no));

@@ -91,6 +91,8 @@ pub(super) struct AuditedStep {
     /// What workers are sent and what the pool is given, under the numbers by which those know the tasks.
     pub handed_out: HashSet<(TaskNo, Attempt)>,
     pub computed_here: HashSet<TaskNo>,
+    /// The pool was given a check, or a kernel run that does not give way.
+    pub is_pool_needed: bool,
     /// Attempts of workers that began.
     pub started: Vec<(TaskNo, Attempt, AccountId)>,
     /// The newest task that ended without an outcome, as it was: who takes its place does so at once.

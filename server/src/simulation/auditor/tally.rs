@@ -9,6 +9,10 @@ pub struct AuditTally {
     pub by_workers: u64,
     /// Tasks that the coordinator did.
     pub by_coordinator: u64,
+    /// Runs of patient tasks that the coordinator began, and those that it stopped.
+    pub patient_here: u64,
+    /// See `patient_here`.
+    pub gave_way: u64,
     /// Tasks answered from the cache.
     pub from_cache: u64,
     /// Tasks that waited for the outcome of an equal one, and got it.
@@ -37,6 +41,8 @@ impl AuditTally {
         self.admitted += other.admitted;
         self.by_workers += other.by_workers;
         self.by_coordinator += other.by_coordinator;
+        self.patient_here += other.patient_here;
+        self.gave_way += other.gave_way;
         self.from_cache += other.from_cache;
         self.shared += other.shared;
         self.inherited += other.inherited;

@@ -38,6 +38,8 @@ pub(super) struct Open {
     pub deadline: Option<u64>,
     pub live: Vec<Live>,
     pub is_computed: bool,
+    /// That gives way to everything else.
+    pub gives_way: bool,
     pub newest: Attempt,
     /// Whether anybody has had it.
     pub is_tried: bool,
@@ -76,6 +78,7 @@ impl Open {
         self.live.clear();
         self.known_as = no;
         self.is_computed = false;
+        self.gives_way = false;
         self.peer = None;
         self.failures = 0;
         self.is_taken_back = false;
@@ -141,6 +144,7 @@ impl Auditor {
             deadline,
             live: Vec::new(),
             is_computed: false,
+            gives_way: false,
             newest: Attempt(0),
             is_tried: false,
             has_equal,

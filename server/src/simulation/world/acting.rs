@@ -9,6 +9,7 @@ use p2c2r_protocol::{
 };
 
 use super::{Connection, Event, REMEMBERED, Up, World, broken, is_graphics, wrapped};
+use crate::config::PatientFallback;
 use crate::core::LinkState;
 use crate::core::state::gamers::HourCap;
 use crate::core::work::{self, Checked, Computed};
@@ -169,7 +170,12 @@ impl World {
                     version: kind.version(),
                     device: device(kind),
                 };
-                let kernels = vec![kernel(SimulatedKind::Square), kernel(SimulatedKind::Tenfold)];
+                let mut kernels = vec![kernel(SimulatedKind::Square), kernel(SimulatedKind::Tenfold)];
+                // The last one does everything, so that everything ends.
+                let is_last = number == self.setup.workers;
+                if self.setup.patient_fallback == PatientFallback::Compute && number % 2 == 1 && !is_last {
+                    kernels.pop();
+                }
                 let offer = Some(WorkerOffer { slots: 1 + u16::from(number) % 3, kernels });
                 self.tell(StepCause::Other, Event::WorkerJoined { peer, name, account, offer })
             }
@@ -305,6 +311,8 @@ impl World {
         let Some(at) = wrapped(at, self.kernels.len()) else { return Ok(()) };
         let kernel = self.kernels.swap_remove(at);
         let run = kernel.job.upgrade().and_then(|job| job.run(&kernel.blobs, &kernel.stop).ok());
+        // Some of those that are stopped were done already.
+        let fails = fails || kernel.stop.is_stopped() && kernel.task.0.is_multiple_of(2);
         let outcome: Option<std::sync::Arc<[u8]>> = run.filter(|_| !fails).map(Into::into);
         self.auditor.computed(kernel.task, outcome.clone());
         let took = Duration::from_millis(1);

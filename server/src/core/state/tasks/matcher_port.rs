@@ -10,7 +10,7 @@ use crate::ledger::AccountId;
 /// The table as the matcher and the leases see it.
 pub struct MatcherPort<'a>(pub(super) &'a mut TaskTable);
 
-impl MatcherPort<'_> {
+impl<'a> MatcherPort<'a> {
     /// The waiting task that goes next of all kinds and accounts that are `open`, taken out of the queue: the caller hands it
     /// out or puts it back with [`MatcherPort::put_back`].
     pub fn next(&mut self, open: impl Fn(KindId, AccountId) -> bool) -> Option<TaskNo> {
@@ -95,5 +95,15 @@ impl MatcherPort<'_> {
         self.0.for_own_kernel.left(task.account, std::mem::take(&mut task.waits_for_own_kernel));
         (task.computing, task.own_kernel) = (Some(now), Some(stop));
         Some(task)
+    }
+
+    /// Takes a patient task back from the own kernel, which stops, and queues it again. Returns it, and since when it was
+    /// computed.
+    pub fn stop_computing(self, no: TaskNo) -> Option<(&'a Task, Micros)> {
+        let task = self.0.tasks.get_mut(&no).filter(|task| task.deliver_by.is_none())?;
+        let since = task.computing.take()?;
+        task.own_kernel = None;
+        self.0.wait(no);
+        Some((self.0.get(no)?, since))
     }
 }
