@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     EmploysTheConvicted,
     /// `judge`: a convicted worker's outcomes stay in the cache.
     KeepsWhatTheConvictedMade,
+    /// `judge`: a convicted worker's outcomes still go to gamers who were away.
+    DeliversWhatTheConvictedMade,
     /// `judge`: one failed check convicts.
     ConvictsAtOnce,
     /// `checking`: always-on checks spend the time of deep ones.

@@ -12,7 +12,7 @@ use super::{on_all_processors, play};
 use crate::core::fault::{Fault, FaultGuard};
 
 /// Every fault, and the rules whose violation reveals it.
-const FAULTS: [(Fault, &[&str]); 28] = [
+const FAULTS: [(Fault, &[&str]); 29] = [
     (Fault::LendsMoney, &["nobody spends what he does not have"]),
     (Fault::IgnoresCaps, &["no task costs more than its cap"]),
     (Fault::ForgetsTheHour, &["no hour costs more than its cap"]),
@@ -31,6 +31,10 @@ const FAULTS: [(Fault, &[&str]); 28] = [
     (Fault::EmploysTheConvicted, &["who is convicted gets no work"]),
     (
         Fault::KeepsWhatTheConvictedMade,
+        &["a game gets what was accepted, and nobody gets what a convicted worker made"],
+    ),
+    (
+        Fault::DeliversWhatTheConvictedMade,
         &["a game gets what was accepted, and nobody gets what a convicted worker made"],
     ),
     (Fault::ConvictsAtOnce, &["one error is not fraud"]),

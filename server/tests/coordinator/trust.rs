@@ -135,6 +135,43 @@ fn a_conviction_takes_what_the_worker_has_from_it_at_once() {
 }
 
 #[test]
+fn a_conviction_withdraws_what_no_gamer_has_been_sent_yet() {
+    let mut stage = Stage::with(|config| {
+        (config.trust, config.fallback) = (three_then_none(), Fallback::Queue);
+    });
+    let (away, other) = (stage.gamer("away"), stage.gamer("other"));
+    let liar = stage.worker("liar", 1);
+    for n in 0..3 {
+        ask_and_answer(&mut stage, other, liar, SLY + n);
+    }
+    let lied = stage.ask_patiently(away, SLY + 10);
+    let (_, assign) = stage.assignment();
+    stage.leave(away);
+    stage.answer(liar, &assign, Ok(toy::answer(1)));
+    assert_eq!(stage.in_flight(), 0);
+    for number in [50, 51] {
+        stage.ask(other, number);
+    }
+    for _ in 0..400 {
+        for (to, assign) in stage.take_assigned() {
+            stage.answer(to, &assign, Ok(toy::answer(1)));
+        }
+        stage.step();
+    }
+    assert_eq!(stage.tally().convicted, 1);
+    stage.books();
+    stage.books();
+    let back = stage.gamer("away");
+    assert_eq!(stage.failure(lied), TaskFailure::NoWorker, "a wrong answer is not handed on");
+    let told = stage.gamer_statement(back);
+    let share = stage.price(1_000).0 / 10;
+    assert!(told.charged.0 <= share + 1, "what the worker was paid for it went back: {told:?}");
+    stage.leave(back);
+    stage.gamer("away");
+    assert_eq!(stage.failure(lied), TaskFailure::NoWorker, "it is said once");
+}
+
+#[test]
 fn only_what_was_checked_deeply_is_given_to_a_second_gamer_also_after_a_restart() {
     let mut stage = Stage::with(|config| {
         config.trust = TrustRules { probation_answers: 1, ..TrustRules::default().never() };

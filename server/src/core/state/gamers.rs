@@ -66,6 +66,8 @@ pub struct FinishedTask {
     pub outcome: Arc<[u8]>,
     /// The receipt that went with it.
     pub receipt: Receipt,
+    /// The worker whose outcome it is; `None` for the coordinator's own.
+    pub maker: Option<AccountId>,
     /// Whether it was sent to a connected gamer.
     pub delivered: bool,
 }
@@ -234,6 +236,21 @@ impl Gamers {
         let taken = self.change_remembered(account, Remembered::take_undelivered).unwrap_or_default();
         self.keep_delivered_within_bounds(account);
         taken
+    }
+
+    /// Withdraws the undelivered outcomes of a convicted worker: their gamers are told instead that the tasks failed.
+    /// Looks at all accounts.
+    pub fn withdraw(&mut self, maker: AccountId) {
+        let of_somebody = self.accounts.iter().filter(|(_, mirror)| mirror.undelivered() > 0);
+        let accounts: Vec<AccountId> = of_somebody.map(|(account, _)| *account).collect();
+        for account in accounts {
+            self.change_remembered(account, |remembered| remembered.withdraw(maker));
+        }
+    }
+
+    /// The withdrawn tasks of an account that its gamer has not been told of; the caller tells.
+    pub fn take_withdrawn(&mut self, account: AccountId) -> Vec<TaskId> {
+        self.accounts.get_mut(&account).map(|mirror| mirror.remembered.take_withdrawn()).unwrap_or_default()
     }
 
     /// Drops outcomes that have been undelivered for `UNDELIVERED_KEPT`. They stay charged.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use p2c2r_protocol::{Digest, KindId, Micros, Nanos, PassedCheck, TaskFailure, TaskNo, WorkUnits};
 
-use super::reuse::{self, GivenTask};
+use super::reuse::{self, GivenTask, Maker};
 use super::{fall_back, lease, settle};
 use crate::config::Fallback;
 use crate::core::Core;
@@ -117,7 +117,7 @@ pub fn give(
     core: &mut Core,
     followers: &[TaskNo],
     outcome: &Arc<[u8]>,
-    worker: Option<&Arc<str>>,
+    maker: Option<&Maker>,
     check: PassedCheck,
 ) {
     for no in followers {
@@ -125,9 +125,9 @@ pub fn give(
         if task.deliver_by.is_some_and(|deadline| deadline < core.now) {
             settle::end_without_outcome(core, *no, &task, TaskFailure::Late, Nanos::ZERO);
         } else {
-            give_one(core, *no, &task, Arc::clone(outcome), worker, check);
+            give_one(core, *no, &task, Arc::clone(outcome), maker, check);
             if fault::is_made(Fault::GivesTwice) {
-                give_one(core, *no, &task, Arc::clone(outcome), worker, check);
+                give_one(core, *no, &task, Arc::clone(outcome), maker, check);
             }
         }
     }
@@ -138,7 +138,7 @@ fn give_one(
     no: TaskNo,
     task: &Task,
     outcome: Arc<[u8]>,
-    worker: Option<&Arc<str>>,
+    maker: Option<&Maker>,
     check: PassedCheck,
 ) {
     let fee = reuse::fee(core, task.price);
@@ -156,5 +156,5 @@ fn give_one(
         fee,
         received_at: task.received_at,
     };
-    reuse::give(core, &given, outcome, worker, check);
+    reuse::give(core, &given, outcome, maker, check);
 }

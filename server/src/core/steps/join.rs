@@ -1,6 +1,8 @@
 //! Welcomes peers that have joined.
 
-use p2c2r_protocol::{GamerWelcome, PeerId, ServerToGame, ServerToWorker, WorkerOffer, WorkerWelcome};
+use p2c2r_protocol::{
+    GamerWelcome, PeerId, ServerToGame, ServerToWorker, TaskFailure, WorkerOffer, WorkerWelcome,
+};
 
 use super::{deliver, judge};
 use crate::core::Core;
@@ -20,6 +22,9 @@ pub fn welcome_gamer(core: &mut Core, peer: PeerId, name: &str, account: &Accoun
     core.tell_game(peer, ServerToGame::Welcome(welcome));
     for (id, finished) in core.gamers.take_undelivered(account.id) {
         deliver::send_done(core, peer, id, &finished);
+    }
+    for task in core.gamers.take_withdrawn(account.id) {
+        core.tell_game(peer, ServerToGame::Failed { task, failure: TaskFailure::NoWorker });
     }
 }
 

@@ -368,11 +368,14 @@ pub fn order(core: &mut Core, account: AccountId, quarantined: bool) {
     }
 }
 
-/// Quarantines the account: it gets no work, its attempts are revoked, its outcomes leave the cache, and its pending
-/// earnings are returned.
+/// Quarantines the account: it gets no work, its attempts are revoked, its outcomes leave the cache, those that no gamer
+/// has been sent are withdrawn, and its pending earnings are returned to the gamers who paid them.
 fn quarantine(core: &mut Core, account: AccountId) {
     let keeps = fault::is_made(Fault::KeepsWhatTheConvictedMade);
     let forgotten = if keeps { 0 } else { core.cache.forget_worker(account) };
+    if !fault::is_made(Fault::DeliversWhatTheConvictedMade) {
+        core.gamers.withdraw(account);
+    }
     core.tally.convicted += 1;
     core.book(Entry::WorkerConvicted { worker: account });
     for peer in core.workers.peers_of(account) {

@@ -35,6 +35,9 @@ pub struct GivenTask {
     pub received_at: Micros,
 }
 
+/// The worker whose outcome is given: its account and its public name.
+pub type Maker = (AccountId, Arc<str>);
+
 /// What a reused outcome costs whose full price is `full_price`.
 pub fn fee(core: &Core, full_price: Nanos) -> Nanos {
     if fault::is_made(Fault::ChargesReuseInFull) {
@@ -66,16 +69,16 @@ pub fn reuse(
     core.tally.admitted += 1;
     let (gamer, id) = (Some(peer), submit.task);
     let given = GivenTask { in_books: no, account, gamer, id, key, units, fee, received_at };
-    give(core, &given, kept.outcome, kept.worker.as_ref().map(|(_, name)| name), check);
+    give(core, &given, kept.outcome, kept.worker.as_ref(), check);
     Ok(())
 }
 
-/// Books, charges, counts and delivers an outcome which is there for somebody else, as `worker` computed it, or the coordinator.
+/// Books, charges, counts and delivers an outcome which is there for somebody else, as `maker` computed it, or the coordinator.
 pub fn give(
     core: &mut Core,
     task: &GivenTask,
     outcome: Arc<[u8]>,
-    worker: Option<&Arc<str>>,
+    maker: Option<&Maker>,
     check: PassedCheck,
 ) {
     let GivenTask { in_books, account, gamer, id, key, units, fee, received_at } = *task;
@@ -99,13 +102,14 @@ pub fn give(
         price: fee,
         units,
         price_list: core.policy.prices.version,
-        computed_by: ComputedBy::Cache(worker.cloned()),
+        computed_by: ComputedBy::Cache(maker.map(|(_, name)| Arc::clone(name))),
         check,
         attempts: 0,
         received_at,
         sent_at,
         stages: Stages { coordinator_queue_us: sent_at.since(received_at), ..Stages::default() },
     };
-    let finished = FinishedTask { key, outcome, receipt, delivered: false };
+    let maker = maker.map(|(account, _)| *account);
+    let finished = FinishedTask { key, outcome, receipt, maker, delivered: false };
     deliver::deliver(core, account, gamer, id, finished);
 }

@@ -78,12 +78,12 @@ pub fn finish(core: &mut Core, no: TaskNo, mut task: Box<Task>, outcome: Arc<[u8
     // An outcome without a deep check goes only to the gamer who asked. Patient outcomes may be shared even if inexact:
     // one within the kind's tolerance is as good for the next gamer as for the first.
     let is_checked = check != PassedCheck::Always || fault::is_made(Fault::SharesTheUnchecked);
+    let maker = match (&worker_name, source) {
+        (Some(name), ComputedFrom::Worker { worker, .. }) => Some((worker, Arc::clone(name))),
+        _ => None,
+    };
     if is_checked && follow::shares(core, task.kind, task.deliver_by.is_none()) {
-        let worker = match (&worker_name, source) {
-            (Some(name), ComputedFrom::Worker { worker, .. }) => Some((worker, Arc::clone(name))),
-            _ => None,
-        };
-        core.cache.insert(task.key, &outcome, worker, now, cache::KEPT);
+        core.cache.insert(task.key, &outcome, maker.clone(), now, cache::KEPT);
     }
     if let Some(account) = core.gamers.account_mut(task.account) {
         account.task_ended(no, task.price);
@@ -94,7 +94,7 @@ pub fn finish(core: &mut Core, no: TaskNo, mut task: Box<Task>, outcome: Arc<[u8
         price,
         units: task.units,
         price_list: core.policy.prices.version,
-        computed_by: worker_name.clone().map_or(ComputedBy::Coordinator, ComputedBy::Worker),
+        computed_by: worker_name.map_or(ComputedBy::Coordinator, ComputedBy::Worker),
         check,
         attempts: task.attempts(),
         received_at: task.received_at,
@@ -106,14 +106,15 @@ pub fn finish(core: &mut Core, no: TaskNo, mut task: Box<Task>, outcome: Arc<[u8
         ms = now.since(task.received_at) / 1_000, kind = core.policy.kinds.name(task.kind),
         "Result ready"
     );
-    let shared = (!followers.is_empty()).then(|| (Arc::clone(&outcome), worker_name));
-    let finished = FinishedTask { key: task.key, outcome, receipt, delivered: false };
+    let account = maker.as_ref().map(|(account, _)| *account);
+    let shared = (!followers.is_empty()).then(|| (Arc::clone(&outcome), maker));
+    let finished = FinishedTask { key: task.key, outcome, receipt, maker: account, delivered: false };
     deliver::deliver(core, task.account, task.gamer, task.id, finished);
     match shared {
-        Some((outcome, worker))
+        Some((outcome, maker))
             if check != PassedCheck::Always || fault::is_made(Fault::GivesTheUnchecked) =>
         {
-            follow::give(core, &followers, &outcome, worker.as_ref(), check);
+            follow::give(core, &followers, &outcome, maker.as_ref(), check);
         }
         // The followers joined when the answer was already being judged without a deep check.
         Some(_) => follow::regroup(core, &followers),

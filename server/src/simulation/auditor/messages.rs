@@ -23,8 +23,14 @@ impl Auditor {
             }
             ServerToGame::Done(done) => self.done(peer, done),
             ServerToGame::Failed { task, failure } => {
-                let is_over = self.step.ended.contains_key(&(account, *task))
-                    && self.ids.get(&(account, *task)).is_some_and(Option::is_none);
+                let is_over = match self.ids.get(&(account, *task)) {
+                    Some(None) => self.step.ended.contains_key(&(account, *task)),
+                    Some(Some(finished)) => {
+                        let has_joined = matches!(self.step.cause, StepCause::GamerJoined(it) if it == peer);
+                        has_joined && finished.may_be_withdrawn && !finished.is_sent
+                    }
+                    None => false,
+                };
                 rule(is_over, "what failed has failed", || format!("{task} of {account}: {failure}"))?;
                 self.told_once((account, *task))
             }
@@ -81,7 +87,7 @@ impl Auditor {
         rule(adds_up, "the stages of a receipt add up", || format!("{receipt:?}"))?;
         let is_it = match &finished.outcome {
             Some(outcome) => **outcome == *done.outcome,
-            None => finished.reused.iter().any(|made| **made == *done.outcome),
+            None => finished.reused.iter().any(|(made, _)| **made == *done.outcome),
         };
         rule(is_it, "a game gets what was accepted, and nobody gets what a convicted worker made", || {
             format!("{id} of {account}")
@@ -89,6 +95,7 @@ impl Auditor {
         // From here on it is this outcome, also when it is asked for again.
         if let Some(Some(finished)) = self.ids.get_mut(&(account, id)) {
             finished.outcome.get_or_insert_with(|| done.outcome.to_vec().into());
+            finished.is_sent = true;
         }
         self.told_once((account, id))
     }

@@ -29,7 +29,6 @@ mod tasks;
 mod workers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
 
 use p2c2r_protocol::{Attempt, Nanos, PeerId, Role, ServerToWorker, TaskId, TaskNo};
 
@@ -41,7 +40,7 @@ use books::Books;
 use checking::CheckingTime;
 use fairness::Fairness;
 use patience::Pauses;
-use step::{Arrived, Asked, AuditedStep, Finished, Peer};
+use step::{Arrived, Asked, AuditedStep, Finished, GivenOutcome, Peer};
 pub use step::{Given, StepCause};
 pub use tally::AuditTally;
 use tasks::Open;
@@ -105,7 +104,7 @@ pub struct Auditor {
     /// Verdicts that were not good.
     failed: HashSet<(TaskNo, Attempt)>,
     /// Outcomes that may be reused, by what was asked, because they were checked deeply: the outcome and whose it is.
-    reusable: HashMap<Asked, Vec<(Arc<[u8]>, Option<AccountId>)>>,
+    reusable: HashMap<Asked, Vec<GivenOutcome>>,
     /// Units handed out while nobody had the task, and while somebody had.
     first_units: u64,
     second_units: u64,

@@ -64,11 +64,34 @@ pub enum StepCause {
 pub(super) struct Finished {
     pub charged: Nanos,
     pub outcome: Option<Arc<[u8]>>,
-    /// If that is somebody else's: those that it may be. It is the gamer's from here on: the worker may be convicted before a
-    /// gamer who is away is back for it, which recalls it no more than what was sent at once.
-    pub reused: Vec<Arc<[u8]>>,
+    /// The worker who computed that.
+    pub maker: Option<AccountId>,
+    /// If it is somebody else's: those that it may be, and whose they are.
+    pub reused: Vec<GivenOutcome>,
     pub check: PassedCheck,
+    /// Its gamer was sent it: from here on it is the gamer's.
+    pub is_sent: bool,
+    /// Its worker, or one who may be, was convicted before that.
+    pub may_be_withdrawn: bool,
 }
+
+impl Finished {
+    /// A worker was convicted: what of it was not sent is given to nobody.
+    pub fn withdraw(&mut self, worker: AccountId) {
+        if self.is_sent {
+            return;
+        }
+        if self.maker == Some(worker) {
+            (self.outcome, self.may_be_withdrawn) = (None, true);
+        }
+        let before = self.reused.len();
+        self.reused.retain(|(_, maker)| *maker != Some(worker));
+        self.may_be_withdrawn |= self.reused.len() < before;
+    }
+}
+
+/// An outcome that may be given to others, and the worker who computed it; `None` for the coordinator.
+pub(super) type GivenOutcome = (Arc<[u8]>, Option<AccountId>);
 
 /// What makes tasks equal: the kind and the spec.
 pub(super) type Asked = (KindId, Arc<[u8]>);

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use p2c2r_protocol::{Attempt, PassedCheck, PeerId, TaskId, TaskNo};
 
 use super::attempts::Live;
+use super::step::GivenOutcome;
 use super::{Arrived, Asked, Audit, Auditor, Finished, StepCause, found, rule};
 use crate::ledger::{AccountId, Admission, ComputedFrom, Settlement, VoidReason};
 use crate::simulation::kinds::SimulatedKind;
@@ -222,14 +223,18 @@ impl Auditor {
             }
         }
         let has_outcome = !matches!(source, ComputedFrom::Begun);
+        let maker = if let ComputedFrom::Worker { worker, .. } = source { Some(worker) } else { None };
+        let is_reused = matches!(source, ComputedFrom::Cache);
         let finished = has_outcome.then(|| Finished {
             charged: pay + fee,
             outcome: settlement.outcome.clone(),
-            reused: self.reusable_now(&open),
+            maker,
+            reused: if is_reused { self.reusable_now(&open) } else { Vec::new() },
             check,
+            is_sent: false,
+            may_be_withdrawn: false,
         });
         if let Some(outcome) = settlement.outcome.as_ref().filter(|_| check != PassedCheck::Always) {
-            let maker = if let ComputedFrom::Worker { worker, .. } = source { Some(worker) } else { None };
             self.reusable.entry(open.asked()).or_default().push((outcome.clone(), maker));
             self.step.shareable.push(open.asked());
         }
@@ -380,11 +385,9 @@ impl Auditor {
     }
 
     /// The outcomes that a task may be given now because an equal one was done: nobody's who is convicted.
-    fn reusable_now(&self, open: &Open) -> Vec<Arc<[u8]>> {
+    fn reusable_now(&self, open: &Open) -> Vec<GivenOutcome> {
         let is_convicted = |maker: &AccountId| self.known.get(maker).is_some_and(|it| it.is_convicted);
         let made = self.reusable.get(&open.asked()).into_iter().flatten();
-        made.filter(|(_, maker)| !maker.as_ref().is_some_and(is_convicted))
-            .map(|(made, _)| Arc::clone(made))
-            .collect()
+        made.filter(|(_, maker)| !maker.as_ref().is_some_and(is_convicted)).cloned().collect()
     }
 }

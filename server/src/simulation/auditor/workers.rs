@@ -104,6 +104,7 @@ impl Auditor {
             format!("{worker}: {known:?}")
         })?;
         known.is_convicted = true;
+        self.ids.values_mut().flatten().for_each(|finished| finished.withdraw(worker));
         self.tally.convicted += 1;
         Ok(())
     }

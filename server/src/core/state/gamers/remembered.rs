@@ -14,6 +14,7 @@ use p2c2r_protocol::{ComputedBy, SeededHash, TaskId};
 
 use super::FinishedTask;
 use crate::core::fault;
+use crate::ledger::AccountId;
 
 /// Finished tasks remembered per account, to answer a repeated submit again.
 const RECENT_MAX: usize = 256;
@@ -48,7 +49,9 @@ pub(super) struct Remembered {
     sent: VecDeque<TaskId>,
     /// Undelivered ones, the oldest first.
     unsent: VecDeque<TaskId>,
-    /// Of all of them.
+    /// Those whose outcome was withdrawn before anybody was sent it, the oldest first.
+    withdrawn: VecDeque<TaskId>,
+    /// Of all of them but the withdrawn.
     load: RememberedLoad,
     /// Of the undelivered ones.
     undelivered: RememberedLoad,
@@ -131,6 +134,26 @@ impl Remembered {
         true
     }
 
+    /// Drops the undelivered tasks with an outcome of this worker, and remembers their ids alone.
+    pub fn withdraw(&mut self, maker: AccountId) {
+        let Self { tasks, unsent, .. } = self;
+        let is_its = |id: &TaskId| tasks.get(id).is_some_and(|finished| finished.maker == Some(maker));
+        let (its, others) = unsent.drain(..).partition::<VecDeque<TaskId>, _>(is_its);
+        self.unsent = others;
+        for id in its {
+            self.forget(id);
+            self.withdrawn.push_back(id);
+        }
+        while self.withdrawn.len() > UNDELIVERED_MAX {
+            self.withdrawn.pop_front();
+        }
+    }
+
+    /// The ids of the withdrawn tasks; from now on they are forgotten.
+    pub fn take_withdrawn(&mut self) -> Vec<TaskId> {
+        self.withdrawn.drain(..).collect()
+    }
+
     /// Whether this task is remembered and undelivered.
     pub fn is_undelivered(&self, id: TaskId) -> bool {
         self.tasks.get(&id).is_some_and(|finished| !finished.delivered)
@@ -160,6 +183,6 @@ impl Remembered {
         if !finished.delivered {
             self.undelivered.take(bytes);
         }
-        debug_assert_eq!(self.sent.len() + self.unsent.len(), self.tasks.len());
+        debug_assert!(self.sent.len() + self.unsent.len() <= self.tasks.len());
     }
 }

@@ -77,6 +77,7 @@ fn finished(bytes: usize, delivered: bool, at: Micros) -> Box<FinishedTask> {
             sent_at: at,
             stages: Stages::default(),
         },
+        maker: None,
         delivered,
     })
 }
