@@ -118,7 +118,7 @@ use p2c2r_join::AccountSecret;
 
 pub use account::{
     Account, Anomalies, CONFLICTS_KEPT_MAX, CachedOutcome, CloseReport, Committed, Conflict, LedgerState,
-    PatientTask, Progress, Recovery, Totals,
+    PatientTask, Progress, Recovery, SettledTask, Totals,
 };
 pub use audit::{CheckReport, PROBLEMS_NAMED_MAX};
 pub use back_pressure::AdmissionRoom;

@@ -46,6 +46,7 @@ use state::exploring::Exploring;
 use state::gamers::{Gamers, WorkersAround};
 use state::hedging::Hedging;
 use state::own_kernel::OwnKernel;
+use state::settled_before::SettledBefore;
 use state::submits::Submits;
 use state::tally::Tally;
 use state::tasks::TaskTable;
@@ -101,6 +102,7 @@ pub struct Core {
     links: Links,
     timers: Timers,
     cache: OutcomeCache,
+    settled_before: SettledBefore,
     own: OwnKernel,
     trust: Trust,
     checking: Checking,
@@ -132,6 +134,7 @@ impl Core {
             links: Links::default(),
             timers: Timers::default(),
             cache: OutcomeCache::new(policy.cache_entries_max, policy.cache_bytes_max),
+            settled_before: SettledBefore::default(),
             own: OwnKernel::new(policy.compute_threads, policy.compute_waiting_max),
             trust: Trust::new(policy.trust),
             checking: Checking::new(policy.trust.budget_percent),

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bincode::{Decode, Encode};
-use p2c2r_protocol::{AccountKey, Attempt, Digest, KindId, Nanos, Role, TaskId, TaskNo, WorkUnits};
+use p2c2r_protocol::{
+    AccountKey, Attempt, Digest, KindId, Nanos, PassedCheck, Role, TaskId, TaskNo, WorkUnits,
+};
 use serde::Serialize;
 
 use super::charges::RecentCharge;
@@ -180,6 +182,25 @@ pub struct CachedOutcome {
     pub patient: bool,
     /// How long it may still be used.
     pub expires_in: Duration,
+    /// The task that it was computed for.
+    pub settled: SettledTask,
+}
+
+/// A task that has ended with an outcome, as it was charged.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct SettledTask {
+    /// Who paid.
+    pub gamer: AccountId,
+    /// The gamer's number for it.
+    pub game_task: TaskId,
+    /// What it cost.
+    pub charged: Nanos,
+    /// What it was worth.
+    pub units: WorkUnits,
+    /// The price list that held for it.
+    pub price_list: u32,
+    /// The check that its outcome passed.
+    pub check: PassedCheck,
 }
 
 /// A patient task that was not finished when the coordinator stopped. Its price is still held: settle it or

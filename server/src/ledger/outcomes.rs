@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use p2c2r_protocol::{Digest, KindId, TaskNo};
+use p2c2r_protocol::{Digest, KindId, Nanos, PassedCheck, TaskId, TaskNo, WorkUnits};
 use rusqlite::{Connection, OptionalExtension as _, Result, params};
 
-use super::account::CachedOutcome;
+use super::account::{CachedOutcome, SettledTask};
 use super::chain::checksum;
 use super::entry::AccountId;
 use super::options::LedgerOptions;
@@ -205,7 +205,7 @@ impl KeptOutcomes {
     ) -> Result<Vec<CachedOutcome>> {
         let mut select = connection.prepare(
             "SELECT o.id, o.worker, o.expires_ms, o.checksum, o.bytes, t.key, t.kind, t.kernel_version, a.name,
-                 o.patient
+                 o.patient, t.gamer, t.game_task, t.pay + t.fee, t.units, t.price_list, t.passed
              FROM outcomes o JOIN tasks t ON t.no = o.task LEFT JOIN accounts a ON a.id = o.worker
              WHERE t.passed <> 1 ORDER BY o.id DESC",
         )?;
@@ -240,6 +240,15 @@ impl KeptOutcomes {
                 bytes: bytes.into(),
                 patient: row.get(9)?,
                 expires_in: Duration::from_millis((expires_ms - now_ms) as u64),
+                settled: SettledTask {
+                    gamer: AccountId(row.get(10)?),
+                    game_task: TaskId(row.get::<_, i64>(11)? as u64),
+                    charged: Nanos(row.get(12)?),
+                    units: WorkUnits(row.get::<_, i64>(13)? as u64),
+                    price_list: row.get(14)?,
+                    // As `posting` writes it; 1 is left out above.
+                    check: if row.get::<_, u8>(15)? == 2 { PassedCheck::Deep } else { PassedCheck::Own },
+                },
             });
         }
         Ok(found)

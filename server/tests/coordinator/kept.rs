@@ -1,6 +1,6 @@
 //! Cached outcomes that are given to others: within bounds, as long as their worker is trusted, and across restarts.
 
-use p2c2r_protocol::{ComputedBy, PeerId, Submit, TaskId, wire};
+use p2c2r_protocol::{ComputedBy, PeerId, Refusal, Submit, TaskId, wire};
 use p2c2r_server::Fallback;
 use p2c2r_server::config::TrustRules;
 use p2c2r_tasks::TaskKind;
@@ -149,4 +149,32 @@ fn kept_outcomes_are_bounded_and_hits_are_counted() {
     assert!(is_from_cache(&stage, task), "read back within the same bounds");
     let cheaper = stage.done(task).receipt.price;
     assert!(cheaper < stage.price(1_000) && cheaper == stage.reuse_price(1_000));
+}
+
+#[test]
+fn a_patient_task_that_was_settled_before_a_restart_is_answered_by_its_id_and_costs_nothing_more() {
+    let mut stage = Stage::with(|config| config.trust = TrustRules::default().always());
+    let (gamer, worker) = (stage.gamer("g"), stage.worker("w", 1));
+    let submit = Submit { budget_us: None, ..stage.submit_of(&toy::spec(60)) };
+    let id = stage.submit(gamer, submit.clone());
+    let (_, assign) = stage.assignment();
+    stage.leave(gamer);
+    stage.answer_rightly(worker, &assign);
+    assert!(stage.heard(id).is_empty(), "nobody is there to hear");
+    stage.books();
+    stage.stop();
+    stage.start();
+    let gamer = stage.gamer("g");
+    let charged = stage.gamer_statement(gamer).charged;
+    assert_eq!(charged, stage.price(1_000));
+    stage.submit(gamer, Submit { task: id, ..submit });
+    let done = stage.done(id);
+    assert_eq!((&done.outcome, done.receipt.price), (&toy::answer(60).into(), charged));
+    assert_eq!(done.receipt.computed_by, ComputedBy::Worker("w".into()));
+    assert_eq!(stage.gamer_statement(gamer).charged, charged, "nothing more");
+    // Another spec under that id is another task, which has no right to it.
+    let other = Submit { task: id, budget_us: None, ..stage.submit_of(&toy::spec(61)) };
+    stage.submit(gamer, other);
+    assert!(matches!(stage.heard(id), [Heard::Done(_), Heard::Refused(Refusal::IdReused)]));
+    stage.books();
 }

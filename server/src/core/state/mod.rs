@@ -7,7 +7,7 @@
 //! | [`workers`], [`speed`] | offers and room, how long work takes |
 //! | [`trust`] | how often whose answers are checked, and who may work |
 //! | [`budgets`], [`submits`] | what open tasks and looking at submits may take |
-//! | [`cache`] | outcomes to reuse |
+//! | [`cache`], [`settled_before`] | outcomes to reuse, and the patient tasks from before the start that they belong to |
 //! | [`checking`] | how much time checks may take, and the answers that wait for it |
 //! | [`own_kernel`] | how fast and how busy the own kernel is |
 //! | [`hedging`] | what second attempts may take |
@@ -24,6 +24,7 @@ pub mod hedging;
 pub mod own_kernel;
 pub mod queue;
 mod rate_limits;
+pub mod settled_before;
 pub mod speed;
 pub mod submits;
 pub mod tally;

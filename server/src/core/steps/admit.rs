@@ -175,7 +175,9 @@ fn is_repeated(
         return Ok(false);
     }
     let finished = core.gamers.account(account).and_then(|mirror| mirror.finished(id));
-    let finished = finished.filter(|finished| finished.key == key).cloned().ok_or(Refusal::IdReused)?;
+    let finished = finished.filter(|finished| finished.key == key).cloned();
+    let finished =
+        finished.or_else(|| reuse::settled_before(core, account, id, key)).ok_or(Refusal::IdReused)?;
     deliver::send_done(core, peer, id, &finished);
     Ok(true)
 }

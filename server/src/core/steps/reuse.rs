@@ -46,6 +46,26 @@ pub fn fee(core: &Core, full_price: Nanos) -> Nanos {
     core.policy.prices.reuse(full_price)
 }
 
+/// The outcome of a patient task that was settled and charged before the coordinator's start, if it is still cached: its
+/// gamer may not have been sent it.
+pub fn settled_before(core: &Core, account: AccountId, id: TaskId, key: Digest) -> Option<FinishedTask> {
+    let settled = core.settled_before.get(account, id, key)?;
+    let kept = core.cache.get(key, core.now)?;
+    let (maker, name) = kept.worker.unzip();
+    let receipt = Receipt {
+        price: settled.charged,
+        units: settled.units,
+        price_list: settled.price_list,
+        computed_by: name.map_or(ComputedBy::Coordinator, ComputedBy::Worker),
+        check: settled.check,
+        attempts: 0,
+        received_at: core.now,
+        sent_at: core.now,
+        stages: Stages::default(),
+    };
+    Some(FinishedTask { key, outcome: kept.outcome, receipt, maker, delivered: true })
+}
+
 /// Ends a task with the outcome of an equal one, for the coordinator's share of the price.
 pub fn reuse(
     core: &mut Core,

@@ -20,6 +20,9 @@ pub fn keep(core: &mut Core, outcome: CachedOutcome) {
     });
     if is_usable {
         core.cache.insert(outcome.key, &outcome.bytes, outcome.worker, core.now, outcome.expires_in);
+        if outcome.patient {
+            core.settled_before.add(outcome.key, outcome.settled);
+        }
     }
 }
 

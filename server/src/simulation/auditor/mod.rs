@@ -30,7 +30,7 @@ mod workers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use p2c2r_protocol::{Attempt, Nanos, PeerId, Role, ServerToWorker, TaskId, TaskNo};
+use p2c2r_protocol::{Attempt, Nanos, PassedCheck, PeerId, Role, ServerToWorker, TaskId, TaskNo};
 
 use super::action::WorldSetup;
 use crate::config::{Fallback, PatientFallback};
@@ -88,6 +88,9 @@ pub struct Auditor {
     ended_as: HashMap<TaskNo, TaskNo>,
     /// Tasks of this coordinator by what their gamers call them, and the outcome of those that had one.
     ids: HashMap<(AccountId, TaskId), Option<Finished>>,
+    /// Patient tasks that the ledger has settled, with outcomes that may be reused: asked for again by their ids, also of
+    /// another coordinator, they cost nothing more.
+    settled: HashMap<(AccountId, TaskId), Finished>,
     /// Ids under which the ledger has a task.
     spent: HashSet<(AccountId, TaskId)>,
     /// Charged to each gamer, as recorded when that was last told.
@@ -136,6 +139,7 @@ impl Auditor {
             successors: HashMap::new(),
             ended_as: HashMap::new(),
             ids: HashMap::new(),
+            settled: HashMap::new(),
             spent: HashSet::new(),
             durable_when_told: HashMap::new(),
             unrecorded: HashMap::new(),
@@ -306,8 +310,16 @@ impl Auditor {
             match entry {
                 Entry::WorkerConvicted { worker } => {
                     self.known.entry(*worker).or_default().is_convicted_durably = true;
+                    self.settled.retain(|_, finished| finished.maker != Some(*worker));
                 }
-                Entry::TaskSettled(Settlement { task, .. }) | Entry::TaskVoided { task, .. } => {
+                Entry::TaskSettled(Settlement { task, outcome, check, .. }) => {
+                    let ended = self.unrecorded.remove(task);
+                    if let Some(open) = ended.filter(|_| outcome.is_some() && *check != PassedCheck::Always) {
+                        let of = (open.account, open.id);
+                        self.settled.extend(self.ids.get(&of).cloned().flatten().map(|it| (of, it)));
+                    }
+                }
+                Entry::TaskVoided { task, .. } => {
                     self.unrecorded.remove(task);
                 }
                 Entry::TaskAdmitted(admission) => {
@@ -361,6 +373,7 @@ impl Auditor {
         for task in self.open.values() {
             self.ids.insert((task.account, task.id), None);
         }
+        self.ids.extend(self.settled.iter().map(|(id, finished)| (*id, Some(finished.clone()))));
         for known in self.known.values_mut() {
             known.restarted();
         }
