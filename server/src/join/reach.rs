@@ -136,7 +136,7 @@ impl SharedUdpReach {
                 warn!(
                     target: crate::console::TARGET, event = "udp_blocked", port, prefixes, tokens, seconds,
                     "⚠️  HTTPS arrives and UDP port {port} does not: for {seconds} s nobody who fetched a connect token has \
-                     connected ({tokens} tokens, {prefixes} addresses). Open UDP port {port}, not TCP alone, in this machine's \
+                     connected ({tokens} tokens, {prefixes} address(es)). Open UDP port {port}, not TCP alone, in this machine's \
                      firewall and in the cloud's or the router's; if it is open, UDP is blocked where they are"
                 );
             }
