@@ -7,7 +7,8 @@ use std::time::Duration;
 use bevy::prelude::*;
 use bevy::text::LineBreak;
 use bevy::time::common_conditions::on_real_timer;
-use p2c2r_offload::{LastOutcome, OffloadSwitch};
+use p2c2r_offload::{LastOutcome, OffloadSwitch, OffloadTotals};
+use p2c2r_protocol::Nanos;
 use p2c2r_tasks::reflection::Reflection;
 
 use super::level::{Across, BorrowingDetail, Edge, ShownFrom};
@@ -15,10 +16,13 @@ use super::middle::MiddleRoom;
 use super::palette::{BRIGHT, DIM, EDGE, Ground, Ink, Letters, PANEL, Rim};
 use super::scale::Room;
 use super::{panel, score, write};
-use crate::figures::{self, Figures};
+use crate::figures;
+use crate::play::Reflecting;
 
 /// How far back a column looks.
 const WINDOW: Duration = Duration::from_secs(10);
+/// Shortest time from which a rate by the hour is told: the first receipt would otherwise look like thousands.
+const RATE_MIN: Duration = Duration::from_secs(1);
 /// Frames kept at most: ten seconds of 480 a second.
 const FRAMES_MAX: usize = 4_800;
 const TEXT: f32 = 13.0;
@@ -42,12 +46,17 @@ pub(super) fn plugin(app: &mut App) {
 /// One frame.
 #[derive(Clone, Copy)]
 struct Frame {
+    /// Real time since the start.
     at: Duration,
     took: Duration,
     /// Processor time of the whole program, where the system tells it.
     processor: Option<Duration>,
+    /// When the light on the screen was asked for, on the clock of `at`; `None` while none is shown.
+    light_asked_at: Option<Duration>,
     /// New light came in it.
-    light: bool,
+    light_is_new: bool,
+    /// Prices of the receipts that came in it, without those for a sector's light.
+    paid: Nanos,
 }
 
 /// The figures of one mode.
@@ -63,11 +72,28 @@ struct Column {
 struct Recent {
     frames: VecDeque<Frame>,
     offloading: Option<bool>,
+    /// When the present mode began.
+    since: Duration,
     before: Option<Column>,
     processor_at: Option<Duration>,
+    paid: Nanos,
 }
 
 impl Recent {
+    /// Records the frame that has just ended, and the mode from now on. A frame in which the mode changed ran in the
+    /// old one.
+    fn note(&mut self, frame: Option<Frame>, now: Duration, offloading: bool) {
+        if let Some(frame) = frame {
+            self.push(frame);
+        }
+        if self.offloading.is_some_and(|before| before != offloading) {
+            self.before = Some(self.column());
+            self.frames.clear();
+            self.since = now;
+        }
+        self.offloading = Some(offloading);
+    }
+
     fn push(&mut self, frame: Frame) {
         if self.frames.len() == FRAMES_MAX {
             self.frames.pop_front();
@@ -79,16 +105,23 @@ impl Recent {
     }
 
     /// The figures of the present mode.
-    fn column(&self, offloading: bool, figures: &Figures) -> Column {
+    fn column(&self) -> Column {
         let count = self.frames.len();
         let sum: Duration = self.frames.iter().map(|frame| frame.took).sum();
         let mut took_ms: Vec<f64> = self.frames.iter().map(|frame| frame.took.as_secs_f64() * 1e3).collect();
         let mut longest = |share| figures::exceeded_by(&mut took_ms, share);
         let processor: Option<Duration> = self.frames.iter().map(|frame| frame.processor).sum();
-        let lights = self.frames.iter().filter(|frame| frame.light).count();
         let mean = |sum: Duration| (count > 0).then(|| sum.as_secs_f64() * 1e3 / count as f64);
-        let light_age =
-            figures.kinds.iter().find(|kind| kind.name == "reflection").and_then(|kind| kind.p50_ms);
+        // Light that was asked for in the other mode says nothing about this one.
+        let own_light = |frame: &Frame| frame.light_asked_at.filter(|asked_at| *asked_at >= self.since);
+        let lights =
+            self.frames.iter().filter(|frame| frame.light_is_new && own_light(frame).is_some()).count();
+        let ages = self.frames.iter().filter_map(|frame| Some(frame.at.saturating_sub(own_light(frame)?)));
+        let (ages_sum, ages_count) =
+            ages.fold((Duration::ZERO, 0_u32), |(sum, count), age| (sum + age, count + 1));
+        let offloading = self.offloading.unwrap_or_default();
+        // Alone, nothing is asked of others: what still comes was asked for before.
+        let paid = self.frames.iter().filter(|_| offloading).map(|frame| frame.paid.as_dollars());
         Column {
             offloading,
             values: [
@@ -97,8 +130,8 @@ impl Recent {
                 longest(0.05),
                 processor.and_then(mean),
                 (!sum.is_zero()).then(|| lights as f64 / sum.as_secs_f64()),
-                light_age,
-                figures.cost_dollars_per_hour,
+                (ages_count > 0).then(|| ages_sum.as_secs_f64() * 1e3 / f64::from(ages_count)),
+                (sum >= RATE_MIN).then(|| paid.sum::<f64>() * 3_600.0 / sum.as_secs_f64()),
             ],
         }
     }
@@ -117,24 +150,30 @@ fn processor_time() -> Option<Duration> {
 
 fn note_frame(
     time: Res<Time<Real>>,
+    clock: Res<Time<Virtual>>,
     switch: Res<OffloadSwitch>,
+    totals: Res<OffloadTotals>,
+    reflecting: Res<Reflecting>,
     light: Res<LastOutcome<Reflection>>,
-    figures: Res<Figures>,
     mut recent: ResMut<Recent>,
 ) {
-    let before = recent.offloading.replace(switch.enabled);
-    if let Some(before) = before.filter(|before| *before != switch.enabled) {
-        recent.before = Some(recent.column(before, &figures));
-        recent.frames.clear();
-    }
-    let now = processor_time();
-    let then = std::mem::replace(&mut recent.processor_at, now);
-    let processor = now.zip(then).map(|(now, then)| now.saturating_sub(then));
-    let frame = Frame { at: time.elapsed(), took: time.delta(), processor, light: light.is_changed() };
-    // A frame without elapsed time says nothing about the frame rate.
-    if !frame.took.is_zero() && (processor.is_some() || now.is_none()) {
-        recent.push(frame);
-    }
+    let processor_now = processor_time();
+    let then = std::mem::replace(&mut recent.processor_at, processor_now);
+    let processor = processor_now.zip(then).map(|(now, then)| now.saturating_sub(then));
+    let paid_now = Nanos(totals.cost_nanos.0.saturating_sub(totals.cost_patient_nanos().0));
+    let paid_then = std::mem::replace(&mut recent.paid, paid_now);
+    let frame = Frame {
+        at: time.elapsed(),
+        took: time.delta(),
+        processor,
+        light_asked_at: light.asked_at().filter(|_| reflecting.enabled),
+        light_is_new: light.is_changed(),
+        paid: Nanos(paid_now.0.saturating_sub(paid_then.0)),
+    };
+    // A frame without elapsed time says nothing about the frame rate, and one of a pause nothing about play.
+    let counts = !frame.took.is_zero() && !clock.is_paused();
+    let is_measured = processor.is_some() || processor_now.is_none();
+    recent.note(Some(frame).filter(|_| counts && is_measured), time.elapsed(), switch.enabled);
 }
 
 /// The whole table, which appears after the first T.
@@ -211,17 +250,16 @@ fn has_room(picture: Vec2, middle: MiddleRoom) -> bool {
 
 fn show_columns(
     recent: Res<Recent>,
-    figures: Res<Figures>,
     picture: Res<Room>,
     middle: Res<MiddleRoom>,
     mut table: Single<&mut Visibility, With<Columns>>,
     mut heads: Query<(&Head, &mut Text), Without<Value>>,
     mut values: Query<(&Value, &mut Text), Without<Head>>,
 ) {
-    let (Some(before), Some(offloading)) = (recent.before, recent.offloading) else { return };
+    let Some(before) = recent.before else { return };
     let has_room = has_room(picture.0, *middle);
     table.set_if_neq(if has_room { Visibility::Inherited } else { Visibility::Hidden });
-    let now = recent.column(offloading, &figures);
+    let now = recent.column();
     for (Head(ghost), mut text) in &mut heads {
         write(&mut text, mode_name(if *ghost { before.offloading } else { now.offloading }));
     }
@@ -235,27 +273,88 @@ fn show_columns(
 mod tests {
     use super::*;
 
-    fn frame(at_ms: u64, took_ms: u64, light: bool) -> Frame {
+    fn frame(at_ms: u64, took_ms: u64, light_is_new: bool) -> Frame {
         let (at, took) = (Duration::from_millis(at_ms), Duration::from_millis(took_ms));
-        Frame { at, took, processor: Some(took / 2), light }
+        let light_asked_at = Some(at.saturating_sub(Duration::from_millis(80)));
+        Frame { at, took, processor: Some(took / 2), light_asked_at, light_is_new, paid: Nanos(0) }
+    }
+
+    /// Plays `frames` frames of 10 ms in a mode, from `now` on, milliseconds; returns the time after them.
+    fn play(
+        recent: &mut Recent,
+        now: &mut u64,
+        offloading: bool,
+        frames: u32,
+        what: impl Fn(Frame) -> Frame,
+    ) {
+        for number in 0..frames {
+            // The switch is thrown in the first frame, whose time ran in the mode before.
+            *now += 10;
+            let ended = frame(*now, 10, false);
+            let ended = if number == 0 { ended } else { what(ended) };
+            recent.note(Some(ended), Duration::from_millis(*now), offloading);
+        }
     }
 
     #[test]
     fn a_column_tells_the_mean_from_the_worst() {
         let mut recent = Recent::default();
-        let mut at = 0;
+        let mut at = 80;
         for number in 0..200 {
             let took = if number % 50 == 0 { 100 } else { 10 };
             at += took;
             recent.push(frame(at, took, number % 10 == 0));
         }
-        let column = recent.column(true, &Figures::default());
+        let column = recent.column();
         let value = |row: usize| column.values[row].unwrap();
         // 200 frames in 2.36 s; the two longest of a hundred take a tenth of a second.
         assert!((value(0) - 200.0 / 2.36).abs() < 0.1, "{column:?}");
         assert!((value(1) - 10.0).abs() < 1e-9 && (value(2) - 10.0).abs() < 1e-9, "{column:?}");
         assert!((value(3) - 5.9).abs() < 1e-9 && (value(4) - 20.0 / 2.36).abs() < 0.01, "{column:?}");
-        assert_eq!((column.values[5], column.values[6]), (None, None), "what is not known is no zero");
+        assert!((value(5) - 80.0).abs() < 1e-9, "the age of what is on the screen: {column:?}");
+    }
+
+    #[test]
+    fn neither_column_has_anything_of_the_other_mode() {
+        let (mut recent, mut now) = (Recent::default(), 0);
+        recent.note(None, Duration::ZERO, true);
+        let ago = |frame: Frame, ms| frame.at.checked_sub(Duration::from_millis(ms));
+        // Borrowed light of 120 ms, 2,000 nano-dollars a frame, for five seconds.
+        let borrowing = |frame: Frame| Frame {
+            light_asked_at: ago(frame, 120),
+            light_is_new: true,
+            paid: Nanos(2_000),
+            ..frame
+        };
+        play(&mut recent, &mut now, true, 500, borrowing);
+        let there = recent.column();
+        assert!((there.values[5].unwrap() - 120.0).abs() < 1.0, "{there:?}");
+        let rate = 2_000e-9 * 100.0 * 3_600.0;
+        assert!((there.values[6].unwrap() - rate).abs() < rate * 0.01, "{there:?}");
+        // Alone: borrowed light stays on the screen and its receipts come for a while, then light of 900 ms is shown.
+        let switched = Duration::from_millis(now + 10);
+        play(&mut recent, &mut now, false, 50, |frame| Frame {
+            light_asked_at: switched.checked_sub(Duration::from_millis(40)),
+            light_is_new: true,
+            paid: Nanos(2_000),
+            ..frame
+        });
+        let unknown = recent.column();
+        assert_eq!(unknown.values[4..], [Some(0.0), None, None], "nothing of its own has come: {unknown:?}");
+        play(&mut recent, &mut now, false, 200, |frame| Frame {
+            light_asked_at: ago(frame, 900).filter(|asked_at| *asked_at >= switched),
+            ..frame
+        });
+        let alone = recent.column();
+        assert!((alone.values[5].unwrap() - 900.0).abs() < 1.0, "{alone:?}");
+        assert_eq!(alone.values[6], Some(0.0), "{alone:?}");
+        assert!(recent.before.is_some_and(|before| before.offloading), "the mode before");
+        // And back: what is kept of the other mode is what its column said.
+        play(&mut recent, &mut now, true, 1, borrowing);
+        let kept = recent.before.unwrap();
+        assert!(!kept.offloading && kept.values[6] == Some(0.0), "{kept:?}");
+        assert!((kept.values[5].unwrap() - 900.0).abs() < 10.0, "{kept:?}");
+        assert_eq!(recent.column().values, [None; ROWS.len()], "the present mode has just begun");
     }
 
     #[test]
@@ -267,14 +366,14 @@ mod tests {
         for number in 0..1_001 {
             recent.push(frame(50_000 + number * 10, 10, false));
         }
-        let column = recent.column(false, &Figures::default());
+        let column = recent.column();
         assert!((column.values[0].unwrap() - 100.0).abs() < 1e-9, "{column:?}");
         assert_eq!(recent.frames.len(), 1_001);
     }
 
     #[test]
     fn an_empty_column_is_all_dashes() {
-        let column = Recent::default().column(true, &Figures::default());
+        let column = Recent::default().column();
         for (row, value) in column.values.iter().enumerate() {
             assert_eq!(value_text(row, *value), figures::UNKNOWN, "{}", ROWS[row]);
         }
