@@ -48,15 +48,35 @@ struct Words;
 /// What is pointed at.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Target {
-    Rock { at: Vec3, carried: bool, mirrors: bool },
-    Enemy { at: Vec3, has_path: bool },
-    Path { at: Vec3 },
-    Ship { at: Vec3 },
+    Rock {
+        at: Vec3,
+        carried: bool,
+        mirrors: bool,
+    },
+    Enemy {
+        at: Vec3,
+        steering: Steering,
+    },
+    /// `guided`: it flies a plan.
+    Wingman {
+        at: Vec3,
+        guided: bool,
+    },
+    Path {
+        at: Vec3,
+    },
+    Ship {
+        at: Vec3,
+    },
 }
 
 impl Target {
     fn at(self) -> Vec3 {
-        let (Self::Rock { at, .. } | Self::Enemy { at, .. } | Self::Path { at } | Self::Ship { at }) = self;
+        let (Self::Rock { at, .. }
+        | Self::Enemy { at, .. }
+        | Self::Wingman { at, .. }
+        | Self::Path { at }
+        | Self::Ship { at }) = self;
         at
     }
 
@@ -97,12 +117,16 @@ impl Target {
             (target, rock.radius)
         });
         let enemies = arena.enemies().iter().map(|enemy| {
-            let has_path = enemy.steering == Steering::Path;
-            (Self::Enemy { at: place(enemy.position, 0.0), has_path }, enemy.radius + ON_IT)
+            let target = Self::Enemy { at: place(enemy.position, 0.0), steering: enemy.steering };
+            (target, enemy.radius + ON_IT)
+        });
+        let wingmen = arena.wingmen().iter().filter(|wingman| wingman.is_there()).map(|wingman| {
+            let target = Self::Wingman { at: place(wingman.position, 0.0), guided: wingman.guided };
+            (target, wingman.radius + ON_IT)
         });
         let ship = arena.ship();
         let own = ship.alive.then(|| (Self::Ship { at: place(ship.position, 0.0) }, 1.0 + ON_IT));
-        enemies.chain(own).chain(rocks)
+        enemies.chain(wingmen).chain(own).chain(rocks)
     }
 
     fn path_at(arena: &Arena, ray: Ray3d) -> Option<Self> {
@@ -145,13 +169,22 @@ impl Known<'_> {
         };
         let mirror = || self.light.as_ref().map(|light| told("mirrored light", Some(light)));
         let path = || told("path", self.sources.paths());
+        let plan = || told("plan", self.sources.plans());
+        let guidance = |steering: Steering| match steering {
+            Steering::Path => path(),
+            Steering::Plan => plan(),
+            Steering::Sight => "path: none needed, it sees its target".into(),
+            Steering::Nose => "path: none in time, so it heads straight for its target".into(),
+        };
         match target {
             Target::Rock { carried, mirrors, .. } => {
                 std::iter::once(motion(carried)).chain(mirrors.then(mirror).flatten()).collect()
             }
-            Target::Enemy { has_path: true, .. } => std::iter::once(path()).chain(mirror()).collect(),
-            Target::Enemy { .. } => {
-                std::iter::once("path: none needed, it sees its target".into()).chain(mirror()).collect()
+            Target::Enemy { steering, .. } => std::iter::once(guidance(steering)).chain(mirror()).collect(),
+            Target::Wingman { guided, .. } => {
+                let flies =
+                    if guided { plan() } else { "plan: none in time, it flies by a simple rule".into() };
+                std::iter::once(flies).chain(mirror()).collect()
             }
             Target::Path { .. } => vec![path()],
             Target::Ship { .. } => mirror().into_iter().collect(),
@@ -304,7 +337,10 @@ fn beside(point: Vec2, size: Vec2, free: Rect) -> Vec2 {
 
 #[cfg(test)]
 mod tests {
-    use p2c2r_arena::{ArenaConfig, Controls};
+    use std::sync::Arc;
+
+    use p2c2r_arena::{ArenaConfig, Controls, DueOutcome, OutcomeBody, RequestId};
+    use p2c2r_tasks::tactics::TacticsOutcome;
 
     use super::*;
 
@@ -399,6 +435,45 @@ mod tests {
         let lit = Known { light, ..known };
         let lines = lit.words(Target::Rock { at, carried: true, mirrors: true });
         assert!(lines.len() == 2 && lines[1].contains("cache"), "{lines:?}");
+    }
+
+    #[test]
+    fn an_enemy_says_what_it_steers_by_and_a_plan_who_made_it_and_which_check_it_passed() {
+        let arena = arena();
+        let mut sources = Sources::default();
+        let known = |sources: &Sources, target| {
+            Known { arena: &arena, sources, light: None, now: Duration::ZERO }.words(target)
+        };
+        let enemy = |steering| Target::Enemy { at: Vec3::ZERO, steering };
+        let wingman = |guided| Target::Wingman { at: Vec3::ZERO, guided };
+        assert_eq!(known(&sources, enemy(Steering::Sight)), ["path: none needed, it sees its target"]);
+        assert!(known(&sources, enemy(Steering::Nose))[0].starts_with("path: none in time"));
+        assert_eq!(known(&sources, enemy(Steering::Path)), ["path: -"]);
+        assert_eq!(known(&sources, enemy(Steering::Plan)), ["plan: -"]);
+        assert!(known(&sources, wingman(false))[0].contains("by a simple rule"));
+        let ada = Source {
+            place: Place::Worker { name: "ada".into() },
+            check: Some(PassedCheck::Deep),
+            latency: Duration::from_millis(84),
+            asked_at: Duration::ZERO,
+        };
+        sources.note(RequestId(1), ada);
+        let plans = OutcomeBody::Tactics(Arc::new(TacticsOutcome { scores: Vec::new() }));
+        sources.given(&[DueOutcome { request: RequestId(1), outcome: plans }]);
+        for target in [enemy(Steering::Plan), wingman(true)] {
+            let said = known(&sources, target).concat();
+            assert!(said.starts_with("plan: worker ada") && said.contains("deep check"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_ray_meets_a_wingman() {
+        let mut arena = Arena::new(ArenaConfig::default().with_allies(1));
+        for _ in 0..120 {
+            arena.step(Controls::default(), &[]);
+        }
+        let at = place(arena.wingmen()[0].position, 0.0);
+        assert!(matches!(Target::of_ray(&arena, down_at(at)), Some(Target::Wingman { .. })));
     }
 
     #[test]

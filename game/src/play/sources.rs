@@ -57,7 +57,7 @@ pub(crate) struct Sources {
 
 impl Sources {
     /// Records the source of the answer to a request.
-    pub(super) fn note(&mut self, request: RequestId, source: Source) {
+    pub(crate) fn note(&mut self, request: RequestId, source: Source) {
         if self.came.len() == REMEMBERED {
             self.came.pop_front();
         }
@@ -65,7 +65,7 @@ impl Sources {
     }
 
     /// Records which outcomes the arena receives.
-    pub(super) fn given(&mut self, outcomes: &[DueOutcome]) {
+    pub(crate) fn given(&mut self, outcomes: &[DueOutcome]) {
         for outcome in outcomes {
             match outcome.outcome {
                 OutcomeBody::Path(_) => self.paths = self.find(outcome.request).cloned(),
