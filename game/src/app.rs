@@ -25,8 +25,8 @@ use crate::screens::{Page, Scores};
 use crate::settings::{Settings, SettingsAtStart, UserFiles};
 use crate::view::Picture;
 use crate::{
-    GameError, console, figures, figures_file, frames, hud, input, play, presets, report, screens, settings,
-    sound, view, vitals,
+    GameError, console, figures, figures_file, frame_budget, frames, hud, input, play, presets, report,
+    screens, settings, sound, view, vitals,
 };
 
 /// Plays as the command line says and reports how it ended.
@@ -173,6 +173,7 @@ fn build_with(
             presets::plugin,
             figures::plugin,
             figures_file::plugin,
+            frame_budget::plugin,
         ));
     if cli.screen() != Screen::None {
         let offscreen = (cli.screen() == Screen::Offscreen).then(|| cli.size());

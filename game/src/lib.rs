@@ -11,6 +11,7 @@
 //! | `play` | stepping the arena, controls, the bridge to the offload plugin, the end of the run |
 //! | [`figures`] | the numbers people see, read from diagnostics, and how they are written |
 //! | `figures_file` | the same numbers as a file of comma-separated values |
+//! | `frame_budget` | how long a frame may take |
 //! | [`console`] | one line a second and the summary |
 //! | [`report`], `frames`, `vitals` | the JSON report; one line per frame for benches; what must not grow |
 //! | `alone` | why nobody is borrowed from, in words |
@@ -30,6 +31,7 @@ pub mod console;
 mod error;
 pub mod figures;
 mod figures_file;
+mod frame_budget;
 mod frames;
 mod graphics;
 mod hud;

@@ -2,17 +2,17 @@
 //! 100, and one piece of advice for the lowest.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use bevy::prelude::*;
-use p2c2r_offload::{KindTotals, OffloadTotals};
+use p2c2r_offload::{KindTotals, OffloadTotals, StageTimes};
 use p2c2r_protocol::Nanos;
 
 use super::Page;
 use crate::figures;
+use crate::frame_budget::FrameBudget;
 
-/// One and a half times a frame's time at 60 a second: players see that a longer frame stutters.
-const FRAME_LONG: Duration = Duration::from_millis(25);
+/// A frame that takes one and a half times its budget is long: players see that it stutters.
+const FRAME_LONG: f64 = 1.5;
 /// Milliseconds on the way from and to the coordinator at which the line gets no points.
 const LINE_MS_WORST: f64 = 400.0;
 /// Milliseconds in the coordinator at which it gets no points.
@@ -32,9 +32,9 @@ pub(super) struct FrameCount {
     pub(super) long: u64,
 }
 
-fn count_frames(time: Res<Time<Real>>, mut frames: ResMut<FrameCount>) {
+fn count_frames(time: Res<Time<Real>>, budget: Res<FrameBudget>, mut frames: ResMut<FrameCount>) {
     frames.all += 1;
-    frames.long += u64::from(time.delta() > FRAME_LONG);
+    frames.long += u64::from(time.delta() > budget.0.mul_f64(FRAME_LONG));
 }
 
 /// What was done of one kind, or of all.
@@ -45,8 +45,11 @@ struct Share {
     local: u64,
     late: u64,
     ended: u64,
+    owed: u64,
+    owed_in_time: u64,
     cost: i64,
     saved_us: u64,
+    stages: StageTimes,
 }
 
 impl Share {
@@ -57,8 +60,11 @@ impl Share {
             local: kind.local,
             late: kind.late,
             ended: kind.submitted.saturating_sub(kind.open + kind.cancelled),
+            owed: kind.owed,
+            owed_in_time: kind.owed_in_time,
             cost: kind.cost_nanos.0,
             saved_us: kind.saved_us,
+            stages: kind.stages,
         }
     }
 
@@ -69,11 +75,15 @@ impl Share {
             local: self.local.saturating_sub(before.local),
             late: self.late.saturating_sub(before.late),
             ended: self.ended.saturating_sub(before.ended),
+            owed: self.owed.saturating_sub(before.owed),
+            owed_in_time: self.owed_in_time.saturating_sub(before.owed_in_time),
             cost: self.cost.saturating_sub(before.cost),
             saved_us: self.saved_us.saturating_sub(before.saved_us),
+            stages: self.stages.since(before.stages),
         }
     }
 
+    /// The sum of both, without the stages: those are told by kind.
     fn and(self, other: Self) -> Self {
         Self {
             remote: self.remote + other.remote,
@@ -81,8 +91,11 @@ impl Share {
             local: self.local + other.local,
             late: self.late + other.late,
             ended: self.ended + other.ended,
+            owed: self.owed + other.owed,
+            owed_in_time: self.owed_in_time + other.owed_in_time,
             cost: self.cost.saturating_add(other.cost),
             saved_us: self.saved_us + other.saved_us,
+            stages: StageTimes::default(),
         }
     }
 
@@ -102,7 +115,7 @@ impl Share {
             percent(self.coordinator, delivered),
             percent(self.local, delivered),
             percent(self.ended.saturating_sub(self.late), self.ended),
-            figures::dollars(Some(Nanos(self.cost).as_dollars())),
+            figures::dollars_to_the_nano(Some(Nanos(self.cost).as_dollars())),
         )
     }
 }
@@ -142,9 +155,6 @@ impl SessionMark {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Card {
     round: SessionMark,
-    /// Mean milliseconds on the way from and to the coordinator, and in it; none before the first outcome from there.
-    line_ms: Option<f64>,
-    coordinator_ms: Option<f64>,
 }
 
 /// Which link of the chain a mark is for.
@@ -158,16 +168,14 @@ enum Link {
 
 impl Card {
     pub(super) fn new(totals: &OffloadTotals, before: &SessionMark, frames: FrameCount) -> Self {
-        let stages = || totals.kinds.values().filter_map(KindTotals::stages_ms);
-        // The slowest kind decides: it is the one that a player waits for.
-        let slowest = |which: [usize; 2]| {
-            stages().map(|stages| stages[which[0]] + stages[which[1]]).max_by(f64::total_cmp)
-        };
-        Self {
-            round: SessionMark::of(totals, frames).since(before),
-            line_ms: slowest(ON_THE_WAY),
-            coordinator_ms: slowest(AT_THE_COORDINATOR),
-        }
+        Self { round: SessionMark::of(totals, frames).since(before) }
+    }
+
+    /// Mean milliseconds in these stages of the slowest kind, which is the one that a player waits for; none before the
+    /// round's first outcome from the coordinator.
+    fn slowest_ms(&self, which: [usize; 2]) -> Option<f64> {
+        let means = self.round.kinds.values().filter_map(|share| share.stages.means_ms());
+        means.map(|stages| stages[which[0]] + stages[which[1]]).max_by(f64::total_cmp)
     }
 
     /// Outcomes that others computed, of a hundred.
@@ -188,13 +196,12 @@ impl Card {
             ms.map(|ms| ((1.0 - ms / worst).clamp(0.0, 1.0) * 100.0).round() as u32)
         };
         let frames = self.round.frames;
-        let Share { remote, coordinator, late, ended, .. } = self.round.sum();
-        let borrowed = remote + coordinator > 0;
+        let Share { owed, owed_in_time, .. } = self.round.sum();
         [
             (Link::ThisComputer, share(frames.all - frames.long.min(frames.all), frames.all)),
-            (Link::Line, below(self.line_ms, LINE_MS_WORST)),
-            (Link::Coordinator, below(self.coordinator_ms, COORDINATOR_MS_WORST)),
-            (Link::Workers, share(remote.min(ended.saturating_sub(late)), ended).filter(|_| borrowed)),
+            (Link::Line, below(self.slowest_ms(ON_THE_WAY), LINE_MS_WORST)),
+            (Link::Coordinator, below(self.slowest_ms(AT_THE_COORDINATOR), COORDINATOR_MS_WORST)),
+            (Link::Workers, share(owed_in_time, owed)),
         ]
     }
 
@@ -212,7 +219,12 @@ impl Card {
         let mark = |(link, mark): &(Link, Option<u32>)| {
             format!("{} {}", link.name(), mark.map_or(figures::UNKNOWN.into(), |mark| mark.to_string()))
         };
-        lines.push(format!("Marks of 100:  {}", marks.iter().map(mark).collect::<Vec<_>>().join("   ")));
+        let asked = match self.round.sum().owed {
+            0 => String::new(),
+            owed => format!(" (asked {owed})"),
+        };
+        let marks_text = marks.iter().map(mark).collect::<Vec<_>>().join("   ");
+        lines.push(format!("Marks of 100:  {marks_text}{asked}"));
         lines.push(if self.borrowed_percent() > 0 { advice(&marks) } else { ALONE }.into());
         lines
     }
@@ -258,7 +270,7 @@ fn advice(marks: &[(Link, Option<u32>)]) -> &'static str {
             "Weakest: the coordinator. It is busy: another hour or another coordinator would help."
         }
         Some((_, Link::Workers)) => {
-            "Weakest: the workers. There are too few or they are far away; invite some."
+            "Weakest: the workers. Too little of what they were asked for came in time; invite some."
         }
         None => ALONE,
     }
@@ -266,23 +278,36 @@ fn advice(marks: &[(Link, Option<u32>)]) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use p2c2r_protocol::Stages;
+
     use super::*;
 
-    fn card(remote: u64, local: u64, long: u64, line_ms: Option<f64>) -> Card {
+    fn card(remote: u64, local: u64, long: u64, line_ms: Option<u32>) -> Card {
         let frames = FrameCount { all: 1_000, long };
-        let share =
-            Share { remote, local, ended: remote + local, saved_us: remote * 2_500, ..Share::default() };
-        let round = SessionMark { frames, kinds: [("path", share)].into(), ..SessionMark::default() };
-        Card { round, line_ms, coordinator_ms: line_ms.map(|_| 2.0) }
+        let mut stages = StageTimes::default();
+        if let Some(ms) = line_ms {
+            stages.add(Stages { uplink_us: ms * 1_000, judge_us: 2_000, ..Stages::default() });
+        }
+        let share = Share {
+            remote,
+            local,
+            ended: remote + local,
+            owed: if line_ms.is_some() { remote + local } else { 0 },
+            owed_in_time: remote,
+            saved_us: remote * 2_500,
+            stages,
+            ..Share::default()
+        };
+        Card { round: SessionMark { frames, kinds: [("path", share)].into(), ..SessionMark::default() } }
     }
 
     #[test]
     fn the_weakest_link_gets_the_advice() {
         for (card, word) in [
-            (card(1_000, 0, 400, Some(20.0)), "this computer"),
-            (card(1_000, 0, 0, Some(300.0)), "line"),
-            (card(300, 700, 0, Some(20.0)), "workers"),
-            (card(1_000, 0, 0, Some(20.0)), "went well"),
+            (card(1_000, 0, 400, Some(20)), "this computer"),
+            (card(1_000, 0, 0, Some(300)), "line"),
+            (card(300, 700, 0, Some(20)), "workers"),
+            (card(1_000, 0, 0, Some(20)), "went well"),
         ] {
             let advice = card.lines().pop().unwrap();
             assert!(advice.contains(word), "{advice} does not say {word}");
@@ -301,7 +326,7 @@ mod tests {
 
     #[test]
     fn the_table_says_who_did_how_much_in_columns_that_stand() {
-        let lines = card(970, 30, 0, Some(20.0)).lines();
+        let lines = card(970, 30, 0, Some(20)).lines();
         let table = &lines[..3];
         assert!(table.iter().all(|line| line.len() == table[0].len()), "{table:?}");
         assert!(
@@ -310,6 +335,41 @@ mod tests {
         );
         // 970 times 2.5 ms over 1,000 frames.
         assert!(lines[4].contains("about 2.4 ms") && lines[4].contains("1000 frames"), "{lines:?}");
+    }
+
+    #[test]
+    fn workers_are_judged_by_what_was_asked_of_them_alone() {
+        let workers = |share: Share| {
+            let round = SessionMark { kinds: [("path", share)].into(), ..SessionMark::default() };
+            Card { round }.marks()[3].1
+        };
+        let asked = Share { remote: 95, owed: 100, owed_in_time: 95, ended: 100, ..Share::default() };
+        assert_eq!(workers(asked), Some(95));
+        // A kind that the player has computed here, and what the coordinator had in its cache.
+        let besides = Share { local: 5_000, coordinator: 300, ended: 5_400, ..asked };
+        assert_eq!(workers(besides), Some(95));
+        let nothing_asked = Share { owed: 0, owed_in_time: 0, ..besides };
+        assert_eq!(workers(nothing_asked), None, "nothing is known of them");
+        let lines =
+            Card { round: SessionMark { kinds: [("path", besides)].into(), ..SessionMark::default() } }
+                .lines();
+        assert!(lines[lines.len() - 2].ends_with("workers 95 (asked 100)"), "{lines:?}");
+    }
+
+    #[test]
+    fn the_line_is_judged_by_the_round_and_not_by_the_session() {
+        let mut totals = OffloadTotals::default();
+        let outcome = |uplink_us| Stages { uplink_us, downlink_us: uplink_us, ..Stages::default() };
+        let kind = totals.kinds.entry("path").or_default();
+        for _ in 0..100 {
+            kind.stages.add(outcome(200_000));
+        }
+        let before = SessionMark::of(&totals, FrameCount::default());
+        let of_round = |totals: &OffloadTotals| Card::new(totals, &before, FrameCount::default()).marks();
+        assert_eq!(of_round(&totals)[1].1, None, "nothing has come in this round");
+        totals.kinds.entry("path").or_default().stages.add(outcome(20_000));
+        // 40 of the 400 ms at which there are no points; the session's mean would give 0.
+        assert_eq!(of_round(&totals)[1].1, Some(90));
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub const COST_DOLLARS_PATIENT_TOTAL: DiagnosticPath =
     DiagnosticPath::const_new("p2c2r/cost_dollars_patient_total");
 /// Dollars an hour that tasks with a deadline cost, at the rate of the last ten seconds.
 pub const COST_DOLLARS_PER_HOUR: DiagnosticPath = DiagnosticPath::const_new("p2c2r/cost_dollars_per_hour");
+/// Dollars that the cap on an hour leaves of it; without a cap it has no value.
+pub const HOUR_LEFT_DOLLARS: DiagnosticPath = DiagnosticPath::const_new("p2c2r/hour_left_dollars");
 /// Workers connected to the coordinator.
 pub const WORKERS: DiagnosticPath = DiagnosticPath::const_new("p2c2r/workers");
 /// Round trip to the coordinator in milliseconds, until the frame that reads the answer.
@@ -115,6 +117,7 @@ pub(crate) fn register_shared(app: &mut App) {
         (COST_DOLLARS_TOTAL, " $"),
         (COST_DOLLARS_PATIENT_TOTAL, " $"),
         (COST_DOLLARS_PER_HOUR, " $/h"),
+        (HOUR_LEFT_DOLLARS, " $"),
         (WORKERS, ""),
         (RTT_MS, " ms"),
         (JITTER_MS, " ms"),

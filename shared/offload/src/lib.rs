@@ -189,7 +189,7 @@ pub use outcome::{FailReason, OffloadDone, OffloadFailed, Offloaded, Place};
 pub use p2c2r_link::LinkProblem;
 pub use plugin::{OffloadPlugin, OffloadSystems};
 pub use switch::{LocalReason, OffloadCaps, OffloadMode, OffloadState, OffloadSwitch};
-pub use totals::{KindTotals, OffloadTotals};
+pub use totals::{KindTotals, OffloadTotals, StageTimes};
 
 /// Everything a game usually needs.
 pub mod prelude {

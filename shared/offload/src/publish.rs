@@ -40,10 +40,12 @@ pub(crate) fn publish(
     let passed = previous.at.replace(now).map(|at| now.saturating_sub(at));
     let rtt = link.as_ref().and_then(|link| link.stats().rtt);
     let dollars_per_hour = publish_kinds(&mut store, &mut context, &ladder, rtt, &mut previous.paths);
+    let hour_left = ladder.hour_left(&context).map(|left| left.as_dollars());
     let mut write = |path: &DiagnosticPath, value: Option<f64>| write(&mut store, path, value);
     write(&diagnostics::COST_DOLLARS_TOTAL, Some(context.totals.cost_nanos.as_dollars()));
     write(&diagnostics::COST_DOLLARS_PATIENT_TOTAL, Some(context.totals.cost_patient_nanos().as_dollars()));
     write(&diagnostics::COST_DOLLARS_PER_HOUR, dollars_per_hour);
+    write(&diagnostics::HOUR_LEFT_DOLLARS, hour_left);
     write(&diagnostics::ENABLED, Some(f64::from(u8::from(context.switch.enabled))));
     write(&diagnostics::REMOTE, Some(f64::from(u8::from(state.is_remote()))));
     write(&diagnostics::IN_FLIGHT, Some(ladder.in_flight() as f64));

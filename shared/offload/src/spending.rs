@@ -82,6 +82,9 @@ impl Spending {
 
     fn count(&mut self, price: Nanos, now: Micros) {
         let minute = now.0 / Micros::from(MINUTE).0;
+        while self.minutes.front().is_some_and(|(then, _)| then + MINUTES <= minute) {
+            self.minutes.pop_front();
+        }
         match self.minutes.back_mut() {
             Some((last, spent)) if *last == minute => *spent = plus(*spent, price),
             _ => self.minutes.push_back((minute, price)),
@@ -98,12 +101,11 @@ impl Spending {
         self.spent
     }
 
-    fn last_hour(&mut self, now: Micros) -> Nanos {
+    /// What the last sixty minutes cost.
+    pub fn last_hour(&self, now: Micros) -> Nanos {
         let minute = now.0 / Micros::from(MINUTE).0;
-        while self.minutes.front().is_some_and(|(then, _)| then + MINUTES <= minute) {
-            self.minutes.pop_front();
-        }
-        self.minutes.iter().fold(Nanos::ZERO, |sum, (_, spent)| plus(sum, *spent))
+        let counts = |(then, _): &&(u64, Nanos)| then + MINUTES > minute;
+        self.minutes.iter().filter(counts).fold(Nanos::ZERO, |sum, (_, spent)| plus(sum, *spent))
     }
 }
 

@@ -78,8 +78,46 @@ pub struct KindTotals {
     pub saved_us: u64,
     /// From the frame that asked to the frame that delivered, of all delivered outcomes.
     pub latency: Histogram,
-    stages_us: [u64; 9],
-    stages_count: u64,
+    /// Ended tasks whose answer workers owed: without those that were never sent or were taken back, that the
+    /// coordinator computed or had in its cache, and that failed for another reason than a lack of workers.
+    pub owed: u64,
+    /// Of `owed`, those whose outcome a worker delivered by the deadline.
+    pub owed_in_time: u64,
+    /// Where the time of the delivered outcomes that came from the coordinator went.
+    pub stages: StageTimes,
+}
+
+/// Where the time of outcomes went, added up over all of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StageTimes {
+    sums_us: [u64; 9],
+    outcomes: u64,
+}
+
+impl StageTimes {
+    /// Mean milliseconds per stage, in the order of [`Stages::NAMES`]; `None` without outcomes. They add up to
+    /// those outcomes' mean latency.
+    pub fn means_ms(self) -> Option<[f64; 9]> {
+        (self.outcomes > 0).then(|| self.sums_us.map(|sum| sum as f64 / self.outcomes as f64 / 1_000.0))
+    }
+
+    /// The outcomes that were added since `before`, an earlier copy of this.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        let mut sums_us = self.sums_us;
+        for (sum, before) in sums_us.iter_mut().zip(before.sums_us) {
+            *sum = sum.saturating_sub(before);
+        }
+        Self { sums_us, outcomes: self.outcomes.saturating_sub(before.outcomes) }
+    }
+
+    /// Adds an outcome.
+    pub fn add(&mut self, stages: Stages) {
+        for (sum, stage) in self.sums_us.iter_mut().zip(stages.to_array()) {
+            *sum += u64::from(stage);
+        }
+        self.outcomes += 1;
+    }
 }
 
 impl KindTotals {
@@ -88,23 +126,9 @@ impl KindTotals {
         self.latency.percentiles_ms()
     }
 
-    /// Mean time per stage in milliseconds over all delivered outcomes that came from the coordinator, in the
-    /// order of [`Stages::NAMES`]; `None` before the first. They add up to those outcomes' mean latency.
-    pub fn stages_ms(&self) -> Option<[f64; 9]> {
-        (self.stages_count > 0)
-            .then(|| self.stages_us.map(|sum| sum as f64 / self.stages_count as f64 / 1_000.0))
-    }
-
     /// Outcomes delivered, from all places.
     pub fn delivered(&self) -> u64 {
         self.remote + self.coordinator + self.cache + self.local
-    }
-
-    pub(crate) fn record_stages(&mut self, stages: Stages) {
-        for (sum, stage) in self.stages_us.iter_mut().zip(stages.to_array()) {
-            *sum += u64::from(stage);
-        }
-        self.stages_count += 1;
     }
 }
 
@@ -148,7 +172,7 @@ impl Serialize for KindTotals {
         map.serialize_entry("cost_nanos", &self.cost_nanos)?;
         map.serialize_entry("cost_patient_nanos", &self.cost_patient_nanos)?;
         map.serialize_entry("latency_ms", &self.latency_ms())?;
-        map.serialize_entry("stages_ms", &self.stages_ms().map(StagesByName))?;
+        map.serialize_entry("stages_ms", &self.stages.means_ms().map(StagesByName))?;
         map.end()
     }
 }

@@ -65,6 +65,7 @@ impl Ladder {
             .map(|(id, _)| *id)
             .collect();
         for id in lost {
+            self.excuse_workers(id);
             if self.tasks.get(&id).is_some_and(|task| task.deadline.is_none() && task.is_sent()) {
                 self.orphans.extend(before.as_ref().and_then(|session| session.id_there(id)));
             }
@@ -211,9 +212,19 @@ impl Ladder {
             }
         }
         self.learn(context, kind, &refusal);
+        if !matches!(refusal, Refusal::NoWorker | Refusal::Full | Refusal::TooLate { .. }) {
+            self.excuse_workers(id);
+        }
         if open {
             context.totals_of(kind).rejected += 1;
             self.rescue(context, id, FailReason::Refused(refusal.to_string()));
+        }
+    }
+
+    /// That no outcome of this task comes is for another reason than a lack of workers.
+    fn excuse_workers(&mut self, id: TaskId) {
+        if let Some(task) = self.tasks.get_mut(&id) {
+            task.owed = false;
         }
     }
 

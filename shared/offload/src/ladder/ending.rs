@@ -72,7 +72,7 @@ impl Ladder {
                     totals.saved_us += here.typical(task.units).as_micros() as u64;
                 }
                 if let Some(receipt) = receipt {
-                    totals.record_stages(receipt.stages);
+                    totals.stages.add(receipt.stages);
                 }
                 Ended { delivered: Some((latency_us, origin)), in_time: !late, reused: false }
             }
@@ -84,6 +84,12 @@ impl Ladder {
                 Ended { delivered: None, in_time: false, reused: reused.is_some() }
             }
         };
+        if task.owed && !task.recalled {
+            let origin = sample.delivered.map(|(_, origin)| origin);
+            let others = matches!(origin, Some(Origin::Coordinator | Origin::Cache));
+            totals.owed += u64::from(!others);
+            totals.owed_in_time += u64::from(origin == Some(Origin::Remote) && sample.in_time);
+        }
         let (kind, entity, asked_at) = (task.kind, task.entity, task.submitted_at);
         context.windows.of(kind).ended(now, sample);
         if let TaskEnding::Done { outcome, place, receipt, .. } = &end {

@@ -74,6 +74,8 @@ struct Task {
     left: Option<Digest>,
     remote: Remote,
     local: Local,
+    /// It was sent, and unless told otherwise it is for a lack of workers if no outcome comes.
+    owed: bool,
     /// The coordinator has been told that the outcome is no longer wanted.
     recalled: bool,
     /// The game or its player cancelled it: its end says nothing about how long answers take.
@@ -252,6 +254,7 @@ impl Ladder {
             left: options.left,
             remote: Remote::Over,
             local: Local::Idle,
+            owed: false,
             recalled: false,
             withdrawn: false,
             overdue: false,
@@ -337,6 +340,12 @@ impl Ladder {
         {
             session.down = says.clone();
         }
+    }
+
+    /// What the cap on an hour leaves of it; `None` without a cap.
+    pub fn hour_left(&self, context: &LadderContext<'_>) -> Option<Nanos> {
+        let spent = self.spending.last_hour(context.now());
+        Some(Nanos(context.caps.hour?.0.saturating_sub(spent.0).max(0)))
     }
 
     /// Money reserved for tasks at the coordinator.

@@ -176,6 +176,7 @@ impl Ladder {
             blobs,
         }));
         task.remote = Remote::Sent { at: now, reserved: price, resends };
+        task.owed = true;
         let patient = task.deadline.is_none();
         context.totals_of(task.kind).bytes_up += bytes as u64;
         self.spending.reserve(price);

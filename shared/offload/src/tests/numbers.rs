@@ -147,3 +147,70 @@ fn task_ids_of_two_connections_do_not_meet() {
     };
     assert_eq!((session(70), session(u32::MAX)), (70, u64::from(u32::MAX)));
 }
+
+#[test]
+fn what_the_cap_on_an_hour_leaves_is_told_and_without_a_cap_nothing() {
+    let mut game = Game::new();
+    game.frames(60);
+    assert_eq!(value(&game, &diagnostics::HOUR_LEFT_DOLLARS), None);
+    let mut game = Game::with(settings(), OffloadConfig { hour_cap: Some(Nanos(500)), ..config() });
+    game.frames(60);
+    assert_eq!(value(&game, &diagnostics::HOUR_LEFT_DOLLARS), Some(500e-9));
+    game.ask_for(1);
+    let task = game.submit().task;
+    game.say(done(task, 2));
+    game.frames(60);
+    assert_eq!(value(&game, &diagnostics::HOUR_LEFT_DOLLARS), Some(300e-9));
+    game.app.insert_resource(TimeUpdateStrategy::ManualDuration(Duration::from_mins(62)));
+    game.frame();
+    game.frame();
+    assert_eq!(value(&game, &diagnostics::HOUR_LEFT_DOLLARS), Some(500e-9), "the hour has moved on");
+}
+
+#[test]
+fn workers_owe_what_was_asked_of_them_and_nothing_else() {
+    let mut game = Game::new();
+    let owed = |game: &Game| (game.totals().owed, game.totals().owed_in_time);
+    let mut ask = |game: &mut Game, number| {
+        game.ask_for(number);
+        game.submit().task
+    };
+    let by_worker = ask(&mut game, 1);
+    game.say(done(by_worker, 2));
+    game.frame();
+    assert_eq!(owed(&game), (1, 1));
+    for by in [ComputedBy::Coordinator, ComputedBy::Cache(None)] {
+        let task = ask(&mut game, 2);
+        game.say(done_by(task, 4, by));
+        game.frame();
+    }
+    assert_eq!(owed(&game), (1, 1), "the coordinator did not need them");
+    let task = ask(&mut game, 3);
+    game.refuse(task, Refusal::PriceAboveCap { price: PRICE });
+    game.frames(60);
+    assert_eq!(owed(&game), (1, 1), "money is none of theirs");
+    let task = ask(&mut game, 4);
+    game.refuse(task, Refusal::TooLate { predicted_us: 1 });
+    game.frames(60);
+    assert_eq!(owed(&game), (2, 1), "they were too slow or too few");
+    ask(&mut game, 5);
+    game.switch().enabled = false;
+    game.frames(60);
+    game.ask_for(6);
+    game.frames(60);
+    assert_eq!((game.totals().local, owed(&game)), (4, (2, 1)), "computed here because the player wants so");
+}
+
+#[test]
+fn the_stages_of_some_outcomes_are_told_from_those_before() {
+    let stages = |kernel_us| Stages { kernel_us, judge_us: 500, ..Stages::default() };
+    let mut times = crate::StageTimes::default();
+    assert_eq!(times.means_ms(), None);
+    times.add(stages(100_000));
+    let before = times;
+    times.add(stages(8_000));
+    times.add(stages(10_000));
+    let since = times.since(before).means_ms().unwrap();
+    assert!((since[5] - 9.0).abs() < 1e-9 && (since[7] - 0.5).abs() < 1e-9, "{since:?}");
+    assert_eq!(times.since(times).means_ms(), None);
+}

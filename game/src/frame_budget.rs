@@ -1,0 +1,63 @@
+//! How long a frame may take: as the player has bounded it, or as the screen shows them.
+
+use std::time::Duration;
+
+use bevy::prelude::*;
+use bevy::window::{Monitor, PrimaryMonitor};
+
+use crate::settings::{FrameRate, Settings};
+
+pub(super) fn plugin(app: &mut App) {
+    app.init_resource::<FrameBudget>().add_systems(PreUpdate, follow);
+}
+
+/// The time that a frame may take.
+#[derive(Resource, Clone, Copy, Debug, PartialEq)]
+pub(crate) struct FrameBudget(pub(crate) Duration);
+
+impl Default for FrameBudget {
+    fn default() -> Self {
+        Self::of(FrameRate::default(), None)
+    }
+}
+
+impl FrameBudget {
+    /// By the player's choice and the screen's refresh rate in thousandths of a hertz; where neither says, as at 60 frames
+    /// a second.
+    fn of(chosen: FrameRate, refresh: Option<u32>) -> Self {
+        let thousandths = match chosen {
+            FrameRate::Thirty => 30_000,
+            FrameRate::Sixty => 60_000,
+            FrameRate::Screen | FrameRate::Unbounded => refresh.filter(|rate| *rate > 0).unwrap_or(60_000),
+        };
+        Self(Duration::from_secs(1_000) / thousandths)
+    }
+}
+
+fn follow(
+    settings: Res<Settings>,
+    monitors: Query<(&Monitor, Has<PrimaryMonitor>)>,
+    mut budget: ResMut<FrameBudget>,
+) {
+    let monitor = monitors.iter().max_by_key(|(_, is_primary)| *is_primary);
+    let refresh = monitor.and_then(|(monitor, _)| monitor.refresh_rate_millihertz);
+    budget.set_if_neq(FrameBudget::of(settings.video.frames, refresh));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_has_as_long_as_the_player_or_the_screen_gives_it() {
+        let ms = |chosen, refresh| FrameBudget::of(chosen, refresh).0.as_secs_f64() * 1e3;
+        let is = |found: f64, wanted: f64| assert!((found - wanted).abs() < 1e-3, "{found}, not {wanted}");
+        is(ms(FrameRate::Screen, Some(144_000)), 1_000.0 / 144.0);
+        is(ms(FrameRate::Unbounded, Some(59_940)), 1_000.0 / 59.94);
+        is(ms(FrameRate::Thirty, Some(144_000)), 1_000.0 / 30.0);
+        is(ms(FrameRate::Sixty, Some(144_000)), 1_000.0 / 60.0);
+        for nothing_known in [None, Some(0)] {
+            is(ms(FrameRate::Screen, nothing_known), 1_000.0 / 60.0);
+        }
+    }
+}
