@@ -45,7 +45,7 @@ pub fn line(elapsed: Duration, figures: &Figures, (score, lives, wave): (u64, u3
     };
     let _ = write!(text, " | borrowing {state} cost {}", figures::dollars_to_the_nano(figures.cost_dollars));
     if let Some(once) = figures.sector_light_dollars.filter(|once| *once > 0.0) {
-        let _ = write!(text, " (sector light {})", figures::dollars(Some(once)));
+        let _ = write!(text, " (sector light {})", figures::dollars_to_the_nano(Some(once)));
     }
     let _ = write!(
         text,
@@ -154,7 +154,7 @@ mod tests {
             "in time 99.7%",
             "$0.0123/h",
             "borrowing ON",
-            "cost $0.000410000 (sector light $0.000031)",
+            "cost $0.000410000 (sector light $0.000031000)",
             "workers 3",
             "rtt - ms",
             "score 1200 lives 3 wave 2",

@@ -6,9 +6,9 @@ use bevy::diagnostic::{DiagnosticPath, DiagnosticsStore, FrameTimeDiagnosticsPlu
 use bevy::prelude::*;
 use bevy::time::common_conditions::on_real_timer;
 use p2c2r_offload::diagnostics::{
-    COST_DOLLARS_PATIENT_TOTAL, COST_DOLLARS_PER_HOUR, COST_DOLLARS_TOTAL, ENABLED, IN_FLIGHT, JITTER_MS,
-    KindPaths, LINK_UP, LOSS_PERCENT, NEAREST_WORKER_MS, RECEIVED_BYTES_PER_SECOND, REMOTE, RTT_MS,
-    SENT_BYTES_PER_SECOND, WORKERS,
+    COST_DOLLARS_PATIENT_TOTAL, COST_DOLLARS_PER_HOUR, COST_DOLLARS_TOTAL, ENABLED, HOUR_LEFT_DOLLARS,
+    IN_FLIGHT, JITTER_MS, KindPaths, LINK_UP, LOSS_PERCENT, NEAREST_WORKER_MS, RECEIVED_BYTES_PER_SECOND,
+    REMOTE, RTT_MS, SENT_BYTES_PER_SECOND, WORKERS,
 };
 use p2c2r_tasks::KindRegistry;
 
@@ -49,6 +49,8 @@ pub struct Figures {
     pub sector_light_dollars: Option<f64>,
     /// Dollars an hour at the present rate.
     pub cost_dollars_per_hour: Option<f64>,
+    /// Dollars that the cap on an hour leaves of it; `None` without a cap of the game's own.
+    pub hour_left_dollars: Option<f64>,
     /// Workers connected to the coordinator.
     pub workers: Option<f64>,
     /// Round trip between the coordinator and the worker nearest to it, milliseconds.
@@ -214,6 +216,7 @@ impl Figures {
             // Nothing else that the game asks for is patient.
             sector_light_dollars: value(&COST_DOLLARS_PATIENT_TOTAL),
             cost_dollars_per_hour: value(&COST_DOLLARS_PER_HOUR),
+            hour_left_dollars: value(&HOUR_LEFT_DOLLARS),
             workers: value(&WORKERS),
             nearest_worker_ms: value(&NEAREST_WORKER_MS),
             rtt_ms: value(&RTT_MS),
@@ -275,12 +278,10 @@ pub fn dollars(value: Option<f64>) -> String {
     }
 }
 
-/// `$0.000000028`, or a dash: dollars to the nano, as receipts have them, with four decimals from a cent on.
+/// `$0.000000028`, or a dash: dollars to the nano, as the ledger has them.
 pub fn dollars_to_the_nano(value: Option<f64>) -> String {
-    match value {
-        Some(value) if value.abs() < 0.01 => format!("${:.9}", value + 0.0),
-        other => dollars(other),
-    }
+    // Adding zero turns the negative zero of an empty sum into a plain one.
+    value.map_or_else(|| UNKNOWN.into(), |value| format!("${:.9}", value + 0.0))
 }
 
 /// A whole number, or a dash.
@@ -294,7 +295,8 @@ mod tests {
 
     #[test]
     fn unknown_is_a_dash_and_never_a_zero() {
-        for text in [milliseconds(None), percent(None), dollars(None), count(None)] {
+        for text in [milliseconds(None), percent(None), dollars(None), dollars_to_the_nano(None), count(None)]
+        {
             assert_eq!(text, UNKNOWN);
         }
         assert_eq!(KindFigures::default().place_text(), UNKNOWN);
@@ -313,7 +315,8 @@ mod tests {
         assert_eq!(dollars(Some(0.012_34)), "$0.0123");
         assert_eq!(dollars(Some(-0.0)), "$0.000000");
         assert_eq!(dollars_to_the_nano(Some(2.8e-8)), "$0.000000028");
-        assert_eq!(dollars_to_the_nano(Some(1.5)), "$1.5000");
+        assert_eq!(dollars_to_the_nano(Some(0.010_000_001)), "$0.010000001", "exact from a cent on, too");
+        assert_eq!(dollars_to_the_nano(Some(1_234.000_000_005)), "$1234.000000005");
         assert_eq!(count(Some(4.0)), "4");
     }
 

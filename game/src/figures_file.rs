@@ -20,7 +20,7 @@ const EVERY: Duration = Duration::from_millis(500);
 const LINES_MAX: u64 = 7 * 24 * 3_600 * 2;
 
 /// The columns for figures of no kind, and the value of each at one moment.
-const COLUMNS: [(&str, fn(&Moment) -> Option<f64>); 20] = [
+const COLUMNS: [(&str, fn(&Moment) -> Option<f64>); 21] = [
     ("seconds", |now| Some(now.at.as_secs_f64())),
     ("offloading", |now| Some(f64::from(u8::from(now.figures.enabled)))),
     ("remote", |now| Some(f64::from(u8::from(now.figures.remote)))),
@@ -38,6 +38,7 @@ const COLUMNS: [(&str, fn(&Moment) -> Option<f64>); 20] = [
     ("dollars_per_hour", |now| now.figures.cost_dollars_per_hour),
     ("dollars_session", |now| now.figures.cost_dollars),
     ("dollars_sector_light", |now| now.figures.sector_light_dollars),
+    ("dollars_hour_left", |now| now.figures.hour_left_dollars),
     ("dollars_held", |now| now.account.held().map(Nanos::as_dollars)),
     ("dollars_charged", |now| now.account.statement.map(|_| now.account.session_charged.as_dollars())),
     ("dollars_left", |now| now.account.available().map(Nanos::as_dollars)),

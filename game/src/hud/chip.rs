@@ -7,8 +7,9 @@ use p2c2r_offload::{LocalReason, OffloadMode, OffloadState};
 
 use super::level::{BorrowingDetail, Cornered, ShownFrom};
 use super::palette::{BRIGHT, CLEAR, EDGE, Ground, Letters, ORANGE, PANEL, Rim, SKY_BLUE};
-use super::{text, write};
+use super::{show, text, write, write_inside};
 use crate::figures::{self, Figures};
+use crate::settings::Settings;
 
 /// Size of the text, pixels at a window height of 720: all of it stays below three tenths of a wide window.
 const TEXT: f32 = 15.0;
@@ -16,7 +17,10 @@ const TEXT: f32 = 15.0;
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(Startup, spawn_chip).add_systems(
         Update,
-        show_state.run_if(resource_changed::<Figures>.or_else(resource_changed::<OffloadState>)),
+        (
+            show_state.run_if(resource_changed::<Figures>.or_else(resource_changed::<OffloadState>)),
+            show_session.run_if(resource_changed::<Figures>.or_else(resource_changed::<Settings>)),
+        ),
     );
 }
 
@@ -27,6 +31,10 @@ struct Lamp;
 /// `BORROWING ON`.
 #[derive(Component)]
 struct Word;
+
+/// What the session has cost, below the rest. At the levels above, the panel says so.
+#[derive(Component)]
+struct Session;
 
 /// Frames a second, the round trip to the coordinator, and dollars an hour.
 #[derive(Component)]
@@ -45,10 +53,9 @@ fn spawn_chip(mut commands: Commands) {
         Cornered(14.0),
         Node {
             position_type: PositionType::Absolute,
-            height: px(32),
+            flex_direction: FlexDirection::Column,
+            align_items: AlignItems::FlexEnd,
             padding: UiRect::horizontal(px(12)),
-            column_gap: px(9),
-            align_items: AlignItems::Center,
             border: UiRect::all(px(1)),
             border_radius: BorderRadius::all(px(16)),
             ..default()
@@ -56,9 +63,19 @@ fn spawn_chip(mut commands: Commands) {
         Ground(PANEL),
         Rim(EDGE),
         children![
-            (Lamp, lamp, Ground(SKY_BLUE), Rim(SKY_BLUE)),
-            (Word, text("BORROWING -", TEXT, BRIGHT)),
-            (Rate, text("", TEXT, BRIGHT)),
+            (
+                Node { height: px(30), column_gap: px(9), align_items: AlignItems::Center, ..default() },
+                children![
+                    (Lamp, lamp, Ground(SKY_BLUE), Rim(SKY_BLUE)),
+                    (Word, text("BORROWING -", TEXT, BRIGHT)),
+                    (Rate, text("", TEXT, BRIGHT)),
+                ],
+            ),
+            (
+                Session,
+                Node { height: px(22), display: Display::None, ..default() },
+                children![text("", TEXT, BRIGHT)],
+            ),
         ],
     ));
 }
@@ -86,6 +103,21 @@ fn show_state(
     write(&mut word.0, name);
     word.1.set_if_neq(Letters(colour));
     write(&mut rate, &rate_text(&figures));
+}
+
+fn show_session(
+    figures: Res<Figures>,
+    settings: Res<Settings>,
+    session: Single<(&mut Node, &Children), With<Session>>,
+    mut texts: Query<&mut Text>,
+) {
+    let (mut node, children) = session.into_inner();
+    show(&mut node, settings.display.level == BorrowingDetail::Chip);
+    write_inside(children, &mut texts, &session_text(&figures));
+}
+
+fn session_text(figures: &Figures) -> String {
+    format!("session {}", figures::dollars_to_the_nano(figures.cost_dollars))
 }
 
 /// `60 fps 12 ms $0.0031/h`; without a coordinator there is nothing to say of it.
@@ -116,5 +148,8 @@ mod tests {
         assert_eq!(rate_text(&figures), " 60 fps  12 ms $0.0031/h");
         assert_eq!(rate_text(&Figures { fps: Some(7.0), ..Figures::default() }), "  7 fps");
         assert_eq!(rate_text(&Figures::default()), "  - fps");
+        assert_eq!(session_text(&Figures::default()), "session -");
+        let spent = Figures { cost_dollars: Some(0.010_000_001), ..figures };
+        assert_eq!(session_text(&spent), "session $0.010000001");
     }
 }

@@ -39,11 +39,11 @@ fn tell_money(account: Res<OffloadAccount>, mut line: Single<&mut Text, With<Mon
 }
 
 fn money_text(account: &OffloadAccount) -> String {
-    let dollars = |nanos: Option<Nanos>| figures::dollars(nanos.map(Nanos::as_dollars));
+    let dollars = |nanos: Option<Nanos>| figures::dollars_to_the_nano(nanos.map(Nanos::as_dollars));
     // Before the first statement the charged amount is unknown.
     let charged = account.statement.map(|_| account.session_charged);
     format!(
-        "held {}   charged {}   left {}",
+        "held {}  charged {}  left {}",
         dollars(account.held()),
         dollars(charged),
         dollars(account.available())
@@ -93,11 +93,33 @@ fn tell_developers(
 
 #[cfg(test)]
 mod tests {
+    use p2c2r_protocol::GamerStatement;
+
     use super::*;
+    use crate::hud::panel;
 
     #[test]
     fn money_that_is_not_known_is_a_dash() {
-        assert_eq!(money_text(&OffloadAccount::default()), "held -   charged -   left -");
+        assert_eq!(money_text(&OffloadAccount::default()), "held -  charged -  left -");
+    }
+
+    #[test]
+    fn money_is_told_to_the_nano_however_much_it_is_and_stays_within_the_panel() {
+        let account = OffloadAccount {
+            statement: Some(GamerStatement {
+                charged: Nanos(512_345_678_901),
+                held: Nanos(10_000_001),
+                available: Nanos(9_876_543_210_123),
+                workers: 1,
+                nearest_worker_ms: None,
+                gamers: 1,
+            }),
+            session_charged: Nanos(12_345_678),
+            ..OffloadAccount::default()
+        };
+        let said = money_text(&account);
+        assert_eq!(said, "held $0.010000001  charged $0.012345678  left $9876.543210123");
+        assert!(said.len() <= panel::LETTERS, "{} letters", said.len());
     }
 
     #[test]

@@ -32,6 +32,8 @@ const COLUMNS: [(&str, f32); 7] = [
 pub(super) const WIDTH: f32 = 624.0;
 /// Pixels that the panel takes of the picture's width, with a gap on either side; what is placed beside it keeps clear.
 pub(super) const SIDE: f32 = WIDTH + 2.0 * MARGIN;
+/// Letters of a line of the table's text: at its size, no more fit into the panel.
+pub(super) const LETTERS: usize = 66;
 /// Letters of a line of the keys: at their size, no more fit into the panel.
 const LEGEND_LETTERS: usize = 76;
 /// Age in milliseconds from which a player sees that a reused outcome is old.
@@ -55,9 +57,38 @@ struct Cell {
     column: usize,
 }
 
-/// A cell of the row that adds the kinds up, by column.
+/// A cell of the row that adds the kinds up.
 #[derive(Component, Clone, Copy)]
-struct Total(usize);
+enum Total {
+    /// Below the kinds' names.
+    Name,
+    /// Below everything between: what the cap on an hour leaves of it.
+    HourLeft,
+    /// Below their dollars an hour.
+    PerHour,
+}
+
+impl Total {
+    fn cell(self) -> impl Bundle {
+        let last = COLUMNS.len() - 1;
+        let (content, column, width) = match self {
+            Self::Name => ("total", 0, COLUMNS[0].1),
+            Self::HourLeft => ("", 1, COLUMNS[1..last].iter().map(|(_, width)| width).sum()),
+            Self::PerHour => (figures::UNKNOWN, last, COLUMNS[last].1),
+        };
+        sized_cell(content, column, width, TEXT, BRIGHT)
+    }
+
+    fn text(self, figures: &Figures) -> String {
+        match self {
+            Self::Name => "total".into(),
+            Self::HourLeft => figures.hour_left_dollars.map_or_else(String::new, |left| {
+                format!("left of the hour's cap {}", figures::dollars_to_the_nano(Some(left)))
+            }),
+            Self::PerHour => figures::dollars(figures.cost_dollars_per_hour),
+        }
+    }
+}
 
 /// The line that names the preset and what it costs.
 #[derive(Component)]
@@ -113,8 +144,8 @@ fn spawn_panel(
             }
             panel.spawn((Node { height: px(1), margin: UiRect::vertical(px(3)), ..default() }, Ground(EDGE)));
             panel.spawn(Node::default()).with_children(|line| {
-                for column in 0..COLUMNS.len() {
-                    line.spawn((Total(column), cell("", column, TEXT, BRIGHT)));
+                for total in [Total::Name, Total::HourLeft, Total::PerHour] {
+                    line.spawn((total, total.cell()));
                 }
             });
             panel.spawn((Line::Session, text("", TEXT, BRIGHT)));
@@ -131,11 +162,15 @@ fn spawn_panel(
 }
 
 fn cell(content: &str, column: usize, size: f32, colour: Ink) -> impl Bundle {
+    sized_cell(content, column, COLUMNS[column].1, size, colour)
+}
+
+fn sized_cell(content: &str, column: usize, width: f32, size: f32, colour: Ink) -> impl Bundle {
     let justify = if column < 2 { Justify::Left } else { Justify::Right };
     (
         Text::new(content),
         // A fixed height: a row must not grow while a number is a digit too long for its column.
-        Node { width: px(COLUMNS[column].1), height: px(19), ..default() },
+        Node { width: px(width), height: px(19), ..default() },
         TextFont::from_font_size(size),
         Letters(colour),
         // Only text that may wrap is aligned within its column.
@@ -152,16 +187,8 @@ fn fill_cells(figures: Res<Figures>, mut cells: Query<(&Cell, &mut Text, &mut Le
 }
 
 fn fill_total(figures: Res<Figures>, mut cells: Query<(&Total, &mut Text)>) {
-    for (Total(column), mut text) in &mut cells {
-        write(&mut text, &total_text(&figures, *column));
-    }
-}
-
-fn total_text(figures: &Figures, column: usize) -> String {
-    match column {
-        0 => "total".into(),
-        6 => figures::dollars(figures.cost_dollars_per_hour),
-        _ => String::new(),
+    for (total, mut text) in &mut cells {
+        write(&mut text, &total.text(&figures));
     }
 }
 
@@ -266,10 +293,10 @@ fn line_text(figures: &Figures, line: Line) -> String {
         Line::Session => {
             let once = figures.sector_light_dollars.filter(|once| *once > 0.0);
             format!(
-                "session {:>12}{}  {:>4} fps {:>5} ms",
+                "session {:>12}{} {:>3} fps {:>4} ms",
                 figures::dollars_to_the_nano(figures.cost_dollars),
                 once.map_or_else(String::new, |once| {
-                    format!(" (sector light {:>9})", figures::dollars(Some(once)))
+                    format!(" (sector light {:>12})", figures::dollars_to_the_nano(Some(once)))
                 }),
                 figures::count(figures.fps),
                 figures::milliseconds(figures.frame_ms),
@@ -298,7 +325,7 @@ mod tests {
             assert_eq!(cell_text(&kind, column), UNKNOWN, "{title}");
         }
         assert!(line_text(&Figures::default(), Line::Network).contains(" - ms"));
-        assert_eq!(total_text(&Figures::default(), 6), UNKNOWN);
+        assert_eq!(Total::PerHour.text(&Figures::default()), UNKNOWN);
     }
 
     #[test]
@@ -336,8 +363,12 @@ mod tests {
     #[test]
     fn the_total_stands_below_what_it_adds_up() {
         let figures = Figures { cost_dollars_per_hour: Some(0.0123), ..default() };
-        let row: Vec<String> = (0..COLUMNS.len()).map(|column| total_text(&figures, column)).collect();
-        assert_eq!((row[0].as_str(), row[6].as_str()), ("total", "$0.0123"));
+        let row = |figures: &Figures| {
+            [Total::Name, Total::HourLeft, Total::PerHour].map(|total| total.text(figures))
+        };
+        assert_eq!(row(&figures), ["total", "", "$0.0123"], "without a cap nothing is said of one");
+        let capped = Figures { hour_left_dollars: Some(0.012_345_678), ..figures };
+        assert_eq!(row(&capped)[1], "left of the hour's cap $0.012345678");
         assert_eq!(COLUMNS[6].0, "$/hour");
     }
 
@@ -380,6 +411,7 @@ mod tests {
             };
             line_text(&figures, Line::Session).len()
         };
+        assert!(line(5.0, Some(12.345_6), Some(1.2)) <= LETTERS, "{}", line(5.0, Some(12.345_6), Some(1.2)));
         assert_eq!(line(60.0, Some(0.000_5), Some(0.0)), line(144.0, Some(0.123_4), None));
         assert_eq!(line(5.0, None, None), line(59.0, Some(0.000_001), None));
         assert_eq!(line(60.0, Some(0.000_5), Some(0.000_031)), line(144.0, Some(0.123_4), Some(0.012)));

@@ -135,9 +135,9 @@ fn broken(world: &mut World) -> Option<String> {
 /// `Err` says why nothing can be drawn here.
 pub fn check(width: u32, height: u32, scale: u8) -> Result<Vec<String>, String> {
     let scale_of_text = format!("--display-scale={scale}");
-    let mut stage =
-        Stage::open_refused(width, height, &["--difficulty=pilot", &scale_of_text], longest_problem())?
-            .without_renderer();
+    // With a cap on an hour, so that what is left of it is shown.
+    let arguments = ["--difficulty=pilot", &scale_of_text, "--borrowing-cap-millidollars-per-hour=20"];
+    let mut stage = Stage::open_refused(width, height, &arguments, longest_problem())?.without_renderer();
     stage.skip(30);
     let size = Vec2::new(width as f32, height as f32);
     let mut wrong = Vec::new();
