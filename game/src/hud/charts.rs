@@ -1,5 +1,5 @@
-//! Two strip charts of the last ten seconds: frame times against the frame budget, and answer times against
-//! the horizon.
+//! Two strip charts of the last ten seconds: frame times against the frame budget, and answer times, each against how far
+//! ahead its kind is asked for.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,14 +8,18 @@ use bevy::asset::RenderAssetUsages;
 use bevy::prelude::*;
 use bevy::render::render_resource::{Extent3d, TextureDimension, TextureFormat};
 use p2c2r_offload::{OffloadHorizon, Offloaded};
+use p2c2r_tasks::TaskKind;
 use p2c2r_tasks::lightfield::Lightfield;
 use p2c2r_tasks::path::Path;
 use p2c2r_tasks::physics::Physics;
 use p2c2r_tasks::reflection::Reflection;
+use p2c2r_tasks::tactics::Tactics;
 
 use super::level::{BorrowingDetail, ShownFrom};
 use super::palette::{DIM, ORANGE, SKY_BLUE};
 use super::{text, write};
+use crate::figures::{self, UNKNOWN};
+use crate::frame_budget::FrameBudget;
 use crate::settings::{Palette, Settings};
 
 /// Columns of a chart and the time that each is for: ten seconds.
@@ -29,8 +33,6 @@ const WIDTH: usize = COLUMNS * COLUMN_WIDTH;
 /// of the table above.
 const SHOWN_WIDTH: f32 = 290.0;
 const GAP: f32 = 14.0;
-/// The frame budget at 60 a second.
-const FRAME_BUDGET_MS: f32 = 1_000.0 / 60.0;
 /// The limit is at this share of a chart's height, so that the excess above it is visible.
 const LIMIT_AT: f32 = 0.5;
 /// A value up to this factor above its limit counts as within it: a screen's frames are never exactly on
@@ -41,19 +43,43 @@ pub(super) fn plugin(app: &mut App) {
     app.add_systems(Update, (note_frames, note_answers, draw_charts).chain());
 }
 
-/// One column: the largest value of its time, and the limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// A time and its limit, milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Sample {
-    worst: Option<f32>,
-    limit: f32,
+    /// The kind that it is of; `None` for a frame.
+    kind: Option<&'static str>,
+    took: f32,
+    /// `None` where it has none: nothing goes to a coordinator.
+    limit: Option<f32>,
+}
+
+impl Sample {
+    /// An answer of kind `K`, against how far ahead that kind is asked for.
+    fn of<K: TaskKind>(done: &Offloaded<K>, horizon: &OffloadHorizon) -> Self {
+        let ahead = horizon.of::<K>().as_secs_f32() * 1e3;
+        let took = done.latency.as_secs_f32() * 1e3;
+        Self { kind: Some(K::NAME), took, limit: Some(ahead).filter(|ahead| *ahead > 0.0) }
+    }
+
+    /// Its share of the limit; 0 without one.
+    fn share(self) -> f32 {
+        self.limit.map_or(0.0, |limit| self.took / limit)
+    }
+
+    /// The one that is nearer to its limit, or beyond it by more; without limits the longer one.
+    fn worse(self, other: Self) -> Self {
+        let order = self.share().total_cmp(&other.share()).then(self.took.total_cmp(&other.took));
+        if order.is_lt() { other } else { self }
+    }
 }
 
 /// A chart on the screen.
 #[derive(Component)]
 pub(super) struct Chart {
     shows: Shows,
-    samples: VecDeque<Sample>,
-    open: Sample,
+    /// The worst of each column; `None` where there was nothing.
+    samples: VecDeque<Option<Sample>>,
+    open: Option<Sample>,
     opened_at: Duration,
 }
 
@@ -81,7 +107,7 @@ pub(super) fn spawn_charts(panel: &mut ChildSpawnerCommands, images: &mut Assets
                     Chart {
                         shows,
                         samples: VecDeque::with_capacity(COLUMNS),
-                        open: Sample::default(),
+                        open: None,
                         opened_at: Duration::ZERO,
                     },
                     ImageNode { image_mode: NodeImageMode::Stretch, ..ImageNode::new(image) },
@@ -103,14 +129,13 @@ fn picture() -> Image {
 }
 
 impl Chart {
-    /// Records one value; the largest of a column counts.
-    fn note(&mut self, value: f32) {
-        self.open.worst = Some(self.open.worst.map_or(value, |worst| worst.max(value)));
+    /// Records one time; the worst of a column counts.
+    fn note(&mut self, sample: Sample) {
+        self.open = Some(self.open.map_or(sample, |worst| worst.worse(sample)));
     }
 
     /// Ends the column if its time is over; returns whether it did.
-    fn turn(&mut self, now: Duration, limit: f32) -> bool {
-        self.open.limit = self.open.limit.max(limit);
+    fn turn(&mut self, now: Duration) -> bool {
         if now.saturating_sub(self.opened_at) < COLUMN {
             return false;
         }
@@ -118,40 +143,41 @@ impl Chart {
         if self.samples.len() == COLUMNS {
             self.samples.pop_front();
         }
-        self.samples.push_back(std::mem::take(&mut self.open));
+        self.samples.push_back(self.open.take());
         true
     }
 
     fn caption(&self) -> String {
-        let worst = self.samples.iter().filter_map(|sample| sample.worst).reduce(f32::max);
-        let worst = worst.map_or_else(|| crate::figures::UNKNOWN.into(), |worst| format!("{worst:.0}"));
-        let limit = self.samples.back().map_or(0.0, |sample| sample.limit);
+        let worst = self.samples.iter().flatten().copied().reduce(Sample::worse);
+        let number = |value: Option<f32>| figures::count(value.map(f64::from));
+        let took = number(worst.map(|worst| worst.took));
+        let limit = number(worst.and_then(|worst| worst.limit));
+        let kind = worst.and_then(|worst| worst.kind).map_or(UNKNOWN, figures::word_of);
         match self.shows {
-            Shows::Frames => format!("longest frame {worst}, budget {limit:.0} ms"),
-            Shows::Answers => format!("longest answer {worst}, asked {limit:.0} ms ahead"),
+            Shows::Frames => format!("longest frame {took}, budget {limit} ms"),
+            Shows::Answers => format!("worst answer: {kind} {took} of {limit} ms"),
         }
     }
 }
 
-/// Draws columns into the picture, the newest at the right: bars up to the largest value, and a line at the
-/// limit.
-fn draw(samples: &VecDeque<Sample>, palette: Palette, pixels: &mut [u8]) {
+/// Draws columns into the picture, the newest at the right: bars as tall as the worst time is of its limit, and a line at
+/// the limit.
+fn draw(samples: &VecDeque<Option<Sample>>, palette: Palette, pixels: &mut [u8]) {
     pixels.fill(0);
     let limit_row = HEIGHT - 1 - (LIMIT_AT * (HEIGHT - 1) as f32) as usize;
     let first = COLUMNS - samples.len();
+    // The line is whole also where for a moment nothing came.
+    let has_limit = samples.iter().flatten().any(|sample| sample.limit.is_some());
     let [over, within, dim] = [ORANGE, SKY_BLUE, DIM].map(|ink| ink.in_palette(palette));
     for (column, sample) in samples.iter().enumerate() {
-        let share = match sample.worst {
-            Some(worst) if sample.limit > 0.0 => worst / sample.limit * LIMIT_AT,
-            Some(_) | None => 0.0,
-        };
+        let share = sample.map_or(0.0, Sample::share) * LIMIT_AT;
         let colour = if share > LIMIT_AT * OVER { over } else { within };
         let tall = ((share * HEIGHT as f32).ceil() as usize).min(HEIGHT);
         for x in (first + column) * COLUMN_WIDTH..(first + column + 1) * COLUMN_WIDTH {
             for row in HEIGHT - tall..HEIGHT {
                 put(pixels, x, row, colour.with_alpha(0.85));
             }
-            if sample.limit > 0.0 {
+            if has_limit {
                 put(pixels, x, limit_row, dim);
             }
         }
@@ -165,45 +191,42 @@ fn put(pixels: &mut [u8], x: usize, row: usize, colour: Srgba) {
     }
 }
 
-fn note_frames(time: Res<Time<Real>>, mut charts: Query<&mut Chart>) {
+fn note_frames(time: Res<Time<Real>>, budget: Res<FrameBudget>, mut charts: Query<&mut Chart>) {
+    let limit = Some(budget.0.as_secs_f32() * 1e3);
     for mut chart in charts.iter_mut().filter(|chart| chart.shows == Shows::Frames) {
-        chart.note(time.delta_secs() * 1e3);
+        chart.note(Sample { kind: None, took: time.delta_secs() * 1e3, limit });
     }
 }
 
 fn note_answers(
+    horizon: Res<OffloadHorizon>,
     mut paths: MessageReader<Offloaded<Path>>,
     mut motions: MessageReader<Offloaded<Physics>>,
     mut lights: MessageReader<Offloaded<Reflection>>,
     mut fields: MessageReader<Offloaded<Lightfield>>,
+    mut plans: MessageReader<Offloaded<Tactics>>,
     mut charts: Query<&mut Chart>,
 ) {
-    let latencies = paths.read().map(|done| done.latency);
-    let latencies = latencies.chain(motions.read().map(|done| done.latency));
-    let latencies = latencies.chain(lights.read().map(|done| done.latency));
-    let latencies = latencies.chain(fields.read().map(|done| done.latency));
+    let samples = paths.read().map(|done| Sample::of(done, &horizon));
+    let samples = samples.chain(motions.read().map(|done| Sample::of(done, &horizon)));
+    let samples = samples.chain(lights.read().map(|done| Sample::of(done, &horizon)));
+    let samples = samples.chain(fields.read().map(|done| Sample::of(done, &horizon)));
+    let samples = samples.chain(plans.read().map(|done| Sample::of(done, &horizon)));
     let Some(mut chart) = charts.iter_mut().find(|chart| chart.shows == Shows::Answers) else { return };
-    for latency in latencies {
-        chart.note(latency.as_secs_f32() * 1e3);
+    for sample in samples {
+        chart.note(sample);
     }
 }
 
 fn draw_charts(
     time: Res<Time<Real>>,
-    horizon: Res<OffloadHorizon>,
     settings: Res<Settings>,
     mut charts: Query<(&mut Chart, &ImageNode)>,
     mut captions: Query<(&Caption, &mut Text)>,
     mut images: ResMut<Assets<Image>>,
 ) {
-    let rules = horizon.of::<Path>().max(horizon.of::<Physics>());
-    let ahead = rules.max(horizon.of::<Reflection>()).max(horizon.of::<Lightfield>());
     for (mut chart, image) in &mut charts {
-        let limit = match chart.shows {
-            Shows::Frames => FRAME_BUDGET_MS,
-            Shows::Answers => ahead.as_secs_f32() * 1e3,
-        };
-        if !chart.turn(time.elapsed(), limit) || settings.display.level < BorrowingDetail::Full {
+        if !chart.turn(time.elapsed()) || settings.display.level < BorrowingDetail::Full {
             continue;
         }
         if let Some(mut picture) = images.get_mut(&image.image)
@@ -222,41 +245,69 @@ fn draw_charts(
 mod tests {
     use super::*;
 
+    fn sample(kind: Option<&'static str>, took: f32, limit: f32) -> Sample {
+        Sample { kind, took, limit: Some(limit) }
+    }
+
+    fn chart(shows: Shows) -> Chart {
+        Chart { shows, samples: VecDeque::new(), open: None, opened_at: Duration::ZERO }
+    }
+
     fn is_lit(pixels: &[u8], x: usize, row: usize) -> bool {
         pixels[(row * WIDTH + x) * 4 + 3] > 0
+    }
+
+    /// Rows of the bar in a column, counted from the newest; the line of the limit is not part of a bar.
+    fn tall(pixels: &[u8], from_newest: usize) -> usize {
+        let x = (COLUMNS - 1 - from_newest) * COLUMN_WIDTH;
+        (0..HEIGHT).rev().take_while(|row| is_lit(pixels, x, *row)).count()
     }
 
     #[test]
     fn the_newest_column_is_at_the_right_and_the_limit_stands_half_way_up() {
         let mut pixels = vec![0; WIDTH * HEIGHT * 4];
-        let sample = |worst| Sample { worst: Some(worst), limit: 100.0 };
-        draw(&VecDeque::from([sample(50.0), sample(100.0), sample(1_000.0)]), Palette::Standard, &mut pixels);
-        let tall = |column: usize| {
-            let x = (COLUMNS - 3 + column) * COLUMN_WIDTH;
-            // The line of the limit is not part of a bar.
-            (0..HEIGHT).rev().take_while(|row| is_lit(&pixels, x, *row)).count()
-        };
-        assert_eq!((tall(0), tall(1), tall(2)), (HEIGHT / 4, HEIGHT / 2, HEIGHT));
+        let samples = [50.0, 100.0, 1_000.0].map(|took| Some(sample(None, took, 100.0)));
+        draw(&VecDeque::from(samples), Palette::Standard, &mut pixels);
+        assert_eq!([2, 1, 0].map(|column| tall(&pixels, column)), [HEIGHT / 4, HEIGHT / 2, HEIGHT]);
         assert!(!is_lit(&pixels, 0, HEIGHT - 1), "there was nothing ten seconds ago");
     }
 
     #[test]
     fn the_worst_of_a_column_counts_and_a_hundred_are_kept() {
-        let mut chart = Chart {
-            shows: Shows::Frames,
-            samples: VecDeque::new(),
-            open: Sample::default(),
-            opened_at: Duration::ZERO,
-        };
+        let mut chart = chart(Shows::Frames);
         for column in 1..=120_u32 {
-            for value in [3.0, 40.0, 7.0] {
-                chart.note(value);
+            for took in [3.0, 40.0, 7.0] {
+                chart.note(sample(None, took, 16.0));
             }
-            assert!(!chart.turn((COLUMN * column).saturating_sub(Duration::from_millis(1)), 16.0));
-            assert!(chart.turn(COLUMN * column, 16.0));
+            assert!(!chart.turn((COLUMN * column).saturating_sub(Duration::from_millis(1))));
+            assert!(chart.turn(COLUMN * column));
         }
         assert_eq!(chart.samples.len(), COLUMNS);
-        assert!(chart.samples.iter().all(|sample| *sample == Sample { worst: Some(40.0), limit: 16.0 }));
+        assert!(chart.samples.iter().all(|worst| *worst == Some(sample(None, 40.0, 16.0))));
         assert_eq!(chart.caption(), "longest frame 40, budget 16 ms");
+    }
+
+    #[test]
+    fn an_answer_is_late_by_the_limit_of_its_own_kind() {
+        let mut chart = chart(Shows::Answers);
+        assert_eq!(chart.caption(), "worst answer: - - of - ms", "nothing is known yet");
+        // Light is asked for farther ahead than paths; a path of 300 ms is late, and light of 800 ms is not.
+        chart.note(sample(Some("path"), 300.0, 200.0));
+        chart.note(sample(Some("reflection"), 800.0, 1_000.0));
+        assert!(chart.turn(COLUMN));
+        assert_eq!(chart.caption(), "worst answer: paths 300 of 200 ms");
+        let mut pixels = vec![0; WIDTH * HEIGHT * 4];
+        draw(&chart.samples, Palette::Standard, &mut pixels);
+        assert!(tall(&pixels, 0) > HEIGHT / 2, "it stands above the line");
+    }
+
+    #[test]
+    fn where_nobody_is_asked_there_is_no_limit() {
+        let mut chart = chart(Shows::Answers);
+        for (kind, took) in [("tactics", 40.0), ("path", 3.0)] {
+            chart.note(Sample { kind: Some(kind), took, limit: None });
+        }
+        assert!(chart.turn(COLUMN));
+        assert_eq!(chart.caption(), "worst answer: plans 40 of - ms");
     }
 }
