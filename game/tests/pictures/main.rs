@@ -2,7 +2,8 @@
 //!
 //! A change that is meant is looked at and stored by
 //! `cargo test -p p2c2r-game --test pictures store_the_pictures -- --ignored`. Where there is no renderer, the scenes are
-//! skipped, and the reason is said; what is stored is held against itself everywhere.
+//! skipped, and the reason is said, unless `P2C2R_RENDERER=required` says that there must be one; what is stored is held
+//! against itself everywhere.
 
 mod compare;
 #[cfg(target_os = "linux")]
@@ -48,12 +49,19 @@ fn all_stored() -> Vec<(String, RgbImage)> {
     pictures
 }
 
+/// Says why nothing can be drawn here, which is a failure where the environment requires a renderer.
+fn skip(reason: &str) {
+    let required = std::env::var_os("P2C2R_RENDERER").is_some_and(|wanted| wanted == "required");
+    assert!(!required, "P2C2R_RENDERER=required, but: {reason}");
+    eprintln!("skipped: {reason}");
+}
+
 /// All scenes as they are drawn here; without a renderer it says so, and there are none.
 fn drawn() -> Option<Vec<(&'static str, RgbImage)>> {
     match scenes::draw() {
         Ok(pictures) => Some(pictures),
         Err(reason) => {
-            eprintln!("skipped: {reason}");
+            skip(&reason);
             None
         }
     }
@@ -100,7 +108,7 @@ fn nothing_on_the_screen_covers_anything_else_at_any_level_in_any_corner() {
     ] {
         match layout::check(width, height, scale) {
             Ok(wrong) => assert!(wrong.is_empty(), "{}", wrong.join("\n")),
-            Err(reason) => return eprintln!("skipped: {reason}"),
+            Err(reason) => return skip(&reason),
         }
     }
 }
@@ -109,7 +117,7 @@ fn nothing_on_the_screen_covers_anything_else_at_any_level_in_any_corner() {
 fn every_text_names_keys_and_buttons_as_they_are_bound() {
     match keys::check() {
         Ok(wrong) => assert!(wrong.is_empty(), "{}", wrong.join("\n")),
-        Err(reason) => eprintln!("skipped: {reason}"),
+        Err(reason) => skip(&reason),
     }
 }
 
@@ -117,7 +125,7 @@ fn every_text_names_keys_and_buttons_as_they_are_bound() {
 fn a_ship_beside_the_players_mirrors_what_is_around_itself() {
     match mirrors::check() {
         Ok(wrong) => assert!(wrong.is_empty(), "{}", wrong.join("\n")),
-        Err(reason) => eprintln!("skipped: {reason}"),
+        Err(reason) => skip(&reason),
     }
 }
 
