@@ -289,9 +289,10 @@ mod tests {
     ) {
         for number in 0..frames {
             // The switch is thrown in the first frame, whose time ran in the mode before.
+            let is_first = number == 0 && recent.offloading != Some(offloading);
             *now += 10;
             let ended = frame(*now, 10, false);
-            let ended = if number == 0 { ended } else { what(ended) };
+            let ended = if is_first { ended } else { what(ended) };
             recent.note(Some(ended), Duration::from_millis(*now), offloading);
         }
     }

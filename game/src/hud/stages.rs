@@ -115,11 +115,10 @@ fn spawn_bar(bars: &mut ChildSpawnerCommands, row: usize, name: &'static str) {
                     overflow: Overflow::clip(),
                     ..default()
                 };
-                bar.spawn((StagePart(row, stage), part, Ground(colour(stage))))
-                    .with_children(|part| {
-                        let hidden = Node { display: Display::None, ..default() };
-                        part.spawn((StageNumber(row, stage), number(stage), hidden));
-                    });
+                bar.spawn((StagePart(row, stage), part, Ground(colour(stage)))).with_children(|part| {
+                    let hidden = Node { display: Display::None, ..default() };
+                    part.spawn((StageNumber(row, stage), number(stage), hidden));
+                });
             }
         });
         line.spawn((

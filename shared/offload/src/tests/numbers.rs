@@ -171,7 +171,7 @@ fn what_the_cap_on_an_hour_leaves_is_told_and_without_a_cap_nothing() {
 fn workers_owe_what_was_asked_of_them_and_nothing_else() {
     let mut game = Game::new();
     let owed = |game: &Game| (game.totals().owed, game.totals().owed_in_time);
-    let mut ask = |game: &mut Game, number| {
+    let ask = |game: &mut Game, number| {
         game.ask_for(number);
         game.submit().task
     };
