@@ -189,8 +189,7 @@ mod tests {
     #[test]
     fn the_summary_tells_what_was_paid_once_from_what_was_paid_by_the_hour() {
         let said = |once| {
-            let mut kind = KindTotals::default();
-            kind.cost_patient_nanos = Nanos(once);
+            let kind = KindTotals { cost_patient_nanos: Nanos(once), ..KindTotals::default() };
             let totals = OffloadTotals {
                 kinds: [("lightfield", kind)].into(),
                 cost_nanos: Nanos(400),

@@ -105,18 +105,16 @@ mod tests {
 
     #[test]
     fn money_is_told_to_the_nano_however_much_it_is_and_stays_within_the_panel() {
-        let account = OffloadAccount {
-            statement: Some(GamerStatement {
-                charged: Nanos(512_345_678_901),
-                held: Nanos(10_000_001),
-                available: Nanos(9_876_543_210_123),
-                workers: 1,
-                nearest_worker_ms: None,
-                gamers: 1,
-            }),
-            session_charged: Nanos(12_345_678),
-            ..OffloadAccount::default()
-        };
+        let mut account = OffloadAccount::default();
+        account.session_charged = Nanos(12_345_678);
+        account.statement = Some(GamerStatement {
+            charged: Nanos(512_345_678_901),
+            held: Nanos(10_000_001),
+            available: Nanos(9_876_543_210_123),
+            workers: 1,
+            nearest_worker_ms: None,
+            gamers: 1,
+        });
         let said = money_text(&account);
         assert_eq!(said, "held $0.010000001  charged $0.012345678  left $9876.543210123");
         assert!(said.len() <= panel::LETTERS, "{} letters", said.len());

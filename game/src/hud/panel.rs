@@ -33,6 +33,7 @@ pub(super) const WIDTH: f32 = 624.0;
 /// Pixels that the panel takes of the picture's width, with a gap on either side; what is placed beside it keeps clear.
 pub(super) const SIDE: f32 = WIDTH + 2.0 * MARGIN;
 /// Letters of a line of the table's text: at its size, no more fit into the panel.
+#[cfg(test)]
 pub(super) const LETTERS: usize = 66;
 /// Letters of a line of the keys: at their size, no more fit into the panel.
 const LEGEND_LETTERS: usize = 76;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bevy_diagnostic::{DiagnosticMeasurement, DiagnosticPath, DiagnosticsStore};
 use bevy_ecs::system::{Local, Res, ResMut};
 use p2c2r_link::{ClientLink, LinkStatus};
+use p2c2r_protocol::Nanos;
 
 use crate::diagnostics::{self, KindPaths};
 use crate::ladder::Ladder;
@@ -40,7 +41,7 @@ pub(crate) fn publish(
     let passed = previous.at.replace(now).map(|at| now.saturating_sub(at));
     let rtt = link.as_ref().and_then(|link| link.stats().rtt);
     let dollars_per_hour = publish_kinds(&mut store, &mut context, &ladder, rtt, &mut previous.paths);
-    let hour_left = ladder.hour_left(&context).map(|left| left.as_dollars());
+    let hour_left = ladder.hour_left(&context).map(Nanos::as_dollars);
     let mut write = |path: &DiagnosticPath, value: Option<f64>| write(&mut store, path, value);
     write(&diagnostics::COST_DOLLARS_TOTAL, Some(context.totals.cost_nanos.as_dollars()));
     write(&diagnostics::COST_DOLLARS_PATIENT_TOTAL, Some(context.totals.cost_patient_nanos().as_dollars()));
