@@ -6,7 +6,9 @@ use p2c2r_offload::LocalReason;
 /// What is wrong and what to do, in at most [`BRIEF_CHARS_MAX`] characters.
 pub(crate) fn brief(reason: &LocalReason) -> String {
     let said = match reason {
-        LocalReason::NoCoordinator => "Nobody to borrow from: start the game with a join link".to_owned(),
+        LocalReason::NoCoordinator => {
+            "Nobody to borrow from: type a join link in Settings, Borrowing".to_owned()
+        }
         LocalReason::SwitchedOff => "Borrowing is switched off: this computer does it all".to_owned(),
         LocalReason::NotConnected { reason } => reason.brief().to_owned(),
         LocalReason::Closing { .. } => "The coordinator is closing: tries go on".to_owned(),

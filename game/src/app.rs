@@ -11,7 +11,7 @@ use bevy::window::{ExitCondition, WindowResolution};
 use bevy::winit::WinitPlugin;
 use p2c2r_arena::{Arena, ArenaConfig, Difficulty, TICKS_PER_SECOND};
 use p2c2r_join::JoinChoice;
-use p2c2r_link::Impairment;
+use p2c2r_link::{ClientTransport, Impairment};
 use p2c2r_offload::{LocalCompute, OffloadConfig, OffloadPlugin, OffloadSwitch};
 use p2c2r_program::log::Story;
 use p2c2r_program::{Log, Output, say, signals};
@@ -19,14 +19,15 @@ use p2c2r_protocol::Role;
 
 use crate::cli::{GameCli, GameVerb, NAME_DEFAULT, PreferencesVerb, QualityChoice, Screen};
 use crate::graphics::{self, GraphicsPlugin, Quality};
+use crate::joining::Joining;
 use crate::play::{Battlefield, Ending, Pilot, Reflecting};
 use crate::presets::{Chosen, Preset};
 use crate::screens::{Page, Scores};
 use crate::settings::{Settings, SettingsAtStart, UserFiles};
 use crate::view::Picture;
 use crate::{
-    GameError, console, figures, figures_file, frame_budget, frames, hud, input, play, presets, report,
-    screens, settings, sound, view, vitals,
+    GameError, console, figures, figures_file, frame_budget, frames, hud, input, joining, play, presets,
+    report, screens, settings, sound, view, vitals,
 };
 
 /// Plays as the command line says and reports how it ended.
@@ -158,6 +159,7 @@ fn build_with(
         .insert_resource(pilot(cli)?)
         .insert_resource(Reflecting::new(settings.borrowing.mirrors, quality))
         .insert_resource(Chosen { preset: settings.borrowing.preset, quality })
+        .insert_resource(Joining::new(&cli.start, &offload))
         .insert_resource(settings)
         .insert_resource(at_start)
         .insert_resource(Ending::after(
@@ -167,6 +169,7 @@ fn build_with(
             OffloadPlugin { config: offload },
             FrameTimeDiagnosticsPlugin { max_history_length: figures::FRAMES_KEPT, ..default() },
             screens::plugin(first),
+            joining::plugin,
             settings::plugin,
             input::plugin,
             play::plugin,
@@ -265,7 +268,8 @@ pub fn offload_config(cli: &GameCli) -> Result<OffloadConfig, GameError> {
     };
     Ok(match choice.settle(Role::Gamer, NAME_DEFAULT)? {
         Some(membership) => base.with_membership(&membership),
-        None => base,
+        // The player may join one in the settings.
+        None => OffloadConfig { link: Some(ClientTransport::Later), ..base },
     })
 }
 

@@ -14,6 +14,7 @@
 //! | `frame_budget` | how long a frame may take |
 //! | [`console`] | one line a second and the summary |
 //! | [`report`], `frames`, `vitals` | the JSON report; one line per frame for benches; what must not grow |
+//! | `joining` | joining a coordinator by a link that is typed in the settings |
 //! | `alone` | why nobody is borrowed from, in words |
 //! | `view` | drawing the arena; reads it, never writes it |
 //! | `hud` | the numbers on the screen |
@@ -36,6 +37,7 @@ mod frames;
 mod graphics;
 mod hud;
 pub mod input;
+mod joining;
 mod play;
 pub mod presets;
 pub mod report;

@@ -55,6 +55,8 @@ pub enum MenuAction {
     Bind(Action),
     /// Binds everything as at first.
     ResetKeys,
+    /// Asks the coordinator of the typed join link to let the player in.
+    Join,
 }
 
 impl Menu {

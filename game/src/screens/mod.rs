@@ -60,6 +60,8 @@ pub enum Page {
     Display,
     /// What is borrowed.
     Borrowing,
+    /// Which coordinator is borrowed from; a join link is typed.
+    Join,
     /// What a card of one's own would cost.
     Comparison,
     /// What keys and buttons do.
@@ -78,7 +80,7 @@ pub enum Page {
 
 impl Page {
     /// The pages that menus lead to, and the first; a test goes through the menus and finds these.
-    pub const MENUS: [Self; 13] = [
+    pub const MENUS: [Self; 14] = [
         Self::Title,
         Self::HowToPlay,
         Self::Scores,
@@ -87,6 +89,7 @@ impl Page {
         Self::Sound,
         Self::Display,
         Self::Borrowing,
+        Self::Join,
         Self::Comparison,
         Self::Keys,
         Self::Credits,

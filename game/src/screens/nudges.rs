@@ -6,6 +6,7 @@ use bevy::prelude::*;
 use super::Page;
 use super::obey::Capture;
 use crate::input::{Action, Input};
+use crate::joining::Joining;
 use crate::settings::Settings;
 
 /// An input to a page.
@@ -50,6 +51,16 @@ const KEYS: &[(KeyCode, Nudge)] = &[
     (KeyCode::Backspace, Nudge::Back),
 ];
 
+/// The keys that do the same where a text is typed; all others type.
+const NOT_TYPED: [KeyCode; 6] = [
+    KeyCode::ArrowUp,
+    KeyCode::ArrowDown,
+    KeyCode::Tab,
+    KeyCode::Enter,
+    KeyCode::NumpadEnter,
+    KeyCode::Escape,
+];
+
 const BUTTONS: &[(GamepadButton, Nudge)] = &[
     (GamepadButton::DPadUp, Nudge::Up),
     (GamepadButton::DPadDown, Nudge::Down),
@@ -65,17 +76,22 @@ pub(super) fn listen(
     capture: Res<Capture>,
     settings: Res<Settings>,
     mut strokes: MessageReader<KeyboardInput>,
+    (held, mut joining): (Res<ButtonInput<KeyCode>>, ResMut<Joining>),
     clicks: Res<ButtonInput<MouseButton>>,
     pads: Query<&Gamepad>,
     mut leaning: Local<bool>,
     mut nudges: MessageWriter<Nudge>,
 ) {
     // Each stroke on its own: in a slow frame a key may go down twice.
-    let keys: Vec<KeyCode> = strokes
-        .read()
-        .filter(|stroke| stroke.state.is_pressed() && !stroke.repeat)
-        .map(|stroke| stroke.key_code)
-        .collect();
+    let strokes: Vec<&KeyboardInput> = strokes.read().filter(|stroke| stroke.state.is_pressed()).collect();
+    let mut keys: Vec<KeyCode> =
+        strokes.iter().filter(|stroke| !stroke.repeat).map(|stroke| stroke.key_code).collect();
+    if *page.get() == Page::Join {
+        keys.retain(|key| NOT_TYPED.contains(key));
+        for stroke in strokes {
+            type_in(stroke, &held, &mut joining);
+        }
+    }
     if *page.get() == Page::Play {
         // All other keys during play are actions, which can be bound.
         if keys.contains(&KeyCode::Escape) {
@@ -108,6 +124,20 @@ pub(super) fn listen(
         );
     }
     nudges.write_batch(lean(&mut leaning, pads.iter().map(Gamepad::left_stick)));
+}
+
+/// Types a letter, or takes one back; what is pressed together with a key for commands is no letter.
+fn type_in(stroke: &KeyboardInput, held: &ButtonInput<KeyCode>, joining: &mut Joining) {
+    let (control, command) =
+        ([KeyCode::ControlLeft, KeyCode::ControlRight], [KeyCode::SuperLeft, KeyCode::SuperRight]);
+    // On some keyboards the right Alt key, with which letters such as @ are typed, counts as both Alt and Control.
+    let is_command =
+        held.any_pressed(command) || held.any_pressed(control) && !held.pressed(KeyCode::AltRight);
+    match (stroke.key_code, &stroke.text) {
+        (KeyCode::Backspace, _) => joining.erase(),
+        (key, Some(letters)) if !is_command && !NOT_TYPED.contains(&key) => joining.type_in(letters),
+        _ => {}
+    }
 }
 
 /// One nudge for each time that a stick is pushed.

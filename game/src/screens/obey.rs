@@ -9,6 +9,7 @@ use super::menu::{Menu, MenuAction};
 use super::rounds::Rounds;
 use super::{Nudge, Page, Trail};
 use crate::input::{Action, BindingRefusal, Bindings, Input};
+use crate::joining::Joining;
 use crate::play::Ending;
 use crate::settings::{Row, Settings};
 
@@ -43,6 +44,7 @@ pub(super) struct MenuParams<'w> {
     settings: ResMut<'w, Settings>,
     switch: Res<'w, OffloadSwitch>,
     ending: ResMut<'w, Ending>,
+    joining: ResMut<'w, Joining>,
     rounds: Rounds<'w>,
 }
 
@@ -122,6 +124,7 @@ impl MenuParams<'_> {
             Some(MenuAction::Exit) => self.ending.end_now(),
             Some(MenuAction::Turn(_)) => self.turn(menu, 1),
             Some(MenuAction::Bind(action)) => *self.capture = Capture { action: Some(action), asked: None },
+            Some(MenuAction::Join) => self.joining.begin(),
             Some(MenuAction::ResetKeys) => self.settings.keys = Bindings::default(),
             None => {}
         }

@@ -2,6 +2,7 @@
 
 use bevy::prelude::*;
 use p2c2r_arena::Difficulty;
+use p2c2r_link::ClientLink;
 use p2c2r_offload::{OffloadMode, OffloadState};
 use p2c2r_protocol::Nanos;
 
@@ -14,6 +15,7 @@ use super::{Page, Trail};
 use crate::alone;
 use crate::figures;
 use crate::input::{Action, PadInHand, input_label};
+use crate::joining::Joining;
 use crate::presets::Chosen;
 use crate::settings::{Row, Settings, UserFiles};
 
@@ -29,6 +31,8 @@ pub(super) struct Told<'w> {
     offload: Res<'w, OffloadState>,
     in_hand: Res<'w, PadInHand>,
     chosen: Res<'w, Chosen>,
+    joining: Res<'w, Joining>,
+    link: Option<Res<'w, ClientLink>>,
 }
 
 /// Fills the menu of the present page. What was chosen stays chosen while the page does.
@@ -61,6 +65,7 @@ impl Told<'_> {
             Page::Sound => ("SOUND", Vec::new(), back_after(&Row::SOUND, &self.settings)),
             Page::Display => ("DISPLAY", Vec::new(), back_after(&Row::DISPLAY, &self.settings)),
             Page::Borrowing => ("BORROWING", self.borrowing(), self.borrowing_items()),
+            Page::Join => ("COORDINATOR", self.join(), self.join_items()),
             Page::Comparison => {
                 ("A CARD OF YOUR OWN", self.comparison(), back_after(&Row::COMPARISON, &self.settings))
             }
@@ -113,7 +118,11 @@ impl Told<'_> {
 
     /// What is to be said below the items.
     fn note(&self, page: Page) -> String {
-        if page == Page::Title { self.files.said.join("\n") } else { String::new() }
+        match page {
+            Page::Title => self.files.said.join("\n"),
+            Page::Join => self.joining.note(),
+            _ => String::new(),
+        }
     }
 
     /// A table of keys in letters that are all equally wide.
@@ -161,12 +170,37 @@ impl Told<'_> {
         }
         let Chosen { preset, quality } = *self.chosen;
         lines.push(preset.sentence(quality));
-        lines.push("Another coordinator: start the game with --join and its link.".into());
         lines
+    }
+
+    fn coordinator(&self) -> String {
+        self.joining.coordinator(self.link.as_ref().is_some_and(|link| link.is_connected()))
+    }
+
+    fn join(&self) -> Vec<String> {
+        vec![
+            format!("You borrow from: {}", self.coordinator()),
+            borrows_from(&self.offload.mode),
+            String::new(),
+            "To borrow from another, type the join link that its operator gave you, or @ and the name".into(),
+            "of a file that holds it. A keyboard is needed for that.".into(),
+        ]
+    }
+
+    fn join_items(&self) -> Vec<Item> {
+        let link =
+            Item { label: "Join link".into(), value: Some(self.joining.shown()), verb: MenuAction::Join };
+        std::iter::once(link).chain(back()).collect()
     }
 
     fn borrowing_items(&self) -> Vec<Item> {
         let mut items = back_after(&Row::BORROWING, &self.settings);
+        let coordinator = Item {
+            label: "Coordinator".into(),
+            value: Some(self.coordinator()),
+            verb: MenuAction::Go(Page::Join),
+        };
+        items.insert(1, coordinator);
         items.insert(items.len() - 1, item("A card of your own", MenuAction::Go(Page::Comparison)));
         items
     }

@@ -2,6 +2,7 @@
 
 mod bound;
 mod flying;
+mod joined;
 mod kept;
 mod reaching;
 mod refused;

@@ -88,6 +88,7 @@ fn name_of(page: Page) -> &'static str {
         Page::Sound => "settings-sound",
         Page::Display => "settings-display",
         Page::Borrowing => "settings-borrowing",
+        Page::Join => "settings-coordinator",
         Page::Comparison => "settings-comparison",
         Page::Keys => "settings-keys",
         Page::Credits => "credits",

@@ -85,6 +85,8 @@ pub struct ClientLinkConfig {
 pub enum ClientTransport {
     /// UDP, to wherever the connect tokens of this source are good for.
     Udp(Arc<dyn TokenSource>),
+    /// UDP, to a coordinator that [`ClientLink::connect_to`] names later; nothing is tried before.
+    Later,
     /// A network in memory.
     Memory(MemoryHub),
 }

@@ -77,6 +77,16 @@ impl Drop for TokenAnswer {
     }
 }
 
+/// The source of who has no coordinator: it has nothing to give.
+#[derive(Debug)]
+pub(crate) struct Nowhere;
+
+impl TokenSource for Nowhere {
+    fn ask(&self, answer: TokenAnswer) {
+        drop(answer);
+    }
+}
+
 /// Gets a token and waits for it, at most `longest`: for programs without an app.
 pub fn fetch(source: &dyn TokenSource, longest: Duration) -> Result<Access, NoToken> {
     let asked = PendingToken::of(source, None);
@@ -114,18 +124,9 @@ impl PendingToken {
 mod tests {
     use super::*;
 
-    #[derive(Debug)]
-    struct Never;
-
-    impl TokenSource for Never {
-        fn ask(&self, answer: TokenAnswer) {
-            drop(answer);
-        }
-    }
-
     #[test]
     fn an_answer_that_is_dropped_is_a_failure() {
-        let asked = PendingToken::of(&Never, None);
+        let asked = PendingToken::of(&Nowhere, None);
         assert!(matches!(asked.take(), Some(Err(NoToken::Unreachable { .. }))));
     }
 }

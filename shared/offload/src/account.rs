@@ -21,6 +21,8 @@ pub struct OffloadAccount {
     pub reserved: Nanos,
     /// What had been charged when this session began.
     pub(crate) charged_before: Option<Nanos>,
+    /// Charged in this session by coordinators that were left for another.
+    charged_by_others: Nanos,
 }
 
 impl OffloadAccount {
@@ -39,10 +41,17 @@ impl OffloadAccount {
         self.statement.map(|statement| statement.available)
     }
 
+    /// Another coordinator, with an account of its own, takes over; what this session has cost stays.
+    pub(crate) fn leave_coordinator(&mut self) {
+        self.charged_by_others = self.session_charged;
+        (self.charged_before, self.statement, self.price_list) = (None, None, None);
+    }
+
     pub(crate) fn record(&mut self, statement: GamerStatement) {
         let before = *self.charged_before.get_or_insert(statement.charged);
         // A coordinator that takes charges back makes this negative, which is then correct.
-        self.session_charged = Nanos(statement.charged.0.saturating_sub(before.0));
+        let here = statement.charged.0.saturating_sub(before.0);
+        self.session_charged = Nanos(self.charged_by_others.0.saturating_add(here));
         self.statement = Some(statement);
     }
 }

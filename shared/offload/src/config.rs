@@ -12,8 +12,11 @@ use p2c2r_tasks::KindRegistry;
 /// How the plugin is set up. [`OffloadConfig::default`] has no coordinator: everything is computed locally.
 #[derive(Clone)]
 pub struct OffloadConfig {
-    /// How to reach the coordinator; `None` for local compute only.
+    /// How to reach the coordinator; `None` for local compute only, [`ClientTransport::Later`] until
+    /// [`BorrowFrom`](crate::BorrowFrom) names one.
     pub link: Option<ClientTransport>,
+    /// Where the coordinator is, for people; `None` if that is not known.
+    pub coordinator: Option<String>,
     /// The gamer's name.
     pub name: String,
     /// The kinds that game, coordinator and workers share, to the version: programs whose lists differ
@@ -58,6 +61,7 @@ impl Default for OffloadConfig {
     fn default() -> Self {
         Self {
             link: None,
+            coordinator: None,
             name: "gamer".into(),
             kinds: KindRegistry::builtin(),
             rate_limit: None,
@@ -86,7 +90,8 @@ impl OffloadConfig {
     #[must_use]
     pub fn with_membership(self, membership: &Membership) -> Self {
         let client = membership.client(self.kinds.identity());
+        let coordinator = Some(client.place());
         let link = Some(ClientTransport::Udp(Arc::new(client)));
-        Self { link, name: membership.name.clone(), ..self }
+        Self { link, coordinator, name: membership.name.clone(), ..self }
     }
 }

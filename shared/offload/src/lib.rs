@@ -123,6 +123,7 @@
 //! [`OffloadAccount`] tells charged, held and estimated money apart. [`OffloadCaps`], set at first from
 //! [`OffloadConfig`], bounds what a session and an hour may cost; a task is sent only if its price fits under both
 //! beside everything that is out.
+//! [`BorrowFrom`] has the player move to another coordinator without a new start.
 //!
 //! # Numbers
 //!
@@ -187,7 +188,7 @@ pub use last::LastOutcome;
 pub use offloading::{OffloadCommandsExt, Offloading};
 pub use outcome::{FailReason, OffloadDone, OffloadFailed, Offloaded, Place};
 pub use p2c2r_link::LinkProblem;
-pub use plugin::{OffloadPlugin, OffloadSystems};
+pub use plugin::{BorrowFrom, OffloadPlugin, OffloadSystems};
 pub use switch::{LocalReason, OffloadCaps, OffloadMode, OffloadState, OffloadSwitch};
 pub use totals::{KindTotals, OffloadTotals, StageTimes};
 
@@ -200,7 +201,7 @@ pub mod prelude {
     pub use crate::last::LastOutcome;
     pub use crate::offloading::{OffloadCommandsExt, Offloading};
     pub use crate::outcome::{FailReason, OffloadDone, OffloadFailed, Offloaded, Place};
-    pub use crate::plugin::{OffloadPlugin, OffloadSystems};
+    pub use crate::plugin::{BorrowFrom, OffloadPlugin, OffloadSystems};
     pub use crate::switch::{LocalReason, OffloadCaps, OffloadMode, OffloadState, OffloadSwitch};
     pub use crate::totals::OffloadTotals;
     pub use p2c2r_tasks::{Blob, Blobs, TaskKind};

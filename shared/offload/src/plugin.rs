@@ -1,15 +1,17 @@
 //! The plugin: what it adds to an app, in which schedules, in which order.
 
+use std::sync::Arc;
+
 use bevy_app::{App, AppExit, Last, Plugin, PostUpdate, PreUpdate};
 use bevy_ecs::change_detection::DetectChanges;
-use bevy_ecs::message::{MessageReader, MessageWriter, Messages};
+use bevy_ecs::message::{Message, MessageReader, MessageWriter, Messages};
 use bevy_ecs::schedule::{IntoScheduleConfigs, SystemSet};
 use bevy_ecs::system::{Commands, Local, Res, ResMut};
 use bevy_ecs::world::World;
 use bevy_time::TimePlugin;
 use p2c2r_link::{
     ClientLink, ClientLinkConfig, ClientLinkPlugin, FromServer, GameSide, LinkDown, LinkStatus, LinkSystems,
-    LinkUp, ToServer,
+    LinkUp, ToServer, TokenSource,
 };
 use p2c2r_protocol::{GameToServer, ServerToGame};
 use tracing::info;
@@ -35,6 +37,11 @@ pub struct OffloadPlugin {
     /// How it is set up.
     pub config: OffloadConfig,
 }
+
+/// From now on, borrow from the coordinator of these connect tokens. What was under way at the one before is computed
+/// here. Does nothing in an app without [`OffloadConfig::link`].
+#[derive(Message, Clone, Debug)]
+pub struct BorrowFrom(pub Arc<dyn TokenSource>);
 
 /// When the plugin works; order your own systems by these.
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,6 +81,7 @@ impl Plugin for OffloadPlugin {
             .add_message::<LinkDown>()
             .add_message::<FromServer<ServerToGame>>()
             .add_message::<ToServer<GameToServer>>()
+            .add_message::<BorrowFrom>()
             .init_resource::<Inbox>()
             .init_resource::<KindTable>()
             .init_resource::<Spent>()
@@ -129,7 +137,8 @@ fn receive(
     mut inbox: ResMut<'_, Inbox>,
     mut messages: ResMut<'_, Messages<FromServer<ServerToGame>>>,
     mut downs: MessageReader<'_, '_, LinkDown>,
-    link: Option<Res<'_, ClientLink>>,
+    mut others: MessageReader<'_, '_, BorrowFrom>,
+    link: Option<ResMut<'_, ClientLink>>,
     mut commands: Commands<'_, '_>,
 ) {
     let intents = inbox.take();
@@ -154,6 +163,11 @@ fn receive(
         for message in control {
             ladder.hear(&mut context, message, offset);
         }
+    }
+    // Last: what the coordinator before has said in this update still counts.
+    if let (Some(BorrowFrom(tokens)), Some(mut link)) = (others.read().last(), link) {
+        link.connect_to(Arc::clone(tokens));
+        context.account.leave_coordinator();
     }
     deliver(&mut ladder, &context, &mut commands);
 }

@@ -24,8 +24,8 @@ use crate::limits::{
 use crate::peer::{Offence, PeerSession};
 use crate::runner::Sockets;
 use crate::socket::{Medium, Wire};
-use crate::tokens::{Access, NoToken, PendingToken, TokenSource};
-use crate::{LinkError, LinkProblem, RateLimit, problem as problems};
+use crate::tokens::{Access, NoToken, Nowhere, PendingToken, TokenSource};
+use crate::{LinkError, LinkProblem, PeerStats, RateLimit, problem as problems};
 
 /// A connection that lasted this long was a success: the next try comes at once.
 const LASTED: Duration = Duration::from_secs(2);
@@ -68,10 +68,10 @@ enum State {
 
 impl Dialer {
     pub(super) fn new(config: &ClientLinkConfig, role: Role) -> Self {
+        let random = || u64::from_le_bytes(renetcode::generate_random_bytes());
         let (tokens, seed): (Arc<dyn TokenSource>, u64) = match &config.transport {
-            ClientTransport::Udp(tokens) => {
-                (Arc::clone(tokens), u64::from_le_bytes(renetcode::generate_random_bytes()))
-            }
+            ClientTransport::Udp(tokens) => (Arc::clone(tokens), random()),
+            ClientTransport::Later => (Arc::new(Nowhere), random()),
             // A fixed seed, so that tests are repeatable.
             ClientTransport::Memory(hub) => (
                 Arc::new(hub.tokens(role, &config.name, &config.identity)),
@@ -91,7 +91,10 @@ impl Dialer {
             failures: 0,
             is_prompt: false,
             goodbye: None,
-            state: State::Waiting { until: Duration::ZERO },
+            state: match &config.transport {
+                ClientTransport::Later => State::Closed,
+                _ => State::Waiting { until: Duration::ZERO },
+            },
             news: DialerEvents::default(),
         }
     }
@@ -167,8 +170,8 @@ impl Dialer {
 
     fn dial(&self, now: Duration, access: &Access) -> Result<Attempt, LinkError> {
         let (wire, server) = match &self.transport {
-            ClientTransport::Udp(source) => {
-                (Wire::connect(access.server, source.leaves_from(), self.impair())?, access.server)
+            ClientTransport::Udp(_) | ClientTransport::Later => {
+                (Wire::connect(access.server, self.tokens.leaves_from(), self.impair())?, access.server)
             }
             ClientTransport::Memory(hub) => {
                 let port = hub.client_port(&self.name);
@@ -340,6 +343,29 @@ impl Dialer {
         }
         self.news.down = Some(reason.clone());
         self.fail(now, link, reason);
+    }
+
+    /// Leaves the coordinator, and tries the one of these tokens at once, as if it were the first.
+    pub(super) fn connect_to(
+        &mut self,
+        now: Duration,
+        tokens: Arc<dyn TokenSource>,
+        renet: &mut RenetClient,
+        link: &mut ClientLink,
+    ) {
+        if let State::Trying { attempt, .. } = &mut self.state {
+            attempt.farewell(now);
+        }
+        self.hang_up(now, renet, link, problems::closed("another coordinator was chosen"));
+        self.transport = ClientTransport::Udp(Arc::clone(&tokens));
+        self.tokens = tokens;
+        self.failures = 0;
+        self.is_prompt = false;
+        self.goodbye = None;
+        self.state = State::Waiting { until: now };
+        link.status = LinkStatus::Offline;
+        link.problem = None;
+        link.stats = PeerStats::default();
     }
 
     /// Disconnects for good.

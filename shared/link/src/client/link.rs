@@ -1,10 +1,11 @@
 //! The state of a client's link to the coordinator.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
 
-use crate::{LinkProblem, PeerStats};
+use crate::{LinkProblem, PeerStats, TokenSource};
 
 /// The state of the link to the coordinator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +33,7 @@ pub struct ClientLink {
     pub(super) is_closed: bool,
     pub(super) next_try: Option<Duration>,
     pub(super) problem: Option<LinkProblem>,
+    pub(super) connect_to: Option<Arc<dyn TokenSource>>,
 }
 
 impl ClientLink {
@@ -63,6 +65,12 @@ impl ClientLink {
     /// Sets whether tasks are out: then heartbeats go every 100 ms, and 350 ms of silence end the connection.
     pub fn mark_busy(&mut self, busy: bool) {
         self.is_busy = busy;
+    }
+
+    /// Leaves the coordinator, if there is one, in the next update, and connects over UDP to the one of this source. A link
+    /// that was [disconnected](Self::disconnect) stays so.
+    pub fn connect_to(&mut self, tokens: Arc<dyn TokenSource>) {
+        self.connect_to = Some(tokens);
     }
 
     /// Closes the link at the end of this update, after what is queued has been sent once, and does not

@@ -50,6 +50,9 @@ fn receive<S: Side>(
 ) {
     let now = time.elapsed();
     let (dialer, renet, link) = (&mut *dialer, &mut **renet, &mut *link);
+    if let Some(tokens) = link.connect_to.take() {
+        dialer.connect_to(now, tokens, renet, link);
+    }
     dialer.dial_when_due(now, sockets.as_deref(), renet, link);
     if sockets.is_some() {
         dialer.ack_delay = ACK_DELAY;

@@ -7,8 +7,8 @@ use bevy_ecs::message::{MessageReader, MessageWriter};
 use bevy_ecs::system::{Local, Res, ResMut};
 use bevy_time::TimeUpdateStrategy;
 use p2c2r_link::{
-    EventDrivenPlugin, GameSide, LinkStatus, LinkUp, Mint, NextWake, PeerJoined, PeerLeft, ServerTransport,
-    Waker, bind_server,
+    ClientLink, ClientTransport, EventDrivenPlugin, GameSide, LinkStatus, LinkUp, Mint, NextWake, PeerJoined,
+    PeerLeft, ServerTransport, Waker, bind_server,
 };
 
 use crate::harness::*;
@@ -55,6 +55,39 @@ fn a_game_joins_talks_and_leaves() {
         gone += left(&mut server).len();
     }
     assert_eq!(gone, 1);
+}
+
+#[test]
+fn a_game_without_a_coordinator_connects_to_the_one_it_is_told_of_and_then_to_another() {
+    let settings = Settings::default();
+    let coordinator = || {
+        let socket = bind_server("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = socket.local_addr().unwrap();
+        let mint = Mint::new(&settings.identity);
+        let tokens = tokens(&mint, address, "ann");
+        (server_with(ServerTransport::Udp(socket), &settings, mint), tokens)
+    };
+    let ((mut first, to_first), (mut second, to_second)) = (coordinator(), coordinator());
+    let mut game = client::<GameSide>(ClientTransport::Later, "ann", &settings);
+    for _ in 0..100 {
+        game.update();
+    }
+    assert_eq!((status(&game), link(&game).next_try()), (LinkStatus::Offline, None), "nobody to try");
+    for (tokens, is_first) in [(to_first, true), (to_second, false)] {
+        game.world_mut().resource_mut::<ClientLink>().connect_to(tokens);
+        game.update();
+        for step in 0.. {
+            for app in [&mut game, &mut first, &mut second] {
+                app.update();
+            }
+            let there = [&first, &second].map(|server| peers(server).len());
+            if link(&game).is_connected() && there == [usize::from(is_first), usize::from(!is_first)] {
+                break;
+            }
+            assert!(step < 5_000, "not connected: {:?}, {there:?}", status(&game));
+        }
+    }
+    assert_eq!((ups(&mut game), downs(&mut game).len(), left(&mut first).len()), (2, 1, 1));
 }
 
 #[test]

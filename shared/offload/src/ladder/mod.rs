@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use bevy_ecs::entity::Entity;
 use bevy_ecs::resource::Resource;
-use p2c2r_link::LinkProblem;
+use p2c2r_link::{ClientTransport, LinkProblem};
 use p2c2r_protocol::limits::DEADLINE_US_MAX;
 use p2c2r_protocol::{Digest, GameToServer, Micros, Nanos, PriceList, TaskId, WorkUnits};
 use p2c2r_tasks::KnownBlobs;
@@ -196,7 +196,10 @@ impl Ladder {
             sent_patient: 0,
             orphans: Vec::new(),
             pool: LocalPool::new(config.local),
-            session: config.link.is_some().then(|| Session::down(connecting())),
+            session: match config.link {
+                None | Some(ClientTransport::Later) => None,
+                Some(_) => Some(Session::down(connecting())),
+            },
             spending: Spending::default(),
             capped: None,
             estimates: Vec::new(),
@@ -333,11 +336,11 @@ impl Ladder {
         (deadline.unwrap_or(Micros(u64::MAX)), id)
     }
 
-    /// Notes what the link says of itself while there is no connection.
+    /// Notes what the link says of itself while there is no connection. A link that tries has a coordinator, even if it
+    /// had none at first.
     pub fn note_link(&mut self, says: &LinkProblem) {
-        if let Some(session) = self.session.as_mut().filter(|session| session.prices.is_none())
-            && session.down != *says
-        {
+        let session = self.session.get_or_insert_with(|| Session::down(connecting()));
+        if session.prices.is_none() && session.down != *says {
             session.down = says.clone();
         }
     }

@@ -47,6 +47,19 @@ fn a_session_never_spends_a_nano_over_its_cap() {
 }
 
 #[test]
+fn what_a_session_has_cost_stays_when_another_coordinator_takes_over() {
+    let mut account = OffloadAccount::default();
+    let charged = |charged| GamerStatement { charged: Nanos(charged), ..statement() };
+    account.record(charged(5_000));
+    account.record(charged(5_400));
+    account.leave_coordinator();
+    assert_eq!((account.session_charged, account.available(), account.charged()), (Nanos(400), None, None));
+    account.record(charged(90));
+    account.record(charged(100));
+    assert_eq!((account.session_charged, account.charged()), (Nanos(410), Some(Nanos(100))));
+}
+
+#[test]
 fn an_hours_cap_lifts_when_the_hour_has_moved_on() {
     let mut game = capped(None, Some(PRICE));
     game.ask_for(1);

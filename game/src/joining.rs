@@ -1,0 +1,248 @@
+//! Joining a coordinator from the settings: a join link is typed and checked as it is typed; the coordinator is asked, and
+//! the account kept, off the app's thread.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bevy::prelude::*;
+use p2c2r_join::join_link::LINK_CHARS_MAX;
+use p2c2r_join::{JoinClient, JoinLink, JoinLinkError, Membership, MembershipError, Memberships, read_link};
+use p2c2r_link::{ClientLink, NoToken, fetch};
+use p2c2r_offload::{BorrowFrom, OffloadConfig};
+use p2c2r_protocol::{ProtocolIdentity, Role};
+
+use crate::cli::{NAME_DEFAULT, StartOptions};
+use crate::screens::Page;
+
+/// How long the coordinator may take to let the player in; every address of its name is tried in this time.
+const ASK_MAX: Duration = Duration::from_secs(20);
+/// Letters of what is typed that are shown: the end, where it is typed.
+const SHOWN_MAX: usize = 56;
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(Update, finish)
+        .add_systems(OnExit(Page::Join), |mut joining: ResMut<Joining>| joining.forget());
+}
+
+/// Which coordinator is borrowed from, and a join link that is being typed.
+#[derive(Resource)]
+pub struct Joining {
+    asks: Asks,
+    /// Where the coordinator is.
+    coordinator: Option<String>,
+    typed: String,
+    stage: Stage,
+}
+
+/// As whom the player joins, and where that is kept.
+#[derive(Clone)]
+struct Asks {
+    name: String,
+    folder: Option<PathBuf>,
+    identity: ProtocolIdentity,
+}
+
+enum Stage {
+    Typing,
+    /// The lock is only for the compiler: one system reads.
+    Asking(Mutex<Receiver<Result<JoinClient, String>>>),
+    Failed(String),
+    Joined {
+        at_once: bool,
+    },
+}
+
+impl Joining {
+    /// Nothing typed yet, in a game that starts so.
+    pub(crate) fn new(start: &StartOptions, offload: &OffloadConfig) -> Self {
+        let asks = Asks {
+            name: start.name.clone().unwrap_or_else(|| NAME_DEFAULT.to_owned()),
+            folder: start.keys.clone(),
+            identity: offload.kinds.identity(),
+        };
+        Self { asks, coordinator: offload.coordinator.clone(), typed: String::new(), stage: Stage::Typing }
+    }
+
+    /// Where the coordinator is, and whether the game is connected to it.
+    pub(crate) fn coordinator(&self, connected: bool) -> String {
+        match (&self.coordinator, connected) {
+            (Some(place), true) => format!("{place}, connected"),
+            (Some(place), false) => format!("{place}, not connected"),
+            (None, true) => "connected".into(),
+            (None, false) => "none yet".into(),
+        }
+    }
+
+    /// Adds what was typed. While the coordinator is being asked nothing can be changed.
+    pub(crate) fn type_in(&mut self, letters: &str) {
+        if matches!(self.stage, Stage::Asking(_)) || self.typed.len() + letters.len() > LINK_CHARS_MAX {
+            return;
+        }
+        self.stage = Stage::Typing;
+        self.typed.extend(letters.chars().filter(|letter| !letter.is_control()));
+    }
+
+    /// Takes back the last letter.
+    pub(crate) fn erase(&mut self) {
+        if !matches!(self.stage, Stage::Asking(_)) {
+            self.stage = Stage::Typing;
+            self.typed.pop();
+        }
+    }
+
+    /// What is typed, as far as it may be shown: an invite is a secret.
+    pub(crate) fn shown(&self) -> String {
+        let masked = masked(&self.typed);
+        let count = masked.chars().count();
+        let cut = if count > SHOWN_MAX { ".." } else { "" };
+        let end: String = masked.chars().skip(count.saturating_sub(SHOWN_MAX)).collect();
+        format!("{cut}{end}_")
+    }
+
+    /// What is wrong with what is typed, or what comes of it.
+    pub(crate) fn note(&self) -> String {
+        match (&self.stage, self.check()) {
+            (Stage::Asking(_), _) => "Asking the coordinator ...".into(),
+            (Stage::Failed(why), _) => format!("Nothing has changed: {why}"),
+            (Stage::Joined { at_once: true }, _) => {
+                "You are let in. From now on, this is whom you borrow from, after the next start too.".into()
+            }
+            (Stage::Joined { at_once: false }, _) => {
+                "You are let in. This run was started to borrow from nobody: from the next start on you do."
+                    .into()
+            }
+            (Stage::Typing, Ok(())) => {
+                "Enter asks the coordinator; nothing changes until it lets you in.".into()
+            }
+            (Stage::Typing, Err(wrong)) => wrong,
+        }
+    }
+
+    /// Whether the coordinator can be asked; a file is read only then.
+    fn check(&self) -> Result<(), String> {
+        match (self.typed.trim(), self.typed.trim().strip_prefix('@')) {
+            ("", _) => Err("Nothing is typed yet.".into()),
+            (_, Some("")) => Err("The file's name follows the @.".into()),
+            (_, Some(_)) => Ok(()),
+            (link, None) => match link.parse::<JoinLink>() {
+                Ok(_) => Ok(()),
+                // It repeats what was typed, in which an invite may be.
+                Err(JoinLinkError::Scheme(_)) => Err(JoinLinkError::Scheme(masked(link)).to_string()),
+                Err(error) => Err(error.to_string()),
+            },
+        }
+    }
+
+    /// Asks the coordinator of what is typed, on a thread of its own.
+    pub(crate) fn begin(&mut self) {
+        if matches!(self.stage, Stage::Asking(_)) || self.check().is_err() {
+            return;
+        }
+        let (asks, typed) = (self.asks.clone(), self.typed.trim().to_owned());
+        let (sender, receiver) = channel();
+        let spawned = std::thread::Builder::new().name("join".into()).spawn(move || {
+            // Nobody listens any more if the game has ended.
+            let _ = sender.send(asks.join(&typed));
+        });
+        self.stage = match spawned {
+            Ok(_) => Stage::Asking(Mutex::new(receiver)),
+            Err(error) => Stage::Failed(format!("this computer has no room for it ({error})")),
+        };
+    }
+
+    fn answer(&mut self) -> Option<Result<JoinClient, String>> {
+        let Stage::Asking(receiver) = &mut self.stage else { return None };
+        match receiver.get_mut().unwrap_or_else(PoisonError::into_inner).try_recv() {
+            Ok(answer) => Some(answer),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Err("this program's own search broke off".into())),
+        }
+    }
+
+    /// Nothing typed stays behind when the page is left.
+    fn forget(&mut self) {
+        self.typed.clear();
+        if !matches!(self.stage, Stage::Asking(_)) {
+            self.stage = Stage::Typing;
+        }
+    }
+}
+
+impl Asks {
+    /// Gets a first connect token by what was typed, and keeps the account only if the coordinator gives one: then this is the
+    /// coordinator used last, which the next start uses.
+    fn join(&self, typed: &str) -> Result<JoinClient, String> {
+        let kept = |error: MembershipError| error.to_string();
+        let link = read_link(typed).map_err(kept)?;
+        let memberships = match &self.folder {
+            Some(folder) => Memberships::in_folder(folder.clone()),
+            None => Memberships::of_user().map_err(kept)?,
+        };
+        let known = memberships.known(&link, Role::Gamer, &self.name).map_err(kept)?;
+        let is_known = known.is_some();
+        let membership = match known {
+            Some(membership) => membership,
+            None => Membership::new(link.clone(), Role::Gamer, &self.name).map_err(kept)?,
+        };
+        let client = membership.client(self.identity.clone());
+        match fetch(&client, ASK_MAX) {
+            Ok(_) => {}
+            Err(NoToken::Refused { reason } | NoToken::Unreachable { reason }) => return Err(reason.detail),
+        }
+        if is_known || !memberships.adopt(&membership).map_err(kept)? {
+            memberships.join(link, Role::Gamer, &self.name).map_err(kept)?;
+        }
+        Ok(client)
+    }
+}
+
+/// The text with its invite, which is between the place and the fingerprint, as stars; a file's name as it is.
+fn masked(text: &str) -> String {
+    let place = text.find("://").map_or(0, |at| at + "://".len());
+    match text[place..].split_once('/') {
+        Some((host, rest)) if !text.starts_with('@') => {
+            let (invite, print) = rest.split_at(rest.find('#').unwrap_or(rest.len()));
+            format!("{}{host}/{}{print}", &text[..place], "*".repeat(invite.chars().count()))
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// Takes the coordinator's answer, and has the game borrow from it.
+fn finish(
+    mut joining: ResMut<Joining>,
+    link: Option<Res<ClientLink>>,
+    mut others: MessageWriter<BorrowFrom>,
+) {
+    match joining.answer() {
+        None => {}
+        Some(Err(why)) => joining.stage = Stage::Failed(why),
+        Some(Ok(client)) => {
+            joining.typed.clear();
+            joining.coordinator = Some(client.place());
+            joining.stage = Stage::Joined { at_once: link.is_some() };
+            others.write(BorrowFrom(Arc::new(client)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invite_is_never_shown_however_the_link_is_mistyped() {
+        for (typed, shown) in [
+            ("p2c2r://a.example:1/sesame#77", "p2c2r://a.example:1/******#77"),
+            ("p2c2r://a.example/sesa", "p2c2r://a.example/****"),
+            ("p2cr://a.example/sesame", "p2cr://a.example/******"),
+            ("a.example/sesame", "a.example/******"),
+            ("@/home/me/link", "@/home/me/link"),
+            ("p2c2r:/", "p2c2r:/"),
+        ] {
+            assert_eq!(masked(typed), shown);
+        }
+    }
+}
