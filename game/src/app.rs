@@ -19,7 +19,7 @@ use p2c2r_protocol::Role;
 
 use crate::cli::{GameCli, GameVerb, NAME_DEFAULT, PreferencesVerb, QualityChoice, Screen};
 use crate::graphics::{self, GraphicsPlugin, Quality};
-use crate::joining::Joining;
+use crate::joining::JoinDialog;
 use crate::play::{Battlefield, Ending, Pilot, Reflecting};
 use crate::presets::{Chosen, Preset};
 use crate::screens::{Page, Scores};
@@ -159,7 +159,7 @@ fn build_with(
         .insert_resource(pilot(cli)?)
         .insert_resource(Reflecting::new(settings.borrowing.mirrors, quality))
         .insert_resource(Chosen { preset: settings.borrowing.preset, quality })
-        .insert_resource(Joining::new(&cli.start, &offload))
+        .insert_resource(JoinDialog::new(&cli.start, &offload))
         .insert_resource(settings)
         .insert_resource(at_start)
         .insert_resource(Ending::after(

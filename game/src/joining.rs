@@ -23,12 +23,12 @@ const SHOWN_MAX: usize = 56;
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(Update, finish)
-        .add_systems(OnExit(Page::Join), |mut joining: ResMut<Joining>| joining.forget());
+        .add_systems(OnExit(Page::Join), |mut joining: ResMut<JoinDialog>| joining.forget());
 }
 
 /// Which coordinator is borrowed from, and a join link that is being typed.
 #[derive(Resource)]
-pub struct Joining {
+pub struct JoinDialog {
     asks: Asks,
     /// Where the coordinator is.
     coordinator: Option<String>,
@@ -54,7 +54,7 @@ enum Stage {
     },
 }
 
-impl Joining {
+impl JoinDialog {
     /// Nothing typed yet, in a game that starts so.
     pub(crate) fn new(start: &StartOptions, offload: &OffloadConfig) -> Self {
         let asks = Asks {
@@ -212,7 +212,7 @@ fn masked(text: &str) -> String {
 
 /// Takes the coordinator's answer, and has the game borrow from it.
 fn finish(
-    mut joining: ResMut<Joining>,
+    mut joining: ResMut<JoinDialog>,
     link: Option<Res<ClientLink>>,
     mut others: MessageWriter<BorrowFrom>,
 ) {
@@ -239,7 +239,7 @@ mod tests {
             ("p2c2r://a.example/sesa", "p2c2r://a.example/****"),
             ("p2cr://a.example/sesame", "p2cr://a.example/******"),
             ("a.example/sesame", "a.example/******"),
-            ("@/home/me/link", "@/home/me/link"),
+            ("@/tmp/link", "@/tmp/link"),
             ("p2c2r:/", "p2c2r:/"),
         ] {
             assert_eq!(masked(typed), shown);

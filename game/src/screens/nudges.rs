@@ -6,7 +6,7 @@ use bevy::prelude::*;
 use super::Page;
 use super::obey::Capture;
 use crate::input::{Action, Input};
-use crate::joining::Joining;
+use crate::joining::JoinDialog;
 use crate::settings::Settings;
 
 /// An input to a page.
@@ -76,7 +76,7 @@ pub(super) fn listen(
     capture: Res<Capture>,
     settings: Res<Settings>,
     mut strokes: MessageReader<KeyboardInput>,
-    (held, mut joining): (Res<ButtonInput<KeyCode>>, ResMut<Joining>),
+    (held, mut joining): (Res<ButtonInput<KeyCode>>, ResMut<JoinDialog>),
     clicks: Res<ButtonInput<MouseButton>>,
     pads: Query<&Gamepad>,
     mut leaning: Local<bool>,
@@ -127,7 +127,7 @@ pub(super) fn listen(
 }
 
 /// Types a letter, or takes one back; what is pressed together with a key for commands is no letter.
-fn type_in(stroke: &KeyboardInput, held: &ButtonInput<KeyCode>, joining: &mut Joining) {
+fn type_in(stroke: &KeyboardInput, held: &ButtonInput<KeyCode>, joining: &mut JoinDialog) {
     let (control, command) =
         ([KeyCode::ControlLeft, KeyCode::ControlRight], [KeyCode::SuperLeft, KeyCode::SuperRight]);
     // On some keyboards the right Alt key, with which letters such as @ are typed, counts as both Alt and Control.

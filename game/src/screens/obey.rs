@@ -9,7 +9,7 @@ use super::menu::{Menu, MenuAction};
 use super::rounds::Rounds;
 use super::{Nudge, Page, Trail};
 use crate::input::{Action, BindingRefusal, Bindings, Input};
-use crate::joining::Joining;
+use crate::joining::JoinDialog;
 use crate::play::Ending;
 use crate::settings::{Row, Settings};
 
@@ -44,7 +44,7 @@ pub(super) struct MenuParams<'w> {
     settings: ResMut<'w, Settings>,
     switch: Res<'w, OffloadSwitch>,
     ending: ResMut<'w, Ending>,
-    joining: ResMut<'w, Joining>,
+    joining: ResMut<'w, JoinDialog>,
     rounds: Rounds<'w>,
 }
 

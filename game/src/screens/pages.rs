@@ -15,7 +15,7 @@ use super::{Page, Trail};
 use crate::alone;
 use crate::figures;
 use crate::input::{Action, PadInHand, input_label};
-use crate::joining::Joining;
+use crate::joining::JoinDialog;
 use crate::presets::Chosen;
 use crate::settings::{Row, Settings, UserFiles};
 
@@ -31,7 +31,7 @@ pub(super) struct Told<'w> {
     offload: Res<'w, OffloadState>,
     in_hand: Res<'w, PadInHand>,
     chosen: Res<'w, Chosen>,
-    joining: Res<'w, Joining>,
+    joining: Res<'w, JoinDialog>,
     link: Option<Res<'w, ClientLink>>,
 }
 

@@ -1,4 +1,4 @@
-//! Joining a coordinator by a link that is typed in the settings.
+//! A game joins a coordinator by a link that is typed in the settings.
 
 use std::path::Path;
 use std::time::Instant;

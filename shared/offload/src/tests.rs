@@ -2,6 +2,7 @@
 //! writes each of the coordinator's messages. The same over a real link is in `tests/`.
 
 mod cancelling;
+mod conformance;
 mod hostile;
 mod ladder;
 mod limits;
