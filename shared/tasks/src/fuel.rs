@@ -53,7 +53,7 @@ impl Stop {
         Self(None)
     }
 
-    /// Stops every kernel that has a clone of this. A kernel looks every [`STEPS_PER_LOOK`] steps and mostly
+    /// Stops every kernel that has a clone of this. A kernel looks every `STEPS_PER_LOOK` steps and mostly
     /// notices within a millisecond; a call that cannot be interrupted, which its kind documents, goes on for up
     /// to 5 ms (`docs/PERFORMANCE.md`, "Fuel").
     pub fn stop(&self) {
