@@ -51,6 +51,7 @@ pub use app::{build, run};
 pub use error::GameError;
 pub use graphics::Quality;
 pub use play::{Battlefield, Happened};
+pub use sound::Silence;
 pub use view::ViewTarget;
 
 /// For scripted scenes: at most so many ships beside the player's mirror light of their own, until the preset changes.

@@ -4,8 +4,8 @@ use bevy::prelude::*;
 use p2c2r_arena::{Arena, ArenaEvent, Stress};
 
 use super::middle::{Middle, MiddleRoom};
-use super::palette::{BRIGHT, Letters, SKY_BLUE};
-use super::{wrapped, write};
+use super::palette::{BRIGHT, EDGE, Ground, PANEL, Rim, SKY_BLUE};
+use super::{show, wrapped, write};
 use crate::input::{Action, Bindings, PadInHand, input_label};
 use crate::play::{Battlefield, Happened, LightAround, SECTOR_PARTS};
 use crate::settings::Settings;
@@ -32,6 +32,10 @@ fn size_title(room: Res<MiddleRoom>, mut title: Single<&mut TextFont, With<Title
     });
 }
 
+/// What the words stand on.
+#[derive(Component)]
+struct Card;
+
 /// The large words.
 #[derive(Component)]
 struct Title;
@@ -45,11 +49,28 @@ struct Hint;
 struct Keys;
 
 pub(super) fn spawn_words(mut commands: Commands, middle: Single<Entity, With<Middle>>) {
-    commands.entity(*middle).with_children(|middle| {
-        middle.spawn((Title, wrapped("", TITLE_SIZE, BRIGHT)));
-        middle.spawn((Hint, wrapped("", 18.0, SKY_BLUE)));
-        middle.spawn((Keys, wrapped("", 15.0, BRIGHT)));
-    });
+    let card = Node {
+        flex_direction: FlexDirection::Column,
+        align_items: AlignItems::Center,
+        row_gap: px(4),
+        padding: UiRect::axes(px(18), px(4)),
+        border: UiRect::all(px(1)),
+        border_radius: BorderRadius::all(px(8)),
+        max_width: percent(100),
+        display: Display::None,
+        ..default()
+    };
+    commands.entity(*middle).with_child((
+        Card,
+        card,
+        Ground(PANEL),
+        Rim(EDGE),
+        children![
+            (Title, wrapped("", TITLE_SIZE, BRIGHT)),
+            (Hint, wrapped("", 18.0, SKY_BLUE)),
+            (Keys, wrapped("", 15.0, BRIGHT)),
+        ],
+    ));
 }
 
 fn announce(
@@ -60,7 +81,8 @@ fn announce(
     mut happened: MessageReader<Happened>,
     mut wave: Local<(u32, u32, f32)>,
     mut arrived: Local<f32>,
-    mut title: Single<(&mut Text, &mut Letters), (With<Title>, Without<Hint>, Without<Keys>)>,
+    mut card: Single<&mut Node, With<Card>>,
+    mut title: Single<&mut Text, (With<Title>, Without<Hint>, Without<Keys>)>,
     mut hint: Single<&mut Text, (With<Hint>, Without<Title>, Without<Keys>)>,
     mut keys: Single<&mut Text, (With<Keys>, Without<Title>, Without<Hint>)>,
 ) {
@@ -78,19 +100,17 @@ fn announce(
     let arena = &battlefield.arena;
     let learns = wave.0 == 1 && wave.2 > 0.0 && !arena.is_over();
     write(&mut keys, &if learns { keys_words(&settings.keys, in_hand.0.is_some()) } else { String::new() });
-    let (words, below, strength) = if wave.2 > 0.0 && !arena.is_over() {
-        let (title, below) = wave_words(arena, wave.1);
-        (title, below, (wave.2 * 1.6).min(1.0))
+    let (words, below) = if wave.2 > 0.0 && !arena.is_over() {
+        wave_words(arena, wave.1)
     } else if arena.warp_ticks().is_some() && !arena.is_over() {
-        ("WARP".into(), format!("to {}", arena.next_sector().plan().name), 1.0)
+        ("WARP".into(), format!("to {}", arena.next_sector().plan().name))
     } else if *arrived > 0.0 && !arena.is_over() {
-        let (title, below) = sector_words(arena, light.sector_parts_done());
-        (title, below, (*arrived * 1.6).min(1.0))
+        sector_words(arena, light.sector_parts_done())
     } else {
-        (String::new(), String::new(), 0.0)
+        (String::new(), String::new())
     };
-    write(&mut title.0, &words);
-    title.1.set_if_neq(Letters(BRIGHT.with_alpha(strength)));
+    show(&mut card, !words.is_empty());
+    write(&mut title, &words);
     write(&mut hint, &below);
 }
 

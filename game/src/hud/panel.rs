@@ -150,8 +150,8 @@ fn spawn_panel(
                 }
             });
             panel.spawn((Line::Session, text("", TEXT, BRIGHT)));
-            panel.spawn((Line::Network, text("", TEXT, DIM)));
-            panel.spawn((PresetLine, text("", TEXT, DIM)));
+            panel.spawn((ShownFrom(BorrowingDetail::Full), Line::Network, text("", TEXT, DIM)));
+            panel.spawn((ShownFrom(BorrowingDetail::Full), PresetLine, text("", TEXT, DIM)));
             panel.spawn((SectorLine, text("", TEXT, DIM)));
             wingman::spawn_line(panel);
             warnings::spawn_rows(panel);

@@ -54,7 +54,7 @@ fn follow_picture(
 /// How large a picture must be for the display of this level and all that stands around it, at a scale of 1.
 fn room_for(level: BorrowingDetail) -> Vec2 {
     match level {
-        BorrowingDetail::Off | BorrowingDetail::Chip => Vec2::new(760.0, 440.0),
+        BorrowingDetail::Off | BorrowingDetail::Chip => Vec2::new(760.0, 464.0),
         BorrowingDetail::Compact => Vec2::new(980.0, 604.0),
         BorrowingDetail::Full | BorrowingDetail::Developer => Vec2::new(900.0, 715.0),
     }

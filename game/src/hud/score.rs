@@ -3,7 +3,7 @@
 use bevy::prelude::*;
 
 use super::level::{Across, Edge};
-use super::palette::{BRIGHT, DIM, Ground, SKY_BLUE};
+use super::palette::{BRIGHT, DIM, EDGE, Ground, PANEL, Rim, SKY_BLUE};
 use super::{text, write};
 use crate::play::Battlefield;
 
@@ -31,13 +31,18 @@ struct Mark(u32);
 fn spawn_score(mut commands: Commands) {
     commands
         .spawn((
-            Across(Edge::Top(14.0)),
+            Across(Edge::Top(8.0)),
             Node {
                 position_type: PositionType::Absolute,
                 flex_direction: FlexDirection::Column,
                 row_gap: px(2),
+                padding: UiRect::axes(px(10), px(4)),
+                border: UiRect::all(px(1)),
+                border_radius: BorderRadius::all(px(8)),
                 ..default()
             },
+            Ground(PANEL),
+            Rim(EDGE),
         ))
         .with_children(|column| {
             column.spawn((Shows::Score, text("000000", 34.0, BRIGHT)));

@@ -67,8 +67,10 @@ impl Warning {
                 .map(|share| format!("LOSS: {share:.1} % of the coordinator's packets do not arrive")),
             Self::Late => worst(|kind| kind.in_time_percent.map(|share| 100.0 - share), LATE_SAID)
                 .map(|(name, share)| format!("LATE: {share:.0} % of {name} not there in time")),
-            Self::Refused => (figures.remote && refused > 0)
-                .then(|| format!("REFUSED: {refused} tasks got no answer from the coordinator")),
+            Self::Refused => (figures.remote && refused > 0).then(|| {
+                let tasks = if refused == 1 { "task" } else { "tasks" };
+                format!("REFUSED: {refused} {tasks} got no answer from the coordinator")
+            }),
             Self::Here => worst(|kind| kind.local_percent, HERE_SAID)
                 .filter(|_| figures.remote)
                 .map(|(name, share)| format!("HERE: this computer does {share:.0} % of {name} itself")),

@@ -120,11 +120,10 @@ fn centred() -> Node {
 
 fn choice(number: usize, item: &super::Item, chosen: bool, padding: Val) -> impl Bundle {
     let turns = matches!(item.verb, MenuAction::Turn(_));
-    let value = match &item.value {
-        Some(value) if turns && chosen => format!("<  {value}  >"),
-        Some(value) => value.clone(),
-        None => String::new(),
-    };
+    // Marks that are there and not seen keep the card as wide as before when another item is chosen.
+    let marks = if chosen { Visibility::Inherited } else { Visibility::Hidden };
+    let mark = |mark: &'static str| (marks, text(if turns { mark } else { "" }, 18.0, SKY_BLUE));
+    let value = item.value.clone().unwrap_or_default();
     // A mark besides the colour, for players who cannot tell the colours apart.
     let label = format!("{} {}", if chosen { ">" } else { " " }, item.label);
     (
@@ -140,7 +139,10 @@ fn choice(number: usize, item: &super::Item, chosen: bool, padding: Val) -> impl
         Ground(if chosen { CHOSEN } else { CLEAR }),
         children![
             text(label, 18.0, if chosen { BRIGHT } else { DIM }),
-            text(value, 18.0, if chosen { SKY_BLUE } else { DIM }),
+            (
+                Node { column_gap: px(if turns { 18 } else { 0 }), ..default() },
+                children![mark("<"), text(value, 18.0, if chosen { SKY_BLUE } else { DIM }), mark(">")],
+            ),
         ],
     )
 }

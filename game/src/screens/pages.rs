@@ -18,6 +18,7 @@ use crate::input::{Action, PadInHand, input_label};
 use crate::joining::JoinDialog;
 use crate::presets::Chosen;
 use crate::settings::{Row, Settings, UserFiles};
+use crate::sound::Silence;
 
 /// The resources that the contents of pages are made from.
 #[derive(bevy::ecs::system::SystemParam)]
@@ -33,6 +34,7 @@ pub(super) struct Told<'w> {
     chosen: Res<'w, Chosen>,
     joining: Res<'w, JoinDialog>,
     link: Option<Res<'w, ClientLink>>,
+    silence: Option<Res<'w, Silence>>,
 }
 
 /// Fills the menu of the present page. What was chosen stays chosen while the page does.
@@ -121,6 +123,9 @@ impl Told<'_> {
         match page {
             Page::Title => self.files.said.join("\n"),
             Page::Join => self.joining.note(),
+            Page::Sound if self.silence.as_ref().is_some_and(|silence| silence.is_noted()) => {
+                Silence::WORDS.into()
+            }
             _ => String::new(),
         }
     }

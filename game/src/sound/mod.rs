@@ -14,6 +14,8 @@ mod music;
 mod output;
 mod synth;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 
 use bevy::prelude::*;
@@ -27,12 +29,18 @@ const RATE: u32 = 44_100;
 
 pub(super) fn plugin(app: &mut App) {
     let (sender, orders) = channel();
-    // A machine without sound plays silently; the log says why.
-    let output = std::thread::Builder::new().name("sound".into()).spawn(move || output::run(&orders));
+    let silence = Silence::default();
+    let noted = silence.clone();
+    // A machine without sound plays silently; the page of volumes says so.
+    let output = std::thread::Builder::new()
+        .name("sound".into())
+        .spawn(move || output::run(&output::PLAYERS, &orders, &noted));
     if let Err(error) = output {
         tracing::warn!(%error, "no sound");
+        silence.note();
     }
     app.insert_resource(Speaker(sender))
+        .insert_resource(silence)
         .add_plugins(cues::plugin)
         .add_systems(PostUpdate, follow_settings.run_if(resource_changed::<Settings>));
 }
@@ -54,6 +62,26 @@ enum Order {
     Presence(f32),
     /// Sets the engine's volume, 0 to 1.
     Engine(f32),
+}
+
+/// Whether nothing can be heard: noted by the thread that plays, once no program plays here.
+#[derive(Resource, Clone, Debug, Default)]
+pub struct Silence(Arc<AtomicBool>);
+
+impl Silence {
+    /// What the page of volumes says then.
+    pub const WORDS: &str =
+        "Nothing can be heard: there is no sound device, or none of pw-cat, pacat and aplay plays on it.";
+
+    /// Notes that nothing can be heard.
+    pub fn note(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was noted.
+    pub fn is_noted(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Sends orders to the mixer.

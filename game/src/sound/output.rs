@@ -11,11 +11,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::mixer::Mixer;
-use super::{Order, RATE};
+use super::{Order, RATE, Silence};
+
+/// A program's name and arguments.
+pub(super) type Player = (&'static str, &'static [&'static str]);
 
 /// Players in order of preference, each with its arguments. PipeWire's comes first, because the others play
 /// through it where it runs.
-const PLAYERS: [(&str, &[&str]); 3] = [
+pub(super) const PLAYERS: [Player; 3] = [
     (
         "pw-cat",
         &["--playback", "--raw", "--format=s16", "--rate=44100", "--channels=2", "--latency=40ms", "-"],
@@ -38,23 +41,24 @@ const FRAMES_MAX: u64 = RATE as u64 / 4;
 
 const _: () = assert!(RATE == 44_100, "the programs are told so above");
 
-/// Plays orders until their sender is gone, or no program plays.
-pub(super) fn run(orders: &Receiver<Order>) {
+/// Plays orders until their sender is gone, or none of `players` plays, which it notes.
+pub(super) fn run(players: &[Player], orders: &Receiver<Order>, silence: &Silence) {
     let mut mixer = Mixer::new();
-    for (name, arguments) in PLAYERS {
+    for (name, arguments) in players {
         let mut command = Command::new(name);
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.args(*arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let Ok(player) = command.spawn() else { continue };
         match feed(player, &mut mixer, orders, AHEAD) {
             Fed::Enough => return,
             Fed::Refused(after) if after >= TRIAL => {
-                tracing::info!(player = name, "the player has ended: going on without sound");
-                return;
+                tracing::info!(player = name, "the player has ended");
+                break;
             }
             Fed::Refused(_) => tracing::debug!(player = name, "cannot play here"),
         }
     }
-    tracing::info!("no sound: none of pw-cat, pacat and aplay can play here");
+    tracing::info!("no sound: none of pw-cat, pacat and aplay plays here");
+    silence.note();
 }
 
 /// Why a program gets no more samples.
@@ -134,6 +138,14 @@ mod tests {
         let loudest =
             bytes.as_chunks::<2>().0.iter().map(|pair| i16::from_le_bytes(*pair).unsigned_abs()).max();
         assert!(loudest > Some(1_000), "{loudest:?} in {} bytes", bytes.len());
+    }
+
+    #[test]
+    fn silence_is_noted_where_no_program_plays() {
+        let (_sender, orders) = channel();
+        let silence = Silence::default();
+        run(&[("false", &[]), ("/no/such/player", &[])], &orders, &silence);
+        assert!(silence.is_noted());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Every page, reached and left by keys and by a pad.
 
+use p2c2r_game::Silence;
+
 use super::*;
 
 /// Goes down to every item of every page that leads on, as deep as they go, and comes back.
@@ -102,6 +104,21 @@ fn visit_by_pad(app: &mut App, pad: Entity, seen: &mut Vec<Page>) {
         }
         tap(app, pad, GamepadButton::DPadDown);
     }
+}
+
+#[test]
+fn the_page_of_volumes_says_when_nothing_can_be_heard() {
+    let mut app = on_title();
+    let silence = Silence::default();
+    app.insert_resource(silence.clone());
+    choose(&mut app, MenuAction::Go(Page::Settings));
+    choose(&mut app, MenuAction::Go(Page::Sound));
+    assert_eq!(menu(&app).note, "");
+    silence.note();
+    play(&mut app, 2);
+    assert_eq!(menu(&app).note, Silence::WORDS);
+    nudge(&mut app, Nudge::Back);
+    assert_eq!(menu(&app).note, "", "it is said on that page alone");
 }
 
 #[test]

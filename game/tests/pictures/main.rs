@@ -15,6 +15,7 @@ mod scenes;
 mod stage;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use image::RgbImage;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
@@ -94,6 +95,35 @@ fn every_scene_looks_as_it_is_stored() {
     drawn.sort();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(names, drawn, "pictures that no scene draws");
+}
+
+/// The environment chooses what draws, for a whole program: this one, which draws the one scene.
+#[test]
+#[cfg(target_os = "linux")]
+fn opengl_draws_the_lowest_preset_as_it_is_stored() {
+    let mut program = Command::new(std::env::current_exe().expect("this program"));
+    program.args(["--exact", "the_lowest_preset_is_drawn_as_it_is_stored", "--ignored", "--nocapture"]);
+    let output = program.env("WGPU_BACKEND", "gl").env_remove("P2C2R_RENDERER").output().expect("it runs");
+    let said =
+        [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+    assert!(output.status.success(), "{said}");
+    for line in said.lines().filter(|line| line.contains("skipped: ") || line.contains(scenes::LOWEST)) {
+        eprintln!("OpenGL: {line}");
+    }
+}
+
+#[test]
+#[ignore = "run with OpenGL by another test"]
+fn the_lowest_preset_is_drawn_as_it_is_stored() {
+    match scenes::lowest() {
+        Ok(picture) => {
+            assert!(!is_blank(&picture), "it shows nothing");
+            let found = difference(&read(&stored(scenes::LOWEST)).unwrap(), &picture);
+            assert!(found.is_small(), "{found}");
+            println!("{}: {found}", scenes::LOWEST);
+        }
+        Err(reason) => skip(&reason),
+    }
 }
 
 #[test]

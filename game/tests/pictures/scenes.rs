@@ -25,6 +25,8 @@ pub fn draw() -> Result<Vec<(&'static str, RgbImage)>, String> {
         &["--page=title", "--difficulty=pilot"],
     )?;
     let mut look = |name, stage: &mut Stage| pictures.push((name, stage.picture()));
+    look("loading", &mut stage);
+    assert_eq!(stage.app().world().resource::<State<Page>>().get(), &Page::Loading);
     stage.app().insert_resource(scores());
     stage.play(60);
     for page in Page::MENUS {
@@ -63,7 +65,19 @@ pub fn draw() -> Result<Vec<(&'static str, RgbImage)>, String> {
     stage.play(4);
     look("round-over", &mut stage);
     pictures.push(("another-version", another_version()?));
+    pictures.push((LOWEST, lowest()?));
     Ok(pictures)
+}
+
+/// What the fight at the lowest preset is stored as.
+pub const LOWEST: &str = "lowest-preset";
+
+/// The fight at the lowest preset and quality, without the display.
+pub fn lowest() -> Result<RgbImage, String> {
+    let arguments = ["--page=play", "--difficulty=cadet", "--preset=saver", "--display-level=off"];
+    let mut stage = Stage::open(DRAWN_PER_STORED * WIDTH, DRAWN_PER_STORED * HEIGHT, &arguments)?;
+    stage.play(INTO_THE_FIGHT);
+    Ok(stage.picture())
 }
 
 /// A fight at whose beginning a coordinator of another version has not let the game in.
@@ -95,7 +109,7 @@ fn name_of(page: Page) -> &'static str {
         Page::Leave => "leave",
         Page::Paused => "paused",
         Page::RoundOver => "round-over",
-        Page::Loading | Page::Play => panic!("{page:?} has no picture of its own"),
+        Page::Loading | Page::Play => panic!("{page:?} is no menu"),
     }
 }
 

@@ -21,7 +21,7 @@ use p2c2r_offload::LocalCompute;
 use super::compare::{DRAWN_PER_STORED, HEIGHT, WIDTH};
 
 /// A sixtieth of a second and a little, so that every update holds at least one step.
-const FRAME: Duration = Duration::from_nanos(16_666_667);
+pub const FRAME: Duration = Duration::from_nanos(16_666_667);
 /// A frame of four steps, for what is laid out alike however few frames there are.
 const LONG_FRAME: Duration = FRAME.saturating_mul(4);
 /// Frames without time that a picture may take to come back: the renderer is some frames behind.
@@ -62,7 +62,8 @@ impl Stage {
         Self::open_linked(width, height, arguments, Some(link))
     }
 
-    fn open_linked(
+    /// The same at what a link leads to.
+    pub fn open_linked(
         width: u32,
         height: u32,
         arguments: &[&str],
