@@ -11,7 +11,7 @@ use p2c2r_arena::{Arena, ArenaConfig, Controls};
 use p2c2r_game::cli::GameCli;
 use p2c2r_game::report::Results;
 use p2c2r_game::{Battlefield, app};
-use p2c2r_link::ToServer;
+use p2c2r_link::{ClientTransport, ToServer};
 use p2c2r_offload::{
     LocalCompute, LocalReason, OffloadCaps, OffloadMode, OffloadState, OffloadSwitch, OffloadTotals,
 };
@@ -21,10 +21,16 @@ use p2c2r_protocol::GameToServer;
 const FRAME: Duration = Duration::from_nanos(16_666_667);
 
 fn local_game(arguments: &[&str]) -> (App, Results, GameCli) {
+    linked_game(arguments, None)
+}
+
+/// A game that borrows over `link`.
+fn linked_game(arguments: &[&str], link: Option<ClientTransport>) -> (App, Results, GameCli) {
     let cli =
         GameCli::try_parse_from([&["p2c2r-game", "--headless", "--local"], arguments].concat()).unwrap();
     let mut offload = app::offload_config(&cli).unwrap();
     offload.local = LocalCompute::Simulated { takes: Duration::from_millis(3) };
+    offload.link = link;
     let mut app = app::build(&cli, offload).unwrap();
     app.insert_resource(TimeUpdateStrategy::ManualDuration(FRAME));
     let results = Results::keep(&mut app);

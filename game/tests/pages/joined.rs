@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use p2c2r_join::{JoinLink, Memberships};
-use p2c2r_link::{ClientLink, ClientTransport, ServerTransport};
+use p2c2r_link::{ClientLink, ServerTransport};
 use p2c2r_protocol::{Nanos, Role};
 use p2c2r_server::ServerConfig;
 use p2c2r_server::config::LEDGER_FILE;

@@ -1,12 +1,14 @@
 //! The pages without a window: the same menus, gone through by nudges, keys and a pad.
 
 mod bound;
+mod coordinator;
 mod flying;
 mod joined;
 mod kept;
 mod reaching;
 mod refused;
 mod rounds;
+mod spending;
 
 use bevy::input::ButtonState;
 use bevy::input::gamepad::{

@@ -6,9 +6,12 @@
 //! against itself everywhere.
 
 mod compare;
+#[path = "../pages/coordinator.rs"]
+mod coordinator;
 #[cfg(target_os = "linux")]
 mod cost;
 mod keys;
+mod late;
 mod layout;
 mod mirrors;
 mod scenes;
@@ -148,6 +151,13 @@ fn every_text_names_keys_and_buttons_as_they_are_bound() {
     match keys::check() {
         Ok(wrong) => assert!(wrong.is_empty(), "{}", wrong.join("\n")),
         Err(reason) => skip(&reason),
+    }
+}
+
+#[test]
+fn a_coordinator_that_starts_late_is_missed_within_two_seconds_and_joined_when_it_answers() {
+    if let Err(reason) = late::check() {
+        skip(&reason);
     }
 }
 

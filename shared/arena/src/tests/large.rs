@@ -99,10 +99,11 @@ fn touching_a_large_enemy_hurts_the_ship_and_not_the_enemy() {
     assert!(arena.ship().velocity.y < -5.0, "it is shoved away: {:?}", arena.ship().velocity);
 }
 
-/// Lets the autopilot play one wave at one difficulty, with enough ships. Returns the seconds it took, or the
+/// Lets the autopilot play one wave at one difficulty, with enough ships and so many wingmen. Returns the seconds it took, or the
 /// enemies left after five minutes. No task runs out of fuel.
-fn seconds_to_clear(difficulty: Difficulty, wave: u32) -> Result<u64, Vec<EnemyRole>> {
+fn seconds_to_clear(difficulty: Difficulty, wave: u32, wingmen: u8) -> Result<u64, Vec<EnemyRole>> {
     let mut config = ArenaConfig::of(difficulty);
+    config.wingmen.flying = wingmen;
     (config.ship.lives, config.ship.lives_max, config.seed) = (100, 100, u64::from(wave));
     let mut arena = Arena::new(config);
     arena.wave = wave - 1;
@@ -122,20 +123,29 @@ fn seconds_to_clear(difficulty: Difficulty, wave: u32) -> Result<u64, Vec<EnemyR
 }
 
 #[track_caller]
-fn clears(difficulty: Difficulty, wave: u32) {
-    if let Err(left) = seconds_to_clear(difficulty, wave) {
-        panic!("{difficulty:?}, wave {wave}: not cleared in five minutes, {left:?} are left");
+fn clears(difficulty: Difficulty, wave: u32, wingmen: u8) {
+    if let Err(left) = seconds_to_clear(difficulty, wave, wingmen) {
+        panic!(
+            "{difficulty:?}, wave {wave}, {wingmen} wingmen: not cleared in five minutes, {left:?} are left"
+        );
     }
 }
 
 #[test]
-fn the_autopilot_clears_the_waves_that_bring_something_new() {
-    for wave in [1, 5, 6] {
-        clears(Difficulty::Pilot, wave);
+fn the_autopilot_clears_every_designed_wave_alone() {
+    for wave in 1..=10 {
+        clears(Difficulty::Pilot, wave, 0);
     }
-    clears(Difficulty::Cadet, 5);
-    clears(Difficulty::Cadet, 10);
-    clears(Difficulty::Ace, 5);
+    clears(Difficulty::Cadet, 5, 0);
+    clears(Difficulty::Cadet, 10, 0);
+    clears(Difficulty::Ace, 5, 0);
+}
+
+#[test]
+fn the_autopilot_clears_every_designed_wave_with_a_wingman() {
+    for wave in 1..=10 {
+        clears(Difficulty::Cadet, wave, 1);
+    }
 }
 
 /// Takes some minutes.
@@ -145,7 +155,7 @@ fn the_autopilot_clears_every_wave_at_every_difficulty() {
     let (mut faults, mut told) = (Vec::new(), String::new());
     for difficulty in Difficulty::ALL {
         for wave in 1..=15 {
-            let cleared = seconds_to_clear(difficulty, wave);
+            let cleared = seconds_to_clear(difficulty, wave, 0);
             let _ = writeln!(told, "{difficulty:?} {wave}: {cleared:?}");
             if let Err(left) = cleared {
                 faults.push((difficulty, wave, left));

@@ -1,0 +1,38 @@
+//! What a coordinator is paid while a round goes on, and while it stands still.
+
+use p2c2r_link::MemoryHub;
+use p2c2r_protocol::Nanos;
+
+use super::coordinator::NearCoordinator;
+use super::*;
+
+/// Frames in which what was under way comes to its end.
+const UNTIL_CALM: u32 = 180;
+/// Frames of a long pause.
+const PAUSE: u32 = 900;
+
+#[test]
+fn nothing_is_charged_during_a_pause_however_long_it_is() {
+    let hub = MemoryHub::new();
+    hub.set_credit(Nanos::DOLLAR);
+    let mut coordinator = NearCoordinator::start(&hub, FRAME);
+    let (mut app, _, _) = linked_game(&["--page", "title"], Some(ClientTransport::Memory(hub)));
+    coordinator.play_with(&mut app, 120);
+    assert!(app.world().resource::<OffloadState>().is_remote());
+    assert_eq!(coordinator.charged(), Nanos(0), "nothing is asked for behind the title");
+    choose(&mut app, MenuAction::Begin);
+    coordinator.play_with(&mut app, 400);
+    assert!(coordinator.charged() > Nanos(0), "play is paid for");
+
+    press(&mut app, KeyCode::Escape);
+    assert_eq!(page(&app), Page::Paused);
+    coordinator.play_with(&mut app, UNTIL_CALM);
+    let stopped = coordinator.charged();
+    coordinator.play_with(&mut app, PAUSE);
+    assert_eq!(coordinator.charged(), stopped);
+    assert!(app.world().resource::<OffloadState>().is_remote(), "nobody has gone meanwhile");
+
+    choose(&mut app, MenuAction::Resume);
+    coordinator.play_with(&mut app, 120);
+    assert!(coordinator.charged() > stopped, "and it goes on");
+}
