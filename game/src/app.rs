@@ -46,9 +46,9 @@ pub fn run(cli: &GameCli) -> Result<(), GameError> {
     for path in [&cli.start.report, &cli.start.frames].into_iter().flatten() {
         report::check_writable(path)?;
     }
-    if cli.screen() == Screen::Window && !graphics::has_display() {
-        return Err(GameError::NoDisplay);
-    }
+    let display = (cli.screen() == Screen::Window)
+        .then(|| graphics::display().ok_or(GameError::NoDisplay))
+        .transpose()?;
     start_logging(cli)?;
     // Not the engine's own handler: it leaves SIGINT alone if a launcher's shell ignores it, and then SIGTERM
     // would kill the game before it has written its report.
@@ -56,6 +56,7 @@ pub fn run(cli: &GameCli) -> Result<(), GameError> {
         tracing::warn!(%error, "signals will end the game without a report");
     }
     let mut app = build_with(cli, offload, settings, files)?;
+    drop(display);
     if let Some(path) = &cli.start.log_csv {
         let file = figures_file::FiguresFile::at(path).map_err(|error| report::write_error(path, error))?;
         app.insert_resource(file);

@@ -51,17 +51,18 @@ impl Quality {
     }
 }
 
-/// Whether an X server answers and accepts this program (a Wayland desktop has one too, XWayland; this build
-/// speaks X11 only).
+/// A connection to the X server, if one answers and accepts this program (a Wayland desktop has one too, XWayland; this
+/// build speaks X11 only). To be held while the window is opened: a server without a desktop starts anew when its last
+/// client goes, and refuses the engine, which panics, meanwhile.
 #[cfg(target_os = "linux")]
-pub fn has_display() -> bool {
-    x11rb::connect(None).is_ok()
+pub fn display() -> Option<impl Sized> {
+    x11rb::connect(None).ok()
 }
 
 /// Other systems always have a desktop.
 #[cfg(not(target_os = "linux"))]
-pub fn has_display() -> bool {
-    true
+pub fn display() -> Option<impl Sized> {
+    Some(())
 }
 
 /// What [`GraphicsPlugin`] found.
