@@ -21,6 +21,8 @@ use p2c2r_tasks::{
 };
 use p2c2r_worker::{Drain, Execution, WorkerConfig, build_app};
 
+#[path = "behaviour/conformance.rs"]
+mod conformance;
 #[cfg(all(target_os = "linux", feature = "gpu"))]
 #[path = "behaviour/graphics.rs"]
 mod graphics;
@@ -57,6 +59,9 @@ const ABORT: u8 = 13;
 const EAT_MEMORY: u8 = 14;
 const NEVER_ENDS: u8 = 15;
 const ABORT_TINY: u8 = 16;
+const WHEN_LET_GO: u8 = 17;
+/// Ends only then, also when it is told to stop.
+const WHEN_LET_GO_ALONE: u8 = 18;
 
 /// What a kernel that reaches for something answers.
 const DENIED: u32 = 0;
@@ -107,6 +112,8 @@ impl TaskKind for Scripted {
                 }
                 Err(KernelError::Stopped)
             }
+            WHEN_LET_GO => conformance::wait_until_let_go(*number, Some(stop)),
+            WHEN_LET_GO_ALONE => conformance::wait_until_let_go(*number, None),
             OUT_OF_FUEL => Err(KernelError::OutOfFuel),
             ON_A_SLOT => Ok(vec![*number]),
             REACH_NETWORK..=REACH_THREAD => match reach(*what) {
