@@ -1,5 +1,5 @@
-//! The fuzz targets: one for each decoder of bytes that strangers and peers send, and one for each program that a
-//! connected peer speaks to.
+//! The fuzz targets: one for each decoder of bytes that strangers and peers send, one for each program that a connected
+//! peer speaks to, and one for each side of the sockets between a worker and its kernel processes.
 //!
 //! `cargo fuzz` runs them from the folder `fuzz`; the stable tests run the same functions over the kept inputs and over
 //! mutations of them. A target takes any bytes, says whether an honest program
@@ -7,6 +7,7 @@
 
 mod clients;
 mod coordinator;
+mod kernel_processes;
 mod script;
 
 use p2c2r_join::fuzzing as join;
@@ -46,10 +47,18 @@ pub const TARGETS: &[Target] = &[
     ("coordinator_from_peers", coordinator::run),
     ("worker_from_coordinator", clients::worker),
     ("game_from_coordinator", clients::game),
+    ("worker_from_kernel_process", kernel_processes::worker),
+    ("kernel_process_from_worker", kernel_processes::process),
 ];
 
 /// Targets that run whole programs, which take a thousand times as long as decoders do.
-pub const PROGRAMS: &[&str] = &["coordinator_from_peers", "worker_from_coordinator", "game_from_coordinator"];
+pub const PROGRAMS: &[&str] = &[
+    "coordinator_from_peers",
+    "worker_from_coordinator",
+    "game_from_coordinator",
+    "worker_from_kernel_process",
+    "kernel_process_from_worker",
+];
 
 /// Seed inputs, for the targets that make their own.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
@@ -59,6 +68,8 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "coordinator_from_peers" => coordinator::seeds(),
         "worker_from_coordinator" => clients::worker_seeds(),
         "game_from_coordinator" => clients::game_seeds(),
+        "worker_from_kernel_process" => kernel_processes::worker_seeds(),
+        "kernel_process_from_worker" => kernel_processes::process_seeds(),
         of_the_link => link::seeds(of_the_link),
     }
 }

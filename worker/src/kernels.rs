@@ -17,6 +17,7 @@
 //! | `lane` | runs, one after the other, in a process: their time, their end |
 //! | `station` | a slot's process, started again when it has died |
 //! | `graphics` | the process of the graphics processor |
+//! | `fuzzing` | the other side of each socket as a script |
 //!
 //! All of it needs Linux. Elsewhere a worker says so and asks for `--unsandboxed`.
 
@@ -32,6 +33,8 @@ use crate::share::Share;
 mod device;
 #[cfg(target_os = "linux")]
 mod frame;
+#[cfg(target_os = "linux")]
+pub mod fuzzing;
 #[cfg(target_os = "linux")]
 pub(crate) mod graphics;
 #[cfg(target_os = "linux")]

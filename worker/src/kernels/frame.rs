@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bincode::{Decode, Encode};
 use p2c2r_protocol::limits::{BLOB_BYTES_MAX, BLOBS_PER_SPEC_MAX, OUTCOME_BYTES_MAX, SPEC_BYTES_MAX};
-use p2c2r_protocol::{Device, Digest, KindId, Payload, wire};
+use p2c2r_protocol::{Device, Digest, KindId, Payload, printable, wire};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
@@ -25,6 +25,9 @@ pub(crate) const TOGETHER_BYTES_MAX: usize = 64 * 1024;
 /// Bytes that a run or its answer has in a frame beside its spec or outcome, at most.
 pub(crate) const EACH_BYTES: usize = 64;
 const _: () = assert!(TOGETHER_BYTES_MAX <= FRAME_BYTES_MAX);
+
+/// Characters of what a process says that are shown.
+const SENTENCE_CHARS_MAX: usize = 300;
 
 /// The first frame of all: what the process is to become. Its lanes' sockets come along.
 #[derive(Debug, Encode, Decode)]
@@ -227,6 +230,11 @@ impl FrameSocket {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The beginning of what a process says to be shown, as long as a sentence may be.
+pub(super) fn sentence(said: &str) -> String {
+    printable(said, SENTENCE_CHARS_MAX)
 }
 
 /// Decodes one frame.

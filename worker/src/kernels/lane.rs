@@ -10,7 +10,7 @@ use p2c2r_protocol::limits::OUTCOME_BYTES_MAX;
 use p2c2r_protocol::{AttemptFailure, Digest, Payload};
 use p2c2r_tasks::Blobs;
 
-use super::frame::{Failure, FrameSocket, RunDone, RunTask, Wait};
+use super::frame::{Failure, FrameSocket, RunDone, RunTask, Wait, sentence};
 use super::launch::Process;
 use crate::executor::Run;
 
@@ -71,7 +71,8 @@ impl Lane {
         blobs.iter().all(|blob| self.known.contains(&blob.digest()))
     }
 
-    /// Sends a run, with the blobs that the process is not known to have. An error is the process's end.
+    /// Sends a run, with the blobs that the process is not known to have. An error is the process's end: there is room
+    /// for a frame unless it answers what it does not read, and nobody waits for such a process.
     pub fn send(&mut self, run: &Run) -> io::Result<Sent> {
         let all_blobs = !run.blobs.iter().any(|blob| self.known.contains(&blob.digest()));
         let serial = self.next_serial();
@@ -92,7 +93,7 @@ impl Lane {
             RunTask { serial, kind: run.kind, spec: run.spec.clone(), blobs: Vec::new() }
         });
         let tasks: Vec<RunTask> = tasks.collect();
-        self.line.send(&tasks)?;
+        self.line.send_at_once(&tasks)?;
         Ok(sent)
     }
 
@@ -119,7 +120,7 @@ impl Lane {
             self.known.insert(blob.digest());
         }
         self.unanswered.push(serial);
-        self.line.send(&vec![RunTask { serial, kind: run.kind, spec: run.spec.clone(), blobs }])
+        self.line.send_at_once(&vec![RunTask { serial, kind: run.kind, spec: run.spec.clone(), blobs }])
     }
 
     /// The run's result, if there is one yet.
@@ -178,6 +179,7 @@ impl Lane {
         Some(match result {
             Err(Failure::Stopped) if sent.stopped_at.is_some() => Came::TimeOver,
             Ok(outcome) if outcome.len() > OUTCOME_BYTES_MAX => Came::Result(Err(Failure::BadSpec)),
+            Err(Failure::Device(reason)) => Came::Result(Err(Failure::Device(sentence(&reason)))),
             result => Came::Result(result),
         })
     }

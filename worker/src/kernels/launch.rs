@@ -19,7 +19,7 @@ use p2c2r_tasks::gpu::GpuChoice;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 
-use super::frame::{FrameSocket, GpuOffer, Hello, Setup, StopRun, Tried, Tries, Wait};
+use super::frame::{FrameSocket, GpuOffer, Hello, Setup, StopRun, Tried, Tries, Wait, sentence};
 use super::lane::Lane;
 use super::{LANES_MAX, Sandbox};
 use crate::error::KernelsError;
@@ -31,7 +31,7 @@ const GONE_MAX: Duration = Duration::from_millis(100);
 /// Stack of the thread that waits for a process to end: it calls the system and little else.
 const WATCH_STACK_BYTES: usize = 64 * 1024;
 /// How many tries a receipt must have.
-const TRIES: usize = 6;
+pub(super) const TRIES: usize = 6;
 
 /// Variables that say where drivers and loaders find what they need. A process that computes on a core gets none.
 const DRIVER_VARIABLES: &[&str] = &[
@@ -65,9 +65,12 @@ pub(super) struct LaunchPlan {
 
 /// A process that was started and has not yet shown anything.
 pub(super) struct Launched {
-    process: Process,
-    lanes: Vec<FrameSocket>,
-    writable: PathBuf,
+    /// The process.
+    pub process: Process,
+    /// Our ends of its lanes.
+    pub lanes: Vec<FrameSocket>,
+    /// What it must not write.
+    pub writable: PathBuf,
 }
 
 /// A process that has shown that it is restricted.
@@ -146,19 +149,20 @@ impl Launched {
     /// Waits for what the process shows. It gets no work unless everything it tried was denied.
     pub fn admit(self) -> Result<Admitted, KernelsError> {
         let hello = locked(&self.process.control).receive(Wait::AtMost(HELLO_MAX));
-        let receipt = match hello {
+        let mut receipt = match hello {
             Ok(Some(Hello::Restricted(receipt))) => receipt,
-            Ok(Some(Hello::Unsupported(reason))) => return Err(KernelsError::Unsupported(reason)),
-            Ok(Some(Hello::NoDevice(reason))) => return Err(KernelsError::Device(reason)),
+            Ok(Some(Hello::Unsupported(reason))) => return Err(KernelsError::Unsupported(sentence(&reason))),
+            Ok(Some(Hello::NoDevice(reason))) => return Err(KernelsError::Device(sentence(&reason))),
             Ok(None) => return Err(KernelsError::NoReceipt(format!("said nothing for {HELLO_MAX:?}"))),
             Err(_) => return Err(KernelsError::NoReceipt(self.process.end())),
         };
+        receipt.tried.iter_mut().for_each(|(what, _)| *what = sentence(what));
         let undenied = receipt.tried.iter().find(|(_, came_of_it)| *came_of_it != Tried::Denied);
         if let Some((what, came_of_it)) = undenied {
             // Removes a file that the process should not have been able to write.
             let _ = fs::remove_file(&self.writable);
             let came_of_it = match came_of_it {
-                Tried::Unclear(reason) => format!("failed of something else: {reason}"),
+                Tried::Unclear(reason) => format!("failed of something else: {}", sentence(reason)),
                 _ => "succeeded".to_owned(),
             };
             return Err(KernelsError::NotRestricted { what: what.clone(), came_of_it });
@@ -172,7 +176,10 @@ impl Launched {
         Ok(Admitted {
             lanes: lanes.collect(),
             denied: receipt.tried.into_iter().map(|(what, _)| what).collect(),
-            device: receipt.device,
+            device: receipt.device.map(|device| match device {
+                Ok(offer) => Ok(GpuOffer { description: sentence(&offer.description), ..offer }),
+                Err(reason) => Err(sentence(&reason)),
+            }),
         })
     }
 }
@@ -186,7 +193,8 @@ pub(super) struct Process {
 }
 
 impl Process {
-    fn new(child: Child, control: FrameSocket) -> Result<Self, KernelsError> {
+    /// A process that was started, and our end of its first socket.
+    pub fn new(child: Child, control: FrameSocket) -> Result<Self, KernelsError> {
         let id = child.id();
         let child = Arc::new(Mutex::new(child));
         let (dies, died) = crossbeam_channel::bounded(1);

@@ -162,6 +162,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Computes what comes on one line, until its other end is gone or says what is no frame.
+pub(super) fn serve_line(line: FrameSocket, compute: Compute) {
+    let shared = Shared { compute, blobs: Mutex::new(BlobStore::new(BLOB_STORE_BYTES_MAX)) };
+    let (look, window) = (Duration::ZERO, Duration::ZERO);
+    Lane { line, shared: Arc::new(shared), running: Arc::default(), look, window }.serve();
+}
+
 /// One line on which runs come one after the other.
 struct Lane {
     line: FrameSocket,

@@ -12,7 +12,7 @@ use tracing::{debug, warn};
 use super::Sandbox;
 pub(crate) use super::lane::Sent as Begun;
 use super::lane::{Came, Lane};
-use super::launch::{LaunchPlan, Launched};
+use super::launch::{Admitted, LaunchPlan, Launched};
 use crate::error::KernelsError;
 use crate::executor::Run;
 
@@ -72,13 +72,18 @@ impl StartingStation {
 
     /// The station, and what its process could not do.
     pub fn open(self) -> Result<(Station, Vec<String>), KernelsError> {
-        let admitted = self.launched.admit()?;
-        let lane = admitted.lanes.into_iter().next();
-        Ok((Station { plan: self.plan, lane, back_off: BackOff::default() }, admitted.denied))
+        let mut admitted = self.launched.admit()?;
+        let denied = std::mem::take(&mut admitted.denied);
+        Ok((Station::of(self.plan, admitted), denied))
     }
 }
 
 impl Station {
+    /// A station with this process, started again according to `plan`.
+    pub(super) fn of(plan: LaunchPlan, admitted: Admitted) -> Self {
+        Self { plan, lane: admitted.lanes.into_iter().next(), back_off: BackOff::default() }
+    }
+
     /// Signals when [`Station::revive`] is to be called next: when its process has died, or may be restarted.
     pub fn ails(&self) -> Receiver<Instant> {
         match &self.lane {
