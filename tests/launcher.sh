@@ -408,6 +408,35 @@ as=("${building[@]}" "TARGET=$scratch/out/target")
 launch game --name x
 status_is 1 && said "set CARGO_TARGET_DIR" && not_noted "cargo build"
 
+# What `test` runs of the checkout, and a stand-in for cargo that knows `cargo deny` if DENY is its exit status.
+mkdir -p "$scratch/check out/tests" "$scratch/stages"
+printf '#!/bin/sh\n' >"$scratch/check out/tests/launcher.sh"
+echo 'name = "bevy_ecs"' >"$scratch/check out/Cargo.lock"
+cat >"$scratch/stages/cargo" <<'EOF'
+#!/usr/bin/env bash
+[ "$1" != deny ] || [ -n "${DENY:-}" ] || exit 101
+echo "cargo $1 ${!#}" >>"$NOTES"
+[ "$1 $2" != "deny --locked" ] || exit "$DENY"
+EOF
+chmod +x "$scratch/check out/tests/launcher.sh" "$scratch/stages/cargo"
+testing=("${building[@]}" "PATH=$scratch/stages:$scratch/tools:$PATH" "CARGO_HOME=$scratch/cargo")
+
+begin dependencies_are_held_to_deny_toml_where_cargo_deny_is
+as=("${testing[@]}" DENY=0)
+launch test
+status_is 0 && said "everything passed" && noted "cargo deny sources" && noted "cargo test --doc"
+mkdir -p "$scratch/cargo/advisory-dbs/rustsec"
+launch test
+status_is 0 && noted "cargo deny advisories"
+as=("${testing[@]}" DENY=1)
+launch test
+status_is 1 && said "cargo deny failed"
+
+begin where_there_is_no_cargo_deny_one_line_says_so
+as=("${testing[@]}" DENY=)
+launch test
+status_is 0 && said "^Not checked, because there is no cargo deny" && noted "cargo test --doc"
+
 begin wrong_options_are_usage_errors_before_anything_is_built
 as=("${building[@]}" "PATH=$scratch/tools:$scratch/libraries:$PATH" VK_DRIVER_FILES=lvp DISPLAY=elsewhere:0)
 for options in "demo --workers x" "demo --nonsense" "play --port" "dance" "play --port 99999" "play --port 65536" \

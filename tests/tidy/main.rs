@@ -1,5 +1,6 @@
 //! Habits that a compiler does not check, checked over the source tree.
 
+mod dependencies;
 mod names;
 
 use std::fs;
