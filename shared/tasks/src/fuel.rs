@@ -55,11 +55,16 @@ impl Stop {
 
     /// Stops every kernel that has a clone of this. A kernel looks every `STEPS_PER_LOOK` steps and mostly
     /// notices within a millisecond; a call that cannot be interrupted, which its kind documents, goes on for up
-    /// to 5 ms (`docs/PERFORMANCE.md`, "Fuel").
+    /// to 5 ms, a tick of crowded bodies for longer (`docs/PERFORMANCE.md`, "Fuel").
     pub fn stop(&self) {
         if let Some(flag) = &self.0 {
             flag.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// An error if [`Self::stop`] was called.
+    pub(crate) fn goes_on(&self) -> Result<(), KernelError> {
+        if self.is_stopped() { Err(KernelError::Stopped) } else { Ok(()) }
     }
 
     /// Whether [`Self::stop`] was called.
@@ -93,6 +98,9 @@ pub struct Fuel<'a> {
     spent: u64,
     /// Number of steps at which [`Fuel::look`] next checks the limit and the stop flag.
     look_at: u64,
+    /// Number of steps at the last check, and the most between two.
+    looked_at: u64,
+    unseen_max: u64,
     limit: u64,
     stop: &'a Stop,
 }
@@ -112,7 +120,7 @@ impl<'a> Fuel<'a> {
     pub fn new(units: WorkUnits, percent: u64, stop: &'a Stop) -> Self {
         let limit = units.0.saturating_mul(STEPS_PER_UNIT * percent / 100);
         // The first check is at once, so that a task revoked before it began is not begun.
-        Self { spent: 0, look_at: 0, limit, stop }
+        Self { spent: 0, look_at: 0, looked_at: 0, unseen_max: 0, limit, stop }
     }
 
     /// Takes `steps` steps. An error is final: the kernel passes it on.
@@ -136,6 +144,16 @@ impl<'a> Fuel<'a> {
         self.spent
     }
 
+    /// The most steps between two checks of the stop flag so far, 0 before the second.
+    pub fn unseen_max(&self) -> u64 {
+        self.unseen_max.max(self.spent - self.looked_at)
+    }
+
+    /// The flag that stops the kernel.
+    pub(crate) fn stop(&self) -> &'a Stop {
+        self.stop
+    }
+
     /// The most steps this fuel allows.
     pub fn limit(&self) -> u64 {
         self.limit
@@ -149,6 +167,8 @@ impl<'a> Fuel<'a> {
         if self.spent > self.limit {
             return Err(KernelError::OutOfFuel);
         }
+        self.unseen_max = self.unseen_max.max(self.spent - self.looked_at);
+        self.looked_at = self.spent;
         self.look_at = self.spent.saturating_add(STEPS_PER_LOOK).min(self.limit.saturating_add(1));
         Ok(())
     }

@@ -119,7 +119,6 @@ pub use surface::SHARP_ALPHA;
 use crate::blobs::Blobs;
 use crate::fuel::{Fuel, Fueled, Stop};
 use crate::kind::{CheckError, KernelError, SpecError, TaskKind};
-use threads::Threads;
 
 /// Smallest face, as a power of two.
 pub const FACE_LOG2_MIN: u8 = 4;
@@ -210,7 +209,7 @@ impl Fueled for Reflection {
             cubes.push((viewpoint.levels, scene.trace_within(fuel)?));
         }
         let cubes: Vec<_> = cubes.iter().map(|(levels, cube)| (*levels, cube)).collect();
-        ReflectionOutcome::within(&cubes, fuel, Threads::This)
+        ReflectionOutcome::within(&cubes, fuel, false)
     }
 }
 

@@ -33,6 +33,7 @@ mod transform;
 
 use super::cube::{CubeMap, FACES};
 use super::threads::Threads;
+use crate::kind::KernelError;
 pub use block::{BLOCK_SIDE, Block, LEVEL_ERROR_MAX, LEVEL_ERROR_RMS, LUMINANCE, STEPS, Steps};
 use block::{BlockShape, dequantise, quantise};
 pub(crate) use range::{Coder, Decoder, Encoder, Odds};
@@ -43,6 +44,11 @@ pub(super) use stream::{pack, unpack};
 
 /// Texels along the edge of the largest face that travels.
 pub const FACE_MAX: u32 = 128;
+
+/// Steps per texel of quantising and its inverse, and of coding.
+pub(super) const QUANTISE_STEPS: u64 = 50;
+pub(super) const DEQUANTISE_STEPS: u64 = 20;
+pub(super) const CODE_STEPS: u64 = 60;
 
 /// All quantised coefficients of one level.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,23 +69,29 @@ impl Level {
     }
 
     /// Quantises a whole cube, whose face is a power of two of at most [`FACE_MAX`].
-    pub fn quantise(cube: &CubeMap, steps: Steps, threads: Threads) -> Self {
+    pub fn quantise(
+        cube: &CubeMap,
+        steps: Steps,
+        threads: &mut Threads<'_, '_>,
+    ) -> Result<Self, KernelError> {
         let mut level = Self::zero(cube.face(), steps);
         let across = level.across();
-        threads.fill(&mut level.blocks, across, |row, blocks| {
+        let work = QUANTISE_STEPS * cube.texels().len() as u64;
+        threads.fill(&mut level.blocks, across, work, |row, blocks| {
             for (bx, block) in blocks.iter_mut().enumerate() {
                 *block = quantise_block(&block_texels(cube, row / across, bx, row % across), steps);
             }
-        });
-        level
+        })?;
+        Ok(level)
     }
 
     /// The texels.
-    pub fn dequantise(&self, threads: Threads) -> CubeMap {
+    pub fn dequantise(&self, threads: &mut Threads<'_, '_>) -> Result<CubeMap, KernelError> {
         let mut cube = CubeMap::black(self.face as u32);
         let (face, side, across) = (self.face, self.shape.side, self.across());
+        let work = DEQUANTISE_STEPS * cube.texels().len() as u64;
         // A row of blocks is some rows of texels, which follow one another.
-        threads.fill(cube.texels_mut(), side * face, |row, rows| {
+        threads.fill(cube.texels_mut(), side * face, work, |row, rows| {
             let mut texels = [[0.0; 3]; BLOCK_SIDE * BLOCK_SIDE];
             for (bx, block) in self.blocks[row * across..][..across].iter().enumerate() {
                 dequantise(block, self.steps, &mut texels);
@@ -87,8 +99,8 @@ impl Level {
                     values[bx * side..][..side].copy_from_slice(texels);
                 }
             }
-        });
-        cube
+        })?;
+        Ok(cube)
     }
 
     /// Macroblocks along the edge of a face.

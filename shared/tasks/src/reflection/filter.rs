@@ -15,27 +15,41 @@ mod lobes;
 
 use super::cube::{CubeMap, direction};
 use super::threads::Threads;
+use crate::kind::KernelError;
 use lobes::{Lobes, Pyramid};
 
 /// Irradiance as nine spherical harmonics (L2): per coefficient red, green, blue. See [`irradiance_over_pi`].
 pub type Irradiance = [[f32; 3]; 9];
 
+/// Steps per texel of the sharp level of summing it up, of turning the sums to each face, and of all lobes.
+pub(super) const PYRAMID_STEPS: u64 = 10;
+pub(super) const TURN_STEPS: u64 = 20;
+pub(super) const LOBE_STEPS: u64 = 33;
+
 /// The filtered levels after the sharp one, `levels - 1` of them, and the irradiance. `base`'s face is a power of
 /// two, up to the largest that travels; levels beyond the face's own are left out.
-pub(super) fn filter(base: &CubeMap, levels: u8, threads: Threads) -> (Vec<CubeMap>, Irradiance) {
+pub(super) fn filter(
+    base: &CubeMap,
+    levels: u8,
+    threads: &mut Threads<'_, '_>,
+) -> Result<(Vec<CubeMap>, Irradiance), KernelError> {
     let face_log2 = base.face().ilog2() as usize;
     let levels = usize::from(levels).clamp(1, face_log2 + 1);
-    let lobes = Lobes::of(face_log2, levels);
+    let lobes = Lobes::of(face_log2, levels, threads.stop())?;
+    let texels = base.texels().len() as u64;
+    threads.spend(PYRAMID_STEPS * texels, 0, 1)?;
     let pyramid = lobes.pyramid(base);
     let irradiance = project(lobes, &pyramid);
     let mut filtered: Vec<CubeMap> = (1..levels).map(|level| CubeMap::black(base.face() >> level)).collect();
     if !filtered.is_empty() {
-        let turned = lobes.turned(&pyramid, threads);
+        let turned = lobes.turned(&pyramid, TURN_STEPS * texels, threads)?;
         for (level, cube) in filtered.iter_mut().enumerate() {
-            lobes.apply(level, &turned, cube, threads);
+            // Each level has a quarter of the texels of the one before it: all have less than a third of the first's.
+            let steps = 3 * LOBE_STEPS * cube.texels().len() as u64;
+            lobes.apply(level, &turned, cube, steps, threads)?;
         }
     }
-    (filtered, irradiance)
+    Ok((filtered, irradiance))
 }
 
 /// The nine real harmonics up to the second band, without their constants.
@@ -105,6 +119,7 @@ fn unit(way: [f32; 3]) -> [f32; 3] {
 #[cfg(test)]
 mod tests {
     use super::super::cube::locate;
+    use super::super::threads::undisturbed;
     use super::*;
 
     /// The same integral, by brute force: every texel cut into many, all of them for every direction.
@@ -158,7 +173,7 @@ mod tests {
     fn levels_are_what_brute_force_finds() {
         for (face, levels) in [(32, 6), (16, 5), (16, 3), (8, 4)] {
             let base = sky(face);
-            let (filtered, _) = filter(&base, levels, Threads::This);
+            let (filtered, _) = undisturbed(|threads| filter(&base, levels, threads));
             for (index, level) in filtered.iter().enumerate() {
                 let roughness = (index + 1) as f32 / f32::from(levels - 1);
                 let size = level.face() as usize;
@@ -186,7 +201,7 @@ mod tests {
     fn light_that_is_the_same_everywhere_stays_so() {
         for face_log2 in 0..=6u8 {
             let white = cube(1 << face_log2, |_| [3.0, 0.5, 100.0]);
-            let (filtered, irradiance) = filter(&white, face_log2 + 1, Threads::This);
+            let (filtered, irradiance) = undisturbed(|threads| filter(&white, face_log2 + 1, threads));
             for texel in filtered.iter().flat_map(CubeMap::texels) {
                 for (found, wanted) in texel.iter().zip([3.0, 0.5, 100.0]) {
                     assert!((found / wanted - 1.0).abs() < 1e-4, "{texel:?}");
@@ -207,7 +222,7 @@ mod tests {
         for spot in [[1.0, 0.1, 0.2], [1.0, 1.0, 0.0], [1.0, 1.0, 1.0]] {
             let spot = unit(spot);
             let base = cube(64, |way| if dot(way, spot) > 0.995 { [100.0; 3] } else { [0.0; 3] });
-            let (filtered, _) = filter(&base, 7, Threads::This);
+            let (filtered, _) = undisturbed(|threads| filter(&base, 7, threads));
             let peak = |cube: &CubeMap| cube.texels().iter().map(|texel| texel[0]).fold(0.0, f32::max);
             let lit = |cube: &CubeMap| {
                 let bar = peak(cube) / 4.0;
@@ -227,7 +242,7 @@ mod tests {
     #[test]
     fn there_are_no_seams() {
         let base = sky(32);
-        let (filtered, _) = filter(&base, 6, Threads::This);
+        let (filtered, _) = undisturbed(|threads| filter(&base, 6, threads));
         let level = &filtered[1];
         let size = level.face();
         let (mut across, mut brightest) = (0.0f32, 0.0f32);
@@ -244,8 +259,9 @@ mod tests {
         let light = |way: [f32; 3]| {
             if dot(way, unit([0.9, 0.3, 0.5])) > 0.9 { [way[0].abs(), 2.0, way[1] + 1.0] } else { [0.1; 3] }
         };
-        let straight = filter(&cube(16, light), 5, Threads::This).0;
-        let turned = filter(&cube(16, |way| light([way[1], way[2], way[0]])), 5, Threads::This).0;
+        let straight = undisturbed(|threads| filter(&cube(16, light), 5, threads)).0;
+        let turned = cube(16, |way| light([way[1], way[2], way[0]]));
+        let turned = undisturbed(|threads| filter(&turned, 5, threads)).0;
         for (level, turned) in straight.iter().zip(&turned) {
             let size = level.face() as usize;
             for place in 0..level.texels().len() {
@@ -263,9 +279,9 @@ mod tests {
     fn irradiance_is_what_brute_force_finds() {
         // Nine harmonics are exact for light of the second degree, and near for any.
         let smooth = cube(64, |[x, y, z]| [1.0 + x, 2.0 + y * z, 1.0 + x * x - 0.5 * z]);
-        let (_, irradiance) = filter(&smooth, 1, Threads::This);
+        let (_, irradiance) = undisturbed(|threads| filter(&smooth, 1, threads));
         let bolts = sky(32);
-        let (_, rough) = filter(&bolts, 1, Threads::This);
+        let (_, rough) = undisturbed(|threads| filter(&bolts, 1, threads));
         for normal in [[1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.0], [0.6, 0.6, -0.5], [-0.3, 0.9, 0.4]]
         {
             let normal = unit(normal);

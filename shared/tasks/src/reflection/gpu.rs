@@ -27,7 +27,6 @@ use super::cube::CubeMap;
 use super::outcome::ReflectionOutcome;
 use super::scene::Scene;
 use super::spec::{ReflectionSpec, Viewpoint};
-use super::threads::Threads;
 use super::trace::RadianceMoments;
 use crate::blobs::Blobs;
 use crate::fuel::{Fueled as _, Stop};
@@ -175,12 +174,12 @@ impl Kernel<Reflection> for GpuTracer {
         }
         let traced = traced?;
         let cubes: Vec<_> = spec.viewpoints().map(|viewpoint| viewpoint.levels).zip(&traced).collect();
-        let mut pack = |threads| ReflectionOutcome::within(&cubes, &mut fuel, threads);
+        let mut pack = |is_shared| ReflectionOutcome::within(&cubes, &mut fuel, is_shared);
         match &self.packing {
             Some(pool) if traced.iter().any(|cube| cube.face() >= SHARED_FACE_MIN) => {
-                pool.install(|| pack(Threads::All))
+                pool.install(|| pack(true))
             }
-            _ => pack(Threads::This),
+            _ => pack(false),
         }
     }
 }

@@ -15,9 +15,9 @@ use thiserror::Error;
 use super::VIEWPOINTS_MAX;
 use super::codec::{self, Block, FACE_MAX, Level, STEPS, Steps};
 use super::cube::CubeMap;
-use super::filter::filter;
+use super::filter::{self, filter};
 use super::probe::Probe;
-use super::threads::Threads;
+use super::threads::{Threads, undisturbed};
 use super::units::{FILTER_STEPS, PACK_STEPS};
 use crate::fuel::{Fuel, Stop};
 use crate::kind::KernelError;
@@ -41,6 +41,13 @@ const FULL_SHARE: usize = 2;
 /// Coarsest steps of a face of `2^n`: what the wildest cube that a test packs needs, and one more.
 const COARSENESS_MAX: [u8; FACE_LOG2_MAX as usize + 1] = [0, 0, 0, 0, 1, 1, 3, 9];
 
+/// What the parts of packing spend is all that packing a texel takes, and filtering one; filtered levels have less than a
+/// third of the sharp one's texels.
+const _: () = {
+    let coded = codec::QUANTISE_STEPS + codec::CODE_STEPS;
+    let filtered = codec::DEQUANTISE_STEPS + filter::PYRAMID_STEPS + filter::TURN_STEPS + filter::LOBE_STEPS;
+    assert!(coded == PACK_STEPS && filtered + coded.div_ceil(3) <= FILTER_STEPS);
+};
 const _: () = assert!(STREAM_BYTES_MAX + HEAD_BYTES + VIEWPOINTS_MAX <= OUTCOME_BYTES_MAX);
 const _: () = assert!(STREAM_BYTES_MAX <= u16::MAX as usize && VIEWPOINTS_MAX <= u8::MAX as usize);
 
@@ -96,14 +103,14 @@ impl ReflectionOutcome {
     ///
     /// # Panics If the face is larger or no power of two: specs that ask for such are not admitted.
     pub fn of(levels: u8, cube: &CubeMap) -> Self {
-        Self::endlessly(&[(levels, cube)], Threads::This)
+        Self::of_all(&[(levels, cube)])
     }
 
     /// [`ReflectionOutcome::of`] for several cubes, each with its levels.
     ///
     /// # Panics As [`ReflectionOutcome::of`], and for more cubes than an admissible spec has.
     pub fn of_all(cubes: &[(u8, &CubeMap)]) -> Self {
-        Self::endlessly(cubes, Threads::This)
+        Self::endlessly(cubes, false)
     }
 
     /// [`ReflectionOutcome::of`] on rayon's threads; the same outcome, bit for bit.
@@ -111,20 +118,21 @@ impl ReflectionOutcome {
     /// # Panics
     /// As [`ReflectionOutcome::of`].
     pub fn of_parallel(levels: u8, cube: &CubeMap) -> Self {
-        Self::endlessly(&[(levels, cube)], Threads::All)
+        Self::endlessly(&[(levels, cube)], true)
     }
 
-    fn endlessly(cubes: &[(u8, &CubeMap)], threads: Threads) -> Self {
+    fn endlessly(cubes: &[(u8, &CubeMap)], is_shared: bool) -> Self {
         let never = Stop::never();
-        let packed = Self::within(cubes, &mut Fuel::endless(&never), threads);
+        let packed = Self::within(cubes, &mut Fuel::endless(&never), is_shared);
         packed.unwrap_or_else(|_| unreachable!("fuel without end that nobody stops"))
     }
 
-    /// [`ReflectionOutcome::of_all`]; an error if the fuel ends or the task is stopped.
+    /// [`ReflectionOutcome::of_all`], on rayon's threads if they share in it; an error if the fuel ends or the task is
+    /// stopped.
     pub(super) fn within(
         cubes: &[(u8, &CubeMap)],
         fuel: &mut Fuel<'_>,
-        threads: Threads,
+        is_shared: bool,
     ) -> Result<Self, KernelError> {
         let size = |(levels, cube): &(u8, &CubeMap)| {
             let face = cube.face();
@@ -147,13 +155,17 @@ impl ReflectionOutcome {
         let steps = cubes.iter().map(steps).sum();
         let mut coarseness = 0;
         loop {
-            // Spent on every try: a cube of noise is packed up to ten times before it fits.
-            fuel.spend(steps)?;
-            let quantised = cubes.iter().zip(&sizes);
-            let mut quantised: Vec<Coefficients> = quantised
-                .map(|((_, cube), size)| Coefficients::of(size.levels, cube, coarseness, threads))
-                .collect();
-            let stream = codec::pack(quantised.iter_mut().flat_map(|cube| &mut cube.levels));
+            // Spent on every try: a cube of noise is packed up to ten times before it fits. A try is not begun that would
+            // take more than is left.
+            fuel.require(steps)?;
+            let end = fuel.spent() + steps;
+            let stream = if is_shared {
+                fuel.spend(steps)?;
+                pack(cubes, &sizes, coarseness, &mut Threads::All(fuel.stop()))?
+            } else {
+                pack(cubes, &sizes, coarseness, &mut Threads::This(fuel))?
+            };
+            fuel.spend(end - fuel.spent())?;
             if stream.len() <= max || coarseness + 1 == STEPS {
                 return Ok(Self { sizes, coarseness, stream });
             }
@@ -176,7 +188,7 @@ impl ReflectionOutcome {
     /// sixteenth at 32.
     pub fn unfold(&self) -> Result<Vec<Probe>, ProbeError> {
         let probe = |levels: Vec<CubeMap>| {
-            let irradiance = filter(&levels[0], 1, Threads::This).1;
+            let irradiance = undisturbed(|threads| filter(&levels[0], 1, threads)).1;
             Probe { levels, irradiance }
         };
         Ok(self.cubes()?.into_iter().map(probe).collect())
@@ -184,8 +196,8 @@ impl ReflectionOutcome {
 
     /// The texels of every probe's levels.
     pub(crate) fn cubes(&self) -> Result<Vec<Vec<CubeMap>>, ProbeError> {
-        let texels =
-            |cube: &Coefficients| cube.levels.iter().map(|level| level.dequantise(Threads::This)).collect();
+        let level = |level: &Level| undisturbed(|threads| level.dequantise(threads));
+        let texels = |cube: &Coefficients| cube.levels.iter().map(level).collect();
         Ok(self.coefficients()?.iter().map(texels).collect())
     }
 
@@ -202,6 +214,20 @@ impl ReflectionOutcome {
     }
 }
 
+/// The stream of cubes whose coefficients are rounded to these steps.
+fn pack(
+    cubes: &[(u8, &CubeMap)],
+    sizes: &[CubeSize],
+    coarseness: u8,
+    threads: &mut Threads<'_, '_>,
+) -> Result<Vec<u8>, KernelError> {
+    let mut quantised = Vec::with_capacity(cubes.len());
+    for ((_, cube), size) in cubes.iter().zip(sizes) {
+        quantised.push(Coefficients::of(size.levels, cube, coarseness, threads)?);
+    }
+    codec::pack(quantised.iter_mut().flat_map(|cube| &mut cube.levels), threads)
+}
+
 /// Whether each probe's filtered levels are exactly what its sharp level gives.
 pub(crate) fn levels_agree(coefficients: &[Coefficients]) -> Result<(), ProbeError> {
     for (probe, cube) in coefficients.iter().enumerate() {
@@ -209,9 +235,12 @@ pub(crate) fn levels_agree(coefficients: &[Coefficients]) -> Result<(), ProbeErr
         if rest.is_empty() {
             continue;
         }
-        let (filtered, _) = filter(&sharp.dequantise(Threads::This), cube.levels.len() as u8, Threads::This);
+        let (filtered, _) = undisturbed(|threads| {
+            let sharp = sharp.dequantise(threads)?;
+            filter(&sharp, cube.levels.len() as u8, threads)
+        });
         for (index, (level, cube)) in rest.iter().zip(&filtered).enumerate() {
-            if *level != Level::quantise(cube, level.steps(), Threads::This) {
+            if *level != undisturbed(|threads| Level::quantise(cube, level.steps(), threads)) {
                 return Err(ProbeError::Filtered { probe, level: index as u8 + 1 });
             }
         }
@@ -231,15 +260,22 @@ pub(crate) struct Coefficients {
 }
 
 impl Coefficients {
-    fn of(levels: u8, cube: &CubeMap, coarseness: u8, threads: Threads) -> Self {
-        let sharp = Level::quantise(cube, Steps::new(coarseness, false), threads);
+    fn of(
+        levels: u8,
+        cube: &CubeMap,
+        coarseness: u8,
+        threads: &mut Threads<'_, '_>,
+    ) -> Result<Self, KernelError> {
+        let sharp = Level::quantise(cube, Steps::new(coarseness, false), threads)?;
         let mut quantised = vec![sharp];
         if levels > 1 {
-            let (filtered, _) = filter(&quantised[0].dequantise(threads), levels, threads);
+            let (filtered, _) = filter(&quantised[0].dequantise(threads)?, levels, threads)?;
             let steps = Steps::new(coarseness, true);
-            quantised.extend(filtered.iter().map(|cube| Level::quantise(cube, steps, threads)));
+            for cube in &filtered {
+                quantised.push(Level::quantise(cube, steps, threads)?);
+            }
         }
-        Self { levels: quantised }
+        Ok(Self { levels: quantised })
     }
 
     /// How the sharp level's coefficients were rounded.
@@ -351,7 +387,8 @@ mod tests {
             for index in 1..levels {
                 let mut lie = coefficients.clone();
                 let level = &mut lie[probe].levels[index];
-                *level = Level::quantise(&cube((32 >> probe) >> index), level.steps(), Threads::This);
+                let cube = cube((32 >> probe) >> index);
+                *level = undisturbed(|threads| Level::quantise(&cube, level.steps(), threads));
                 let error = levels_agree(&lie).unwrap_err();
                 assert_eq!(error, ProbeError::Filtered { probe, level: index as u8 });
             }

@@ -3,7 +3,7 @@
 use super::codec::half;
 use super::cube::{CubeMap, FACES, direction};
 use super::filter::{Irradiance, filter, irradiance_over_pi};
-use super::threads::Threads;
+use super::threads::undisturbed;
 
 /// Light around a point, ready to be used: the sharp cube, levels for rougher surfaces, and irradiance.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +22,7 @@ impl Probe {
     /// If the face is no power of two or above 128.
     pub fn filtered(base: CubeMap, levels: u8) -> Self {
         assert!(base.face().is_power_of_two() && base.face() <= super::codec::FACE_MAX);
-        let (filtered, irradiance) = filter(&base, levels, Threads::This);
+        let (filtered, irradiance) = undisturbed(|threads| filter(&base, levels, threads));
         Self { levels: std::iter::once(base).chain(filtered).collect(), irradiance }
     }
 

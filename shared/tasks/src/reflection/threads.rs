@@ -1,23 +1,73 @@
-//! Which threads filter and pack a cube. The result is the same for all, bit for bit.
+//! Which threads filter and pack a cube, and what stops them. The result is the same for all, bit for bit.
 
 use rayon::prelude::*;
 
-/// Which threads share in a piece of work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Threads {
-    /// The calling thread: for kernels on cores, of which one runs per core.
-    This,
-    /// All of rayon's pool: for kernels that otherwise wait for a graphics processor's next cube.
-    All,
+use crate::fuel::{Fuel, Stop};
+use crate::kind::KernelError;
+
+/// Which threads share in a piece of work, and what stops them.
+pub(super) enum Threads<'a, 'f> {
+    /// The calling thread, which spends this fuel: for kernels on cores, of which one runs per core.
+    This(&'a mut Fuel<'f>),
+    /// All of rayon's pool, and the flag that stops them: for kernels that otherwise wait for a graphics processor's
+    /// next cube. The work's fuel is spent before it is begun.
+    All(&'a Stop),
 }
 
-impl Threads {
+impl Threads<'_, '_> {
     /// Fills `out` in pieces of `len` elements (the last may be shorter); `fill` gets the index of each
-    /// piece.
-    pub fn fill<T: Send>(self, out: &mut [T], len: usize, fill: impl Fn(usize, &mut [T]) + Sync) {
+    /// piece. The whole takes `steps` steps; before each piece the stop flag may be looked at.
+    pub fn fill<T: Send>(
+        &mut self,
+        out: &mut [T],
+        len: usize,
+        steps: u64,
+        fill: impl Fn(usize, &mut [T]) + Sync,
+    ) -> Result<(), KernelError> {
         match self {
-            Self::This => out.chunks_mut(len).enumerate().for_each(|(number, piece)| fill(number, piece)),
-            Self::All => out.par_chunks_mut(len).enumerate().for_each(|(number, piece)| fill(number, piece)),
+            Self::This(_) => {
+                let pieces = out.len().div_ceil(len);
+                for (number, piece) in out.chunks_mut(len).enumerate() {
+                    self.spend(steps, number, pieces)?;
+                    fill(number, piece);
+                }
+                Ok(())
+            }
+            Self::All(stop) => {
+                let stop = *stop;
+                out.par_chunks_mut(len).enumerate().try_for_each(|(number, piece)| {
+                    stop.goes_on()?;
+                    fill(number, piece);
+                    Ok(())
+                })
+            }
         }
     }
+
+    /// Before piece `number` of `pieces` that take `steps` steps together.
+    pub fn spend(&mut self, steps: u64, number: usize, pieces: usize) -> Result<(), KernelError> {
+        match self {
+            Self::This(fuel) => {
+                // In sum exactly `steps`, however many pieces there are.
+                let until = |piece: usize| steps * piece as u64 / pieces as u64;
+                fuel.spend(until(number + 1) - until(number))
+            }
+            Self::All(stop) => stop.goes_on(),
+        }
+    }
+
+    /// The flag that stops them.
+    pub fn stop(&self) -> &Stop {
+        match self {
+            Self::This(fuel) => fuel.stop(),
+            Self::All(stop) => stop,
+        }
+    }
+}
+
+/// Does work on the calling thread that nothing stops.
+pub(super) fn undisturbed<R>(work: impl FnOnce(&mut Threads<'_, '_>) -> Result<R, KernelError>) -> R {
+    let never = Stop::never();
+    let done = work(&mut Threads::This(&mut Fuel::endless(&never)));
+    done.unwrap_or_else(|_| unreachable!("fuel without end that nobody stops"))
 }

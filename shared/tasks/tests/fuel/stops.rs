@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use p2c2r_tasks::path::Path;
 use p2c2r_tasks::physics::{Physics, PhysicsSpec};
+use p2c2r_tasks::reflection::{OBJECTS_MAX, Reflection, ReflectionSpec};
 use p2c2r_tasks::{Blobs, Fueled, KernelError, Stop, TaskKind};
 
 use crate::maps::Seeded;
@@ -30,6 +31,69 @@ fn a_kernel_that_is_stopped_has_no_outcome() {
     stopped::<Path>(&spec, &blobs);
     let many = PhysicsSpec { segments: 16, steps: 30, ..scenes::arena(600, 1) };
     stopped::<Physics>(&many, &Blobs::default());
+}
+
+/// Steps that a kernel may take between two looks at the stop flag: a step is a nanosecond of the reference core, and a
+/// kernel that is stopped is to end within 5 ms.
+const UNSEEN_STEPS_MAX: u64 = 5_000_000;
+/// The same for a tick of the physics engine, which cannot be interrupted and is long where many bodies are deep in one
+/// another.
+const TICK_STEPS_MAX: u64 = 8_000_000;
+
+/// The most steps between two looks of this task's kernel, however it ends.
+fn unseen<K: Fueled>(spec: &K::Spec, blobs: &Blobs) -> u64 {
+    let stop = Stop::never();
+    let mut fuel = K::fuel(spec, blobs, &stop).expect("an admissible spec");
+    let _ = K::run_on(spec, blobs, &mut fuel);
+    fuel.unseen_max()
+}
+
+/// The same for the worst of `count` random tasks.
+fn unseen_of_any<G: Genome>(count: usize) -> u64 {
+    let (mut seeded, mut most) = (Seeded(1), Vec::new());
+    while most.len() < count {
+        let (spec, blobs) = G::random(&mut seeded).spec();
+        if G::Kind::admit(&spec, &blobs).is_ok_and(|units| units.0 < UNITS.end) {
+            most.push(unseen::<G::Kind>(&spec, &blobs));
+        }
+    }
+    most.into_iter().max().unwrap_or_default()
+}
+
+/// The largest probe there is, of a noise that takes several tries to pack.
+fn largest_probe() -> ReflectionSpec {
+    let (mut spec, _) = reflection::Things::typical();
+    (spec.face_log2, spec.levels, spec.samples, spec.bounces, spec.others) = (7, 8, 1, 1, Vec::new());
+    spec
+}
+
+/// As many things as there may be.
+fn most_things() -> ReflectionSpec {
+    let (mut spec, _) = reflection::Things::typical();
+    spec.objects = spec.objects.iter().cycle().take(OBJECTS_MAX).copied().collect();
+    (spec.face_log2, spec.samples, spec.others) = (4, 1, Vec::new());
+    spec
+}
+
+#[test]
+fn no_kernel_goes_on_for_long_without_a_look() {
+    let case = maps::maze(255, 8, 3);
+    let (on_a_maze, grid) = case.spec(&case.queries);
+    let many = PhysicsSpec { segments: 2, steps: 30, ..scenes::arena(600, 1) };
+    let most = [
+        ("path", unseen_of_any::<path::Paths>(60).max(unseen::<Path>(&on_a_maze, &grid))),
+        ("physics", unseen_of_any::<physics::Bodies>(60).max(unseen::<Physics>(&many, &Blobs::default()))),
+        ("reflection", unseen_of_any::<reflection::Things>(60)),
+        ("reflection, the largest probe", unseen::<Reflection>(&largest_probe(), &Blobs::default())),
+        ("reflection, most things", unseen::<Reflection>(&most_things(), &Blobs::default())),
+        ("lightfield", unseen_of_any::<lightfield::Fields>(60)),
+        ("tactics", unseen_of_any::<tactics::Fights>(60)),
+    ];
+    for (kind, steps) in most {
+        println!("{kind}: {steps} steps between two looks");
+    }
+    let max = |kind| if kind == "physics" { TICK_STEPS_MAX } else { UNSEEN_STEPS_MAX };
+    assert!(most.iter().all(|(kind, steps)| *steps <= max(*kind)), "{most:?}");
 }
 
 /// Work units of the specs that are stopped.

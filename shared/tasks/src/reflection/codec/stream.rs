@@ -1,8 +1,10 @@
 //! Coefficients as an entropy-coded stream: the neighbours of a coefficient predict how large it is.
 
-use super::Level;
+use super::super::threads::{Threads, undisturbed};
 use super::block::{Block, BlockShape, COEFFICIENT_MAX, Steps};
 use super::range::{Coder, Decoder, Encoder, Odds};
+use super::{CODE_STEPS, FACES, Level};
+use crate::kind::KernelError;
 
 /// Context classes, by how large the neighbours of a coefficient are.
 const SIZES: usize = 9;
@@ -171,11 +173,18 @@ impl Plane<'_> {
 }
 
 /// Codes a level: what the encoder reads from it, the decoder writes into it.
-fn pass_level<C: Coder>(coder: &mut C, models: &mut [Model; 2], level: &mut Level) {
+fn pass_level<C: Coder>(
+    coder: &mut C,
+    models: &mut [Model; 2],
+    level: &mut Level,
+    threads: &mut Threads<'_, '_>,
+) -> Result<(), KernelError> {
     let shape = level.shape;
     let across = level.across();
+    let steps = CODE_STEPS * (FACES * level.face * level.face) as u64;
     let mut firsts = [0i16; 3];
-    for face in level.blocks.chunks_exact_mut(across * across) {
+    for (number, face) in level.blocks.chunks_exact_mut(across * across).enumerate() {
+        threads.spend(steps, number, FACES)?;
         for (plane, first) in firsts.iter_mut().enumerate() {
             // Both chroma planes share odds: each alone has too few bits to learn from.
             let model = &mut models[plane.min(1)];
@@ -187,6 +196,7 @@ fn pass_level<C: Coder>(coder: &mut C, models: &mut [Model; 2], level: &mut Leve
             scatter(face, shape, across, plane, &squares);
         }
     }
+    Ok(())
 }
 
 /// Where the square at place `index` of a plane's raster is: its macroblock, and its place in that.
@@ -225,13 +235,16 @@ fn models() -> [Model; 2] {
 }
 
 /// The stream of `levels`.
-pub(crate) fn pack<'l>(levels: impl IntoIterator<Item = &'l mut Level>) -> Vec<u8> {
+pub(crate) fn pack<'l>(
+    levels: impl IntoIterator<Item = &'l mut Level>,
+    threads: &mut Threads<'_, '_>,
+) -> Result<Vec<u8>, KernelError> {
     let mut coder = Encoder::new();
     let mut models = models();
     for level in levels {
-        pass_level(&mut coder, &mut models, level);
+        pass_level(&mut coder, &mut models, level, threads)?;
     }
-    coder.finish()
+    Ok(coder.finish())
 }
 
 /// The levels of a stream, cube by cube: each cube's first level has faces of the given edge in texels, each
@@ -245,7 +258,7 @@ pub(crate) fn unpack(
     let mut models = models();
     let mut level = |face, is_filtered| {
         let mut level = Level::zero(face, Steps::new(coarseness, is_filtered));
-        pass_level(&mut coder, &mut models, &mut level);
+        undisturbed(|threads| pass_level(&mut coder, &mut models, &mut level, threads));
         level
     };
     let cubes = cubes
@@ -280,7 +293,7 @@ mod tests {
                 }
             }
             let mut levels = [level];
-            let bytes = pack(&mut levels);
+            let bytes = undisturbed(|threads| pack(&mut levels, threads));
             assert_eq!(unpack(&bytes, std::iter::once((face, 1)), 0).unwrap(), [levels]);
         }
     }

@@ -6,6 +6,8 @@ use super::super::codec::FACE_MAX;
 use super::super::cube::{CubeMap, FACES, direction, locate};
 use super::super::threads::Threads;
 use super::{dot, middle, unit};
+use crate::fuel::Stop;
+use crate::kind::KernelError;
 
 /// Logarithms of sizes that have weights: 0 to 7.
 const SIZES: usize = FACE_MAX.ilog2() as usize + 1;
@@ -52,31 +54,41 @@ pub(super) struct Lobes {
 impl Lobes {
     /// The weights for faces of `2^face_log2` texels' edge and `levels` levels; computed on first use and
     /// kept for the process: 0.3 MB for all levels of a face of 16, 1.6 MB of 32, 8 MB of 64, 40 MB of 128.
-    pub fn of(face_log2: usize, levels: usize) -> &'static Self {
+    /// An error if that was stopped. Two threads that need them at the same time both compute them, so that either can
+    /// be stopped.
+    pub fn of(face_log2: usize, levels: usize, stop: &Stop) -> Result<&'static Self, KernelError> {
         static TABLES: [OnceLock<Lobes>; SIZES * SIZES] = [const { OnceLock::new() }; SIZES * SIZES];
         let (face_log2, levels) = (face_log2.min(SIZES - 1), levels.clamp(1, SIZES));
-        TABLES[face_log2 * SIZES + levels - 1].get_or_init(|| Self::reckon(face_log2, levels))
+        let table = &TABLES[face_log2 * SIZES + levels - 1];
+        if let Some(lobes) = table.get() {
+            return Ok(lobes);
+        }
+        let lobes = Self::reckon(face_log2, levels, stop)?;
+        Ok(table.get_or_init(|| lobes))
     }
 
-    fn reckon(face_log2: usize, levels: usize) -> Self {
+    fn reckon(face_log2: usize, levels: usize, stop: &Stop) -> Result<Self, KernelError> {
         let mut starts = vec![0];
         for mip in 0..=face_log2 {
             starts.push(starts[mip] + FACES * (1 << (2 * (face_log2 - mip))));
         }
-        let turns = std::array::from_fn(|face| turn(face_log2, face));
+        let mut turns: [Vec<u32>; FACES] = Default::default();
+        for (face, cells) in turns.iter_mut().enumerate() {
+            stop.goes_on()?;
+            *cells = turn(face_log2, face);
+        }
         let solid = solid_angles(1 << face_log2);
         let mut lobes = Self { face_log2, starts, solid, turns, levels: Vec::new() };
         // The light of a cube that is one everywhere.
         let mut white = CubeMap::black(1 << face_log2);
         white.texels_mut().fill([1.0; 3]);
         let white = lobes.pyramid(&white);
-        lobes.levels = (1..levels)
-            .map(|level| {
-                let roughness = level as f32 / (levels - 1) as f32;
-                lobes.rows(face_log2 - level, roughness * roughness, &white)
-            })
-            .collect();
-        lobes
+        for level in 1..levels {
+            let roughness = level as f32 / (levels - 1) as f32;
+            let rows = lobes.rows(face_log2 - level, roughness * roughness, &white, stop)?;
+            lobes.levels.push(rows);
+        }
+        Ok(lobes)
     }
 
     pub fn face_log2(&self) -> usize {
@@ -110,24 +122,36 @@ impl Lobes {
     }
 
     /// The pyramid as seen from each face in turn, cell by cell, so that a weight is read once for all six.
-    pub fn turned(&self, pyramid: &Pyramid, threads: Threads) -> Vec<Six> {
+    pub fn turned(
+        &self,
+        pyramid: &Pyramid,
+        steps: u64,
+        threads: &mut Threads<'_, '_>,
+    ) -> Result<Vec<Six>, KernelError> {
         let mut cells = vec![[0.0; SIX]; pyramid.len()];
-        threads.fill(&mut cells, TURNED, |piece, cells| {
+        threads.fill(&mut cells, TURNED, steps, |piece, cells| {
             for (face, turn) in self.turns.iter().enumerate() {
                 for (six, &cell) in cells.iter_mut().zip(&turn[piece * TURNED..]) {
                     six[3 * face..3 * face + 3].copy_from_slice(&pyramid[cell as usize][..3]);
                 }
             }
-        });
-        cells
+        })?;
+        Ok(cells)
     }
 
     /// Filters the `level`th filtered level.
-    pub fn apply(&self, level: usize, turned: &[Six], out: &mut CubeMap, threads: Threads) {
+    pub fn apply(
+        &self,
+        level: usize,
+        turned: &[Six],
+        out: &mut CubeMap,
+        steps: u64,
+        threads: &mut Threads<'_, '_>,
+    ) -> Result<(), KernelError> {
         let rows = &self.levels[level];
         let area = rows.ends.len();
         let mut sums: Vec<Six> = vec![[0.0; SIX]; area];
-        threads.fill(&mut sums, PIECE, |piece, sums| {
+        threads.fill(&mut sums, PIECE, steps, |piece, sums| {
             for (place, out) in (piece * PIECE..).zip(sums) {
                 let start = if place == 0 { 0 } else { rows.ends[place - 1] };
                 // A local, not `out`: the sum stays in registers.
@@ -140,19 +164,21 @@ impl Lobes {
                 }
                 *out = sum;
             }
-        });
+        })?;
         for (place, sum) in sums.iter().enumerate() {
             for (face, colour) in sum.chunks_exact(3).take(FACES).enumerate() {
                 out.texels_mut()[face * area + place].copy_from_slice(colour);
             }
         }
+        Ok(())
     }
 
     /// Weights for an output face of `2^out_log2` texels' edge.
-    fn rows(&self, out_log2: usize, alpha: f32, white: &Pyramid) -> Rows {
+    fn rows(&self, out_log2: usize, alpha: f32, white: &Pyramid, stop: &Stop) -> Result<Rows, KernelError> {
         let out_face = 1usize << out_log2;
         let mut rows = Rows { ends: Vec::new(), weights: Vec::new() };
         for place in 0..out_face * out_face {
+            stop.goes_on()?;
             let normal = unit(middle(0, out_face, place % out_face, place / out_face));
             let start = rows.weights.len();
             for side in 0..FACES {
@@ -165,7 +191,7 @@ impl Lobes {
             rows.weights[start..].iter_mut().for_each(|(_, weight)| *weight /= whole);
             rows.ends.push(rows.weights.len() as u32);
         }
-        rows
+        Ok(rows)
     }
 
     /// Adds a cell, or the four it consists of where the lobe differs much between them.
