@@ -120,6 +120,8 @@ fn open_ledger(config: &ServerConfig, waker: LateWaker) -> Result<Ledger, Server
     let options = LedgerOptions {
         group_commit: config.group_commit,
         fraud_window: config.fraud_window,
+        tasks_max: config.ledger_tasks,
+        tasks_per_account_max: config.ledger_tasks_per_account,
         cache_entries_max: config.cache_entries_max,
         cache_bytes_max: config.cache_bytes_max,
         on_failure: OnFailure::new(move || waker.wake()),

@@ -51,6 +51,8 @@ const COMPUTE_THREADS_MAX: usize = 1_024;
 const COMPUTE_QUEUE_MAX: usize = 65_536;
 /// Outcomes kept for reuse: about a hundred bytes of index each, beside their own.
 const CACHE_ENTRIES_MAX: usize = 1 << 20;
+/// Tasks that the ledger records one by one: a quarter of a terabyte.
+const LEDGER_TASKS_MAX: u64 = 1_000_000_000;
 /// Bytes of outcomes kept for reuse: the ledger reads as much back at start.
 const CACHE_BYTES_MAX: usize = 4 * 1024 * 1024 * 1024;
 /// Time for which earnings stay pending: a year. A worker that is paid later than that is not paid.
@@ -178,6 +180,12 @@ settings_table! {
         /// Milliseconds for which the ledger gathers entries before it writes them to disk together
         pub group_commit: Duration = Duration::from_millis(20) =>
             millis(0..=GROUP_COMMIT_MAX.as_millis() as u64).key("group_commit_ms"),
+        /// Tasks that the ledger records one by one, 100 to 300 bytes each. From half of them on, the oldest are folded into sums
+        /// before their day is over, with their outcomes, except while pay for them is pending
+        pub ledger_tasks: u64 = 64_000_000 => number("N", 1_000..=LEDGER_TASKS_MAX),
+        /// Those among them that one account may have while there are more than three quarters of all, and at most a 16th of
+        /// what other accounts leave: its next ones are refused
+        pub ledger_tasks_per_account: u64 = 1_000_000 => number("N", 1..=LEDGER_TASKS_MAX),
         /// What work costs.
         pub prices: PriceList = default_prices(&KindRegistry::builtin()) => rows_of(price_rows),
         /// Games and workers that may be connected at the same time

@@ -37,6 +37,8 @@ pub struct Account {
     pub accepted: u64,
     /// A gamer's tasks voided, or a worker's attempts rejected.
     pub rejected: u64,
+    /// A gamer's tasks that are still recorded one by one.
+    pub tasks_recorded: u64,
     /// The largest of a gamer's own task ids, of those still recorded one by one. Only in the answer to
     /// [`Ledger::open_account`](super::Ledger::open_account).
     pub largest_task: Option<TaskId>,

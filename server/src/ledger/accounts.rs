@@ -264,7 +264,7 @@ pub(super) fn load_account(connection: &Connection, book: &mut Book, id: Account
     let found = connection
         .prepare_cached(
             "SELECT own.kind, own.key, own.name, own.balance, own.turnover, own.accepted, own.rejected,
-                 beside.balance
+                 beside.balance, own.tasks
              FROM accounts own JOIN accounts beside ON beside.id = own.id + 1
              WHERE own.id = ?1 AND own.kind IN (3, 5)",
         )?
@@ -288,6 +288,7 @@ fn read_account(id: AccountId, row: &Row<'_>) -> Result<Account> {
         accepted: row.get::<_, i64>(5)? as u64,
         rejected: row.get::<_, i64>(6)? as u64,
         set_aside: Nanos(row.get(7)?),
+        tasks_recorded: row.get::<_, i64>(8)? as u64,
         largest_task: None,
         charged_lately: Vec::new(),
         trust: WorkerTrust::default(),

@@ -59,6 +59,7 @@ fn audit(connection: &Connection, heads: &[SignedHead]) -> Result<CheckReport> {
     task_audit::check(&snapshot, &accounts, checkpoint.group, &mut tally, &mut report)?;
     other_transfers(&snapshot, &accounts, checkpoint.grants, &mut tally, &mut report)?;
     balances(&accounts, &derived, &tally, &mut report);
+    recorded(&snapshot, &mut report)?;
     pending(&snapshot, &accounts, &mut report)?;
     kept(&snapshot, &mut report)?;
     charges::check(&snapshot, &checkpoint, &mut report)?;
@@ -346,6 +347,19 @@ fn pending(connection: &Connection, accounts: &HashMap<i64, Booked>, report: &mu
                 format!("account {id} has {} pending, and {} falls due", Nanos(booked.balance), Nanos(due))
             });
         }
+    }
+    Ok(())
+}
+
+/// Each gamer's account says how many tasks it has in rows.
+fn recorded(connection: &Connection, report: &mut CheckReport) -> Result<()> {
+    let mut select = connection.prepare(
+        "SELECT id, tasks FROM accounts WHERE tasks <> (SELECT count(*) FROM tasks WHERE gamer = accounts.id)",
+    )?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let (id, tasks): (i64, i64) = (row.get(0)?, row.get(1)?);
+        report.problem(|| format!("account {id} says that it has {tasks} tasks, and has others"));
     }
     Ok(())
 }

@@ -12,6 +12,8 @@ pub struct AdmissionRoom {
     pub patient: usize,
     /// Bytes of payload; the last task that finds any left may exceed them.
     pub bytes: usize,
+    /// Tasks recorded one by one with which an account gets no other.
+    pub tasks_per_account: u64,
 }
 
 impl AdmissionRoom {
@@ -35,7 +37,7 @@ mod tests {
 
     #[test]
     fn room_is_taken_until_tasks_patient_ones_or_bytes_have_none_left() {
-        let mut room = AdmissionRoom { admissions: 9, patient: 1, bytes: 10 };
+        let mut room = AdmissionRoom { admissions: 9, patient: 1, bytes: 10, tasks_per_account: 1 };
         assert!(room.take(Some(4)) && !room.take(Some(0)), "one patient task");
         assert!(room.take(None), "and others beside it");
         let mut room = AdmissionRoom { patient: 9, ..room };

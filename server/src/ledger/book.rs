@@ -86,6 +86,8 @@ pub(super) struct Book {
     pub accounts_max: usize,
     /// Accounts of open tasks at the last eviction: the next one waits until there are twice as many.
     pub busy_when_let_go: usize,
+    /// Tasks that are recorded one by one.
+    pub tasks_recorded: u64,
     /// The largest number of a task whose rows have been folded.
     pub folded_to: u64,
     pub bank: i64,

@@ -27,6 +27,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0010_first_groups.sql"),
     include_str!("migrations/0011_charged_by_minute.sql"),
     include_str!("migrations/0012_tasks_in_one_row.sql"),
+    include_str!("migrations/0013_tasks_of_accounts.sql"),
 ];
 
 /// The schema from which on the chain covers accounts.

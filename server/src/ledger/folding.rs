@@ -6,13 +6,14 @@
 
 mod sums;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, Result, Row, params};
 
 use super::account_log;
-use super::entry::reason;
+use super::entry::{AccountId, reason};
 use super::heads;
+use super::outcomes::KeptOutcomes;
 
 pub(super) use sums::FoldedSums;
 use sums::{Fold, GroupRow};
@@ -26,13 +27,30 @@ const GROUPS_PER_GROUP: i64 = 1_024;
 /// Extra time that rows are kept, so that a quiet ledger folds occasionally instead of in every group.
 const SLACK_MS: i64 = 10 * 60 * 1_000;
 
+/// Time that rows are kept at least where there are too many: verdicts that come late are about attempts of the last
+/// minutes.
+const KEPT_EARLY_MS: i64 = 10 * 60 * 1_000;
+
+/// Time after which rows are looked at again that were too young, where there are too many.
+const EARLY_SLACK_MS: i64 = 1_000;
+
 /// The progress of folding.
 pub(super) struct Folding {
     kept_ms: i64,
+    /// The same where there are too many rows.
+    kept_early_ms: i64,
     checkpoint: Checkpoint,
     /// When there is something to fold: in the past while folding is under way; never if the oldest group does not match
     /// its hash.
     due_ms: Option<i64>,
+}
+
+/// A step that was taken.
+pub(super) struct FoldingStep {
+    /// With which the current group must be hashed.
+    pub digest: [u8; 32],
+    /// Gamers' tasks that have no rows any more.
+    pub tasks: BTreeMap<AccountId, u64>,
 }
 
 /// The newest folded group, and totals of all folded ones.
@@ -89,12 +107,20 @@ fn read_group(row: &Row<'_>) -> Result<GroupRow> {
 }
 
 impl Folding {
-    /// Rows are kept for `kept_ms` after they were written.
-    pub fn load(connection: &Connection, kept_ms: i64) -> Result<Self> {
+    /// Rows are kept after they were written for as long as outcomes are and as pay is pending; for the latter alone where
+    /// there are too many, as at the start if it `is_early`.
+    pub fn load(
+        connection: &Connection,
+        outcomes_kept_ms: i64,
+        pending_ms: i64,
+        is_early: bool,
+    ) -> Result<Self> {
+        let (kept_ms, kept_early_ms) = (outcomes_kept_ms.max(pending_ms), pending_ms.max(KEPT_EARLY_MS));
         let mut oldest = connection.prepare("SELECT at_ms FROM groups ORDER BY id LIMIT 1")?;
         let oldest_ms: Option<i64> = oldest.query([])?.next()?.map(|row| row.get(0)).transpose()?;
-        let due_ms = Some(oldest_ms.map_or(i64::MAX, |at_ms| at_ms + kept_ms + SLACK_MS));
-        Ok(Self { kept_ms, checkpoint: Checkpoint::read(connection)?, due_ms })
+        let due_ms = oldest_ms.map_or(i64::MAX, |at_ms| at_ms + kept_ms + SLACK_MS);
+        let due_ms = Some(if is_early { 0 } else { due_ms });
+        Ok(Self { kept_ms, kept_early_ms, checkpoint: Checkpoint::read(connection)?, due_ms })
     }
 
     /// The end of the folded part, from which the chain continues.
@@ -107,25 +133,32 @@ impl Folding {
         self.due_ms
     }
 
-    /// A group was written.
-    pub fn wrote(&mut self, at_ms: i64) {
-        self.due_ms = self.due_ms.map(|due_ms| due_ms.min(at_ms + self.kept_ms + SLACK_MS));
+    /// A group was written, after which there are too many rows if it `is_early`.
+    pub fn wrote(&mut self, at_ms: i64, is_early: bool) {
+        let next_ms = if is_early { at_ms + EARLY_SLACK_MS } else { at_ms + self.kept_ms + SLACK_MS };
+        self.due_ms = self.due_ms.map(|due_ms| due_ms.min(next_ms));
     }
 
-    /// Folds one step of groups that are old enough and older than `needed_from_ms`. Returns the digest with which the
-    /// current group must be hashed, or `None` if there was nothing to fold.
+    /// Folds one step of groups that are old enough and whose `outcomes` have expired, or if it `is_early`, because there
+    /// are too many rows, with their outcomes. `None` if there was nothing to fold.
     pub fn step(
         &mut self,
         connection: &Connection,
         now_ms: i64,
-        needed_from_ms: i64,
-    ) -> Result<Option<[u8; 32]>> {
+        is_early: bool,
+        outcomes: &mut KeptOutcomes,
+    ) -> Result<Option<FoldingStep>> {
         if self.due_ms.is_none_or(|due_ms| due_ms > now_ms) {
             return Ok(None);
         }
-        let groups = oldest_groups(connection, (now_ms - self.kept_ms).min(needed_from_ms))?;
+        let before_ms = if is_early {
+            now_ms - self.kept_early_ms
+        } else {
+            (now_ms - self.kept_ms).min(outcomes.kept_from_ms())
+        };
+        let groups = oldest_groups(connection, before_ms)?;
         let Some(last) = groups.last() else {
-            self.due_ms = Some(now_ms + SLACK_MS);
+            self.due_ms = Some(now_ms + if is_early { EARLY_SLACK_MS } else { SLACK_MS });
             return Ok(None);
         };
         let mut fold = Fold::default();
@@ -148,6 +181,7 @@ impl Folding {
             grants: self.checkpoint.grants + grants as i64,
             ..self.checkpoint
         };
+        outcomes.let_go(connection, last.id)?;
         // Written first: the triggers that protect rows from deletion read the checkpoint.
         self.checkpoint.write(connection)?;
         fold.write(connection, last.id)?;
@@ -159,7 +193,7 @@ impl Folding {
             self.checkpoint.landmarks = Some(account_log::landmarks_digest(connection)?);
         }
         self.checkpoint.write(connection)?;
-        digest(connection).map(Some)
+        Ok(Some(FoldingStep { digest: digest(connection)?, tasks: fold.ended }))
     }
 }
 

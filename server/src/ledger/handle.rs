@@ -66,7 +66,7 @@ impl Ledger {
         let opened_ms = writer.opened_ms;
         let recovered = recovery::recover(&file.connection, &mut writer).map_err(explain)?;
         queue.patient_open_changed(recovered.patient.len(), 0);
-        queue.publish(std::iter::empty(), writer.committed());
+        writer.publish(&queue);
         let for_writer = Arc::clone(&queue);
         let thread = std::thread::Builder::new()
             .name("ledger".to_owned())

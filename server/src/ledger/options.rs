@@ -31,6 +31,17 @@ pub const WRITER_NICENESS: i32 = 10;
 /// Bytes of specs and outcomes in the queue beyond which no task is admitted.
 pub const QUEUE_BYTES_MAX: usize = 128 * 1024 * 1024;
 
+/// Per cent of [`LedgerOptions::tasks_max`] from which on tasks are folded early.
+const FOLDED_EARLY_PERCENT: u64 = 50;
+
+/// Per cent of [`LedgerOptions::tasks_max`] from which on accounts are bounded. So many more than are folded early that
+/// accounts are bounded only where tasks are too young to be folded.
+const BOUNDED_PERCENT: u64 = 75;
+
+/// Part of what other accounts leave of [`LedgerOptions::tasks_max`] that one account may have, given as its divisor: a
+/// few greedy accounts cannot lock out the next one.
+const ACCOUNT_TASKS_SHARE: u64 = 16;
+
 /// Open patient tasks beyond which no other is admitted: they are all in memory after a restart, at most
 /// 100 KB each.
 pub const PATIENT_TASKS_MAX: usize = 4_096;
@@ -173,6 +184,12 @@ pub struct LedgerOptions {
     pub outcomes_kept: Duration,
     /// Bytes of outcomes kept on disk; the oldest go first.
     pub outcome_bytes_max: u64,
+    /// Tasks recorded one by one. From half of them on, the oldest are folded before their time, with their outcomes,
+    /// except where their pay is pending.
+    pub tasks_max: u64,
+    /// Those among them that one account may have while there are more than three quarters of `tasks_max`, and at most a
+    /// 16th of what other accounts leave.
+    pub tasks_per_account_max: u64,
     /// Outcomes read for the cache at open.
     pub cache_entries_max: usize,
     /// Bytes of outcomes read for the cache at open.
@@ -196,6 +213,8 @@ impl Default for LedgerOptions {
             fraud_window: Duration::from_hours(1),
             outcomes_kept: Duration::from_hours(24),
             outcome_bytes_max: 2 * 1024 * 1024 * 1024,
+            tasks_max: 64_000_000,
+            tasks_per_account_max: 1_000_000,
             cache_entries_max: 65_536,
             cache_bytes_max: 64 * 1024 * 1024,
             queue_entries_max: QUEUE_ENTRIES_MAX,
@@ -204,5 +223,22 @@ impl Default for LedgerOptions {
             accounts_max: 4_096,
             pages_max: None,
         }
+    }
+}
+
+impl LedgerOptions {
+    /// Whether so many tasks recorded one by one are folded early.
+    pub(super) fn folds_early(&self, tasks: u64) -> bool {
+        tasks > self.tasks_max * FOLDED_EARLY_PERCENT / 100
+    }
+
+    /// How many of `tasks` tasks recorded one by one an account may have and still be let in with another one.
+    pub(super) fn tasks_per_account(&self, tasks: u64) -> u64 {
+        if tasks <= self.tasks_max * BOUNDED_PERCENT / 100 {
+            return u64::MAX;
+        }
+        // An account with a 15th of what is left has a 16th of what the others leave.
+        let left = self.tasks_max.saturating_sub(tasks);
+        self.tasks_per_account_max.min(left / (ACCOUNT_TASKS_SHARE - 1))
     }
 }

@@ -123,6 +123,27 @@ impl KeptOutcomes {
         Ok(last.is_some())
     }
 
+    /// Deletes the outcomes of tasks that were closed up to this group.
+    pub fn let_go(&mut self, connection: &Connection, group: i64) -> Result<()> {
+        let Some(OldestOutcome { id: first, .. }) = self.oldest else { return Ok(()) };
+        let mut last = None;
+        let mut select = connection.prepare_cached(
+            "SELECT o.id, length(o.bytes), t.closed_grp FROM outcomes o JOIN tasks t ON t.no = o.task
+             WHERE o.id >= ?1 ORDER BY o.id",
+        )?;
+        let mut rows = select.query([first])?;
+        // Outcomes are kept in the order in which their tasks were closed.
+        while let Some(row) = rows.next()?
+            && row.get::<_, i64>(2)? <= group
+        {
+            last = Some(row.get::<_, i64>(0)?);
+            self.bytes -= row.get::<_, i64>(1)?;
+        }
+        let Some(last) = last else { return Ok(()) };
+        connection.prepare_cached("DELETE FROM outcomes WHERE id <= ?1")?.execute([last])?;
+        self.find_oldest(connection)
+    }
+
     /// Deletes the outcome of a task that was settled not long ago; says whether it was there.
     pub fn forget(&mut self, connection: &Connection, task: TaskNo) -> Result<bool> {
         let found: Option<(i64, i64)> = connection

@@ -96,6 +96,12 @@ impl Posting<'_, '_> {
         let in_one_row = task.in_one_row();
         let first = self.book.transfers.len();
         let held = std::mem::replace(&mut task.recorded, true);
+        if !held {
+            self.book.tasks_recorded += 1;
+            if let Some(gamer) = self.book.change(task.admission.gamer) {
+                gamer.tasks_recorded += 1;
+            }
+        }
         match &task.end {
             None if held => {}
             None => self.hold(task)?,

@@ -5,7 +5,7 @@
 //! most twice per group instead of once per entry.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -98,6 +98,8 @@ pub(super) struct WriterQueue {
     outbox: Mutex<Outbox>,
     /// Whether the state is [`LedgerState::Open`]; readable without the lock.
     open: AtomicBool,
+    /// Tasks recorded one by one with which an account gets no other.
+    tasks_per_account: AtomicU64,
     entries_max: usize,
 }
 
@@ -122,6 +124,7 @@ impl WriterQueue {
             requested: AtomicBool::new(false),
             outbox: Mutex::new(Outbox { accounts: HashMap::new(), rest: Committed::default() }),
             open: AtomicBool::new(true),
+            tasks_per_account: AtomicU64::new(u64::MAX),
             entries_max,
         }
     }
@@ -185,6 +188,7 @@ impl WriterQueue {
                 admissions: self.entries_max.saturating_sub(inbox.batch.entries.len()),
                 patient: PATIENT_TASKS_MAX.saturating_sub(inbox.patient_open),
                 bytes: QUEUE_BYTES_MAX.saturating_sub(inbox.payload_bytes),
+                tasks_per_account: self.tasks_per_account.load(Ordering::Relaxed),
             }),
             LedgerState::Broken(_) => Err(LedgerBusy::Broken),
             LedgerState::Closed => Err(LedgerBusy::Closed),
@@ -276,6 +280,17 @@ impl WriterQueue {
     pub fn patient_open_changed(&self, opened: usize, closed: usize) {
         let mut inbox = lock(&self.inbox);
         inbox.patient_open = (inbox.patient_open + opened).saturating_sub(closed);
+    }
+
+    /// For the writer: accounts with so many tasks recorded one by one get no other.
+    pub fn bound_accounts(&self, tasks: u64) {
+        if self.tasks_per_account.swap(tasks, Ordering::Relaxed) == u64::MAX && tasks < u64::MAX {
+            tracing::warn!(
+                tasks_per_account = tasks,
+                "the ledger has more than three quarters of --ledger-tasks, and too few of them are old enough to be folded: \
+                 accounts with more than this get no others for now"
+            );
+        }
     }
 
     /// For the writer: nothing is taken from here on. Requests and entries still waiting are returned, to be

@@ -113,7 +113,8 @@ impl<'c> Statements<'c> {
                 "INSERT INTO groups (id, at_ms, transfers, hash, folded) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?,
             update_account: connection.prepare(
-                "UPDATE accounts SET balance = ?2, turnover = ?3, accepted = ?4, rejected = ?5 WHERE id = ?1",
+                "UPDATE accounts SET balance = ?2, turnover = ?3, accepted = ?4, rejected = ?5, tasks = ?6
+                 WHERE id = ?1",
             )?,
             update_balance: connection.prepare("UPDATE accounts SET balance = ?2 WHERE id = ?1")?,
             insert_patient: connection
@@ -242,6 +243,7 @@ impl<'c> Statements<'c> {
             account.turnover.0,
             account.accepted as i64,
             account.rejected as i64,
+            account.tasks_recorded as i64,
         ])?;
         is_one(changed)?;
         self.update_balance(account.id.set_aside(), account.set_aside.0)

@@ -16,7 +16,8 @@ use p2c2r_tasks::kind::TaskKind;
 use crate::scheduler::account;
 use crate::toy::{self, Toy, ToySpec};
 
-const ROOM: AdmissionRoom = AdmissionRoom { admissions: 1_000, patient: 1_000, bytes: 1 << 20 };
+const ROOM: AdmissionRoom =
+    AdmissionRoom { admissions: 1_000, patient: 1_000, bytes: 1 << 20, tasks_per_account: u64::MAX };
 /// Milliseconds played.
 const PLAYED: u64 = 6_000;
 /// Milliseconds that a kernel takes, and work units that are worth as much.

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use p2c2r_protocol::{
-    Answer, Assign, Attempt, AttemptFailure, Device, KernelOffer, Micros, Nanos, PeerId, Role, ServerToGame,
-    ServerToWorker, Submit, TaskId, TaskNo, WorkerOffer, WorkerToServer,
+    Answer, Assign, Attempt, AttemptFailure, Device, KernelOffer, Micros, Nanos, PeerId, Refusal, Role,
+    ServerToGame, ServerToWorker, Submit, TaskId, TaskNo, WorkerOffer, WorkerToServer,
 };
 use p2c2r_server::ServerConfig;
 use p2c2r_server::config::default_prices;
@@ -27,7 +27,8 @@ use auditor::Auditor;
 const GAMERS: u64 = 3;
 const WORKERS: u64 = 4;
 const STEPS: usize = 1_500;
-const ROOM: AdmissionRoom = AdmissionRoom { admissions: 1_000, patient: 1_000, bytes: 1 << 20 };
+const ROOM: AdmissionRoom =
+    AdmissionRoom { admissions: 1_000, patient: 1_000, bytes: 1 << 20, tasks_per_account: u64::MAX };
 /// What a task is worth whose outcome the core does not check itself but gives away to be checked.
 const UNITS_CHECKED_ELSEWHERE: u64 = INLINE_UNITS_MAX.0 + 1;
 /// So little that gamers run out of it.
@@ -66,6 +67,7 @@ pub(crate) fn account(role: Role, id: u64) -> Account {
         turnover: Nanos::ZERO,
         accepted: 0,
         rejected: 0,
+        tasks_recorded: 0,
         largest_task: None,
         charged_lately: Vec::new(),
         trust: WorkerTrust::default(),
@@ -363,6 +365,42 @@ fn a_grant_reaches_its_gamer_while_other_gamers_tasks_are_being_recorded() {
         _ => None,
     });
     assert_eq!(available, Some(CREDIT + Nanos(7_000) - held));
+}
+
+#[test]
+fn an_account_with_too_many_tasks_in_the_books_is_refused_and_others_are_not() {
+    let mut world = World::new(1);
+    let crowded = Account { tasks_recorded: 40, ..account(Role::Gamer, 1) };
+    let committed = Committed { accounts: vec![crowded], ..Committed::default() };
+    world.handle(Event::StatementsDue { committed: Box::new(committed) });
+    let mut number = 0;
+    let mut refused = |world: &mut World, gamer: u64| {
+        number += 1;
+        let submit = Submit {
+            task: TaskId(u64::from(world.sessions[&PeerId(gamer)]) << 32 | number),
+            kind: Toy::ID,
+            kernel_version: Toy::KERNEL_VERSION,
+            budget_us: None,
+            price_cap: Nanos::DOLLAR,
+            client_queue_us: 0,
+            sent_at: world.now,
+            spec: toy::spec(number).encode().into(),
+            blobs: Vec::new(),
+        };
+        let event = Event::Submitted { peer: PeerId(gamer), received_at: world.now, submit };
+        world.core.handle(world.now, event, &mut world.effects);
+        let said = std::mem::take(&mut world.effects).to_games;
+        said.into_iter().find_map(|(_, message)| match message {
+            ServerToGame::Refused { refusal, .. } => Some(refusal),
+            _ => None,
+        })
+    };
+    let mut with_room_for = |world: &mut World, tasks_per_account| {
+        world.handle(Event::UpdateBegins { room: Some(AdmissionRoom { tasks_per_account, ..ROOM }) });
+        [1, 2].map(|gamer| refused(world, gamer))
+    };
+    assert_eq!(with_room_for(&mut world, 41), [None, None]);
+    assert_eq!(with_room_for(&mut world, 40), [Some(Refusal::Full), None]);
 }
 
 #[test]

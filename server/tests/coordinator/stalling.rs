@@ -35,7 +35,8 @@ const WELL: std::ops::Range<u64> = 200_000..1_000_000;
 const SLOW: u64 = 200_000;
 /// What a task's deadline leaves beside the round trip.
 const BESIDE_ROUND_TRIP: u64 = 300_000;
-const ROOM: AdmissionRoom = AdmissionRoom { admissions: 1_000, patient: 0, bytes: 1 << 20 };
+const ROOM: AdmissionRoom =
+    AdmissionRoom { admissions: 1_000, patient: 0, bytes: 1 << 20, tasks_per_account: u64::MAX };
 const CREDIT: Nanos = Nanos(1 << 50);
 
 /// Which worker stands still.

@@ -208,13 +208,15 @@ pub fn change_bytes(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     std::fs::write(path, bytes).unwrap();
 }
 
-/// Gives the attempts and transfers that tasks' rows say rows of their own, as they had before schema 12.
+/// Gives the attempts and transfers that tasks' rows say rows of their own, as they had before schema 12, and takes from
+/// accounts what schema 13 adds.
 pub fn spell_out(connection: &Connection) {
     let sql = format!(
         "INSERT INTO transfers SELECT * FROM ({SAID_BY_TASKS});
          INSERT INTO attempts (id, grp, worker, verdict)
              SELECT no * 256 + attempt, closed_grp, worker, 1 FROM tasks WHERE worker IS NOT NULL;
-         ALTER TABLE tasks DROP COLUMN worker"
+         ALTER TABLE tasks DROP COLUMN worker;
+         ALTER TABLE accounts DROP COLUMN tasks"
     );
     connection.execute_batch(&sql).unwrap();
 }

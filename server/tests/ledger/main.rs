@@ -4,6 +4,7 @@ mod accounts;
 mod clocks;
 mod convictions;
 mod crash;
+mod crowding;
 mod damage;
 mod export;
 #[cfg(target_os = "linux")]

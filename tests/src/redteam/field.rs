@@ -31,7 +31,8 @@ const BUDGET: Duration = Duration::from_millis(500);
 const GAMER: PeerId = PeerId(1);
 /// Connection numbers of workers start here.
 const WORKERS: u64 = 100;
-const ROOM: AdmissionRoom = AdmissionRoom { admissions: 1_000, patient: 0, bytes: 1 << 20 };
+const ROOM: AdmissionRoom =
+    AdmissionRoom { admissions: 1_000, patient: 0, bytes: 1 << 20, tasks_per_account: u64::MAX };
 /// More than any game here spends.
 const CREDIT: Nanos = Nanos(1 << 50);
 
@@ -417,6 +418,7 @@ fn account(role: Role, number: u64, trust: WorkerTrust) -> Account {
         turnover: Nanos::ZERO,
         accepted: 0,
         rejected: 0,
+        tasks_recorded: 0,
         largest_task: None,
         charged_lately: Vec::new(),
         trust,

@@ -125,13 +125,15 @@ fn try_to_admit(
         return Err(Refusal::Full);
     }
     let (in_flight, is_spent) = (mirror.tasks.len() + mirror.undelivered(), mirror.is_spent(submit.task));
+    let recorded = mirror.tasks_recorded();
     let key = task_key(submit.kind, submit.kernel_version, &submit.spec);
     // The id of a task that is in flight or was answered is spent.
     if is_spent && is_repeated(core, peer, account, submit.task, key)? {
         return Ok(());
     }
-    if core.closing || core.submits.room.is_none() {
-        return Err(Refusal::Closing);
+    let Some(in_ledger) = core.submits.room.filter(|_| !core.closing) else { return Err(Refusal::Closing) };
+    if recorded >= in_ledger.tasks_per_account {
+        return Err(Refusal::Full);
     }
     if in_flight >= TASKS_PER_GAMER_MAX {
         return Err(Refusal::TooManyInFlight { max: TASKS_PER_GAMER_MAX as u32 });

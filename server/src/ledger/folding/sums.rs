@@ -7,7 +7,7 @@ use rusqlite::{Connection, Result, Row, params};
 use super::super::account_log::{self, AccountLogEntry};
 use super::super::audit::read_transfer;
 use super::super::chain::{GRANTS, GroupHasher, OPENING_CREDITS, PAYOUTS, RELEASES, REVERSALS, Transfer};
-use super::super::entry::{kind, reason, state, verdict};
+use super::super::entry::{AccountId, kind, reason, state, verdict};
 
 /// Rows that may be younger than those after them: tasks are recorded in the order of their numbers, or nearly.
 const OUT_OF_ORDER_MAX: u32 = 256;
@@ -34,6 +34,8 @@ pub(super) struct Fold {
     pub changes: Vec<(i64, AccountLogEntry)>,
     /// Tasks all of whose rows go.
     pub tasks: Vec<i64>,
+    /// How many of them each gamer has.
+    pub ended: BTreeMap<AccountId, u64>,
     /// Those among them whose attempts have rows of their own.
     with_attempts: Vec<i64>,
     accounts: BTreeMap<i64, FoldedSums>,
@@ -179,6 +181,7 @@ impl Fold {
     fn count_task(&mut self, task: &Row<'_>) -> Result<()> {
         let (pay, fee): (i64, i64) = (task.get(6)?, task.get(7)?);
         let (settled, source) = (task.get::<_, u8>(5)? == state::SETTLED, task.get::<_, Option<u8>>(8)?);
+        *self.ended.entry(AccountId(task.get(3)?)).or_default() += 1;
         let gamer = self.at(task.get(3)?);
         gamer.turnover += pay + fee;
         gamer.accepted += i64::from(settled);

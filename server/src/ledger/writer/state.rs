@@ -59,7 +59,10 @@ impl WriterState {
         let opened_ms = opened_ms(&timing::read(connection)?, at_ms, &options.clock);
         let now_ms = (opened_ms + options.clock.running_ms()).max(at_ms);
         let outcomes = KeptOutcomes::load(connection, &options, now_ms)?;
-        let folding = Folding::load(connection, outcomes.kept_ms().max(earnings.pending_ms()))?;
+        let tasks_recorded: i64 =
+            connection.query_row("SELECT sum(tasks) FROM accounts", [], |row| row.get(0))?;
+        let is_early = options.folds_early(tasks_recorded as u64);
+        let folding = Folding::load(connection, outcomes.kept_ms(), earnings.pending_ms(), is_early)?;
         // Releases and grants are counted from the first id of their range.
         let next_in = |first: i64, end: i64| -> Result<i64> {
             let sql = "SELECT max(id) FROM transfers WHERE id >= ?1 AND id < ?2";
@@ -70,6 +73,7 @@ impl WriterState {
             book: Book {
                 folded_to: checkpoint.task as u64,
                 accounts_max: options.accounts_max,
+                tasks_recorded: tasks_recorded as u64,
                 ..Book::default()
             },
             earnings,
@@ -195,9 +199,20 @@ impl WriterState {
         if is_waited_for() || !self.reversals.is_empty() {
             return Ok(None);
         }
-        let folded = self.folding.step(sql.connection, now_ms, self.outcomes.kept_from_ms())?;
-        self.book.folded_to = self.folding.checkpoint().task as u64;
-        Ok(folded)
+        let is_early = self.options.folds_early(self.book.tasks_recorded);
+        let Some(step) = self.folding.step(sql.connection, now_ms, is_early, &mut self.outcomes)? else {
+            return Ok(None);
+        };
+        let book = &mut self.book;
+        book.folded_to = self.folding.checkpoint().task as u64;
+        for (gamer, tasks) in step.tasks {
+            book.tasks_recorded = book.tasks_recorded.saturating_sub(tasks);
+            load_account(sql.connection, book, gamer)?;
+            if let Some(account) = book.change(gamer) {
+                account.tasks_recorded = account.tasks_recorded.saturating_sub(tasks);
+            }
+        }
+        Ok(Some(step.digest))
     }
 
     /// Writes the group's transfers, its link in the chain, and the balances that follow.
@@ -229,7 +244,7 @@ impl WriterState {
         }
         let hash = hasher.finish();
         sql.insert_group(group, now_ms, book.transfers.len(), &hash, folded)?;
-        self.folding.wrote(now_ms);
+        self.folding.wrote(now_ms, self.options.folds_early(book.tasks_recorded));
         if !book.transfers.is_empty() {
             sql.update_balance(kind::BANK_ACCOUNT, book.bank)?;
             sql.update_balance(kind::FEE_ACCOUNT, book.fee)?;
@@ -267,13 +282,14 @@ impl WriterState {
     }
 
     /// Makes the newest group's results known.
-    pub(super) fn publish(&mut self, queue: &WriterQueue) {
+    pub(in crate::ledger) fn publish(&mut self, queue: &WriterQueue) {
         let closed = std::mem::take(&mut self.book.patient_closed);
         if closed > 0 {
             queue.patient_open_changed(0, closed);
         }
         let changed = self.book.take_changed();
         self.book.let_go_of_idle();
+        queue.bound_accounts(self.options.tasks_per_account(self.book.tasks_recorded));
         queue.publish(changed.into_iter(), self.committed());
     }
 

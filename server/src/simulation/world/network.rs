@@ -9,7 +9,8 @@ use crate::simulation::auditor::{Audit, StepCause};
 use crate::simulation::kinds;
 
 /// What the ledger takes in one update.
-const ROOM: AdmissionRoom = AdmissionRoom { admissions: 4, patient: 4, bytes: 1 << 20 };
+const ROOM: AdmissionRoom =
+    AdmissionRoom { admissions: 4, patient: 4, bytes: 1 << 20, tasks_per_account: u64::MAX };
 
 impl World {
     /// The place of the packet that is next from this one on and not held up.

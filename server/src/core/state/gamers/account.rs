@@ -26,6 +26,8 @@ pub struct AccountMirror {
     unrecorded: VecDeque<(u64, Nanos)>,
     /// Their sum.
     unrecorded_sum: Nanos,
+    /// Its tasks that the ledger records one by one.
+    tasks_recorded: u64,
     /// What an hour may cost it.
     pub hour_cap: HourCap,
     last_hour: LastHour,
@@ -52,6 +54,7 @@ impl AccountMirror {
         Self {
             balance: account.available + account.set_aside,
             charged: account.turnover,
+            tasks_recorded: account.tasks_recorded,
             last_hour,
             spent: SpentIds::after(account.largest_task),
             ..Self::default()
@@ -119,9 +122,15 @@ impl AccountMirror {
     pub fn recorded(&mut self, account: &ledger::Account, entries: u64) {
         self.balance = account.available + account.set_aside;
         self.charged = account.turnover;
+        self.tasks_recorded = account.tasks_recorded;
         while let Some((_, charged)) = self.unrecorded.pop_front_if(|(entry, _)| *entry <= entries) {
             self.unrecorded_sum -= charged;
         }
+    }
+
+    /// Its tasks that the ledger records one by one, as of its last word.
+    pub fn tasks_recorded(&self) -> u64 {
+        self.tasks_recorded
     }
 
     /// Whether `id` was admitted before, or its session was not recently given to this account.

@@ -16,6 +16,7 @@ fn in_ledger(id: AccountId) -> ledger::Account {
         turnover: Nanos(50),
         accepted: 0,
         rejected: 0,
+        tasks_recorded: 0,
         largest_task: None,
         charged_lately: Vec::new(),
         trust: WorkerTrust::default(),
