@@ -303,6 +303,9 @@ fn the_bench_of_floods_runs() {
     {
         assert!(said.contains(attack), "{said}");
     }
+    for aim in ["not in within 2 s: ", "99th percentile inside: ", "before all floods: ", "per byte in: "] {
+        assert!(said.contains(aim), "{said}");
+    }
 }
 
 #[test]
