@@ -91,7 +91,7 @@ fn take(front: &Front, body: &[u8]) -> Option<()> {
         instance: request.instance.0,
         name: account.name.clone(),
         credit: account.credit,
-        family: None,
+        asked_from: None,
     };
     match front.mint.issue(grant) {
         Ok(token) => {

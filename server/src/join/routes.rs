@@ -14,7 +14,7 @@ use p2c2r_join::api::{
     CHALLENGE_PATH, Challenge, PROTOCOL_CHARS_MAX, REQUEST_BYTES_MAX, SPEED_BYTES, SPEED_PATH, TOKEN_PATH,
 };
 use p2c2r_join::{RefusalCode, TokenGrant, TokenRequest};
-use p2c2r_link::{Family, Grant, Mint, MintRefusal};
+use p2c2r_link::{Grant, Mint, MintRefusal};
 use p2c2r_protocol::{AccountKey, ProtocolIdentity, printable};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -185,7 +185,7 @@ async fn give_token(
         instance,
         name: account.name,
         credit: account.credit,
-        family: Some(Family::of(sender.0)),
+        asked_from: Some(sender.0.ip()),
     };
     match front.mint.issue(grant) {
         Ok(token) => {

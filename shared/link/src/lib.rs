@@ -57,8 +57,8 @@ pub use problem::LinkProblem;
 pub use rate_limit::RateLimit;
 pub use runner::{EventDrivenPlugin, NextWake, RunningApp, Waker};
 pub use server::{
-    Family, FromPeer, Grant, LinkTotals, Mint, MintRefusal, MintSource, PeerJoined, PeerLeft, Peers,
-    Refusals, ServerLinkConfig, ServerLinkPlugin, ServerTransport, ToPeer, bind_server,
+    FromPeer, Grant, LinkTotals, Mint, MintRefusal, MintSource, PeerJoined, PeerLeft, Peers, Refusals,
+    ServerLinkConfig, ServerLinkPlugin, ServerTransport, ToPeer, bind_server,
 };
 pub use sets::LinkSystems;
 pub use tokens::{Access, NoToken, TokenAnswer, TokenSource, fetch};

@@ -110,10 +110,15 @@ pub const PLACES_WIDE_LEAST: u32 = 64;
 pub const TOKEN_SECONDS: u64 = 60;
 /// Connect tokens of one account made within their lifetime: sixteen programs that try four times each.
 pub const TOKENS_PER_ACCOUNT_MAX: usize = 64;
-/// The same for all accounts together; each takes about 500 bytes.
+/// Connect tokens neither used nor over, of all accounts together; each takes about 700 bytes.
 pub const TOKENS_MAX: usize = 32_768;
+/// Connect tokens that were made within their lifetime, used or not; of more the oldest are forgotten.
+pub const TOKENS_MADE_MAX: usize = 2 * TOKENS_MAX;
 /// Bytes of a connect token: netcode's constant.
 pub const TOKEN_BYTES_MAX: usize = 2_048;
+/// Time between two connect tokens that a client asks for because it misses the coordinator: a line that loses heartbeats
+/// must not cost a TLS handshake for each.
+pub const TOKEN_AHEAD_EVERY: Duration = Duration::from_secs(30);
 /// Time-out of a client for its connect token: a name look-up, and several addresses tried over HTTPS.
 pub const TOKEN_WAIT_MAX: Duration = Duration::from_secs(40);
 /// Netcode's own time-out, in case our heartbeats fail.
@@ -191,7 +196,7 @@ const _: () = assert!(DOUBT_IDLE.as_millis() + BEAT_BUSY.as_millis() < DEATH_IDL
 const _: () = assert!(BEAT_IDLE_TO_CLIENT.as_millis() < NETCODE_TICK_SLACK.as_millis());
 const _: () = assert!(NETCODE_TICK_SLACK.as_millis() < NETCODE_TICK.as_millis());
 const _: () = assert!(NETCODE_TICK_AT_CLIENT.as_secs() < NETCODE_TIMEOUT_SECONDS as u64);
-const _: () = assert!(TOKENS_PER_ACCOUNT_MAX < TOKENS_MAX);
+const _: () = assert!(TOKENS_PER_ACCOUNT_MAX < TOKENS_MAX && TOKENS_MAX < TOKENS_MADE_MAX);
 const _: () = assert!(STRANGERS_PER_UPDATE_MAX < PACKETS_PER_UPDATE_MAX);
 const _: () = assert!(HANDSHAKES_NARROW_MAX < HANDSHAKES_WIDE_MAX && HANDSHAKES_WIDE_MAX < HANDSHAKES_MAX);
 const _: () = assert!(CHALLENGE_PAUSE.as_millis() < NETCODE_RESEND.as_millis());

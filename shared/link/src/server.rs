@@ -14,7 +14,7 @@ use bevy_ecs::message::Message;
 use p2c2r_protocol::{AccountKey, Micros, Nanos, PeerId, ProtocolIdentity, Role};
 
 pub(crate) use mint::Seal;
-pub use mint::{Family, Grant, Mint, MintRefusal, MintSource};
+pub use mint::{Grant, Mint, MintRefusal, MintSource};
 pub use peers::{LinkTotals, Peers};
 pub use refusal::Refusals;
 

@@ -26,7 +26,7 @@ use crate::envelope::{self, ConnectionRequest, Envelope, REQUEST_BYTES};
 use crate::limits::{CHALLENGE_PAUSE, STRANGERS_PER_UPDATE_MAX};
 use crate::seal::{self, SealKey};
 
-use packet_source::PacketSource;
+pub(super) use packet_source::PacketSource;
 pub(super) use pending::Handshake;
 use pending::PendingHandshakes;
 use places::Places;

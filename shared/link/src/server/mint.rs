@@ -7,9 +7,15 @@
 //! the oldest; and a client at the same address may use a token twice. Here a request whose seal is not of an
 //! outstanding token never reaches netcode, a token is bound to the first address it comes from, and when a
 //! client connects, its id and its user data must be of one token, which is then used up.
+//!
+//! Nobody can use up all tokens: where as many are outstanding as may be, the oldest one goes of the account or of the
+//! address prefix that holds most.
 
-use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
+mod holders;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,9 +24,12 @@ use p2c2r_protocol::{AccountKey, Digest, Nanos, ProtocolIdentity, Role, SeededHa
 use renetcode::{ConnectToken, NETCODE_USER_DATA_BYTES, ServerAuthentication};
 use thiserror::Error;
 
+use self::holders::Holders;
+use super::handshake::PacketSource;
 use super::refusal::PacketRefusal;
 use crate::limits::{
-    NETCODE_TIMEOUT_SECONDS, TOKEN_BYTES_MAX, TOKEN_SECONDS, TOKENS_MAX, TOKENS_PER_ACCOUNT_MAX,
+    NETCODE_TIMEOUT_SECONDS, TOKEN_BYTES_MAX, TOKEN_SECONDS, TOKENS_MADE_MAX, TOKENS_MAX,
+    TOKENS_PER_ACCOUNT_MAX,
 };
 use crate::problem;
 use crate::seal::SealKey;
@@ -28,7 +37,7 @@ use crate::tokens::{Access, NoToken, TokenAnswer, TokenSource};
 
 /// The coordinator's address in every token. Clients ignore it: they use the address that answered them over
 /// HTTPS, which the coordinator, behind a router, need not know.
-const ANY_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 1);
+const ANY_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 1);
 /// Bytes of the seal at the end of a token's private part.
 const SEAL_BYTES: usize = 16;
 /// Start of netcode's time: any value works, since all times are made and read here.
@@ -36,22 +45,6 @@ const EPOCH: Duration = Duration::from_secs(1_000_000_000);
 
 /// The seal of a token, which no two tokens share.
 pub(crate) type Seal = [u8; SEAL_BYTES];
-
-/// IP version 4 or 6.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// IPv4, mapped into IPv6 or not.
-    V4,
-    /// IPv6.
-    V6,
-}
-
-impl Family {
-    /// The family of an address.
-    pub fn of(address: SocketAddr) -> Self {
-        if address.ip().to_canonical().is_ipv4() { Self::V4 } else { Self::V6 }
-    }
-}
 
 /// The holder of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,8 +59,9 @@ pub struct Grant {
     pub name: String,
     /// The account's credit at enrolment; booked once, when the ledger first sees the account.
     pub credit: Nanos,
-    /// IP version: tokens are good over the one they were fetched over. `None` is any.
-    pub family: Option<Family>,
+    /// The address that asks for the token, which is good over that IP version only; addresses of one prefix share what is
+    /// outstanding. `None` is a program of the same process.
+    pub asked_from: Option<IpAddr>,
 }
 
 impl Grant {
@@ -80,17 +74,21 @@ impl Grant {
             instance: 0,
             name: name.to_owned(),
             credit: Nanos::ZERO,
-            family: None,
+            asked_from: None,
         }
+    }
+}
+
+impl Grant {
+    /// The address prefix that asks.
+    fn prefix(&self) -> Option<u128> {
+        self.asked_from.map(|address| PacketSource::of(address).narrow)
     }
 }
 
 /// Why there is no token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum MintRefusal {
-    /// The limit of tokens per minute, for all accounts, is reached.
-    #[error("too many programs connect to the coordinator at this moment; try again in a minute")]
-    Full,
     /// The limit of tokens per minute for this account is reached.
     #[error("this account connects too often; try again in a minute")]
     AccountFull,
@@ -111,10 +109,16 @@ struct State {
     clock: Clock,
     by_seal: HashMap<Seal, Outstanding, SeededHash>,
     by_client: HashMap<u64, Seal, SeededHash>,
-    /// Tokens made within the last [`TOKEN_SECONDS`], used or not, oldest first.
+    /// Tokens made within the last [`TOKEN_SECONDS`], used or not, oldest first; at most [`TOKENS_MADE_MAX`].
     made: VecDeque<(Duration, Seal, AccountKey)>,
     /// Number of them by account.
-    by_account: HashMap<AccountKey, usize, SeededHash>,
+    made_for: HashMap<AccountKey, usize, SeededHash>,
+    /// Outstanding tokens by number.
+    by_number: BTreeMap<u64, Seal>,
+    numbered: u64,
+    /// Their numbers by account, and by the address prefix that asked for them.
+    of_account: Holders<AccountKey>,
+    of_prefix: Holders<u128>,
 }
 
 /// netcode's time, which dates tokens: monotonic, so a wall clock that steps locks no client out.
@@ -125,6 +129,7 @@ enum Clock {
 }
 
 struct Outstanding {
+    number: u64,
     client: u64,
     user_data: [u8; NETCODE_USER_DATA_BYTES],
     grant: Grant,
@@ -146,7 +151,11 @@ impl Mint {
             by_seal: HashMap::default(),
             by_client: HashMap::default(),
             made: VecDeque::new(),
-            by_account: HashMap::default(),
+            made_for: HashMap::default(),
+            by_number: BTreeMap::new(),
+            numbered: 0,
+            of_account: Holders::default(),
+            of_prefix: Holders::default(),
         };
         Self {
             identity: Arc::new(identity.clone()),
@@ -161,11 +170,8 @@ impl Mint {
         let now = state.clock.now();
         state.forget_old(now);
         let account = grant.account;
-        if state.by_account.get(&account).is_some_and(|made| *made >= TOKENS_PER_ACCOUNT_MAX) {
+        if state.made_for.get(&account).is_some_and(|made| *made >= TOKENS_PER_ACCOUNT_MAX) {
             return Err(MintRefusal::AccountFull);
-        }
-        if state.made.len() >= TOKENS_MAX {
-            return Err(MintRefusal::Full);
         }
         let mut client = u64::from_le_bytes(renetcode::generate_random_bytes());
         while state.by_client.contains_key(&client) {
@@ -188,11 +194,7 @@ impl Mint {
         let seal = seal_of(&token.private_data).ok_or(MintRefusal::Sealing)?;
         let expires_at = Duration::from_secs(token.expire_timestamp);
         let grant = Grant { name: fit_name(&grant.name), ..grant };
-        state.by_client.insert(client, seal);
-        *state.by_account.entry(account).or_default() += 1;
-        state.made.push_back((expires_at, seal, account));
-        let token = Outstanding { client, user_data, grant, expires_at, from: None };
-        state.by_seal.insert(seal, token);
+        state.add(seal, Outstanding { number: 0, client, user_data, grant, expires_at, from: None });
         Ok(bytes)
     }
 
@@ -216,7 +218,7 @@ impl Mint {
         if now >= token.expires_at {
             return Err(PacketRefusal::OutOfDate);
         }
-        if token.grant.family.is_some_and(|family| family != Family::of(from)) {
+        if token.grant.asked_from.is_some_and(|asked_from| !is_same_version(asked_from, from.ip())) {
             return Err(PacketRefusal::MisusedToken);
         }
         if *token.from.get_or_insert(from) != from {
@@ -287,14 +289,48 @@ impl Clock {
 }
 
 impl State {
+    /// A token is outstanding from now on, which takes the next number. Others go where there are too many.
+    fn add(&mut self, seal: Seal, token: Outstanding) {
+        while self.made.len() >= TOKENS_MADE_MAX
+            && let Some((_, seal, account)) = self.made.pop_front()
+        {
+            self.forget(&seal, account);
+        }
+        while self.by_seal.len() >= TOKENS_MAX && self.evict() {}
+        self.numbered += 1;
+        let token = Outstanding { number: self.numbered, ..token };
+        let account = token.grant.account;
+        self.by_client.insert(token.client, seal);
+        self.by_number.insert(token.number, seal);
+        self.of_account.add(account, token.number);
+        if let Some(prefix) = token.grant.prefix() {
+            self.of_prefix.add(prefix, token.number);
+        }
+        *self.made_for.entry(account).or_default() += 1;
+        self.made.push_back((token.expires_at, seal, account));
+        self.by_seal.insert(seal, token);
+    }
+
+    /// Takes back the oldest token of the account or of the prefix that holds most; false if there is none.
+    fn evict(&mut self) -> bool {
+        let most = self.of_account.most().max(self.of_prefix.most());
+        let seal = most.and_then(|(_, Reverse(oldest))| self.by_number.get(&oldest).copied());
+        seal.is_some_and(|seal| self.remove(&seal).is_some())
+    }
+
     fn forget_old(&mut self, now: Duration) {
         while let Some((_, seal, account)) = self.made.pop_front_if(|(expires_at, ..)| *expires_at <= now) {
-            self.remove(&seal);
-            if let Some(made) = self.by_account.get_mut(&account) {
-                *made -= 1;
-                if *made == 0 {
-                    self.by_account.remove(&account);
-                }
+            self.forget(&seal, account);
+        }
+    }
+
+    /// Forgets a token that was made, used or not.
+    fn forget(&mut self, seal: &Seal, account: AccountKey) {
+        self.remove(seal);
+        if let Some(made) = self.made_for.get_mut(&account) {
+            *made -= 1;
+            if *made == 0 {
+                self.made_for.remove(&account);
             }
         }
     }
@@ -302,8 +338,18 @@ impl State {
     fn remove(&mut self, seal: &Seal) -> Option<Outstanding> {
         let gone = self.by_seal.remove(seal)?;
         self.by_client.remove(&gone.client);
+        self.by_number.remove(&gone.number);
+        self.of_account.remove(gone.grant.account, gone.number);
+        if let Some(prefix) = gone.grant.prefix() {
+            self.of_prefix.remove(prefix, gone.number);
+        }
         Some(gone)
     }
+}
+
+/// Whether both addresses are of one IP version; IPv4 may be mapped into IPv6.
+fn is_same_version(one: IpAddr, other: IpAddr) -> bool {
+    one.to_canonical().is_ipv4() == other.to_canonical().is_ipv4()
 }
 
 fn seal_of(private_part: &[u8]) -> Option<Seal> {
@@ -337,89 +383,4 @@ impl TokenSource for MintSource {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FROM: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9);
-
-    fn grant(account: u8) -> Grant {
-        Grant { account: AccountKey([account; 32]), ..Grant::of_name(Role::Gamer, "ann") }
-    }
-
-    fn mint() -> Mint {
-        let mint = Mint::new(&ProtocolIdentity { id: 7, text: String::new() });
-        mint.set_time(EPOCH);
-        mint
-    }
-
-    /// A token's id, user data and seal.
-    fn issued(mint: &Mint, account: u8) -> (u64, [u8; NETCODE_USER_DATA_BYTES], Seal) {
-        let token = ConnectToken::read(&mut mint.issue(grant(account)).unwrap().as_slice()).unwrap();
-        let seal = seal_of(&token.private_data).unwrap();
-        let user_data = mint.lock().by_seal[&seal].user_data;
-        (token.client_id, user_data, seal)
-    }
-
-    #[test]
-    fn a_token_is_good_once_and_from_the_address_it_first_came_from() {
-        let mint = mint();
-        let (client, user_data, seal) = issued(&mint, 1);
-        let elsewhere = SocketAddr::new(FROM.ip(), 10);
-        assert_eq!(mint.admits(&seal, FROM), Ok(()));
-        assert_eq!(mint.admits(&seal, FROM), Ok(()), "a request may be repeated");
-        assert!(mint.admits(&seal, elsewhere).is_err());
-        assert_eq!(mint.redeem(client, &user_data, FROM).unwrap().account, AccountKey([1; 32]));
-        assert!(mint.admits(&seal, FROM).is_err() && mint.redeem(client, &user_data, FROM).is_err());
-        assert!(mint.outstanding() == 0 && mint.lock().by_client.is_empty());
-    }
-
-    #[test]
-    fn a_challenge_of_one_token_does_not_let_another_in() {
-        let mint = mint();
-        let (client, _, seal) = issued(&mint, 1);
-        let (_, held, _) = issued(&mint, 2);
-        mint.admits(&seal, FROM).unwrap();
-        assert!(mint.redeem(client, &held, FROM).is_err());
-        assert!(mint.redeem(client, &held, FROM).is_err(), "and its own token is used up");
-    }
-
-    #[test]
-    fn a_token_is_over_after_its_seconds_and_bound_to_its_ip_version() {
-        let mint = mint();
-        let (client, user_data, seal) = issued(&mint, 1);
-        mint.admits(&seal, FROM).unwrap();
-        mint.set_time(EPOCH + Duration::from_secs(TOKEN_SECONDS));
-        assert!(mint.admits(&seal, FROM).is_err() && mint.redeem(client, &user_data, FROM).is_err());
-        let family = Some(Family::V6);
-        let token = mint.issue(Grant { family, ..grant(1) }).unwrap();
-        let seal = seal_of(&ConnectToken::read(&mut token.as_slice()).unwrap().private_data).unwrap();
-        assert!(mint.admits(&seal, FROM).is_err());
-        assert!(mint.admits(&seal, "[2001:db8::1]:1".parse().unwrap()).is_ok());
-        assert_eq!(Family::of("[::ffff:1.2.3.4]:1".parse().unwrap()), Family::V4);
-    }
-
-    #[test]
-    fn tokens_are_bounded_per_account_and_in_sum_and_forgotten_in_time() {
-        let mint = mint();
-        for _ in 0..TOKENS_PER_ACCOUNT_MAX {
-            issued(&mint, 1);
-        }
-        assert_eq!(mint.issue(grant(1)), Err(MintRefusal::AccountFull));
-        let account = |number: usize| AccountKey(std::array::from_fn(|at| (number >> (8 * (at % 4))) as u8));
-        let mut number = 1 << 20;
-        while mint.issue(Grant { account: account(number), ..grant(0) }).is_ok() {
-            number += 1;
-        }
-        assert_eq!(mint.issue(grant(2)), Err(MintRefusal::Full));
-        assert_eq!(mint.outstanding(), TOKENS_MAX);
-        mint.set_time(EPOCH + Duration::from_secs(TOKEN_SECONDS));
-        issued(&mint, 1);
-        let state = mint.lock();
-        assert_eq!((state.by_seal.len(), state.made.len(), state.by_account.len()), (1, 1, 1));
-    }
-
-    #[test]
-    fn two_mints_have_two_keys() {
-        assert_ne!(mint().key, mint().key);
-    }
-}
+mod tests;

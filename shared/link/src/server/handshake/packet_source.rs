@@ -5,15 +5,15 @@ use std::net::IpAddr;
 
 /// A packet's source for limits. Equal numbers mean equal sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct PacketSource {
+pub(in crate::server) struct PacketSource {
     /// One IPv4 address or one IPv6 /64.
-    pub(super) narrow: u128,
+    pub(in crate::server) narrow: u128,
     /// One IPv4 /24 or one IPv6 /48.
-    pub(super) wide: u128,
+    pub(in crate::server) wide: u128,
 }
 
 impl PacketSource {
-    pub(super) fn of(address: IpAddr) -> Self {
+    pub(in crate::server) fn of(address: IpAddr) -> Self {
         // The low bits of an IPv6 prefix are free, so they tell the four kinds of number apart.
         match address.to_canonical() {
             IpAddr::V4(address) => {
