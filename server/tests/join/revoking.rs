@@ -1,12 +1,13 @@
 //! What closing an account does to its programs: the coordinator's app and the programs' links, over real HTTPS and UDP.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bevy_app::App;
 use bevy_ecs::message::Messages;
 use p2c2r_link::{
-    Access, ClientLink, FromServer, LinkDown, LinkStatus, Peers, TokenAnswer, TokenSource, fetch,
+    Access, ClientLink, FromServer, Impairment, LinkDown, LinkStatus, Peers, TokenAnswer, TokenSource,
+    WorkerSide, fetch,
 };
 use p2c2r_protocol::{Role, ServerToWorker};
 use p2c2r_server::join::WallSeconds;
@@ -93,6 +94,33 @@ fn a_closed_accounts_programs_are_disconnected_told_why_and_kept_out_also_with_a
     });
     assert!(said.as_ref().is_some_and(|said| said.contains(CLOSED)) && !is_welcome, "{said:?}");
     assert_eq!(peers(&town.app), 0);
+}
+
+/// Puts a program out whose round trips take 400 ms and that says nothing meanwhile: the coordinator waits for nothing of it.
+#[test]
+fn a_closed_accounts_program_is_out_without_being_asked_however_far_away_it_is() {
+    let folder = Folder::new();
+    let mut town = Town::open(&folder);
+    let client = town.client("ada", Some(folder.invite(Role::Worker, 1)));
+    let far = Impairment { latency: Duration::from_millis(200), ..Impairment::NONE };
+    let mut worker = town.member_over::<WorkerSide>(Arc::new(client), Some(far));
+    town.until("it joins", &mut worker, |coordinator, _| peers(coordinator) == 1);
+
+    folder.store().revoke(key(1), WallSeconds::now()).unwrap();
+    let (began, mut updates) = (Instant::now(), 0);
+    while peers(&town.app) > 0 {
+        town.app.update();
+        updates += 1;
+        assert!(began.elapsed() < PATIENCE, "it stays");
+        std::thread::yield_now();
+    }
+    println!("out after {:?}, in {updates} updates", began.elapsed());
+    let mut said = None;
+    town.until("it is told", &mut worker, |_, worker| {
+        said = said.take().or_else(|| loss(worker));
+        said.is_some()
+    });
+    assert!(said.as_ref().is_some_and(|said| said.contains(CLOSED)), "not by its silence: {said:?}");
 }
 
 #[test]

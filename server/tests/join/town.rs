@@ -6,8 +6,8 @@ use std::time::Instant;
 use bevy_app::App;
 use p2c2r_join::{AccountSecret, JoinClient, JoinLink};
 use p2c2r_link::{
-    ClientLinkConfig, ClientLinkPlugin, ClientTransport, Reconnect, ServerTransport, Side, TokenSource,
-    WorkerSide,
+    ClientLinkConfig, ClientLinkPlugin, ClientTransport, Impairment, Reconnect, ServerTransport, Side,
+    TokenSource, WorkerSide,
 };
 use p2c2r_protocol::{ProtocolIdentity, Role};
 use p2c2r_server::config::LEDGER_FILE;
@@ -80,13 +80,18 @@ impl Town {
 
     /// The link of a worker or a game.
     pub fn member<S: Side>(&self, tokens: Arc<dyn TokenSource>) -> App {
+        self.member_over::<S>(tokens, None)
+    }
+
+    /// The same over a line like this.
+    pub fn member_over<S: Side>(&self, tokens: Arc<dyn TokenSource>, impair: Option<Impairment>) -> App {
         let mut app = App::new();
         app.add_plugins(ClientLinkPlugin::<S>::new(ClientLinkConfig {
             transport: ClientTransport::Udp(tokens),
             identity: self.identity.clone(),
             name: "ada".to_owned(),
             rate_limit: None,
-            impair: None,
+            impair,
             reconnect: Reconnect::default(),
         }));
         app

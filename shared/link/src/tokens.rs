@@ -120,13 +120,70 @@ impl PendingToken {
     }
 }
 
+/// Tokens asked for one try: the first that comes is used.
+#[derive(Debug, Default)]
+pub(crate) struct AskedTokens(Vec<PendingToken>);
+
+impl AskedTokens {
+    /// Asks for one more.
+    pub(crate) fn ask(&mut self, source: &dyn TokenSource, waker: Option<Waker>) {
+        self.0.push(PendingToken::of(source, waker));
+    }
+
+    /// The first token that has come, or why none will.
+    pub(crate) fn take(&mut self) -> Option<Result<Access, NoToken>> {
+        let (mut came, mut failed) = (None, None);
+        self.0.retain(|asked| match asked.take() {
+            None => true,
+            Some(answer) => {
+                match answer {
+                    Ok(access) => came = Some(access),
+                    Err(cause) => failed = Some(cause),
+                }
+                false
+            }
+        });
+        came.map(Ok).or_else(|| failed.filter(|_| self.0.is_empty()).map(Err))
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
 
     #[test]
     fn an_answer_that_is_dropped_is_a_failure() {
         let asked = PendingToken::of(&Nowhere, None);
+        assert!(matches!(asked.take(), Some(Err(NoToken::Unreachable { .. }))));
+    }
+
+    /// Keeps its answers until a test gives them.
+    #[derive(Debug, Default)]
+    struct Slow(Mutex<Vec<TokenAnswer>>);
+
+    impl TokenSource for Slow {
+        fn ask(&self, answer: TokenAnswer) {
+            self.0.lock().unwrap().push(answer);
+        }
+    }
+
+    #[test]
+    fn of_two_that_were_asked_for_the_first_that_comes_is_used_and_a_failure_waits_for_the_other() {
+        let access = || Access { token: vec![7], server: "192.0.2.1:1".parse().unwrap() };
+        for fails in [0, 1] {
+            let (source, mut asked) = (Slow::default(), AskedTokens::default());
+            asked.ask(&source, None);
+            asked.ask(&source, None);
+            let mut answers = source.0.into_inner().unwrap();
+            drop(answers.remove(fails));
+            assert_eq!(asked.take().map(|answer| answer.is_ok()), None, "the other may still come");
+            answers.pop().unwrap().give(Ok(access()));
+            assert!(matches!(asked.take(), Some(Ok(access)) if access.token == [7]));
+        }
+        let mut asked = AskedTokens::default();
+        asked.ask(&Nowhere, None);
         assert!(matches!(asked.take(), Some(Err(NoToken::Unreachable { .. }))));
     }
 }

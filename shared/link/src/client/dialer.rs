@@ -18,13 +18,13 @@ use crate::channels::new_connection;
 use crate::connection::ConnectionEnd;
 use crate::envelope::{self, Envelope};
 use crate::limits::{
-    BEAT_IDLE_TO_CLIENT, NETCODE_RESEND, NETCODE_TICK_AT_CLIENT, REDIAL_WITHIN, TOKEN_BYTES_MAX,
-    TOKEN_WAIT_MAX,
+    BEAT_IDLE_TO_CLIENT, DOUBT_IDLE, NETCODE_RESEND, NETCODE_TICK_AT_CLIENT, REDIAL_WITHIN,
+    TOKEN_AHEAD_EVERY, TOKEN_BYTES_MAX, TOKEN_WAIT_MAX,
 };
 use crate::peer::{Offence, PeerSession};
 use crate::runner::Sockets;
 use crate::socket::{Medium, Wire};
-use crate::tokens::{Access, NoToken, Nowhere, PendingToken, TokenSource};
+use crate::tokens::{Access, AskedTokens, NoToken, Nowhere, TokenSource};
 use crate::{LinkError, LinkProblem, PeerStats, RateLimit, problem as problems};
 
 /// A connection that lasted this long was a success: the next try comes at once.
@@ -45,6 +45,8 @@ pub(super) struct Dialer {
     failures: u32,
     /// Whether the next try comes at once, because a connection that had lasted was lost.
     is_prompt: bool,
+    /// A token asked for when the coordinator was missed, and when: for the next try.
+    ahead: Option<(AskedTokens, Duration)>,
     /// The reason that the coordinator gave for ending the connection.
     goodbye: Option<String>,
     state: State,
@@ -60,7 +62,7 @@ pub(super) struct DialerEvents {
 
 enum State {
     Waiting { until: Duration },
-    Fetching { asked: PendingToken, give_up_at: Duration },
+    Fetching { asked: AskedTokens, give_up_at: Duration },
     Trying { attempt: Box<Attempt>, give_up_at: Duration },
     Connected { attempt: Box<Attempt>, session: Box<PeerSession>, since: Duration },
     Closed,
@@ -90,6 +92,7 @@ impl Dialer {
             tries: 0,
             failures: 0,
             is_prompt: false,
+            ahead: None,
             goodbye: None,
             state: match &config.transport {
                 ClientTransport::Later => State::Closed,
@@ -134,15 +137,20 @@ impl Dialer {
             && now >= until
         {
             self.tries += 1;
-            let asked = PendingToken::of(&*self.tokens, sockets.map(Sockets::waker));
-            self.state = State::Fetching { asked, give_up_at: now + TOKEN_WAIT_MAX };
             link.next_try = None;
             // A refusal stays visible until a later try ends otherwise.
             if !matches!(link.status, LinkStatus::Refused { .. }) {
                 link.status = LinkStatus::Connecting;
             }
+            let mut asked = self.ahead.take().map(|(asked, _)| asked).unwrap_or_default();
+            if let Some(Ok(access)) = asked.take() {
+                return self.try_with(now, &access, renet, link);
+            }
+            // Also where one is on its way: that one may have been asked for over a line that has just been cut.
+            asked.ask(&*self.tokens, sockets.map(Sockets::waker));
+            self.state = State::Fetching { asked, give_up_at: now + TOKEN_WAIT_MAX };
         }
-        let State::Fetching { asked, give_up_at } = &self.state else { return };
+        let State::Fetching { asked, give_up_at } = &mut self.state else { return };
         let answer = match asked.take() {
             Some(answer) => answer,
             None if now < *give_up_at => return,
@@ -154,6 +162,18 @@ impl Dialer {
             Ok(access) => self.try_with(now, &access, renet, link),
             Err(NoToken::Unreachable { reason }) => self.fail(now, link, reason),
             Err(NoToken::Refused { reason }) => self.wait(now, link, LinkStatus::Refused { reason }),
+        }
+    }
+
+    /// Asks for a token as soon as the coordinator is missed; runs after packets are read. To fetch one takes four round trips
+    /// over HTTPS, which then pass while the silence lasts that ends the connection.
+    pub(super) fn ask_ahead(&mut self, now: Duration, sockets: Option<&Sockets>) {
+        let State::Connected { session, .. } = &self.state else { return };
+        let is_missed = now >= session.heartbeat.heard_at() + DOUBT_IDLE;
+        if is_missed && self.ahead.as_ref().is_none_or(|(_, since)| now >= *since + TOKEN_AHEAD_EVERY) {
+            let mut asked = AskedTokens::default();
+            asked.ask(&*self.tokens, sockets.map(Sockets::waker));
+            self.ahead = Some((asked, now));
         }
     }
 
@@ -336,6 +356,9 @@ impl Dialer {
     fn lose(&mut self, now: Duration, link: &mut ClientLink, reason: LinkProblem) {
         if let State::Connected { since, session, .. } = &self.state {
             link.stats = session.stats.clone();
+            // One asked for in an earlier silence may be of a coordinator that was restarted since.
+            let heard_at = session.heartbeat.heard_at();
+            self.ahead = self.ahead.take().filter(|(_, asked_at)| *asked_at >= heard_at);
             if now >= *since + LASTED {
                 self.failures = 0;
                 self.is_prompt = true;
@@ -361,6 +384,7 @@ impl Dialer {
         self.tokens = tokens;
         self.failures = 0;
         self.is_prompt = false;
+        self.ahead = None;
         self.goodbye = None;
         self.state = State::Waiting { until: now };
         link.status = LinkStatus::Offline;

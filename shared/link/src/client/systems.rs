@@ -74,7 +74,7 @@ fn receive<S: Side>(
     let arrived = this_moment(&time, strategy.as_deref());
     match read_mail::<S>((now, arrived), dialer, renet, &mut messages) {
         Ok(taken) => {
-            if let Some(sockets) = sockets {
+            if let Some(sockets) = &sockets {
                 sockets.note_received(taken.messages);
             }
             if taken.has_more {
@@ -87,6 +87,7 @@ fn receive<S: Side>(
             dialer.hang_up(now, renet, link, problems::nonsense(detail));
         }
     }
+    dialer.ask_ahead(now, sockets.as_deref());
     dialer.check(now, time.delta(), renet, link);
     let news = dialer.take_news();
     if news.is_up {
