@@ -12,7 +12,9 @@ use serde::Serialize;
 
 use super::error::JoinError;
 use super::settings::default_data_dir;
-use super::store::{ACCOUNTS_FILE, AccountRecord, AccountStore, INVITE_USES_MAX, NewInvite, WallSeconds};
+use super::store::{
+    ACCOUNTS_FILE, AccountRecord, AccountStore, INVITE_USES_MAX, KEY_DIGITS, NewInvite, WallSeconds,
+};
 use crate::cli::{ReportFormat, RoleArg};
 use crate::core::state::gamers::HourCap;
 use crate::ledger::CREDIT_MAX;
@@ -167,19 +169,19 @@ pub fn accounts(command: &AccountsCommand) -> Result<String, JoinError> {
         }
         AccountsCommand::Revoke { account, data_dir } => {
             let mut store = open_existing(&data_dir.folder())?;
-            let account = store.account_called(account)?;
+            let account = store.account_called(account, None)?;
             store.revoke(account.key, WallSeconds::now())?;
             Ok(format!("{} ({}) is closed and will be disconnected", account.name, account.key.short()))
         }
         AccountsCommand::Rename { account, name, data_dir } => {
             let mut store = open_existing(&data_dir.folder())?;
-            let account = store.account_called(account)?;
+            let account = store.account_called(account, None)?;
             let name = store.rename(account.key, name)?;
             Ok(format!("{} ({}) is now called {name}", account.name, account.key.short()))
         }
         AccountsCommand::Cap { account, cap, data_dir } => {
             let mut store = open_existing(&data_dir.folder())?;
-            let found = store.account_called(account)?;
+            let found = store.account_called(account, Some(Role::Gamer))?;
             if found.role != Role::Gamer {
                 return Err(JoinError::NotAGamer(account.clone()));
             }
@@ -194,7 +196,7 @@ pub fn accounts(command: &AccountsCommand) -> Result<String, JoinError> {
         }
         AccountsCommand::Credit { account, dollars, data_dir } => {
             let mut store = open_existing(&data_dir.folder())?;
-            let found = store.account_called(account)?;
+            let found = store.account_called(account, Some(Role::Gamer))?;
             if found.role != Role::Gamer {
                 return Err(JoinError::NotAGamer(account.clone()));
             }
@@ -210,7 +212,7 @@ pub fn accounts(command: &AccountsCommand) -> Result<String, JoinError> {
 /// Has a worker judged; the answer is what to print.
 pub fn judge(account: &str, quarantined: bool, data_dir: &DataDirArgs) -> Result<String, JoinError> {
     let mut store = open_existing(&data_dir.folder())?;
-    let found = store.account_called(account)?;
+    let found = store.account_called(account, Some(Role::Worker))?;
     if found.role != Role::Worker {
         return Err(JoinError::NotAWorker(account.to_owned()));
     }
@@ -239,7 +241,7 @@ fn table(accounts: &[AccountRecord]) -> String {
         let _ = write!(
             text,
             "\n{:<16}  {:<6}  {since:<20}  {state:<7}  {credit:>8}  {}",
-            &key[..16],
+            &key[..KEY_DIGITS],
             role.to_string(),
             account.name
         );

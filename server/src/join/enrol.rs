@@ -91,9 +91,13 @@ impl Registrar {
         credit: Nanos,
         now: (WallSeconds, Duration),
     ) -> Result<Result<AccountRecord, RefusalCode>, JoinError> {
-        let books = Standings::open(&self.ledger).map_err(JoinError::Books)?;
         let accounts_max = self.open.accounts_max;
-        match self.store.enrol_openly(newcomer, (credit, accounts_max), &books, now.0)? {
+        let mut opened = self.store.enrol_openly(newcomer, (credit, accounts_max), None, now.0)?;
+        if opened == Err(RefusalCode::RegistrationFull) {
+            let books = Standings::open(&self.ledger).map_err(JoinError::Books)?;
+            opened = self.store.enrol_openly(newcomer, (credit, accounts_max), Some(&books), now.0)?;
+        }
+        match opened {
             Ok(OpenedAccount { account, in_place_of }) => {
                 if let Some(gone) = in_place_of {
                     info!(

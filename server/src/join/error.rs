@@ -55,11 +55,24 @@ pub enum JoinError {
     #[error("which accounts are of use cannot be read: {0}")]
     Books(crate::ledger::LedgerError),
     /// Nobody has such a key or name.
-    #[error("no account is called `{0}` or has a key that begins so; `accounts list` shows them all")]
-    NoSuchAccount(String),
+    #[error(
+        "no account is called `{called}` or has a key that begins so{}; `accounts list` shows them all",
+        meant(like)
+    )]
+    NoSuchAccount {
+        /// What was typed.
+        called: String,
+        /// Names that are like it.
+        like: Vec<String>,
+    },
     /// Several accounts fit.
-    #[error("`{0}` fits more than one account; give more digits of the key that `accounts list` shows")]
-    SeveralAccounts(String),
+    #[error("`{called}` fits {} accounts; type one of these instead: {}", keys.len(), some(keys))]
+    SeveralAccounts {
+        /// What was typed.
+        called: String,
+        /// How their keys begin.
+        keys: Vec<String>,
+    },
     /// No coordinator has run on this data folder yet.
     #[error(
         "no coordinator has run on the data folder {} yet, so its address and key are not known: start it once first; \
@@ -88,4 +101,19 @@ pub enum JoinError {
     /// The thread that answers HTTPS could not be started.
     #[error("cannot start answering HTTPS: {0}")]
     Start(std::io::Error),
+}
+
+/// Names or keys that are named in one sentence.
+const NAMED_MAX: usize = 4;
+
+/// A question after what may have been meant.
+fn meant(like: &[String]) -> String {
+    if like.is_empty() { String::new() } else { format!(" (did you mean {}?)", some(like)) }
+}
+
+fn some(names: &[String]) -> String {
+    let named: Vec<_> = names.iter().take(NAMED_MAX).map(|name| format!("`{name}`")).collect();
+    let rest = names.len() - named.len();
+    let more = if rest > 0 { format!(" and {rest} more, see `accounts list`") } else { String::new() };
+    format!("{}{more}", named.join(", "))
 }

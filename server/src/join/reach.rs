@@ -70,14 +70,18 @@ impl UdpReach {
         self.warned_at.take().map(|_| UdpNews::Over)
     }
 
-    /// What the operator is to be told at `now`, if anything; each warning at most every ten minutes, and only while tokens are
-    /// fetched.
-    pub fn take_news(&mut self, now: Duration) -> Option<UdpNews> {
+    /// For how long UDP has not arrived, if it does not: while tokens are fetched in vain.
+    pub fn blocked_for(&self, now: Duration) -> Option<Duration> {
         let (first, last) = self.tries?;
-        let (lasting, enough) =
-            (now.saturating_sub(first), self.in_vain.values().any(|tokens| *tokens >= TOKENS_MIN));
-        let is_due = self.warned_at.is_none_or(|at| now >= at + WARN_EVERY);
-        if lasting < BLOCKED_AFTER || !enough || !is_due || now >= last + TRIES_END {
+        let lasting = now.saturating_sub(first);
+        let is_enough = self.in_vain.values().any(|tokens| *tokens >= TOKENS_MIN);
+        (lasting >= BLOCKED_AFTER && is_enough && now < last + TRIES_END).then_some(lasting)
+    }
+
+    /// What the operator is to be told at `now`, if anything; each warning at most every ten minutes.
+    pub fn take_news(&mut self, now: Duration) -> Option<UdpNews> {
+        let lasting = self.blocked_for(now)?;
+        if self.warned_at.is_some_and(|at| now < at + WARN_EVERY) {
             return None;
         }
         self.warned_at = Some(now);
@@ -120,6 +124,11 @@ impl SharedUdpReach {
     /// Notes that somebody is connected; waits for nobody.
     pub fn somebody_is_here(&self) {
         self.shared.is_anyone_here.store(true, Ordering::Relaxed);
+    }
+
+    /// The port at which UDP does not arrive, if it does not.
+    pub fn blocked_port(&self) -> Option<u16> {
+        self.with(|reach, now| reach.blocked_for(now)).map(|_| self.shared.port)
     }
 
     /// Tells the operator what there is to tell.
@@ -182,10 +191,11 @@ mod tests {
         for second in 31..630 {
             reach.token_given(address(1), at(second));
             assert_eq!(reach.take_news(at(second)), None);
+            assert_eq!(reach.blocked_for(at(second)), Some(at(second)), "the page says so all the time");
         }
         assert!(matches!(reach.take_news(at(630)), Some(UdpNews::Blocked { .. })));
         assert_eq!((reach.connected(), reach.connected()), (Some(UdpNews::Over), None));
-        assert_eq!(reach.take_news(at(700)), None);
+        assert_eq!((reach.take_news(at(700)), reach.blocked_for(at(700))), (None, None));
     }
 
     #[test]

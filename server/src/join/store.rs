@@ -18,7 +18,7 @@ use p2c2r_join::JoinLink;
 use p2c2r_protocol::{AccountKey, Nanos, Role};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 
-pub use accounts::{AccountRecord, Newcomer};
+pub use accounts::{AccountRecord, KEY_DIGITS, Newcomer};
 pub use changes::{Credit, CreditReference, Judgement, OperatorChange, Order};
 pub use invites::{INVITE_USES_MAX, NewInvite};
 pub use open::OpenedAccount;

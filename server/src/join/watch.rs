@@ -42,6 +42,11 @@ impl AccountNews {
         self.reach.somebody_is_here();
     }
 
+    /// The port at which UDP does not arrive, if it does not.
+    pub fn blocked_udp_port(&self) -> Option<u16> {
+        self.reach.blocked_port()
+    }
+
     /// The next change, if there is one.
     pub fn take(&self) -> Option<OperatorChange> {
         self.changes.try_recv().ok()

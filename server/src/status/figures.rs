@@ -111,6 +111,8 @@ pub struct Gauges {
     pub offenders: Counter,
     /// Handshakes under way.
     pub handshakes: IntGauge,
+    /// Whether HTTPS arrives and UDP does not: 1 or 0.
+    pub udp_blocked: IntGauge,
     /// Whether the ledger records: 1 or 0.
     pub recording: IntGauge,
     /// Group commits.
@@ -248,6 +250,7 @@ impl Gauges {
         to.register("garbage", "Packets and messages refused, of peers and strangers", self.garbage.clone());
         to.register("offenders", "Peers dropped for an offence", self.offenders.clone());
         to.register("handshakes", "Handshakes under way", self.handshakes.clone());
+        to.register("udp_blocked", "Whether HTTPS arrives and UDP does not", self.udp_blocked.clone());
         to.register("ledger_recording", "Whether the ledger records", self.recording.clone());
         to.register("ledger_groups", "Group commits of the ledger since the start", self.groups.clone());
         to.register("ledger_entries", "Entries that the ledger has recorded", self.entries.clone());

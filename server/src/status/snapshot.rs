@@ -15,6 +15,7 @@ use crate::config::ServerSettings;
 use crate::core::Core;
 use crate::core::state::tally::Tally;
 use crate::drain::DrainPhase;
+use crate::join::AccountNews;
 use crate::ledger::{AccountId, Progress};
 use crate::ledger_client::LedgerClient;
 use crate::peers::Scheduler;
@@ -46,6 +47,8 @@ pub struct Snapshot {
     pub gamers: Vec<GamerNow>,
     /// What the link has refused.
     pub link: LinkTotals,
+    /// The port at which UDP does not arrive though HTTPS does, if there is such a one.
+    pub udp_blocked: Option<u16>,
     /// The last hour.
     pub history: History,
 }
@@ -67,6 +70,7 @@ impl Snapshot {
             pay: Vec::new(),
             gamers: Vec::new(),
             link: LinkTotals::default(),
+            udp_blocked: None,
             history: History::new(1),
         }
     }
@@ -196,6 +200,7 @@ pub fn publish(
     drain: Res<'_, DrainPhase>,
     settings: Res<'_, ServerSettings>,
     clock: Res<'_, LinkClock>,
+    news: Option<Res<'_, AccountNews>>,
     mut meter: ResMut<'_, Meter>,
 ) {
     board.begin();
@@ -214,6 +219,7 @@ pub fn publish(
         pay: pay_now(core, &peers),
         gamers: gamers_now(core, &peers),
         link: peers.totals(),
+        udp_blocked: news.and_then(|news| news.blocked_udp_port()),
         history: meter.history(now).clone(),
     };
     fill(&meter.sums().gauges, &snapshot);
@@ -366,6 +372,7 @@ fn fill(gauges: &Gauges, snapshot: &Snapshot) {
     set(&gauges.garbage, link.garbage);
     set(&gauges.offenders, link.offenders);
     gauges.handshakes.set(link.handshakes as i64);
+    gauges.udp_blocked.set(i64::from(snapshot.udp_blocked.is_some()));
     for (cause, count) in refused_packets(link) {
         set(&gauges.refused_packets.get_or_create(&vec![("cause", cause)]), count);
     }

@@ -77,6 +77,18 @@ pub fn find(look: &Look, command: &str) -> Vec<Trouble> {
             "It ends by itself once what is in flight is done. Games compute for themselves meanwhile.",
         ));
     }
+    if let Some(port) = snapshot.udp_blocked {
+        troubles.push(grave(
+            format!(
+                "HTTPS arrives and UDP port {port} does not: nobody who fetched a connect token in the last half minute has \
+                 connected."
+            ),
+            format!(
+                "Open UDP port {port}, not TCP alone, in this machine's firewall and in the cloud's or the router's; if it is \
+                 open, UDP is blocked where they are: p2c2r-doctor --join LINK tells more."
+            ),
+        ));
+    }
     add_workers(snapshot, command, &mut troubles);
     add_tasks(snapshot, command, &mut troubles);
     add_links(snapshot, &mut troubles);
@@ -232,9 +244,10 @@ mod tests {
     #[test]
     fn each_trouble_is_named_with_what_to_do_about_it() {
         type Change = fn(&mut Snapshot);
-        let troubles: [(Change, bool, &str, &str); 11] = [
+        let troubles: [(Change, bool, &str, &str); 12] = [
             (|now| now.ledger_trouble = Some("no room".into()), true, "does not record: no room", "disk"),
             (|now| now.closing = true, true, "closing", "by itself"),
+            (|now| now.udp_blocked = Some(8765), true, "UDP port 8765 does not", "Open UDP port 8765"),
             (|now| now.gamers = vec![gamer(0.0)], false, "no worker", "ctl invite worker"),
             (
                 |now| now.workers = vec![worker(WorkerState::Quarantined)],

@@ -123,6 +123,7 @@ fn tasks_money_and_stages_are_counted_as_they_happened() {
     read.is("p2c2r_leases_total{kind=toy}", 1.0);
     read.is("p2c2r_held_nanodollars{}", 0.0);
     read.is("p2c2r_peers{role=worker}", 1.0);
+    read.is("p2c2r_udp_blocked{}", 0.0);
     read.is("p2c2r_ledger_anomalies_total{cause=overdrawn}", 0.0);
     read.is("p2c2r_ledger_recording{}", 1.0);
     read.is("p2c2r_ready{}", 1.0);

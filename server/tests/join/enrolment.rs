@@ -10,7 +10,7 @@ use p2c2r_server::config::LEDGER_FILE;
 use p2c2r_server::core::state::gamers::HourCap;
 use p2c2r_server::join::enrol::Registrar;
 use p2c2r_server::join::store::Newcomer;
-use p2c2r_server::join::{AccountStore, NewInvite, OpenRegistration, OperatorChange, WallSeconds};
+use p2c2r_server::join::{AccountStore, JoinError, NewInvite, OpenRegistration, OperatorChange, WallSeconds};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
@@ -26,7 +26,7 @@ fn address(last: u8) -> IpAddr {
 struct Town {
     registrar: Registrar,
     changes: Receiver<OperatorChange>,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Town {
@@ -40,7 +40,7 @@ impl Town {
         let (changed, changes) = unbounded();
         let ledger = folder.path().join(LEDGER_FILE);
         let registrar = Registrar::new(folder.store(), (open, Nanos(5)), ledger, changed);
-        Self { registrar, changes, _folder: folder }
+        Self { registrar, changes, folder }
     }
 
     /// The account of `key(number)` asks so many hours after the start by the wall clock.
@@ -91,6 +91,16 @@ fn open_registration_is_bounded_per_address_per_hour_and_in_all() {
     assert_eq!(town.ask(1, 1, 0), Ok(Nanos(5)), "who is known is not counted");
     assert_eq!([town.ask(6, 3, 3_600), town.ask(7, 3, 3_600)], [Ok(Nanos(5)); 2]);
     assert_eq!(town.ask(8, 4, 3_600), Err(RefusalCode::RegistrationFull), "six in all");
+}
+
+#[test]
+fn the_books_are_opened_for_a_newcomer_only_when_somebody_has_to_make_place() {
+    let mut town = Town::open(room_for(1));
+    std::fs::create_dir(town.folder.path().join(LEDGER_FILE)).unwrap();
+    assert_eq!(town.ask(1, 1, 0), Ok(Nanos(5)), "what is no ledger is not looked at");
+    let newcomer = Newcomer { key: key(9), role: Role::Worker, name: "x", invite: None };
+    let failed = town.registrar.enrol_or_find(&newcomer, address(1), (NOW, Duration::ZERO));
+    assert!(matches!(failed, Err(JoinError::Books(_))), "{failed:?}");
 }
 
 /// Registration for everybody, of that many accounts.

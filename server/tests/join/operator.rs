@@ -94,7 +94,9 @@ fn the_running_coordinator_hears_of_revoked_and_renamed_accounts() {
         lab.ask_as(&secret(seed), Role::Worker, "twin", Some(&invite)).unwrap();
     }
     let digits = |seed| key(seed).to_string()[..10].to_owned();
-    assert!(refused(&folder.program(&["accounts", "revoke", "twin"])).contains("more than one"));
+    let refusal = refused(&folder.program(&["accounts", "revoke", "twin"]));
+    assert!(refusal.contains("fits 3 accounts"), "{refusal}");
+    assert!((1..=3).all(|seed| refusal.contains(&key(seed).to_string()[..16])), "{refusal}");
     said(&folder.program(&["accounts", "rename", &digits(2), "Attic"]));
     assert_eq!(lab.next_change(), OperatorChange::Renamed(key(2), "Attic".to_owned()));
     said(&folder.program(&["accounts", "revoke", &digits(1)]));
@@ -121,14 +123,21 @@ fn the_running_coordinator_hears_of_judged_workers_once_and_the_next_one_of_thos
         |seed: u8, quarantined| OperatorChange::Judged(AccountId(i64::from(key(seed).0[0])), quarantined);
     {
         let lab = folder.start();
-        let (workers, gamers) = (folder.invite(Role::Worker, 9), folder.invite(Role::Gamer, 1));
+        let (workers, gamers) = (folder.invite(Role::Worker, 9), folder.invite(Role::Gamer, 2));
         for seed in 1..=2 {
             lab.ask(&secret(seed), Role::Worker, Some(&workers)).unwrap();
         }
         lab.ask_as(&secret(3), Role::Gamer, "player", Some(&gamers)).unwrap();
+        lab.ask_as(&secret(4), Role::Gamer, "ann", Some(&gamers)).unwrap();
         let refusal = refused(&folder.program(&["workers", "quarantine", "player"]));
         assert!(refusal.contains("gamer's account"), "{refusal}");
         assert!(refused(&folder.program(&["workers", "forgive", "nobody"])).contains("nobody"));
+        let refusal = refused(&folder.program(&["workers", "forgive", "Play"]));
+        assert!(!refusal.contains("player"), "no gamer is forgiven: {refusal}");
+        let refusal = refused(&folder.program(&["workers", "forgive", "AN"]));
+        assert!(refusal.contains("did you mean `ann`?"), "{refusal}");
+        let refusal = refused(&folder.program(&["workers", "forgive", "ann"]));
+        assert!((1..=2).all(|seed| refusal.contains(&key(seed).to_string()[..16])), "{refusal}");
         let answer = said(&folder.program(&["workers", "quarantine", &digits(1)]));
         assert!(answer.contains("no more work"), "{answer}");
         assert_eq!(lab.next_change(), judged(1, true));

@@ -12,6 +12,9 @@ use crate::core::state::gamers::HourCap;
 
 use super::{AccountStore, CreditReference, JoinError, WallSeconds, invites, key_of, role_number, role_of};
 
+/// Digits of a key that the operator is shown of an account, and can type to name it.
+pub const KEY_DIGITS: usize = 16;
+
 const COLUMNS: &str = "key, role, name, named_by_operator, enrolled_at, invite, credit_nanos, revoked_at,
      coalesce(seen_at, enrolled_at)";
 
@@ -145,8 +148,8 @@ impl AccountStore {
         read().map_err(|error| self.explain(&error))
     }
 
-    /// The account whose key begins with `text`, or whose name it is.
-    pub fn account_called(&self, text: &str) -> Result<AccountRecord, JoinError> {
+    /// The account whose key begins with `text`, or whose name it is; of several the one of this role, if that says which.
+    pub fn account_called(&self, text: &str, role: Option<Role>) -> Result<AccountRecord, JoinError> {
         let accounts = self.accounts()?;
         let digits = text.to_ascii_lowercase();
         let is_key = digits.len() >= 8 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -156,10 +159,30 @@ impl AccountStore {
         if found.is_empty() {
             found = accounts.iter().filter(of_name).collect();
         }
+        if found.len() > 1 && found.iter().any(|account| Some(account.role) == role) {
+            found.retain(|account| Some(account.role) == role);
+        }
+        let called = text.to_owned();
         match found.as_slice() {
-            [] => Err(JoinError::NoSuchAccount(text.to_owned())),
+            [] => {
+                let text = text.to_lowercase();
+                let is_like = |name: &str| {
+                    let name = name.to_lowercase();
+                    !text.is_empty() && (name.contains(&text) || text.contains(&name))
+                };
+                let like = accounts.iter().filter(|account| role.is_none_or(|role| account.role == role));
+                let mut like: Vec<_> =
+                    like.map(|account| account.name.clone()).filter(|name| is_like(name)).collect();
+                like.sort_unstable();
+                like.dedup();
+                Err(JoinError::NoSuchAccount { called, like })
+            }
             [account] => Ok((*account).clone()),
-            _ => Err(JoinError::SeveralAccounts(text.to_owned())),
+            _ => {
+                let keys =
+                    found.iter().map(|account| account.key.to_string()[..KEY_DIGITS].to_owned()).collect();
+                Err(JoinError::SeveralAccounts { called, keys })
+            }
         }
     }
 
