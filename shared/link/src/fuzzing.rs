@@ -11,6 +11,7 @@ use crate::channels::new_connection;
 use crate::envelope::{self, Envelope, REQUEST_BYTES};
 use crate::guard::{self, Guard, Pass};
 use crate::limits::{BYTES_PER_CALL, SLICE_BYTES};
+use crate::parity::{Protector, Restorer};
 use crate::seal;
 
 /// Packets of one run of [`payloads`]: more would only make a run slower.
@@ -53,34 +54,39 @@ pub fn connect_token(bytes: &[u8]) -> bool {
 pub fn payloads(mut bytes: &[u8]) -> bool {
     let (mut server, under_way) = busy_server();
     let newest_sent = under_way.iter().filter_map(|packet| Some(guard::header(packet)?.1)).max();
-    let mut guard = Guard::default();
+    let (mut restorer, mut guard) = (Restorer::default(), Guard::default());
     for _ in 0..PAYLOADS_MAX {
         let Some((length, rest)) = bytes.split_first_chunk() else { break };
         let (payload, rest) = rest.split_at(usize::from(u16::from_le_bytes(*length)).min(rest.len()));
         bytes = rest;
-        let Ok((packet, acknowledgement)) = guard::split(payload) else { return false };
-        for packet in [Some(packet), acknowledgement].into_iter().flatten() {
-            match guard.check(packet, newest_sent) {
-                // The peer is dropped.
-                Err(_) => return false,
-                Ok(Pass::Feed { .. }) => {
-                    server.process_packet(packet);
-                }
-                Ok(Pass::Repeat { sequence }) => {
-                    let mut empty = Vec::new();
-                    guard::empty_packet(sequence, &mut empty);
-                    server.process_packet(&empty);
-                }
-                Ok(Pass::Ignore(_)) => {}
-            }
-            for channel in Channel::ALL {
-                while server.receive_message(channel as u8).is_some() {}
+        let Ok(opened) = restorer.open(payload) else { return false };
+        for content in opened.content.into_iter().chain(opened.restored.as_deref()) {
+            let Ok((packet, acknowledgement)) = guard::split(content) else { return false };
+            for packet in [Some(packet), acknowledgement].into_iter().flatten() {
+                let Ok(pass) = guard.check(packet, newest_sent) else { return false };
+                pass_on(&mut server, packet, pass);
             }
         }
     }
     server.get_packets_to_send();
     assert_eq!(server.disconnect_reason(), None, "what the guard lets through is within renet's limits");
     true
+}
+
+/// What a session does with a packet, and with the messages that have come by it.
+fn pass_on(server: &mut RenetClient, packet: &[u8], pass: Pass) {
+    match pass {
+        Pass::Feed { .. } => server.process_packet(packet),
+        Pass::Repeat { sequence } => {
+            let mut empty = Vec::new();
+            guard::empty_packet(sequence, &mut empty);
+            server.process_packet(&empty);
+        }
+        Pass::Ignore(_) => {}
+    }
+    for channel in Channel::ALL {
+        while server.receive_message(channel as u8).is_some() {}
+    }
 }
 
 /// A server with unacknowledged packets to its client, so that there is something to acknowledge.
@@ -105,7 +111,7 @@ pub fn seeds(entry: &str) -> Vec<Vec<u8>> {
         "packet" => sealed_packets(),
         "token" => vec![private_part(&[1; 7], &[]), private_part(&[1; 7], &[2; 19])],
         "connect_token" => vec![minted()],
-        "payloads" => vec![honest_payloads(false), honest_payloads(true)],
+        "payloads" => vec![honest_payloads(false), honest_payloads(true), protected_payloads()],
         _ => Vec::new(),
     }
 }
@@ -153,10 +159,27 @@ fn honest_payloads(acknowledges: bool) -> Vec<u8> {
     client.send_message(Channel::Control as u8, vec![1; 40]);
     client.send_message(Channel::Tasks as u8, vec![2; 2_000]);
     client.send_message(Channel::Beat as u8, vec![3; 20]);
+    with_lengths(&client.get_packets_to_send())
+}
+
+/// A burst with its parity and without its first packet.
+fn protected_payloads() -> Vec<u8> {
+    let mut client = new_connection();
+    client.set_connected();
+    client.send_message(Channel::Tasks as u8, vec![2; 2_000]);
+    let mut packets = client.get_packets_to_send();
+    let mut protector = Protector::default();
+    packets.iter_mut().for_each(|packet| protector.add(packet));
+    packets.extend(protector.end());
+    with_lengths(&packets[1..])
+}
+
+/// As [`payloads`] reads them.
+fn with_lengths(payloads: &[Vec<u8>]) -> Vec<u8> {
     let mut all = Vec::new();
-    for payload in client.get_packets_to_send() {
+    for payload in payloads {
         all.extend_from_slice(&(payload.len() as u16).to_le_bytes());
-        all.extend_from_slice(&payload);
+        all.extend_from_slice(payload);
     }
     all
 }

@@ -30,6 +30,7 @@ mod lean_update;
 mod limits;
 mod loss;
 pub mod memory;
+mod parity;
 mod peer;
 pub mod problem;
 pub mod rate_limit;

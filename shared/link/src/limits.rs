@@ -17,6 +17,10 @@ pub const PACKET_BYTES_MAX: usize = renetcode::NETCODE_MAX_PACKET_BYTES;
 /// Bytes of a datagram's content up to which an acknowledgement rides along: what a slice with its numbers
 /// takes, so that any path that carries a slice carries this.
 pub const RIDING_BYTES_MAX: usize = SLICE_BYTES + 24;
+/// Packets of a burst that share one parity. More would save bytes, but of many packets two may be lost.
+pub const BURST_PACKETS_MAX: u8 = 8;
+/// The latest bursts of a peer that are kept to restore what they lack, some 10 KB: more than packets overtake.
+pub const BURSTS_KEPT: usize = 8;
 /// Bytes of UDP, IP and netcode around one renet packet, as pacing counts them.
 pub const OVERHEAD_BYTES: usize = 28 + 17 + 4;
 
@@ -183,7 +187,9 @@ pub const PORT_PACKETS_MAX: usize = 4_096;
 
 const _: () = assert!(PARCEL_BYTES_MAX + 2 + 8 <= SLICE_BYTES, "renet puts a parcel into one packet");
 const _: () = assert!(LADEN_PACKETS_PER_UPDATE_MAX <= PACKETS_PER_UPDATE_MAX);
-const _: () = assert!(RIDING_BYTES_MAX <= renetcode::NETCODE_MAX_PAYLOAD_BYTES);
+const _: () =
+    assert!(RIDING_BYTES_MAX + 6 <= renetcode::NETCODE_MAX_PAYLOAD_BYTES, "a parity of the longest fits");
+const _: () = assert!(BURST_PACKETS_MAX < 32, "a burst's packets are kept in a u32");
 const _: () = assert!(RUN_BYTES_MAX <= 65_507, "what UDP can carry over IPv4");
 const _: () =
     assert!(3 * RUN_PACKETS as u64 <= PACKETS_LATE_MAX, "a run and its acknowledgements come in time");

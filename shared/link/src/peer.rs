@@ -16,6 +16,7 @@ use crate::limits::{
     PACKETS_LATE_MAX, PARCEL_BYTES_MAX, UNDECODABLE_MAX,
 };
 use crate::loss::LossMeter;
+use crate::parity::Restorer;
 use crate::rate_limit::TokenBucket;
 use crate::send_queue::SendQueue;
 
@@ -70,6 +71,7 @@ pub(crate) struct PeerSession {
     pub(crate) stats: PeerStats,
     pub(crate) heartbeat: Heartbeat,
     pub(crate) send_queue: SendQueue,
+    restorer: Restorer,
     guard: Guard,
     loss: LossMeter,
     packets: TokenBucket,
@@ -99,6 +101,7 @@ impl PeerSession {
             stats: PeerStats { last_heard: now.into(), ..PeerStats::default() },
             heartbeat: Heartbeat::new(now, end),
             send_queue: SendQueue::new(now, bucket, ack_delay),
+            restorer: Restorer::default(),
             guard: Guard::default(),
             loss: LossMeter::default(),
             packets: TokenBucket::new(packets, packets / 2.0),
@@ -173,11 +176,15 @@ impl PeerSession {
         payload: &[u8],
         connection: &mut impl Connection,
     ) -> Result<bool, Offence> {
-        let (packet, acknowledgement) =
-            guard::split(payload).map_err(|violation| self.violated(violation))?;
-        let is_laden = self.receive_packet(now, packet, connection)?;
-        if let Some(acknowledgement) = acknowledgement {
-            self.receive_packet(now, acknowledgement, connection)?;
+        let opened = self.restorer.open(payload).map_err(|violation| self.violated(violation))?;
+        let mut is_laden = false;
+        for content in opened.content.into_iter().chain(opened.restored.as_deref()) {
+            let (packet, acknowledgement) =
+                guard::split(content).map_err(|violation| self.violated(violation))?;
+            is_laden |= self.receive_packet(now, packet, connection)?;
+            if let Some(acknowledgement) = acknowledgement {
+                self.receive_packet(now, acknowledgement, connection)?;
+            }
         }
         Ok(is_laden)
     }

@@ -2,18 +2,13 @@
 //!
 //! renet waits a fixed 70 ms. Over a longer round trip everything would travel several times: the gamer, the helper and the
 //! operator pay for that, and at 1 Mbit/s there is no room for it. So a connection's clock is slowed until those 70 ms take
-//! as long as an acknowledgement. Where many packets are lost and there is room, it is slowed half as much: a copy that leaves
-//! before its acknowledgement can have come costs bytes, but saves half a round trip whenever the first one was lost.
-//! `docs/PERFORMANCE.md`, "Sending again", has what each costs and saves.
+//! as long as an acknowledgement. What a lost packet would cost then is what `parity.rs` is for; `docs/PERFORMANCE.md`,
+//! "Sending again", has what each costs and saves.
 
 use std::time::Duration;
 
 use p2c2r_protocol::Channel;
 
-/// Share of packets lost from which an early copy is worth its bytes.
-const LOSS_FELT: f32 = 0.02;
-/// Copies that leave within a round trip then, the first included.
-const COPIES_WHERE_LOST: u32 = 2;
 /// The longest time-out: a measurement that is longer was disturbed.
 const TIMEOUT_MAX: Duration = Duration::from_secs(2);
 
@@ -58,11 +53,9 @@ impl ResendClock {
         self.advanced_at + left
     }
 
-    /// Sets its pace from the time that an acknowledgement takes, the share of packets that is lost, and whether the rate
-    /// limit leaves no room.
-    pub(crate) fn set_pace(&mut self, acknowledged_after: Duration, loss: f32, is_scarce: bool) {
-        let copies = if loss >= LOSS_FELT && !is_scarce { COPIES_WHERE_LOST } else { 1 };
-        let timeout = acknowledged_after.min(TIMEOUT_MAX) / copies;
+    /// Sets its pace from the time that an acknowledgement takes.
+    pub(crate) fn set_pace(&mut self, acknowledged_after: Duration) {
+        let timeout = acknowledged_after.min(TIMEOUT_MAX);
         let renets = Channel::Tasks.resend_after().expect("tasks are sent reliably");
         self.slowness = timeout.div_duration_f64(renets).max(1.0);
     }
@@ -75,43 +68,29 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     /// How long renet's 70 ms take.
-    fn timeout(acknowledged_after: Duration, loss: f32, is_scarce: bool) -> Duration {
+    fn timeout(acknowledged_after: Duration) -> Duration {
         let mut clock = ResendClock::new(9 * MS);
         clock.advance(10 * MS);
-        clock.set_pace(acknowledged_after, loss, is_scarce);
+        clock.set_pace(acknowledged_after);
         let due = clock.time_of(clock.shows() + 70 * MS);
         assert!(clock.advance(due) >= 70 * MS, "when it is woken it is time");
         due.saturating_sub(10 * MS)
     }
 
-    fn is_about(timeout: Duration, expected: Duration) -> bool {
-        timeout.abs_diff(expected) < MS
-    }
-
     #[test]
     fn nothing_is_sent_again_before_it_can_be_acknowledged() {
         for round_trip in [0, 5, 69, 70] {
-            assert_eq!(timeout(round_trip * MS, 0.03, false), 70 * MS, "as renet does, {round_trip} ms away");
+            assert_eq!(timeout(round_trip * MS), 70 * MS, "as renet does, {round_trip} ms away");
         }
-        assert!(is_about(timeout(400 * MS, 0.0, false), 400 * MS));
-        assert!(is_about(timeout(400 * MS, 0.03, true), 400 * MS), "there is no room for copies");
-        assert!(is_about(timeout(3_600_000 * MS, 0.0, false), TIMEOUT_MAX));
-    }
-
-    #[test]
-    fn where_packets_are_lost_copies_leave_sooner() {
-        assert!(is_about(timeout(600 * MS, 0.03, false), 300 * MS));
-        assert!(
-            is_about(timeout(600 * MS, 0.01, false), 600 * MS),
-            "one in a hundred waits for a whole round trip"
-        );
-        assert_eq!(timeout(130 * MS, 0.03, false), 70 * MS, "never sooner than renet does");
+        let is_about = |timeout: Duration, expected: Duration| timeout.abs_diff(expected) < MS;
+        assert!(is_about(timeout(400 * MS), 400 * MS));
+        assert!(is_about(timeout(3_600_000 * MS), TIMEOUT_MAX));
     }
 
     #[test]
     fn it_never_goes_back() {
         let mut clock = ResendClock::new(10 * MS);
-        clock.set_pace(140 * MS, 0.0, false);
+        clock.set_pace(140 * MS);
         assert_eq!(clock.advance(30 * MS), 10 * MS);
         assert_eq!(clock.advance(20 * MS), Duration::ZERO);
         assert_eq!(clock.advance(30 * MS), Duration::ZERO, "no time counts twice");

@@ -5,7 +5,7 @@
 //! fixed timer, whatever still waits for the socket. So it is asked only when there is something to send,
 //! packets wait in one short queue for the token bucket, and acknowledgements are delayed a little, to ride
 //! behind the next packet: a datagram is one renet packet, perhaps one acknowledgement after it, and perhaps
-//! padding.
+//! padding. On a paced link that loses packets, each burst has a parity behind it (see `parity.rs`).
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
@@ -20,12 +20,16 @@ use crate::limits::{
     ACK_DELAY, ACK_PACKETS, ACK_PACKETS_MAX, BYTES_PER_CALL, CALLS_PER_UPDATE_MAX, OVERHEAD_BYTES,
     QUEUED_BYTES_MAX, RIDING_BYTES_MAX, RUN_PACKETS, SLICE_BYTES,
 };
+use crate::parity::Protector;
 use crate::rate_limit::TokenBucket;
 use crate::resend_clock::ResendClock;
 
 /// Sends within this of one another share a resend timer, set by the latest: at most this much late by the clock that renet
 /// goes by, never early.
 const RESEND_GROUP: Duration = Duration::from_millis(5);
+/// Share of packets lost from which parities are worth their bytes: one in a hundred is felt, and in the few seconds over
+/// which it is measured one in a hundred is now and then one in three hundred.
+const LOSS_FELT: f32 = 0.003;
 
 /// The sending side of one connection.
 #[derive(Debug)]
@@ -40,6 +44,8 @@ pub(crate) struct SendQueue {
     resends: [ResendTimer; 2],
     newest_sent: Option<u64>,
     resend_clock: ResendClock,
+    protector: Protector,
+    loses_packets: bool,
     round_trip: Duration,
 }
 
@@ -56,6 +62,8 @@ impl SendQueue {
             resends: [ResendTimer::new(Channel::Control), ResendTimer::new(Channel::Tasks)],
             newest_sent: None,
             resend_clock: ResendClock::new(now),
+            protector: Protector::default(),
+            loses_packets: false,
             round_trip: Duration::ZERO,
         }
     }
@@ -69,8 +77,8 @@ impl SendQueue {
     /// connection. Called before anything is sent.
     pub(crate) fn advance_clock(&mut self, now: Duration, loss: f32) -> Duration {
         let passed = self.resend_clock.advance(now);
-        let is_scarce = self.bucket.as_ref().is_some_and(TokenBucket::is_low);
-        self.resend_clock.set_pace(self.round_trip + ACK_DELAY, loss, is_scarce);
+        self.resend_clock.set_pace(self.round_trip + ACK_DELAY);
+        self.loses_packets = loss >= LOSS_FELT;
         passed
     }
 
@@ -129,6 +137,7 @@ impl SendQueue {
                 break;
             }
             self.fetch(now, connection);
+            self.end_burst();
             if self.bucket.is_some() || self.queue.len() >= RUN_PACKETS {
                 self.drain(now, everything, &mut transmit);
             }
@@ -185,6 +194,8 @@ impl SendQueue {
         let shows = self.resend_clock.shows();
         let mut data_bytes = 0;
         let queued_before = self.queue.len();
+        // Where the rate limit holds packets back, those go first.
+        let protects = self.loses_packets && self.bucket.as_mut().is_some_and(|bucket| bucket.take(now, 0));
         // An acknowledgement, if there is one, comes last.
         for packet in connection.packets() {
             let Some((kind, sequence)) = guard::header(&packet) else { continue };
@@ -217,6 +228,9 @@ impl SendQueue {
             self.queued_bytes += packet.len();
             self.queue.push_back(packet);
         }
+        if protects {
+            self.protect(queued_before);
+        }
         if ack_is_due && self.ack_at.is_some_and(|at| at <= now) {
             // renet had nothing to acknowledge.
             self.ack_at = None;
@@ -237,6 +251,30 @@ impl SendQueue {
         packet.extend_from_slice(acknowledgement);
         self.queued_bytes += acknowledgement.len();
         true
+    }
+
+    /// Adds the packets queued since `queued_before` that are to arrive to the burst.
+    fn protect(&mut self, queued_before: usize) {
+        let is_data = |packet: &&mut Vec<u8>| {
+            matches!(packet.first(), Some(&(packet_type::SMALL_RELIABLE | packet_type::RELIABLE_SLICE)))
+        };
+        for packet in self.queue.iter_mut().skip(queued_before).filter(is_data) {
+            if !self.protector.is_full() {
+                self.queued_bytes -= packet.len();
+                self.protector.add(packet);
+                self.queued_bytes += packet.len();
+            }
+        }
+    }
+
+    /// Queues the parity of the burst, once it is full or there is no more to send.
+    fn end_burst(&mut self) {
+        if (self.protector.is_full() || !self.has_data)
+            && let Some(parity) = self.protector.end()
+        {
+            self.queued_bytes += parity.len();
+            self.queue.push_back(parity);
+        }
     }
 
     fn drain(&mut self, now: Duration, everything: bool, transmit: &mut impl FnMut(&[u8])) {
