@@ -12,12 +12,12 @@ use p2c2r_offload::{LastOutcome, OffloadSwitch, Place};
 use p2c2r_tasks::reflection::Reflection;
 
 use crate::GameError;
-use crate::play::Battlefield;
+use crate::play::{Battlefield, LightAround, SECTOR_PARTS};
 use crate::report::write_error;
 
 /// Names of the columns. The offload plugin renews the two rates twice a second.
-const COLUMNS: &str =
-    "seconds,frame_ms,ticks,offloading,light_asked_s,light_here,sent_bytes_per_s,received_bytes_per_s";
+const COLUMNS: &str = "seconds,frame_ms,ticks,offloading,light_asked_s,light_here,sent_bytes_per_s,\
+    received_bytes_per_s,sector,sector_baked";
 
 /// One frame.
 #[derive(Clone, Copy)]
@@ -35,6 +35,10 @@ struct Frame {
     light_here: Option<bool>,
     sent_bytes_per_second: Option<f64>,
     received_bytes_per_second: Option<f64>,
+    /// Number of the sector in its round, from 1.
+    sector: u32,
+    /// Share of its light that is baked, 0 to 1; `None` before any was wanted.
+    sector_baked: Option<f32>,
 }
 
 /// All frames of a run. Shared with the app, which the engine keeps when it runs with a window.
@@ -63,7 +67,7 @@ fn text(frames: &[Frame]) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "{:.6},{:.3},{},{},{},{},{},{}",
+            "{:.6},{:.3},{},{},{},{},{},{},{},{}",
             frame.at.as_secs_f64(),
             frame.took.as_secs_f64() * 1e3,
             frame.ticks,
@@ -72,6 +76,8 @@ fn text(frames: &[Frame]) -> String {
             or_empty(frame.light_here.map(|here| u8::from(here).to_string())),
             or_empty(frame.sent_bytes_per_second.map(|rate| format!("{rate:.0}"))),
             or_empty(frame.received_bytes_per_second.map(|rate| format!("{rate:.0}"))),
+            frame.sector,
+            or_empty(frame.sector_baked.map(|share| share.to_string())),
         );
     }
     text
@@ -83,6 +89,7 @@ fn note(
     battlefield: Res<Battlefield>,
     switch: Res<OffloadSwitch>,
     light: Res<LastOutcome<Reflection>>,
+    around: Res<LightAround>,
     diagnostics: Res<DiagnosticsStore>,
 ) {
     let rate = |path: &DiagnosticPath| diagnostics.get(path)?.value().filter(|value| value.is_finite());
@@ -95,6 +102,8 @@ fn note(
         light_here: light.place().map(|place| *place == Place::Local),
         sent_bytes_per_second: rate(&SENT_BYTES_PER_SECOND),
         received_bytes_per_second: rate(&RECEIVED_BYTES_PER_SECOND),
+        sector: battlefield.arena.sector().number,
+        sector_baked: around.sector_parts_done().map(|parts| parts as f32 / SECTOR_PARTS as f32),
     });
 }
 
@@ -113,10 +122,12 @@ mod tests {
             light_here: Some(false),
             sent_bytes_per_second: Some(1_234.4),
             received_bytes_per_second: None,
+            sector: 2,
+            sector_baked: Some(0.25),
         };
         let text = text(&[frame]);
         let (columns, line) = text.trim_end().split_once('\n').expect("names and a frame");
-        assert_eq!(line, "1.500000,16.667,90,1,,0,1234,");
+        assert_eq!(line, "1.500000,16.667,90,1,,0,1234,,2,0.25");
         assert_eq!(line.split(',').count(), columns.split(',').count());
     }
 }

@@ -13,6 +13,8 @@
 //! | [`figures`] | what a run measured |
 //! | [`flips`] | runs in which T is pressed |
 //! | [`judgement`] | the table and the goals in words |
+//! | [`stages`] | where the time of light goes, and the age below which it cannot be |
+//! | [`warps`] | how long after a warp the light of the new sector is complete |
 //! | [`picture`] | frame times over time, off and on, as SVG |
 
 pub mod figures;
@@ -22,6 +24,8 @@ pub mod group;
 pub mod judgement;
 pub mod picture;
 pub mod run;
+pub mod stages;
+pub mod warps;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -68,6 +72,9 @@ pub struct Options {
     /// Seconds of play of each run.
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(6..=3_600))]
     pub seconds: u32,
+    /// Seed of the arena in which the autopilot flies: 60 s of some have a warp to another sector, of others not.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
     /// Repeats of each run; the table shows their medians.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub repeats: u32,
@@ -164,6 +171,7 @@ pub struct PotatoRow {
 #[derive(Serialize)]
 struct Report<'a> {
     seconds: u32,
+    seed: u64,
     warm_up_seconds: f64,
     repeats: u32,
     workers: u16,
@@ -201,7 +209,7 @@ pub fn bench(options: Options) -> Result<(), Box<dyn Error>> {
         runs.push(run);
     }
     let rows = medians(&runs);
-    println!("\n{}\n{}", judgement::table(&rows), judgement::goals(&rows));
+    println!("\n{}\n{}\n{}", judgement::table(&rows), stages::table(&rows), judgement::goals(&rows));
     if let Some(path) = &options.picture {
         let first = |arm| picture::middle(&runs, &options.preset[0], options.share[0], arm);
         let strips: Vec<&PotatoRun> = [first(Arm::Off), first(Arm::On)].into_iter().flatten().collect();
@@ -210,6 +218,7 @@ pub fn bench(options: Options) -> Result<(), Box<dyn Error>> {
     if let Some(path) = &options.report {
         let report = Report {
             seconds: options.seconds,
+            seed: options.seed,
             warm_up_seconds: figures::WARM_UP.as_secs_f64(),
             repeats: options.repeats,
             workers: options.workers,
@@ -239,7 +248,7 @@ fn flights(options: &Options, folder: &Path) -> Result<BTreeMap<String, PathBuf>
     for preset in &options.preset {
         let path = folder.join(format!("{preset}.flight"));
         let length = Duration::from_secs(u64::from(options.seconds));
-        std::fs::write(&path, flight::record(preset, length)?.to_string())?;
+        std::fs::write(&path, flight::record(preset, options.seed, length)?.to_string())?;
         flights.insert(preset.clone(), path);
     }
     Ok(flights)

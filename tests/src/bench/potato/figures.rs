@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::super::play::SECTORS_PER_HOUR;
 use super::super::{at_quantile, median};
 use super::flips::Flips;
+use super::warps;
 
 /// Play before this is left out of per-frame figures: joining, and the first tasks of new workers.
 pub const WARM_UP: Duration = Duration::from_secs(3);
@@ -34,6 +35,10 @@ pub struct FrameTime {
     pub sent: Option<f64>,
     /// Bytes a second on the wire from the coordinator.
     pub received: Option<f64>,
+    /// Number of the sector in its round, from 1.
+    pub sector: u32,
+    /// Share of the sector's light that is baked, 0 to 1.
+    pub baked: Option<f64>,
 }
 
 /// The frames in the text of `--frames`, those of the warm-up left out.
@@ -46,6 +51,7 @@ pub fn frames(text: &str) -> Result<Vec<FrameTime>, String> {
     let (at, took, borrows) = (place("seconds")?, place("frame_ms")?, place("offloading")?);
     let (light, here) = (place("light_asked_s")?, place("light_here")?);
     let (sent, received) = (place("sent_bytes_per_s")?, place("received_bytes_per_s")?);
+    let (sector, baked) = (place("sector")?, place("sector_baked")?);
     let mut frames = Vec::new();
     for line in lines {
         let values: Vec<Option<f64>> = line.split(',').map(|value| value.parse().ok()).collect();
@@ -58,6 +64,8 @@ pub fn frames(text: &str) -> Result<Vec<FrameTime>, String> {
             light_here: value(here).map(|here| here == 1.0),
             sent: value(sent),
             received: value(received),
+            sector: value(sector).ok_or(format!("a frame without a sector: {line}"))? as u32,
+            baked: value(baked),
         };
         if frame.at >= WARM_UP.as_secs_f64() {
             frames.push(frame);
@@ -110,6 +118,8 @@ figures! {
     borrowing_frame_ms_p99;
     /// Where T is pressed: the longest that it took to take effect, in seconds.
     switch_seconds_max;
+    /// The longest time from a warp until the light of the new sector was complete, in seconds.
+    warp_seconds_max;
     /// Share of delivered outcomes that workers computed, per cent.
     worker_percent;
     /// Share of ended tasks with an outcome at their deadline, per cent.
@@ -128,6 +138,26 @@ figures! {
     light_age_ms_p50;
     /// 95 of 100 frames showed light of at most this age in milliseconds.
     light_age_ms_p95;
+    /// Light asked for, times a second.
+    light_asked_per_s;
+    /// Mean milliseconds of light from the frame that asked until it was sent.
+    light_client_queue_ms;
+    /// Mean milliseconds of light on its way to the coordinator.
+    light_uplink_ms;
+    /// Mean milliseconds of light in the coordinator's queue.
+    light_coordinator_queue_ms;
+    /// Mean milliseconds of light on its way to a worker.
+    light_worker_downlink_ms;
+    /// Mean milliseconds of light in the worker's queue.
+    light_worker_queue_ms;
+    /// Mean milliseconds of light in the kernel.
+    light_kernel_ms;
+    /// Mean milliseconds of light on its way back to the coordinator.
+    light_worker_uplink_ms;
+    /// Mean milliseconds of light at the judge.
+    light_judge_ms;
+    /// Mean milliseconds of light on its way to the game, until the frame that delivered it.
+    light_downlink_ms;
     /// Processor time of all workers and their kernel processes together in milliseconds a second, while they ran.
     worker_cpu_ms_per_s;
     /// Share of that in kernel processes, per cent.
@@ -147,6 +177,7 @@ impl PotatoFigures {
         figures.take_frames(frames);
         figures.take_flips(frames);
         figures.take_light(frames);
+        figures.warp_seconds_max = warps::seconds_max(frames);
         figures.take_report(report, spent);
         figures.up_kbit_per_s = kbit_per_s(frames, |frame| frame.sent);
         figures.down_kbit_per_s = kbit_per_s(frames, |frame| frame.received);
@@ -211,10 +242,26 @@ impl PotatoFigures {
         self.worker_percent = percent(sum("remote"), delivered);
         self.in_time_percent = percent((ended - sum("late")).max(0.0), ended);
         self.twice_percent = percent(sum("wasted"), delivered);
+        self.take_stages(&report["kinds"]["reflection"], seconds);
         let once = sum("cost_patient_nanos");
         let all_along = number(&report["cost_nanos"]) - once;
         self.dollars_per_hour = (seconds > 0.0)
             .then(|| (all_along / seconds + once / seconds.max(SECTOR_SECONDS)) * 1e-9 * 3_600.0);
+    }
+
+    fn take_stages(&mut self, light: &Value, seconds: f64) {
+        let mean = |stage: &str| light["stages_ms"][stage].as_f64();
+        self.light_asked_per_s =
+            light["submitted"].as_f64().filter(|_| seconds > 0.0).map(|asked| asked / seconds);
+        self.light_client_queue_ms = mean("client_queue");
+        self.light_uplink_ms = mean("uplink");
+        self.light_coordinator_queue_ms = mean("coordinator_queue");
+        self.light_worker_downlink_ms = mean("worker_downlink");
+        self.light_worker_queue_ms = mean("worker_queue");
+        self.light_kernel_ms = mean("kernel");
+        self.light_worker_uplink_ms = mean("worker_uplink");
+        self.light_judge_ms = mean("judge");
+        self.light_downlink_ms = mean("downlink");
     }
 }
 
@@ -234,19 +281,28 @@ fn kbit_per_s(frames: &[FrameTime], of: fn(&FrameTime) -> Option<f64>) -> Option
 mod tests {
     use super::*;
 
-    const COLUMNS: &str =
-        "seconds,frame_ms,ticks,offloading,light_asked_s,light_here,sent_bytes_per_s,received_bytes_per_s";
+    const COLUMNS: &str = "seconds,frame_ms,ticks,offloading,light_asked_s,light_here,sent_bytes_per_s,\
+        received_bytes_per_s,sector,sector_baked";
 
     #[test]
     fn frames_of_the_warm_up_are_left_out_and_empty_columns_are_unknown() {
-        let text = format!("{COLUMNS}\n1.0,16.0,60,1,0.5,1,100,200\n3.5,20.5,200,1,,0,1000,\n");
+        let text = format!("{COLUMNS}\n1.0,16.0,60,1,0.5,1,100,200,1,1\n3.5,20.5,200,1,,0,1000,,2,0.25\n");
         let (borrows, light_here) = (true, Some(false));
         let sent = Some(1_000.0);
-        let expected =
-            FrameTime { at: 3.5, took_ms: 20.5, borrows, light_here, sent, ..FrameTime::default() };
+        let (sector, baked) = (2, Some(0.25));
+        let expected = FrameTime {
+            at: 3.5,
+            took_ms: 20.5,
+            borrows,
+            light_here,
+            sent,
+            sector,
+            baked,
+            ..FrameTime::default()
+        };
         assert_eq!(frames(&text), Ok(vec![expected]));
-        assert!(frames(&format!("{COLUMNS}\n1.0,16.0,60,1,,,,\n")).is_err());
-        assert!(frames("seconds\n4\n").is_err() && frames(&format!("{COLUMNS}\n,1,1,1,,,,\n")).is_err());
+        assert!(frames(&format!("{COLUMNS}\n1.0,16.0,60,1,,,,,1,\n")).is_err());
+        assert!(frames("seconds\n4\n").is_err() && frames(&format!("{COLUMNS}\n,1,1,1,,,,,1,\n")).is_err());
     }
 
     #[test]

@@ -17,14 +17,16 @@ use p2c2r_tasks::{Blobs, KernelError, Stop, TaskKind as _};
 /// Ticks between a request and its outcome.
 const DELAY_TICKS: u64 = 12;
 
-/// The arena that the game plays in with this preset.
-fn arena(preset: &str) -> ArenaConfig {
-    if preset == "stress" { ArenaConfig::stress() } else { ArenaConfig::default().with_allies(1) }
+/// The arena that the game plays in with this preset and seed.
+fn arena(preset: &str, seed: u64) -> ArenaConfig {
+    let arena =
+        if preset == "stress" { ArenaConfig::stress() } else { ArenaConfig::default().with_allies(1) };
+    ArenaConfig { seed, ..arena }
 }
 
 /// The autopilot's flight of this length.
-pub fn record(preset: &str, length: Duration) -> Result<Flight, KernelError> {
-    let (mut arena, mut autopilot) = (Arena::new(arena(preset)), Autopilot::default());
+pub fn record(preset: &str, seed: u64, length: Duration) -> Result<Flight, KernelError> {
+    let (mut arena, mut autopilot) = (Arena::new(arena(preset, seed)), Autopilot::default());
     let mut flight = Flight::default();
     let mut under_way: Vec<(u64, DueOutcome)> = Vec::new();
     while arena.tick() < length.as_secs() * u64::from(TICKS_PER_SECOND) {
@@ -61,9 +63,9 @@ mod tests {
     #[test]
     fn a_flight_is_as_long_as_asked_and_always_the_same() {
         let length = Duration::from_secs(4);
-        let flight = record("default", length).expect("the kernels take it");
+        let flight = record("default", 1, length).expect("the kernels take it");
         assert_eq!(flight.ticks(), 4 * TICKS_PER_SECOND);
-        assert_eq!(flight, record("default", length).expect("and again"));
+        assert_eq!(flight, record("default", 1, length).expect("and again"));
         let does = |what: fn(&p2c2r_arena::Controls) -> bool| {
             (0..u64::from(flight.ticks())).any(|tick| what(&flight.controls(tick)))
         };

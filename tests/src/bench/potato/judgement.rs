@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::figures::PotatoFigures;
 use super::flips::EFFECT_SECONDS_MAX;
 use super::run::PotatoRun;
+use super::warps;
 use super::{Arm, PotatoRow};
 
 /// What borrowing may cost at most in any arm: two frames of a hundred.
@@ -34,7 +35,7 @@ const BY_LIGHT: [&str; 4] = ["saver", "default", "rich", "max"];
 /// A figure's column: heading, width, decimals and value.
 type Column = (&'static str, usize, usize, fn(&PotatoFigures) -> Option<f64>);
 
-const COLUMNS: [Column; 19] = [
+const COLUMNS: [Column; 20] = [
     ("fps", 6, 1, |figures| figures.fps),
     ("1% low", 7, 1, |figures| figures.low_fps),
     ("p50 ms", 7, 1, |figures| figures.frame_ms_p50),
@@ -53,6 +54,7 @@ const COLUMNS: [Column; 19] = [
     ("light/s", 8, 1, |figures| figures.light_per_s),
     ("age ms", 7, 0, |figures| figures.light_age_ms_p50),
     ("p95", 6, 0, |figures| figures.light_age_ms_p95),
+    ("warp s", 7, 1, |figures| figures.warp_seconds_max),
     ("kernel%", 8, 1, |figures| figures.kernel_percent),
 ];
 
@@ -136,7 +138,7 @@ fn goals_of(text: &mut String, rows: &[PotatoRow], (preset, share): (&str, u32))
             );
         }
         smooth(text, &name, row);
-        fresh(text, &name, row);
+        fresh(text, &name, row, of(Arm::Off));
         if let Some(twice) = row.figures.twice_percent {
             judge(
                 text,
@@ -180,8 +182,8 @@ fn smooth(text: &mut String, name: &str, row: &PotatoRow) {
     }
 }
 
-/// Whether no frame is a stall, and whether the light on screen is as young as the way allows.
-fn fresh(text: &mut String, name: &str, row: &PotatoRow) {
+/// Whether no frame is a stall, whether the light on screen is as young as the way allows, and that of a new sector soon there.
+fn fresh(text: &mut String, name: &str, row: &PotatoRow, off: Option<&PotatoFigures>) {
     let figures = &row.figures;
     if let Some(stalls) = figures.stalls_per_minute {
         judge(text, stalls == 0.0, &format!("{name}: no frame above 50 ms: {stalls:.0} a minute"));
@@ -193,6 +195,10 @@ fn fresh(text: &mut String, name: &str, row: &PotatoRow) {
              {age:.0} ms"
         );
         judge(text, age <= LIGHT_AGE_MS_MAX + round_trips, &goal);
+    }
+    if let Some(seconds) = figures.warp_seconds_max {
+        let (reached, goal) = warps::goal(seconds, off.and_then(|off| off.warp_seconds_max));
+        judge(text, reached, &format!("{name}: {goal}"));
     }
     if let (Some(percent), Arm::On) = (figures.kernel_percent, row.setting.arm) {
         let goal = format!(

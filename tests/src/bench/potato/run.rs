@@ -31,6 +31,7 @@ pub struct Bench {
     workers: u16,
     slots: u16,
     seconds: u32,
+    seed: u64,
     stop: Arc<AtomicBool>,
 }
 
@@ -79,6 +80,7 @@ impl Bench {
             workers: options.workers,
             slots: slots.clamp(1, 256),
             seconds: options.seconds,
+            seed: options.seed,
             stop,
         })
     }
@@ -118,6 +120,7 @@ impl Bench {
     fn game(&self, folder: &Path, setting: &Setting) -> Command {
         let mut command = programs::command("p2c2r-game");
         command.args(["--headless", "--preset", &setting.preset, "--seconds", &self.seconds.to_string()]);
+        command.args(["--seed", &self.seed.to_string()]);
         match setting.arm {
             Arm::Off => command.arg("--local"),
             Arm::Dark => command.args(["--local", "--reflections", "off"]),
