@@ -1,47 +1,37 @@
-//! How long a frame may take: as the player has bounded it, or as the screen shows them.
+//! How long a frame may take: as the player has bounded it, or as the screen shows them. The display marks frames by it,
+//! and what is borrowed is computed here too only while frames keep to it.
 
 use std::time::Duration;
 
 use bevy::prelude::*;
 use bevy::window::{Monitor, PrimaryMonitor};
+use p2c2r_offload::OffloadFrameBudget;
 
 use crate::settings::{FrameRate, Settings};
 
 pub(super) fn plugin(app: &mut App) {
-    app.init_resource::<FrameBudget>().add_systems(PreUpdate, follow);
+    app.add_systems(PreUpdate, follow);
 }
 
-/// The time that a frame may take.
-#[derive(Resource, Clone, Copy, Debug, PartialEq)]
-pub(crate) struct FrameBudget(pub(crate) Duration);
-
-impl Default for FrameBudget {
-    fn default() -> Self {
-        Self::of(FrameRate::default(), None)
-    }
-}
-
-impl FrameBudget {
-    /// By the player's choice and the screen's refresh rate in thousandths of a hertz; where neither says, as at 60 frames
-    /// a second.
-    fn of(chosen: FrameRate, refresh: Option<u32>) -> Self {
-        let thousandths = match chosen {
-            FrameRate::Thirty => 30_000,
-            FrameRate::Sixty => 60_000,
-            FrameRate::Screen | FrameRate::Unbounded => refresh.filter(|rate| *rate > 0).unwrap_or(60_000),
-        };
-        Self(Duration::from_secs(1_000) / thousandths)
-    }
+/// By the player's choice and the screen's refresh rate in thousandths of a hertz; where neither says, as at 60 frames a
+/// second.
+fn budget(chosen: FrameRate, refresh: Option<u32>) -> OffloadFrameBudget {
+    let thousandths = match chosen {
+        FrameRate::Thirty => 30_000,
+        FrameRate::Sixty => 60_000,
+        FrameRate::Screen | FrameRate::Unbounded => refresh.filter(|rate| *rate > 0).unwrap_or(60_000),
+    };
+    OffloadFrameBudget(Duration::from_secs(1_000) / thousandths)
 }
 
 fn follow(
     settings: Res<Settings>,
     monitors: Query<(&Monitor, Has<PrimaryMonitor>)>,
-    mut budget: ResMut<FrameBudget>,
+    mut frames: ResMut<OffloadFrameBudget>,
 ) {
     let monitor = monitors.iter().max_by_key(|(_, is_primary)| *is_primary);
     let refresh = monitor.and_then(|(monitor, _)| monitor.refresh_rate_millihertz);
-    budget.set_if_neq(FrameBudget::of(settings.video.frames, refresh));
+    frames.set_if_neq(budget(settings.video.frames, refresh));
 }
 
 #[cfg(test)]
@@ -50,7 +40,7 @@ mod tests {
 
     #[test]
     fn a_frame_has_as_long_as_the_player_or_the_screen_gives_it() {
-        let ms = |chosen, refresh| FrameBudget::of(chosen, refresh).0.as_secs_f64() * 1e3;
+        let ms = |chosen, refresh| budget(chosen, refresh).0.as_secs_f64() * 1e3;
         let is = |found: f64, wanted: f64| assert!((found - wanted).abs() < 1e-3, "{found}, not {wanted}");
         is(ms(FrameRate::Screen, Some(144_000)), 1_000.0 / 144.0);
         is(ms(FrameRate::Unbounded, Some(59_940)), 1_000.0 / 59.94);

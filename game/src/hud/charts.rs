@@ -7,7 +7,7 @@ use std::time::Duration;
 use bevy::asset::RenderAssetUsages;
 use bevy::prelude::*;
 use bevy::render::render_resource::{Extent3d, TextureDimension, TextureFormat};
-use p2c2r_offload::{OffloadHorizon, Offloaded};
+use p2c2r_offload::{OffloadFrameBudget, OffloadHorizon, Offloaded};
 use p2c2r_tasks::TaskKind;
 use p2c2r_tasks::lightfield::Lightfield;
 use p2c2r_tasks::path::Path;
@@ -19,7 +19,6 @@ use super::level::{BorrowingDetail, ShownFrom};
 use super::palette::{DIM, ORANGE, SKY_BLUE};
 use super::{text, write};
 use crate::figures::{self, UNKNOWN};
-use crate::frame_budget::FrameBudget;
 use crate::settings::{Palette, Settings};
 
 /// Columns of a chart and the time that each is for: ten seconds.
@@ -191,7 +190,7 @@ fn put(pixels: &mut [u8], x: usize, row: usize, colour: Srgba) {
     }
 }
 
-fn note_frames(time: Res<Time<Real>>, budget: Res<FrameBudget>, mut charts: Query<&mut Chart>) {
+fn note_frames(time: Res<Time<Real>>, budget: Res<OffloadFrameBudget>, mut charts: Query<&mut Chart>) {
     let limit = Some(budget.0.as_secs_f32() * 1e3);
     for mut chart in charts.iter_mut().filter(|chart| chart.shows == Shows::Frames) {
         chart.note(Sample { kind: None, took: time.delta_secs() * 1e3, limit });

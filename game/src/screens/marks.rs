@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 
 use bevy::prelude::*;
-use p2c2r_offload::{KindTotals, OffloadTotals, StageTimes};
+use p2c2r_offload::{KindTotals, OffloadFrameBudget, OffloadTotals, StageTimes};
 use p2c2r_protocol::Nanos;
 
 use super::Page;
 use crate::figures;
-use crate::frame_budget::FrameBudget;
 
 /// A frame that takes one and a half times its budget is long: players see that it stutters.
 const FRAME_LONG: f64 = 1.5;
@@ -32,7 +31,7 @@ pub(super) struct FrameCount {
     pub(super) long: u64,
 }
 
-fn count_frames(time: Res<Time<Real>>, budget: Res<FrameBudget>, mut frames: ResMut<FrameCount>) {
+fn count_frames(time: Res<Time<Real>>, budget: Res<OffloadFrameBudget>, mut frames: ResMut<FrameCount>) {
     frames.all += 1;
     frames.long += u64::from(time.delta() > budget.0.mul_f64(FRAME_LONG));
 }

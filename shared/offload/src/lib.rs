@@ -80,9 +80,9 @@
 //!
 //! [Patient](Offloading::patient) tasks have no deadline and so only the first rung.
 //!
-//! What is out is computed here too only while the mean frame takes at most 25 ms, and for about one task in 25: a
-//! computer that is behind with its frames must not fall further behind by doing everything twice. A task beyond that
-//! is awaited past its deadline and delivered late.
+//! What is out is computed here too only while frames keep to [their budget](OffloadFrameBudget), and for about one task
+//! in 25: a computer that is behind with its frames must not fall further behind by doing everything twice. A task beyond
+//! that is awaited past its deadline and delivered late.
 //!
 //! # The horizon
 //!
@@ -189,7 +189,7 @@ pub use offloading::{OffloadCommandsExt, Offloading};
 pub use outcome::{FailReason, OffloadDone, OffloadFailed, Offloaded, Place};
 pub use p2c2r_link::LinkProblem;
 pub use plugin::{BorrowFrom, OffloadPlugin, OffloadSystems};
-pub use switch::{LocalReason, OffloadCaps, OffloadMode, OffloadState, OffloadSwitch};
+pub use switch::{LocalReason, OffloadCaps, OffloadFrameBudget, OffloadMode, OffloadState, OffloadSwitch};
 pub use totals::{KindTotals, OffloadTotals, StageTimes};
 
 /// Everything a game usually needs.
@@ -202,7 +202,9 @@ pub mod prelude {
     pub use crate::offloading::{OffloadCommandsExt, Offloading};
     pub use crate::outcome::{FailReason, OffloadDone, OffloadFailed, Offloaded, Place};
     pub use crate::plugin::{BorrowFrom, OffloadPlugin, OffloadSystems};
-    pub use crate::switch::{LocalReason, OffloadCaps, OffloadMode, OffloadState, OffloadSwitch};
+    pub use crate::switch::{
+        LocalReason, OffloadCaps, OffloadFrameBudget, OffloadMode, OffloadState, OffloadSwitch,
+    };
     pub use crate::totals::OffloadTotals;
     pub use p2c2r_tasks::{Blob, Blobs, TaskKind};
 }

@@ -25,7 +25,7 @@ use crate::kind::{KindTable, Spent};
 use crate::ladder::{CONNECTING, Ladder, connecting};
 use crate::ladder_context::LadderContext;
 use crate::publish::publish;
-use crate::switch::{LocalReason, OffloadCaps, OffloadMode, OffloadState, OffloadSwitch};
+use crate::switch::{LocalReason, OffloadCaps, OffloadFrameBudget, OffloadMode, OffloadState, OffloadSwitch};
 use crate::totals::OffloadTotals;
 use crate::window::KindWindows;
 
@@ -87,6 +87,7 @@ impl Plugin for OffloadPlugin {
             .init_resource::<Spent>()
             .init_resource::<KindWindows>()
             .init_resource::<OffloadSwitch>()
+            .init_resource::<OffloadFrameBudget>()
             .init_resource::<OffloadAccount>()
             .init_resource::<OffloadHorizon>()
             .init_resource::<OffloadTotals>()
@@ -177,10 +178,11 @@ fn fall_back(
     mut ladder: ResMut<'_, Ladder>,
     mut context: LadderContext<'_>,
     mut horizon: ResMut<'_, OffloadHorizon>,
+    budget: Res<'_, OffloadFrameBudget>,
     link: Option<Res<'_, ClientLink>>,
     mut commands: Commands<'_, '_>,
 ) {
-    ladder.note_frame(context.time.delta());
+    ladder.note_frame(context.time.delta(), *budget);
     ladder.collect(&mut context);
     ladder.climb(&mut context);
     let rtt = link.and_then(|link| link.stats().rtt);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
 use p2c2r_link::LinkProblem;
@@ -42,6 +43,17 @@ impl OffloadSwitch {
     /// Whether tasks of this kind may leave this computer.
     pub fn allows(&self, kind: KindId) -> bool {
         self.enabled && !self.kinds_off.contains(&kind)
+    }
+}
+
+/// How long a frame of the game may take. What is out is computed here too only while frames keep to it: a game whose
+/// player or screen wants something other than 60 frames a second writes it.
+#[derive(Resource, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OffloadFrameBudget(pub Duration);
+
+impl Default for OffloadFrameBudget {
+    fn default() -> Self {
+        Self(Duration::from_secs(1) / 60)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::kind::{OnLate, TaskEnding};
 use crate::ladder_context::LadderContext;
 use crate::outcome::{FailReason, Place};
 use crate::pool::{ComputeJob, ComputedTask, Turn};
+use crate::switch::OffloadFrameBudget;
 
 /// Upper bound on the frame length that the ladder assumes: one stalled frame must not start everything at
 /// once.
@@ -163,9 +164,9 @@ impl Ladder {
     }
 
     /// Updates the frame length that the ladder assumes: the longest of the recent ones.
-    pub fn note_frame(&mut self, delta: Duration) {
+    pub fn note_frame(&mut self, delta: Duration, budget: OffloadFrameBudget) {
         self.frame = delta.min(FRAME_MAX).max(self.frame * 15 / 16);
-        self.local_hedging.note_frame(delta);
+        self.local_hedging.note_frame(delta, budget);
     }
 
     fn pass_deadline(&mut self, context: &mut LadderContext<'_>, id: TaskId) {

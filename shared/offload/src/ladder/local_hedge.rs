@@ -3,7 +3,8 @@
 //!
 //! An outcome is seen once per frame. At a low frame rate outcomes look late; if every late one were computed
 //! here as well, frames would slow down further, until nothing is offloaded and everything is slow. So a task
-//! that is out is hedged only while the mean frame is short enough, and only within a budget. A kind that is
+//! that is out is hedged only while frames keep to their budget ([`OffloadFrameBudget`]), and only within a budget of
+//! its own. A kind that is
 //! still late asks farther ahead (see [`crate::OffloadHorizon`]); a kind that is late at the longest horizon
 //! is computed here for a while, if there is room.
 
@@ -14,10 +15,12 @@ use p2c2r_protocol::{Micros, TaskId};
 use super::Ladder;
 use crate::horizon::{Ahead, HORIZON_MAX};
 use crate::ladder_context::LadderContext;
+use crate::switch::OffloadFrameBudget;
 
-/// Longest mean frame with which local compute has room: below 40 frames a second more work would slow the
-/// game further.
-const FRAME_ROOMY: Duration = Duration::from_millis(25);
+/// Inverse of the share by which the mean frame may be longer than its budget: one frame in sixteen comes late.
+/// With less, a frame that waits for the screen would never have room; with more, a game whose frames come late would
+/// be slowed further.
+const FRAME_SLACK: u32 = 16;
 /// Inverse weight of the newest frame in the mean: it covers about the last second.
 const FRAME_GAIN: u32 = 32;
 /// Hedges earned per task sent, and the most that may be saved up for a coordinator that suddenly falls
@@ -37,6 +40,8 @@ const GIVE_UP: Duration = Duration::from_secs(1);
 pub(super) struct LocalHedging {
     /// Mean length of the frames.
     frame_mean: Duration,
+    /// The longest mean with which there is room.
+    frame_max: Duration,
     saved_up: f32,
     /// For each kind, the share of tasks without a worker's answer in time.
     late: Vec<f32>,
@@ -44,13 +49,14 @@ pub(super) struct LocalHedging {
 
 impl Default for LocalHedging {
     fn default() -> Self {
-        Self { frame_mean: Duration::ZERO, saved_up: SPARES_MAX, late: Vec::new() }
+        Self { frame_mean: Duration::ZERO, frame_max: Duration::ZERO, saved_up: SPARES_MAX, late: Vec::new() }
     }
 }
 
 impl LocalHedging {
-    /// Records the length of a frame.
-    pub fn note_frame(&mut self, delta: Duration) {
+    /// Records the length of a frame, and how long it may be.
+    pub fn note_frame(&mut self, delta: Duration, budget: OffloadFrameBudget) {
+        self.frame_max = budget.0 + budget.0 / FRAME_SLACK;
         self.frame_mean =
             (self.frame_mean * (FRAME_GAIN - 1) + delta.min(Duration::from_secs(1))) / FRAME_GAIN;
     }
@@ -62,7 +68,7 @@ impl LocalHedging {
 
     /// Whether frames leave room for more work.
     pub fn has_room(&self) -> bool {
-        self.frame_mean <= FRAME_ROOMY
+        self.frame_mean <= self.frame_max
     }
 
     fn late_share(&mut self, kind: usize) -> &mut f32 {

@@ -34,6 +34,24 @@ fn while_frames_are_long_nothing_that_is_out_is_computed_here() {
 }
 
 #[test]
+fn room_is_what_the_frames_budget_leaves() {
+    let computed_here = |frame_ms: u64, budget_ms: u64| {
+        let mut game = Game::new();
+        game.app.insert_resource(TimeUpdateStrategy::ManualDuration(Duration::from_millis(frame_ms)));
+        game.app.insert_resource(OffloadFrameBudget(Duration::from_millis(budget_ms)));
+        game.frames(SETTLED);
+        game.ask_for(21);
+        assert_eq!(game.submits().len(), 1);
+        game.frames(20);
+        game.totals().local == 1
+    };
+    assert!(computed_here(17, 17) && computed_here(18, 17), "frames that the screen shows in time");
+    assert!(!computed_here(20, 17), "a player at 60 frames a second who has 50");
+    assert!(computed_here(33, 33), "a player who wants no more than 30");
+    assert!(!computed_here(17, 7), "a screen with 144");
+}
+
+#[test]
 fn a_silent_coordinator_is_asked_farther_ahead_and_then_left_alone() {
     let mut game = Game::new();
     let mut sent = Vec::new();
