@@ -14,6 +14,8 @@
 
 mod fineness;
 mod grid;
+#[cfg(test)]
+mod late;
 mod scene;
 mod sector;
 

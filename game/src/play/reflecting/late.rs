@@ -1,23 +1,29 @@
 //! Measures the error of late reflections: how much light traced a while ago differs from light traced now,
-//! as a ship's hull shows both, and what a correction by depth would change. See `docs/PERFORMANCE.md`, "Late
-//! reflections".
+//! as a ship's hull shows both, what a correction by depth would change, and how far what each preset draws is from a
+//! fresh trace. See `docs/PERFORMANCE.md`, "Late reflections" and "Light beside a fresh trace".
 
 use p2c2r_arena::{Arena, ArenaConfig, Autopilot, Controls};
-use p2c2r_tasks::reflection::{CubeMap, FAR, NONE, Scene, locate};
+use p2c2r_tasks::reflection::{CubeMap, FAR, NONE, Reflection, Scene, locate};
+use p2c2r_tasks::{Blobs, Stop, TaskKind as _};
 
 use super::embers::Embers;
 use super::scene::wanted;
 use super::{Fineness, LEAD_MAX};
 use crate::graphics::Quality;
+use crate::presets::Preset;
 
-const TICKS: u32 = 60;
+pub(in crate::play) const TICKS: u32 = 60;
+/// Ages in ticks at which what is drawn is held against a fresh trace.
+pub(in crate::play) const DRAWN_AGES: [u32; 4] = [0, 24, 48, 72];
+/// Those of different fineness.
+pub(in crate::play) const PRESETS: [Preset; 3] = [Preset::Default, Preset::Rich, Preset::Max];
 /// Ages in ticks.
 const AGES: [u32; 6] = [6, 12, 18, 24, 36, 48];
 /// How the ship is flown.
-const FLIGHTS: [(&str, Flight); 3] = [
-    ("autopilot", Flight::Autopilot),
-    ("boost, straight on", Flight::Boost),
-    ("boost, turning", Flight::Turns),
+pub(in crate::play) const FLIGHTS: [(&str, HowFlown); 3] = [
+    ("autopilot", HowFlown::Autopilot),
+    ("boost, straight on", HowFlown::Boost),
+    ("boost, turning", HowFlown::Turns),
 ];
 /// Exponent by which `solid.wgsl` compresses a reflection's brightness when the picture ends at 1.
 const BENT: f32 = 0.55;
@@ -26,13 +32,13 @@ const LOW: f32 = 0.4;
 const LOOKS: usize = 4_000;
 
 #[derive(Clone, Copy)]
-enum Flight {
+pub(in crate::play) enum HowFlown {
     Autopilot,
     Boost,
     Turns,
 }
 
-impl Flight {
+impl HowFlown {
     fn controls(self, pilot: &mut Autopilot, arena: &Arena) -> Controls {
         let controls = pilot.controls(arena);
         let tick = arena.tick();
@@ -141,18 +147,49 @@ fn looks() -> Vec<[f32; 3]> {
     (0..LOOKS).map(look).collect()
 }
 
-/// Mean difference of two lights as shown, of 255.
-fn apart(one: impl Fn([f32; 3]) -> [f32; 3], other: impl Fn([f32; 3]) -> [f32; 3]) -> f64 {
+/// How far two lights are apart as shown, of 255: the mean difference, and the mean square of it.
+fn apart(one: impl Fn([f32; 3]) -> [f32; 3], other: impl Fn([f32; 3]) -> [f32; 3]) -> [f64; 2] {
     let bent = |light: [f32; 3]| {
         let most = light.into_iter().fold(0.0, f32::max);
         light.map(|part| (part / (1.0 + BENT * most)).min(1.0))
     };
     let ways = looks();
-    let sum = ways.iter().map(|way| {
+    let mut sums = [0.0; 2];
+    for way in &ways {
         let (one, other) = (bent(one(*way)), bent(other(*way)));
-        (0..3).map(|colour| f64::from((one[colour] - other[colour]).abs())).sum::<f64>() / 3.0
-    });
-    255.0 * sum.sum::<f64>() / ways.len() as f64
+        for colour in 0..3 {
+            let difference = 255.0 * f64::from((one[colour] - other[colour]).abs());
+            sums[0] += difference;
+            sums[1] += difference * difference;
+        }
+    }
+    sums.map(|sum| sum / (3 * ways.len()) as f64)
+}
+
+/// Calls `judge` with the arena as it is and as it was `age` ticks before, at up to 16 moments of four rounds: without those
+/// at which the ship is somewhere else, after a warp or a new round.
+pub(in crate::play) fn moments(flight: HowFlown, age: u32, mut judge: impl FnMut(&Arena, &Arena)) {
+    for seed in 1..=4 {
+        let mut arena = Arena::new(ArenaConfig { seed, ..ArenaConfig::default().with_allies(1) });
+        let mut pilot = Autopilot::default();
+        for _ in 0..4 {
+            for _ in 0..170 + 7 * seed {
+                arena.step(flight.controls(&mut pilot, &arena), &[]);
+            }
+            let before = arena.clone();
+            for _ in 0..age {
+                arena.step(flight.controls(&mut pilot, &arena), &[]);
+            }
+            if arena.ship().alive && arena.ship().position.distance(before.ship().position) <= 20.0 {
+                judge(&arena, &before);
+            }
+        }
+    }
+}
+
+/// How far ahead of its request light is traced that is `age` ticks old when it is shown.
+pub(in crate::play) fn lead(age: u32) -> f32 {
+    (age as f32 / TICKS as f32).min(LEAD_MAX.as_secs_f32())
 }
 
 /// Columns: without correction; with exact depths in one, two and three steps; with eight and two depth
@@ -164,50 +201,27 @@ fn what_depths_would_do_for_late_reflections() {
         for age in AGES {
             let mut sums = [0.0_f64; 6];
             let (mut count, mut metres, mut speed, mut better) = (0.0, 0.0, 0.0_f64, 0.0);
-            for seed in 1..=4 {
-                let mut arena = Arena::new(ArenaConfig { seed, ..ArenaConfig::default().with_allies(1) });
-                let mut pilot = Autopilot::default();
-                for _ in 0..4 {
-                    for _ in 0..170 + 7 * seed {
-                        arena.step(flight.controls(&mut pilot, &arena), &[]);
-                    }
-                    let seconds = age as f32 / TICKS as f32;
-                    // As the game does where answers take that long.
-                    let lead = seconds.min(LEAD_MAX.as_secs_f32());
-                    let before = look(&arena, lead);
-                    for _ in 0..age {
-                        arena.step(flight.controls(&mut pilot, &arena), &[]);
-                    }
-                    if !arena.ship().alive {
-                        continue;
-                    }
-                    let now = look(&arena, 0.0);
-                    let offset: [f32; 3] = std::array::from_fn(|axis| now.at[axis] - before.at[axis]);
-                    let away = offset.iter().map(|part| part * part).sum::<f32>().sqrt();
-                    // After a warp or a new round the ship is somewhere else.
-                    if away > 20.0 {
-                        continue;
-                    }
-                    let fresh = |way| now.light(way);
-                    let by = |steps, parts| {
-                        apart(fresh, |way| before.light(before.corrected(way, offset, steps, parts)))
-                    };
-                    let found = [
-                        apart(fresh, |way| before.light(way)),
-                        by(1, None),
-                        by(2, None),
-                        by(3, None),
-                        by(3, Some(8.0)),
-                        by(3, Some(2.0)),
-                    ];
-                    sums.iter_mut().zip(found).for_each(|(sum, found)| *sum += found);
-                    better += f64::from(u8::from(found[3] < found[0]));
-                    metres += f64::from(away);
-                    let velocity = arena.ship().velocity;
-                    speed += f64::from((velocity.x * velocity.x + velocity.y * velocity.y).sqrt());
-                    count += 1.0;
-                }
-            }
+            moments(flight, age, |arena, before| {
+                let (now, before) = (look(arena, 0.0), look(before, lead(age)));
+                let offset: [f32; 3] = std::array::from_fn(|axis| now.at[axis] - before.at[axis]);
+                let fresh = |way| now.light(way);
+                let by = |steps, parts| {
+                    apart(fresh, |way| before.light(before.corrected(way, offset, steps, parts)))[0]
+                };
+                let found = [
+                    apart(fresh, |way| before.light(way))[0],
+                    by(1, None),
+                    by(2, None),
+                    by(3, None),
+                    by(3, Some(8.0)),
+                    by(3, Some(2.0)),
+                ];
+                sums.iter_mut().zip(found).for_each(|(sum, found)| *sum += found);
+                better += f64::from(u8::from(found[3] < found[0]));
+                metres += f64::from(offset.iter().map(|part| part * part).sum::<f32>().sqrt());
+                speed += f64::from(arena.ship().velocity.length());
+                count += 1.0;
+            });
             let mean = sums.map(|sum| sum / count);
             p2c2r_program::say(format!(
                 "{flown:<20} {:>4} ms {:>5.1} m/s {:>5.2} m |{}| nearer in {:.0} of {count}",
@@ -217,6 +231,40 @@ fn what_depths_would_do_for_late_reflections() {
                 mean.map(|value| format!(" {value:>6.2}")).concat(),
                 better
             ));
+        }
+    }
+}
+
+/// The light that a preset buys, as it is drawn: traced, packed and unfolded.
+fn drawn(arena: &Arena, preset: Preset, lead: f32) -> Look {
+    let fineness = Fineness { ships_max: 0, ..Fineness::bought(preset, Quality::Low) };
+    let spec = wanted(arena, &Embers::default(), &fineness, lead, &[]).spec;
+    let outcome = Reflection::run(&spec, &Blobs::default(), &Stop::never()).expect("an honest spec");
+    let probe = outcome.unfold().expect("an honest outcome").swap_remove(0);
+    Look { light: probe.levels[0].clone(), depths: Vec::new(), at: [0.0; 3] }
+}
+
+/// Columns: by preset, the root mean square of what hulls show beside a fresh trace with 64 paths a texel, of 255. At no
+/// age that is the grain and the packing; what comes on top is the age.
+#[test]
+#[ignore = "measures"]
+fn how_far_drawn_reflections_are_from_a_fresh_trace() {
+    let best = Fineness { samples: 64, ships_max: 0, ..Fineness::bought(Preset::Max, Quality::Low) };
+    for (flown, flight) in FLIGHTS {
+        for age in DRAWN_AGES {
+            let (mut squares, mut count) = ([0.0; PRESETS.len()], 0.0);
+            moments(flight, age, |arena, before| {
+                let spec = wanted(arena, &Embers::default(), &best, 0.0, &[]).spec;
+                let fresh =
+                    Look { light: Scene::new(&spec).trace_parallel(), depths: Vec::new(), at: [0.0; 3] };
+                for (square, preset) in squares.iter_mut().zip(PRESETS) {
+                    let shown = drawn(before, preset, lead(age));
+                    *square += apart(|way| fresh.light(way), |way| shown.light(way))[1];
+                }
+                count += 1.0;
+            });
+            let errors = squares.map(|square| format!(" {:>6.2}", (square / count).sqrt())).concat();
+            p2c2r_program::say(format!("{flown:<20} {:>5} ms |{errors}| of {count}", age * 1_000 / TICKS));
         }
     }
 }

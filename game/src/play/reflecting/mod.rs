@@ -15,7 +15,7 @@
 pub(in crate::play) mod embers;
 mod fineness;
 #[cfg(test)]
-mod late;
+pub(in crate::play) mod late;
 pub(in crate::play) mod scene;
 mod ships;
 pub(in crate::play) mod surfaces;
