@@ -10,7 +10,7 @@ use bevy::render::RenderPlugin;
 use bevy::window::{ExitCondition, WindowResolution};
 use bevy::winit::WinitPlugin;
 use p2c2r_arena::{Arena, ArenaConfig, Difficulty, TICKS_PER_SECOND};
-use p2c2r_join::JoinChoice;
+use p2c2r_join::{JoinChoice, Memberships};
 use p2c2r_link::{ClientTransport, Impairment};
 use p2c2r_offload::{LocalCompute, OffloadConfig, OffloadPlugin, OffloadSwitch};
 use p2c2r_program::log::Story;
@@ -268,7 +268,10 @@ pub fn offload_config(cli: &GameCli) -> Result<OffloadConfig, GameError> {
         folder: cli.start.keys.clone(),
     };
     Ok(match choice.settle(Role::Gamer, NAME_DEFAULT)? {
-        Some(membership) => base.with_membership(&membership),
+        Some(membership) => OffloadConfig {
+            patient_folder: Some(Memberships::in_folder(choice.folder()?).tasks_folder(&membership)),
+            ..base.with_membership(&membership)
+        },
         // The player may join one in the settings.
         None => OffloadConfig { link: Some(ClientTransport::Later), ..base },
     })

@@ -15,6 +15,7 @@ for_every_kind!(
     without_workers_a_refusing_coordinator_leaves_the_game_local,
     a_killed_coordinator_leaves_the_game_local_and_takes_it_back,
     patient_tasks_survive_a_coordinator_restart,
+    patient_tasks_survive_the_death_of_coordinator_worker_and_game,
 );
 
 /// Steps until the coordinator has handed worker 0 its task, which that worker then never gets to see.
@@ -140,4 +141,46 @@ fn patient_tasks_survive_a_coordinator_restart(wire: ClusterWire, kind: PuzzleKi
     cluster.until("nothing is held any more", |cluster| cluster.books().gamers[0].set_aside == Nanos::ZERO);
     let books = cluster.books();
     assert!(books.kinds[0].tasks - books.kinds[0].void <= 3, "{:?}", books.kinds);
+}
+
+fn patient_tasks_survive_the_death_of_coordinator_worker_and_game(wire: ClusterWire, kind: PuzzleKind) {
+    for comes_back_late in [false, true] {
+        let config = ClusterConfig { fallback: Fallback::Queue, ..ClusterConfig::new(wire, kind) };
+        let mut cluster = Cluster::start(config);
+        cluster.until_connected(1);
+        cluster.freeze_worker(0);
+        for seed in 0..3 {
+            cluster.ask_patiently(0, seed);
+        }
+        cluster.until("the holds are in the books", |cluster| {
+            let account = *cluster.game(0).world().resource::<OffloadAccount>();
+            account.held().is_some_and(|held| held > Nanos::ZERO)
+        });
+        cluster.steps(10);
+        cluster.kill_game(0);
+        cluster.kill_worker(0);
+        cluster.kill_coordinator();
+        cluster.start_coordinator();
+        cluster.add_worker();
+        if comes_back_late {
+            cluster.until("everything is done", |cluster| cluster.books().attempts.accepted == 3);
+        }
+        cluster.start_game(0);
+        let endings = cluster.until_endings(0, 3);
+        assert!(endings.iter().all(|(_, ending)| ending.is_remote()), "{endings:?}");
+        let prices = endings.iter().map(|(_, ending)| match ending {
+            OffloadEnding::Done { receipt: Some(receipt), .. } => receipt.price,
+            other => panic!("{other:?}"),
+        });
+        let paid: Nanos = prices.sum();
+        cluster
+            .until("nothing is held any more", |cluster| cluster.books().gamers[0].set_aside == Nanos::ZERO);
+        let line = cluster.books().kinds[0].clone();
+        assert_eq!((line.tasks, line.by_worker, line.void, line.charged), (3, 3, 0, paid));
+        cluster.kill_game(0);
+        cluster.start_game(0);
+        cluster.until_connected(1);
+        cluster.steps(50);
+        assert!(cluster.endings(0).is_empty(), "what has been delivered is not delivered again");
+    }
 }

@@ -39,7 +39,7 @@ pub use endings::{Bytes, OffloadEnding};
 
 use crate::joining::CurrentMint;
 use crate::puzzles::{KINDS, Puzzle, PuzzleKind, PuzzleTag};
-use endings::{Endings, Wanted, ask_for_wanted};
+use endings::{AskedBefore, Endings, Wanted, ask_for_wanted};
 use rogue::RogueTrick;
 
 /// How far one step moves manual time.
@@ -201,7 +201,18 @@ impl Cluster {
 
     /// Starts another game of this gamer's account; returns its index.
     pub fn add_game_of(&mut self, name: &str) -> usize {
-        let (index, name) = (self.games.len(), name.to_owned());
+        let index = self.games.len();
+        self.games.push(Peer { name: name.to_owned(), app: None, frozen: false });
+        self.asked.push(Vec::new());
+        self.start_game(index);
+        index
+    }
+
+    /// Starts game `index` again. It finds the patient tasks of its former life, whose endings have the numbers that they
+    /// were asked for under.
+    pub fn start_game(&mut self, index: usize) {
+        let name = self.games[index].name.clone();
+        let asked = self.asked[index].iter().map(|puzzle| puzzle.spec()).collect();
         let mut app = App::new();
         app.add_plugins(OffloadPlugin {
             config: OffloadConfig {
@@ -212,19 +223,18 @@ impl Cluster {
                     ClusterWire::Memory => LocalCompute::Simulated { takes: STEP },
                     ClusterWire::Udp => LocalCompute::Auto,
                 },
+                patient_folder: Some(self.directory.path().join(format!("tasks-{name}"))),
                 ..OffloadConfig::default()
             },
         })
         .init_resource::<Endings>()
         .init_resource::<Wanted>()
+        .insert_resource(AskedBefore(asked))
         .add_systems(Update, ask_for_wanted);
         for kind in KINDS {
             kind.register(&mut app, (self.config.settings)(*kind));
         }
-        let app = self.ready(app);
-        self.games.push(Peer { name, app: Some(app), frozen: false });
-        self.asked.push(Vec::new());
-        index
+        self.games[index].app = Some(self.ready(app));
     }
 
     fn client_transport(&self, role: Role, name: &str) -> ClientTransport {

@@ -109,6 +109,8 @@ impl fmt::Debug for PuzzleKind {
 pub trait Puzzle: Send + Sync {
     /// Asks for it, on an entity with `tag`.
     fn ask(&self, commands: &mut Commands<'_, '_>, tag: PuzzleTag, patient: bool);
+    /// The encoded spec.
+    fn spec(&self) -> Vec<u8>;
     /// The encoded outcome of this machine's own kernel.
     fn answer(&self) -> Vec<u8>;
     /// Why `outcome` is wrong, if it is. Deterministic kinds must match to the bit; the others must pass
@@ -152,6 +154,10 @@ impl<K: Puzzling> Puzzle for Typed<K> {
             task = task.patient();
         }
         commands.offload_task(task).insert(tag);
+    }
+
+    fn spec(&self) -> Vec<u8> {
+        K::encode_spec(&self.spec)
     }
 
     fn answer(&self) -> Vec<u8> {

@@ -233,6 +233,11 @@ impl Memberships {
         Ok(found.map(|(_, kept)| Membership { link: link.clone(), ..kept }))
     }
 
+    /// The folder in which a game of this membership keeps the tasks that it waits for; it need not exist.
+    pub fn tasks_folder(&self, membership: &Membership) -> PathBuf {
+        self.path(&membership.link, membership.role, &membership.name).with_extension("tasks")
+    }
+
     /// Keeps a new membership, unless there is one of this name at this coordinator; says whether it did.
     pub fn adopt(&self, membership: &Membership) -> Result<bool, MembershipError> {
         self.keep(&self.path(&membership.link, membership.role, &membership.name), membership, false)

@@ -1,6 +1,7 @@
 //! The settings that a game gives the plugin.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,10 @@ pub struct OffloadConfig {
     pub local_queue_max: usize,
     /// Tasks at the coordinator at the same time; more wait in the game, nearest deadline first.
     pub in_flight_max: usize,
+    /// Where patient tasks are kept until they end, so that a game that was killed finds them again: see
+    /// [`Resumed`](crate::Resumed). A folder for one account at one coordinator; `None` to keep nothing. A second program
+    /// that is given the folder of one that runs keeps nothing either.
+    pub patient_folder: Option<PathBuf>,
     /// The most this session may spend; at the cap everything is computed locally.
     pub session_cap: Option<Nanos>,
     /// The most any sixty minutes may spend; at the cap everything is computed locally until it falls below.
@@ -70,6 +75,7 @@ impl Default for OffloadConfig {
             local: LocalCompute::Auto,
             local_queue_max: 4_096,
             in_flight_max: 256,
+            patient_folder: None,
             session_cap: None,
             hour_cap: None,
         }
@@ -82,8 +88,12 @@ impl OffloadConfig {
     ///
     /// Set [`kinds`](Self::kinds) before, since the coordinator is told of them.
     pub fn join(self, link: &str, name: &str) -> Result<Self, MembershipError> {
-        let membership = Memberships::of_user()?.join(read_link(link)?, Role::Gamer, name)?;
-        Ok(self.with_membership(&membership))
+        let memberships = Memberships::of_user()?;
+        let membership = memberships.join(read_link(link)?, Role::Gamer, name)?;
+        Ok(Self {
+            patient_folder: Some(memberships.tasks_folder(&membership)),
+            ..self.with_membership(&membership)
+        })
     }
 
     /// The same for a player who has joined.

@@ -14,6 +14,8 @@ use p2c2r_tasks::TaskKind;
 use crate::inbox::Inbox;
 use crate::last::{LastOutcome, NewestOutcome, keep};
 use crate::outcome::{FailReason, OffloadDone, OffloadFailed, Offloaded, Place};
+use crate::patient_store::FormerTask;
+use crate::resumed::resume;
 use crate::totals::OffloadTotals;
 use crate::work::{AnyOutcome, decode_outcome};
 use crate::{Offloading, diagnostics};
@@ -93,6 +95,7 @@ impl OffloadAppExt for App {
             decode: decode_outcome::<K>,
             deliver: deliver::<K>,
             keep: keep::<K>,
+            resume: resume::<K>,
         });
         self
     }
@@ -108,6 +111,7 @@ pub(crate) struct Kind {
     pub decode: fn(&[u8]) -> Result<AnyOutcome, WireError>,
     pub deliver: fn(&mut World, Delivery),
     pub keep: fn(&mut World, NewestOutcome),
+    pub resume: fn(&mut World, &FormerTask) -> Result<(), WireError>,
 }
 
 /// The registered kinds; a task names its kind by its index in this list.

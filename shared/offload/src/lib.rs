@@ -84,6 +84,30 @@
 //! in 25: a computer that is behind with its frames must not fall further behind by doing everything twice. A task beyond
 //! that is awaited past its deadline and delivered late.
 //!
+//! # Patient tasks of a former life
+//!
+//! A patient task may outlive the game: the coordinator keeps it, and its outcome for 24 hours, while the game is away.
+//! With [`OffloadConfig::patient_folder`], which [`join`](OffloadConfig::join) sets, every patient task is on disk from
+//! the frame that asks until it ends. A game that was closed or killed meanwhile finds it again when it is started:
+//!
+//! - The plugin spawns an entity with [`Resumed<K>`](Resumed) and [`Offloading<K>`](Offloading) for each, and asks the
+//!   coordinator by the id that the task had. So it is computed and paid for once.
+//! - It ends like any other, once. Observe [`OffloadDone<K>`](OffloadDone) and look at [`Resumed::spec`] to know what it
+//!   was; despawn the entity to take it back.
+//! - If the game asks for the same spec again, the new task takes the place of the former one, whose entity is
+//!   despawned. A game that asks anyhow for what it lacks need not look at [`Resumed`] at all.
+//! - What the coordinator no longer knows is asked for anew. What the game's kinds no longer have is dropped.
+//!
+//! ```
+//! # use bevy_ecs::prelude::*;
+//! # use p2c2r_offload::prelude::*;
+//! # use p2c2r_tasks::path::Path;
+//! fn take_in(done: On<OffloadDone<Path>>, resumed: Query<&Resumed<Path>>) {
+//!     let Ok(resumed) = resumed.get(done.entity) else { return };
+//!     println!("{} ways, asked for before", resumed.spec().queries.len());
+//! }
+//! ```
+//!
 //! # The horizon
 //!
 //! Someone else may be 400 ms away before any kernel runs. A game that knows what it will need asks that far ahead:
@@ -169,10 +193,12 @@ mod ladder_context;
 mod last;
 mod offloading;
 mod outcome;
+mod patient_store;
 mod plugin;
 mod pool;
 mod publish;
 mod receipt;
+mod resumed;
 mod spending;
 mod switch;
 mod totals;
@@ -189,6 +215,7 @@ pub use offloading::{OffloadCommandsExt, Offloading};
 pub use outcome::{FailReason, OffloadDone, OffloadFailed, Offloaded, Place};
 pub use p2c2r_link::LinkProblem;
 pub use plugin::{BorrowFrom, OffloadPlugin, OffloadSystems};
+pub use resumed::Resumed;
 pub use switch::{LocalReason, OffloadCaps, OffloadFrameBudget, OffloadMode, OffloadState, OffloadSwitch};
 pub use totals::{KindTotals, OffloadTotals, StageTimes};
 
@@ -202,6 +229,7 @@ pub mod prelude {
     pub use crate::offloading::{OffloadCommandsExt, Offloading};
     pub use crate::outcome::{FailReason, OffloadDone, OffloadFailed, Offloaded, Place};
     pub use crate::plugin::{BorrowFrom, OffloadPlugin, OffloadSystems};
+    pub use crate::resumed::Resumed;
     pub use crate::switch::{
         LocalReason, OffloadCaps, OffloadFrameBudget, OffloadMode, OffloadState, OffloadSwitch,
     };

@@ -14,6 +14,7 @@ use p2c2r_tasks::{Blobs, TaskKind};
 
 use crate::inbox::{Inbox, Submission};
 use crate::kind::{OnLate, Spent};
+use crate::patient_store::{FormerTask, NEVER_SENT};
 use crate::work::Work;
 
 /// A task of kind `K` that this entity waits for. Inserting it asks, in the same frame; removing it,
@@ -45,6 +46,16 @@ pub(crate) struct TaskOptions {
     pub late: Option<OnLate>,
     pub spawned: bool,
     pub left: Option<Digest>,
+    pub former: Option<FormerIds>,
+}
+
+/// What a patient task of a former life is known by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FormerIds {
+    /// The number of its file.
+    pub file: u64,
+    /// Its id at the coordinator, if it was sent.
+    pub task: Option<TaskId>,
 }
 
 /// A task's own deadline.
@@ -69,6 +80,20 @@ impl<K: TaskKind> Offloading<K> {
         }
     }
 
+    /// A patient task of a former life.
+    pub(crate) fn resumed(spec: K::Spec, blobs: Blobs, former: &FormerTask) -> Self {
+        let mut task = Self::new(spec, blobs).patient().price_cap(former.submit.price_cap);
+        let id = former.submit.task;
+        task.options.former = Some(FormerIds { file: former.file, task: (id != NEVER_SENT).then_some(id) });
+        task.options.spawned = true;
+        task
+    }
+
+    /// What is asked, to be shared.
+    pub(crate) fn work(&self) -> Arc<Work<K>> {
+        Arc::clone(&self.work)
+    }
+
     /// Sets this task's own deadline, from the frame that inserts it.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
@@ -78,7 +103,8 @@ impl<K: TaskKind> Offloading<K> {
 
     /// Makes this a patient task: it has no deadline and waits for the coordinator as long as it takes. If
     /// the connection is lost meanwhile, it is computed here, and the coordinator is told once it is back; it
-    /// charges for the work done until then.
+    /// charges for the work done until then. If the game ends meanwhile, it is [`Resumed`](crate::Resumed) with
+    /// the next start.
     #[must_use]
     pub fn patient(mut self) -> Self {
         self.options.deadline = OwnDeadline::Never;

@@ -21,7 +21,7 @@ use crate::config::OffloadConfig;
 use crate::diagnostics;
 use crate::horizon::OffloadHorizon;
 use crate::inbox::Inbox;
-use crate::kind::{KindTable, Spent};
+use crate::kind::{Kind, KindTable, Spent};
 use crate::ladder::{CONNECTING, Ladder, connecting};
 use crate::ladder_context::LadderContext;
 use crate::publish::publish;
@@ -39,7 +39,8 @@ pub struct OffloadPlugin {
 }
 
 /// From now on, borrow from the coordinator of these connect tokens. What was under way at the one before is computed
-/// here. Does nothing in an app without [`OffloadConfig::link`].
+/// here, and patient tasks are remembered again only with the next start. Does nothing in an app without
+/// [`OffloadConfig::link`].
 #[derive(Message, Clone, Debug)]
 pub struct BorrowFrom(pub Arc<dyn TokenSource>);
 
@@ -115,6 +116,7 @@ impl Plugin for OffloadPlugin {
     }
 
     fn finish(&self, app: &mut App) {
+        resume_former(app.world_mut());
         if self.config.link.is_none() {
             return;
         }
@@ -127,6 +129,21 @@ impl Plugin for OffloadPlugin {
                 kind.name,
                 kind.kernel_version
             );
+        }
+    }
+}
+
+/// Spawns the patient tasks of a former life; those of kinds that the game no longer has are dropped.
+fn resume_former(world: &mut World) {
+    let former = world.resource_mut::<Ladder>().take_former();
+    for former in former {
+        let submit = &former.submit;
+        let kinds = &world.resource::<KindTable>().kinds;
+        let is_same = |kind: &&Kind| (kind.id, kind.kernel_version) == (submit.kind, submit.kernel_version);
+        let resume = kinds.iter().find(is_same).map(|kind| kind.resume);
+        if !resume.is_some_and(|resume| resume(world, &former).is_ok()) {
+            info!(kind = former.submit.kind.0, "a patient task of an earlier version of the game is dropped");
+            world.resource_mut::<Ladder>().forget_former(&former);
         }
     }
 }
@@ -169,6 +186,7 @@ fn receive(
     if let (Some(BorrowFrom(tokens)), Some(mut link)) = (others.read().last(), link) {
         link.connect_to(Arc::clone(tokens));
         context.account.leave_coordinator();
+        ladder.leave_coordinator();
     }
     deliver(&mut ladder, &context, &mut commands);
 }
@@ -256,6 +274,9 @@ fn tell_mode(mode: &OffloadMode, told: &mut Option<OffloadMode>) {
 /// Delivers outcomes to their kinds and ends of tasks to their entities after the system has released the
 /// ladder.
 fn deliver(ladder: &mut Ladder, context: &LadderContext<'_>, commands: &mut Commands<'_, '_>) {
+    for replaced in ladder.replaced.drain(..) {
+        commands.entity(replaced).try_despawn();
+    }
     if ladder.deliveries.is_empty() && ladder.kept.is_empty() {
         return;
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bevy_ecs::message::MessageReader;
-use bevy_ecs::prelude::{Commands, Query, ResMut, Resource};
+use bevy_ecs::prelude::{Commands, Query, Res, ResMut, Resource};
 use p2c2r_offload::prelude::*;
 use p2c2r_protocol::Receipt;
 
@@ -67,6 +67,10 @@ impl OffloadEnding {
 #[derive(Resource, Default)]
 pub(crate) struct Endings(pub Vec<(usize, OffloadEnding)>);
 
+/// The encoded specs of what this game asked for before it was started last, by number.
+#[derive(Resource, Default)]
+pub(crate) struct AskedBefore(pub Vec<Vec<u8>>);
+
 /// Tasks to be asked for in the next update.
 #[derive(Resource, Default)]
 pub(crate) struct Wanted(pub Vec<(PuzzleTag, Arc<dyn Puzzle>, bool)>);
@@ -81,9 +85,18 @@ pub(crate) fn record_endings<K: TaskKind>(
     mut done: MessageReader<'_, '_, Offloaded<K>>,
     mut failed: MessageReader<'_, '_, OffloadFailed<K>>,
     tags: Query<'_, '_, &PuzzleTag>,
+    resumed: Query<'_, '_, &Resumed<K>>,
+    before: Res<'_, AskedBefore>,
     mut endings: ResMut<'_, Endings>,
 ) {
-    let number = |entity| tags.get(entity).map_or(usize::MAX, |tag| tag.0);
+    let number = |entity| match (tags.get(entity), resumed.get(entity)) {
+        (Ok(tag), _) => tag.0,
+        (_, Ok(resumed)) => {
+            let spec = K::encode_spec(resumed.spec());
+            before.0.iter().position(|asked| *asked == spec).expect("it was asked for")
+        }
+        _ => usize::MAX,
+    };
     for done in done.read() {
         let ending = OffloadEnding::Done {
             outcome: Bytes(K::encode_outcome(&done.outcome).into()),

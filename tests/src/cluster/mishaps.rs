@@ -40,6 +40,11 @@ impl Cluster {
         self.games[index].app = None;
     }
 
+    /// Ends game `index` without a farewell, as `kill -9` would.
+    pub fn kill_game(&mut self, index: usize) {
+        self.games[index].app = None;
+    }
+
     /// Cuts the network of worker `index`; in memory only.
     pub fn cut_worker(&mut self, index: usize) {
         self.hub.cut(&self.workers[index].name);

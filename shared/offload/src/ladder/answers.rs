@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use p2c2r_link::LinkProblem;
 use p2c2r_protocol::{
-    ComputedBy, Done, GameToServer, GamerStatement, GamerWelcome, Micros, Nanos, Refusal, ServerToGame,
-    TaskFailure, TaskId,
+    ComputedBy, Done, GamerStatement, GamerWelcome, Micros, Nanos, Refusal, ServerToGame, TaskFailure, TaskId,
 };
 use p2c2r_tasks::is_out_of_fuel;
 use tracing::{debug, error, info, warn};
@@ -61,13 +60,14 @@ impl Ladder {
             .tasks
             .iter()
             .rev()
-            .filter(|(_, task)| !matches!(task.remote, Remote::Over))
+            .filter(|(_, task)| !matches!(task.remote, Remote::Over | Remote::Resuming))
             .map(|(id, _)| *id)
             .collect();
         for id in lost {
             self.excuse_workers(id);
-            if self.tasks.get(&id).is_some_and(|task| task.deadline.is_none() && task.is_sent()) {
-                self.orphans.extend(before.as_ref().and_then(|session| session.id_there(id)));
+            if let Some(task) = self.tasks.get(&id).filter(|task| task.deadline.is_none() && task.is_sent()) {
+                let id_there = || before.as_ref().and_then(|session| session.id_there(id));
+                self.orphans.extend(task.id_before.or_else(id_there));
             }
             if self.close_remote(id) {
                 self.rescue(context, id, FailReason::Disconnected);
@@ -88,7 +88,7 @@ impl Ladder {
             session.number = welcome.session;
             session.known_blobs.clear();
         }
-        self.outgoing.extend(self.orphans.drain(..).map(|task| GameToServer::Cancel { task }));
+        self.resume();
         self.statement(context, welcome.statement);
     }
 
@@ -111,7 +111,11 @@ impl Ladder {
     fn done(&mut self, context: &mut LadderContext<'_>, done: Done, clock_offset_us: Option<i64>) {
         let Done { task: id_there, outcome, mut receipt } = done;
         let Some((id, task)) = self.find_by_id_there(id_there) else { return context.totals.stray += 1 };
-        let Remote::Sent { at, .. } = task.remote else { return context.totals.stray += 1 };
+        let at = match task.remote {
+            Remote::Sent { at, .. } => at,
+            Remote::Resuming => task.submitted_at,
+            Remote::Waiting { .. } | Remote::Over => return context.totals.stray += 1,
+        };
         let (kind, open, price_cap) = (task.kind, task.is_open(), task.price_cap);
         let gave_way = task.gave_way;
         let milestones = Milestones {
@@ -210,6 +214,9 @@ impl Ladder {
                 self.queue_to_send(id, resends + 1);
                 return;
             }
+        }
+        if refusal == Refusal::IdReused && open && !recalled && self.ask_anew(id) {
+            return;
         }
         self.learn(context, kind, &refusal);
         if !matches!(refusal, Refusal::NoWorker | Refusal::Full | Refusal::TooLate { .. }) {

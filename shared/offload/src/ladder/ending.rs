@@ -115,10 +115,17 @@ impl Ladder {
         let (kind, running) = (task.kind, matches!(task.local, Local::Running));
         let from = task.deadline.unwrap_or(now).max(now);
         task.ended = Some(Micros(from.0 + Micros::from(LAST_WORD).0));
-        if matches!(task.remote, Remote::Over) {
-            self.tasks.remove(&id);
-        } else {
-            self.tell_unwanted(id);
+        if let Some(file) = task.file.take() {
+            self.patience.forget(file);
+        }
+        match task.remote {
+            Remote::Over => drop(self.remove(id)),
+            // The coordinator is told once it is there.
+            Remote::Resuming => {
+                self.orphans.extend(task.id_before);
+                self.remove(id);
+            }
+            Remote::Waiting { .. } | Remote::Sent { .. } => self.tell_unwanted(id),
         }
         if running && !self.call_off(kind, turn) {
             self.pool.stop(id);

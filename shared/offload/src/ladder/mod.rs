@@ -13,12 +13,14 @@
 //! | `ending` | the one place where tasks end |
 //! | `local_hedge` | when what is out is computed here too, and what the horizon learns |
 //! | `numbering` | the ids by which a task goes to the coordinator |
+//! | `patience` | patient tasks beyond the life of a game |
 
 mod answers;
 mod compute;
 mod ending;
 mod local_hedge;
 mod numbering;
+mod patience;
 mod routing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +48,7 @@ use crate::spending::Spending;
 use crate::switch::{LocalReason, OffloadMode};
 use crate::work::AnyWork;
 use local_hedge::LocalHedging;
+use patience::Patience;
 
 /// What is said of a connection that is being made for the first time.
 pub(crate) fn connecting() -> LinkProblem {
@@ -74,6 +77,12 @@ struct Task {
     left: Option<Digest>,
     remote: Remote,
     local: Local,
+    /// The number of the file in which a patient task is remembered.
+    file: Option<u64>,
+    /// It was asked for in a former life of the game.
+    resumed: bool,
+    /// Its id at the coordinator in a former life, until the coordinator says that it does not know it.
+    id_before: Option<TaskId>,
     /// It was sent, and unless told otherwise it is for a lack of workers if no outcome comes.
     owed: bool,
     /// The coordinator has been told that the outcome is no longer wanted.
@@ -104,6 +113,8 @@ enum Remote {
     Waiting { resends: u8 },
     /// Was sent.
     Sent { at: Micros, reserved: Nanos, resends: u8 },
+    /// Was asked for in a former life, and waits for the coordinator.
+    Resuming,
     /// No answer is expected, or ever was.
     Over,
 }
@@ -156,6 +167,7 @@ pub(crate) struct Ladder {
     /// such tasks for a gamer who returns, so it must be told that they are no longer wanted. It cancels all
     /// others itself.
     orphans: Vec<TaskId>,
+    patience: Patience,
     pool: LocalPool,
     /// `None` without a coordinator.
     session: Option<Session>,
@@ -182,6 +194,8 @@ pub(crate) struct Ladder {
     pub kept: Vec<NewestOutcome>,
     /// Ends of tasks, to be delivered to their entities.
     pub deliveries: Vec<Delivery>,
+    /// Entities of tasks whose place others have taken, to be despawned.
+    pub replaced: Vec<Entity>,
     /// Messages for the coordinator.
     pub outgoing: Vec<GameToServer>,
 }
@@ -195,6 +209,7 @@ impl Ladder {
             sent: 0,
             sent_patient: 0,
             orphans: Vec::new(),
+            patience: Patience::new(config),
             pool: LocalPool::new(config.local),
             session: match config.link {
                 None | Some(ClientTransport::Later) => None,
@@ -215,6 +230,7 @@ impl Ladder {
             frame: Duration::ZERO,
             kept: Vec::new(),
             deliveries: Vec::new(),
+            replaced: Vec::new(),
             outgoing: Vec::new(),
         }
     }
@@ -257,6 +273,9 @@ impl Ladder {
             left: options.left,
             remote: Remote::Over,
             local: Local::Idle,
+            file: options.former.map(|former| former.file),
+            resumed: options.former.is_some(),
+            id_before: options.former.and_then(|former| former.task),
             owed: false,
             recalled: false,
             withdrawn: false,
@@ -272,7 +291,11 @@ impl Ladder {
             Ok(units) => {
                 self.newest_units.resize(self.newest_units.len().max(kind + 1), WorkUnits(0));
                 self.newest_units[kind] = units;
-                self.set_out(context, id);
+                if deadline.is_none() {
+                    self.set_out_patiently(context, id);
+                } else {
+                    self.set_out(context, id);
+                }
             }
         }
     }

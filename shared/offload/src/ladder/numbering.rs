@@ -2,7 +2,7 @@
 //! number here.
 //!
 //! Ids of one connection are not valid on the next, so an answer to a task of an earlier connection matches
-//! no task.
+//! no task. Patient tasks of a former life keep the id that they had.
 
 use p2c2r_protocol::TaskId;
 
@@ -25,12 +25,14 @@ impl Session {
 impl Ladder {
     /// The id by which the coordinator knows a task that was sent on this connection.
     pub(super) fn id_there(&self, id: TaskId) -> Option<TaskId> {
-        self.session.as_ref()?.id_there(id)
+        let before = self.tasks.get(&id).and_then(|task| task.id_before);
+        before.or_else(|| self.session.as_ref()?.id_there(id))
     }
 
     /// The task that the coordinator calls `id_there`, with its id here.
     pub(super) fn find_by_id_there(&self, id_there: TaskId) -> Option<(TaskId, &Task)> {
-        let id = self.session.as_ref()?.id_here(id_there)?;
+        let before = self.patience.by_former_id.get(&id_there).copied();
+        let id = before.or_else(|| self.session.as_ref()?.id_here(id_there))?;
         Some((id, self.tasks.get(&id)?))
     }
 }

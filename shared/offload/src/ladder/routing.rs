@@ -88,6 +88,10 @@ impl Ladder {
         let session = self.connection(context).map_err(|_| Stay::Own)?;
         let price =
             session.prices.as_ref().and_then(|prices| prices.price(kind.id, units)).ok_or(Stay::Own)?;
+        // What was asked for in a former life is charged already, or held.
+        if task.id_before.is_some() {
+            return Ok(price);
+        }
         if price > price_cap {
             return Err(Stay::Own);
         }
@@ -135,7 +139,7 @@ impl Ladder {
         let now = context.this_moment();
         let Some(task) = self.tasks.get_mut(&id) else { return false };
         let Some(session) = self.session.as_mut() else { return false };
-        let Some(id_there) = session.id_there(id) else { return false };
+        let Some(id_there) = task.id_before.or_else(|| session.id_there(id)) else { return false };
         let Remote::Waiting { resends } = task.remote else { return false };
         let kind = context.kind(task.kind);
         let spec = task.work.encode();
@@ -163,7 +167,7 @@ impl Ladder {
             .filter_map(|digest| blobs.get(*digest).ok().map(|blob| blob.bytes().to_vec()))
             .collect();
         let bytes = spec.len() + blobs.iter().map(Vec::len).sum::<usize>();
-        self.outgoing.push(GameToServer::Submit(Submit {
+        let submit = Submit {
             task: id_there,
             kind: kind.id,
             kernel_version: kind.kernel_version,
@@ -174,7 +178,13 @@ impl Ladder {
             sent_at: now,
             spec: spec.into(),
             blobs,
-        }));
+        };
+        if let Some(file) = task.file {
+            let blobs = refs.iter().filter_map(|digest| task.work.blobs().get(*digest).ok());
+            let blobs = blobs.map(|blob| blob.bytes().to_vec()).collect();
+            self.patience.sent(file, Submit { price_cap: task.price_cap, blobs, ..submit.clone() });
+        }
+        self.outgoing.push(GameToServer::Submit(submit));
         task.remote = Remote::Sent { at: now, reserved: price, resends };
         task.owed = true;
         let patient = task.deadline.is_none();
@@ -226,14 +236,18 @@ impl Ladder {
     /// not out.
     pub(super) fn close_remote(&mut self, id: TaskId) -> bool {
         let Some(task) = self.tasks.get_mut(&id) else { return false };
-        let Remote::Sent { reserved, .. } = task.remote else { return false };
+        match task.remote {
+            Remote::Sent { reserved, .. } => {
+                self.spending.release(reserved);
+                self.sent -= 1;
+                self.sent_patient -= usize::from(task.deadline.is_none());
+            }
+            Remote::Resuming => {}
+            Remote::Waiting { .. } | Remote::Over => return false,
+        }
         task.remote = Remote::Over;
-        let (patient, ended) = (task.deadline.is_none(), !task.is_open());
-        self.spending.release(reserved);
-        self.sent -= 1;
-        self.sent_patient -= usize::from(patient);
-        if ended {
-            self.tasks.remove(&id);
+        if !task.is_open() {
+            self.remove(id);
         }
         true
     }
