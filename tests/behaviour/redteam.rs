@@ -41,8 +41,7 @@ fn a_proven_worker_that_begins_to_lie_is_found_as_soon_as_one_check_in_twenty_fi
         })
         .collect();
     found.sort_unstable();
-    // Of sixty games, one in a hundred may take longer than 90 answers, and the median is 14.
-    assert!(found[57] <= 90, "{found:?}");
+    assert!(found[59] <= 90, "{found:?}");
     assert!((5..30).contains(&found[30]), "checks are neither seldom nor always: {found:?}");
 }
 

@@ -21,6 +21,7 @@ use p2c2r_program::settings_table;
 use p2c2r_protocol::{KindId, Micros, NumberHash};
 
 use crate::core::fault::{self, Fault};
+use crate::core::state::draws::CheckRound;
 use crate::ledger::{AccountId, KindTrust, WorkerTrust};
 
 /// Accounts of disconnected workers kept in memory, so that a check still under way counts. The ledger has the rest.
@@ -192,6 +193,7 @@ struct OfKind {
     since: i64,
     /// Answers that the ledger knows of.
     recorded: u64,
+    round: CheckRound,
 }
 
 impl OfKind {
@@ -261,6 +263,13 @@ impl Trust {
         self.rules.check_share(answers, known_for)
     }
 
+    /// The round of checks that this account's answers in the kind are in; `None` before its first accepted answer.
+    pub fn check_round(&mut self, account: AccountId, kind: KindId, version: u16) -> Option<&mut CheckRound> {
+        let known = self.accounts.get_mut(&account)?;
+        let of = known.kinds.iter_mut().find(|of| of.kind == kind && of.version == version)?;
+        Some(&mut of.round)
+    }
+
     /// Whether everything this account answers in the kind is checked deeply.
     pub fn is_on_probation(&self, account: AccountId, kind: KindId, version: u16, now: Micros) -> bool {
         self.check_share(account, kind, version, now) >= 1.0
@@ -285,7 +294,8 @@ impl Trust {
         let at = known.kinds.iter().position(|of| of.kind == kind && of.version == version);
         let at = at.unwrap_or_else(|| {
             let since = clock(now);
-            known.kinds.push(OfKind { kind, version, answers: 0, checked: 0, since, recorded: 0 });
+            let round = CheckRound::default();
+            known.kinds.push(OfKind { kind, version, answers: 0, checked: 0, since, recorded: 0, round });
             known.kinds.len() - 1
         });
         let of = &mut known.kinds[at];
@@ -429,6 +439,7 @@ fn remembered(of: &KindTrust, now: Micros) -> OfKind {
         checked: of.checked,
         since: clock(now).saturating_sub(known_for),
         recorded: of.answers,
+        round: CheckRound::default(),
     }
 }
 

@@ -132,7 +132,7 @@ fn look_again(
     outcome: Arc<[u8]>,
     is_accepted: bool,
 ) {
-    let Some(seed) = core.checks.draw(1.0) else { return };
+    let Some(seed) = core.checks.draw(1.0, None) else { return };
     let is_proven = !is_on_probation(core, account, of.kind);
     let check = Check {
         task: of.task,

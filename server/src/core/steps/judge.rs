@@ -173,14 +173,15 @@ fn depth_of(
     let (version, is_exact) = (of_kind.kernel_version(), of_kind.deterministic());
     let is_cheap = units.0 <= core.policy.trust.recomputed_units;
     // Claiming "out of fuel" is free, and checking it takes all the fuel.
-    let share = if fault::is_made(Fault::TrustsNewcomers) {
-        0.0
+    let (share, round) = if fault::is_made(Fault::TrustsNewcomers) {
+        (0.0, None)
     } else if is_cheap || is_shared || is_out_of_fuel(outcome) {
-        1.0
+        (1.0, None)
     } else {
-        core.trust.check_share(account, kind, version, core.now)
+        let share = core.trust.check_share(account, kind, version, core.now);
+        (share, core.trust.check_round(account, kind, version))
     };
-    match core.checks.draw(share) {
+    match core.checks.draw(share, round) {
         Some(seed) if is_cheap && is_exact => Depth::Again(seed),
         Some(seed) => Depth::Deep(seed),
         None => Depth::Always,
