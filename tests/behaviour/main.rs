@@ -3,6 +3,7 @@
 
 mod accounts;
 mod bases;
+mod cheats;
 mod dispatch;
 mod distance;
 mod failover;

@@ -6,11 +6,13 @@
 //!
 //! | module | owns |
 //! |---|---|
+//! | `asking` | what games ask for, and how it ended |
 //! | `config` | how a cluster is set up |
 //! | `endings` | the game's side: asking, and writing down how tasks end |
 //! | `mishaps` | what befalls programs and network |
 //! | [`rogue`] | workers that do not keep to the rules |
 
+mod asking;
 mod config;
 pub(crate) mod endings;
 mod mishaps;
@@ -38,7 +40,7 @@ pub use config::{ClusterConfig, ClusterWire};
 pub use endings::{Bytes, OffloadEnding};
 
 use crate::joining::CurrentMint;
-use crate::puzzles::{KINDS, Puzzle, PuzzleKind, PuzzleTag};
+use crate::puzzles::{KINDS, Puzzle};
 use endings::{AskedBefore, Endings, Wanted, ask_for_wanted};
 use rogue::RogueTrick;
 
@@ -136,6 +138,7 @@ impl Cluster {
                 ClusterWire::Udp => ComputeMode::Threads(1),
             },
             trust: self.config.trust,
+            cache_entries_max: self.config.cache_entries,
             seed: Some(0),
             group_commit: match self.config.wire {
                 ClusterWire::Memory => GROUP_COMMIT_MAX,
@@ -333,51 +336,6 @@ impl Cluster {
                 })
             })
         });
-    }
-
-    /// Has game `index` ask for the puzzle with this seed; returns the task's number in this game.
-    pub fn ask(&mut self, index: usize, seed: u64) -> usize {
-        self.ask_for(index, self.config.kind, seed, false)
-    }
-
-    /// The same for a patient task.
-    pub fn ask_patiently(&mut self, index: usize, seed: u64) -> usize {
-        self.ask_for(index, self.config.kind, seed, true)
-    }
-
-    /// The same for a task of this kind.
-    pub fn ask_for(&mut self, index: usize, kind: PuzzleKind, seed: u64, patient: bool) -> usize {
-        let (number, puzzle) = (self.asked[index].len(), kind.puzzle(seed));
-        self.asked[index].push(Arc::clone(&puzzle));
-        self.game(index).world_mut().resource_mut::<Wanted>().0.push((PuzzleTag(number), puzzle, patient));
-        number
-    }
-
-    /// Endings of game `index` so far, each checked: an outcome must be a right one, and a task must not end
-    /// twice.
-    #[track_caller]
-    pub fn endings(&mut self, index: usize) -> Vec<(usize, OffloadEnding)> {
-        let endings = self.game(index).world().resource::<Endings>().0.clone();
-        for (place, (number, ending)) in endings.iter().enumerate() {
-            if let OffloadEnding::Done { outcome, place, .. } = ending {
-                let fault = self.asked[index][*number].fault(&outcome.0);
-                assert_eq!(fault, None, "task {number} has a wrong outcome from {place}");
-            }
-            assert!(endings[..place].iter().all(|(other, _)| other != number), "task {number} ended twice");
-        }
-        endings
-    }
-
-    /// Steps until game `index` has `count` endings, and returns them.
-    #[track_caller]
-    pub fn until_endings(&mut self, index: usize, count: usize) -> Vec<(usize, OffloadEnding)> {
-        self.until(&format!("game {index} has {count} endings"), |cluster| {
-            cluster.games[index]
-                .app
-                .as_ref()
-                .is_some_and(|app| app.world().resource::<Endings>().0.len() >= count)
-        });
-        self.endings(index)
     }
 
     /// The app of game `index`.

@@ -130,6 +130,11 @@ struct Typed<K: Puzzling> {
 
 fn make<K: Puzzling>(seed: u64) -> Arc<dyn Puzzle> {
     let (spec, blobs) = K::small_task(seed);
+    puzzle_of::<K>(spec, blobs)
+}
+
+/// Any task of a kind as a puzzle.
+pub fn puzzle_of<K: Puzzling>(spec: K::Spec, blobs: Blobs) -> Arc<dyn Puzzle> {
     Arc::new(Typed::<K> { spec, blobs, answer: OnceLock::new() })
 }
 

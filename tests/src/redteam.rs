@@ -1,15 +1,22 @@
-//! Workers that cheat, against the real scheduler with real kernels and real checks, without a network or a
-//! clock: a million tasks take a minute, and the same seed gives the same results.
+//! Workers that cheat, against the real scheduler with real kernels and real checks.
+//!
+//! Without a network or a clock a million tasks take a minute, and the same seed gives the same results. The same cheats speak
+//! the protocol to the coordinator's own app, in memory and over UDP, for fewer tasks.
 //!
 //! | module | owns |
 //! |---|---|
 //! | `samples` | tasks, their right answers and wrong ones that look right |
+//! | `cheat` | what a cheat answers |
 //! | `field` | the scheduler, a gamer and workers, one task after the other |
+//! | `protocol` | a cluster with cheats among its workers |
 
+pub(crate) mod cheat;
 mod field;
-mod samples;
+mod protocol;
+pub(crate) mod samples;
 
 pub use field::{Game, RedTeamFigures};
+pub use protocol::CheatedCluster;
 
 /// How a worker cheats, or fails.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use p2c2r_link::Impairment;
 use p2c2r_offload::prelude::*;
+use p2c2r_server::ServerConfig;
 use p2c2r_server::config::{Fallback, TrustRules};
 use p2c2r_tasks::KindRegistry;
 
@@ -33,6 +34,8 @@ pub struct ClusterConfig {
     pub fallback: Fallback,
     /// How the coordinator checks answers.
     pub trust: TrustRules,
+    /// Outcomes that the coordinator has in memory for reuse.
+    pub cache_entries: usize,
     /// The network of every game.
     pub impair_games: Option<Impairment>,
     /// The network of every worker.
@@ -53,6 +56,7 @@ impl ClusterConfig {
             workers: 1,
             fallback: Fallback::Compute,
             trust: TrustRules::default(),
+            cache_entries: ServerConfig::default().cache_entries_max,
             impair_games: None,
             impair_workers: None,
             coordinator_kinds: KindRegistry::builtin(),

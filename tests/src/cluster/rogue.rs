@@ -16,6 +16,10 @@ use p2c2r_tasks::{Blob, BlobStore, KindRegistry, Stop};
 use rand::{RngCore, SeedableRng};
 use rand_pcg::Pcg32;
 
+use crate::redteam::Trick;
+use crate::redteam::cheat::Cheat;
+use crate::redteam::samples::{number_of, sample_of};
+
 /// Slots that a rogue announces.
 const SLOTS: u16 = 4;
 /// Bytes of blobs that a rogue keeps.
@@ -24,7 +28,7 @@ const BLOB_BYTES_MAX: usize = 1 << 20;
 const HELD: Duration = Duration::from_millis(1_500);
 
 /// What a rogue does with its tasks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RogueTrick {
     /// Answers with bytes that are no outcome.
     Garbage,
@@ -47,12 +51,16 @@ pub enum RogueTrick {
         /// One in how many.
         every: usize,
     },
+    /// Plays a trick of the red team with its samples.
+    Cheats(Trick),
 }
 
 /// The state of a rogue.
 #[derive(Resource)]
 struct Rogue {
     trick: RogueTrick,
+    /// What it answers if it is one of the red team.
+    cheat: Cheat,
     kinds: KindRegistry,
     blobs: BlobStore,
     random: Pcg32,
@@ -78,6 +86,7 @@ pub(super) fn build_app(name: &str, trick: RogueTrick, transport: ClientTranspor
         }))
         .insert_resource(Rogue {
             trick,
+            cheat: Cheat::new(if let RogueTrick::Cheats(trick) = trick { trick } else { Trick::Honest }),
             kinds,
             blobs: BlobStore::new(BLOB_BYTES_MAX),
             random: Pcg32::seed_from_u64(1),
@@ -126,6 +135,14 @@ impl Rogue {
     /// The answers to send at once.
     fn answer(&mut self, assign: Assign, now: Duration) -> Vec<Answer> {
         self.seen += 1;
+        if let RogueTrick::Cheats(_) = self.trick {
+            let number = number_of(&assign.spec).expect("one of the samples");
+            let outcome = self.cheat.answer(sample_of(number), number, &mut self.random);
+            return outcome
+                .map(|outcome| answer(assign.task, assign.attempt, &outcome))
+                .into_iter()
+                .collect();
+        }
         let right = self.compute(&assign);
         let answer = |outcome: &[u8]| answer(assign.task, assign.attempt, outcome);
         match self.trick {
@@ -161,6 +178,7 @@ impl Rogue {
                 }
                 vec![answer(&outcome)]
             }
+            RogueTrick::Cheats(_) => unreachable!("it has answered"),
             RogueTrick::Late => {
                 self.held.push_back((now + HELD, answer(&right)));
                 Vec::new()

@@ -16,11 +16,12 @@ use p2c2r_server::ledger::{
 };
 use p2c2r_tasks::TaskKind;
 use p2c2r_tasks::path::Path;
-use rand::{Rng, SeedableRng};
+use rand::SeedableRng;
 use rand_pcg::Pcg32;
 
 use super::Trick;
-use super::samples::{QUERIES, Sample, samples};
+use super::cheat::Cheat;
+use super::samples::{QUERIES, sample_of, samples};
 
 /// Between two tasks of one worker, on average: a game's pace.
 const PACE: Duration = Duration::from_millis(100);
@@ -83,12 +84,7 @@ pub struct RedTeamFigures {
 struct Worker {
     peer: PeerId,
     account: AccountId,
-    trick: Trick,
-    answers: u64,
-    lies: u64,
-    /// Answers when it first lied.
-    first_lie: Option<u64>,
-    first: Option<Vec<u8>>,
+    cheat: Cheat,
 }
 
 struct Field {
@@ -182,15 +178,7 @@ impl Field {
         let account =
             account(Role::Worker, 10 + self.joined, WorkerTrust { kinds, ..WorkerTrust::default() });
         let id = account.id;
-        self.workers.push(Worker {
-            peer,
-            account: id,
-            trick,
-            answers: 0,
-            lies: 0,
-            first_lie: None,
-            first: None,
-        });
+        self.workers.push(Worker { peer, account: id, cheat: Cheat::new(trick) });
         let kernels =
             vec![KernelOffer { kind: Path::ID, version: Path::KERNEL_VERSION, device: Device::Cores }];
         let offer = Some(WorkerOffer { slots: 1, kernels });
@@ -250,15 +238,15 @@ impl Field {
                 ComputedFrom::Begun => {}
             },
             Entry::AttemptEnded { verdict: Verdict::Rejected { .. }, .. } => {
-                let found = self.workers.iter().find_map(Worker::answers_since_first_lie);
+                let found = self.workers.iter().find_map(|worker| worker.cheat.answers_since_first_lie());
                 self.figures.found_after = self.figures.found_after.or(found);
             }
             Entry::WorkerConvicted { worker } => {
                 let Some(convicted) = self.workers.iter().find(|one| one.account == *worker) else { return };
-                if matches!(convicted.trick, Trick::Honest) {
+                if matches!(convicted.cheat.trick(), Trick::Honest) {
                     self.figures.honest_convicted += 1;
                 } else {
-                    let after = convicted.answers_since_first_lie();
+                    let after = convicted.cheat.answers_since_first_lie();
                     self.figures.convicted_after = self.figures.convicted_after.or(after);
                 }
             }
@@ -333,7 +321,7 @@ impl Field {
     fn answer(&mut self, peer: PeerId, assign: &Assign) {
         let sample = sample_of(self.asked);
         let Some(worker) = self.workers.iter_mut().find(|worker| worker.peer == peer) else { return };
-        let Some(outcome) = worker.answer(sample, self.asked, &mut self.random) else { return };
+        let Some(outcome) = worker.cheat.answer(sample, self.asked, &mut self.random) else { return };
         let (task, attempt) = (assign.task, assign.attempt);
         let at = self.now;
         let answer = p2c2r_protocol::Answer {
@@ -353,7 +341,7 @@ impl Field {
         let found_out = |worker: &Worker| {
             let newcomer =
                 self.core.trust().is_on_probation(worker.account, Path::ID, Path::KERNEL_VERSION, self.now);
-            worker.trick == Trick::Farm && worker.lies > 0 && newcomer
+            worker.cheat.trick() == Trick::Farm && worker.cheat.has_lied() && newcomer
         };
         let Some(at) = self.workers.iter().position(found_out) else { return };
         let gone = self.workers.remove(at);
@@ -361,50 +349,6 @@ impl Field {
         self.join(Trick::Farm, (0, Duration::ZERO));
         debug_assert!(self.workers.len() as u64 == game.workers, "one for one");
     }
-}
-
-impl Worker {
-    fn answers_since_first_lie(&self) -> Option<u64> {
-        Some(self.answers - self.first_lie?)
-    }
-
-    fn answer(&mut self, sample: &Sample, asked: u64, random: &mut Pcg32) -> Option<Vec<u8>> {
-        let probation = TrustRules::default().probation_answers;
-        let lie = match self.trick {
-            Trick::Honest => None,
-            Trick::Lazy => Some(sample.unreachable.clone()),
-            Trick::Liar(share) => random.random_bool(share).then(|| sample.wrong.clone()),
-            Trick::Sleeper(honest) => (self.answers >= honest).then(|| sample.wrong.clone()),
-            // Both lie about the same tasks, without communication.
-            Trick::Colluding => {
-                asked.wrapping_mul(0x9e37_79b9).is_multiple_of(10).then(|| sample.wrong.clone())
-            }
-            Trick::Hugger => Some(sample.nearly_right.clone()),
-            Trick::SlowLoris => return None,
-            Trick::Replayer => self.first.clone().filter(|first| *first != sample.right),
-            Trick::Flipping(share) => random.random_bool(share).then(|| flipped(&sample.right, random)),
-            Trick::Farm => (self.answers >= probation).then(|| sample.wrong.clone()),
-        };
-        self.first.get_or_insert_with(|| sample.right.clone());
-        if lie.is_some() {
-            self.lies += 1;
-            self.first_lie.get_or_insert(self.answers);
-        }
-        self.answers += 1;
-        Some(lie.unwrap_or_else(|| sample.right.clone()))
-    }
-}
-
-fn flipped(outcome: &[u8], random: &mut Pcg32) -> Vec<u8> {
-    let mut flipped = outcome.to_vec();
-    let bit = random.random_range(0..8 * flipped.len());
-    flipped[bit / 8] ^= 1 << (bit % 8);
-    flipped
-}
-
-fn sample_of(asked: u64) -> &'static Sample {
-    let tasks = &samples().tasks;
-    &tasks[asked as usize % tasks.len()]
 }
 
 fn account(role: Role, number: u64, trust: WorkerTrust) -> Account {

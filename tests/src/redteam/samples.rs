@@ -13,10 +13,10 @@ use rand_pcg::Pcg32;
 const SAMPLES: u64 = 48;
 /// Cells along an edge of the grid, and paths in a task.
 const SIDE: u16 = 96;
-pub(super) const QUERIES: usize = 16;
+pub(crate) const QUERIES: usize = 16;
 
 /// A task and what may be answered.
-pub(super) struct Sample {
+pub(crate) struct Sample {
     pub spec: Vec<u8>,
     pub units: WorkUnits,
     pub right: Vec<u8>,
@@ -28,13 +28,24 @@ pub(super) struct Sample {
 }
 
 /// All tasks, and the grid they are on.
-pub(super) struct Samples {
+pub(crate) struct Samples {
     pub grid: Vec<u8>,
     pub tasks: Vec<Sample>,
 }
 
+/// The task that is asked for when so many have been; they are asked for in turn.
+pub(crate) fn sample_of(asked: u64) -> &'static Sample {
+    let tasks = &samples().tasks;
+    &tasks[asked as usize % tasks.len()]
+}
+
+/// The number of the task with this spec.
+pub(crate) fn number_of(spec: &[u8]) -> Option<u64> {
+    samples().tasks.iter().position(|sample| sample.spec == spec).map(|number| number as u64)
+}
+
 /// The same in every run.
-pub(super) fn samples() -> &'static Samples {
+pub(crate) fn samples() -> &'static Samples {
     static SAMPLES_MADE: OnceLock<Samples> = OnceLock::new();
     SAMPLES_MADE.get_or_init(|| {
         let grid = grid();
