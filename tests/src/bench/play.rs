@@ -86,7 +86,7 @@ pub const FIELD: FieldHabit =
 /// Wingmen of a game at its default settings.
 const WINGMEN: u8 = 1;
 /// Depth of its plans and the bosses', `depth::bought(Preset::Default)`.
-pub const PLANS: PlanDepth = PlanDepth { candidates: 8, futures: 4 };
+pub const PLANS: PlanDepth = PlanDepth { candidates: 8, futures: 8 };
 
 /// Tasks of one kind and how often a game asks for one.
 pub struct Played<K: TaskKind> {

@@ -28,7 +28,7 @@ impl Wanted for Tactics {
 pub(crate) fn bought(preset: Preset) -> PlanDepth {
     let (candidates, futures) = match preset {
         Preset::Saver => (8, 3),
-        Preset::Default | Preset::Stress => (8, 4),
+        Preset::Default | Preset::Stress => (8, 8),
         Preset::Rich => (16, 8),
         Preset::Max => (32, 16),
     };

@@ -296,18 +296,18 @@ fn of_a_hundred_duels_more_are_won_the_deeper_is_planned() {
         duels
     };
     let rule = fight("by rule", None, NEAR_TICKS);
-    let [local, default, rich, max] = [(8, 2), (8, 4), (16, 8), (32, 16)].map(|(candidates, futures)| {
+    let [local, default, rich, max] = [(8, 2), (8, 8), (16, 8), (32, 16)].map(|(candidates, futures)| {
         let depth = Some(PlanDepth { candidates, futures });
         [NEAR_TICKS, FAR_TICKS].map(|horizon| fight(&format!("{candidates} x {futures}"), depth, horizon))
     });
     let pairs = [
         ("local, rule", &local[0], &rule),
+        ("default, local", &default[0], &local[0]),
         ("rich, local", &rich[0], &local[0]),
         ("max, local", &max[0], &local[0]),
         ("rich at 0.7 s, rule", &rich[1], &rule),
         ("rich at 0.7 s, local there", &rich[1], &local[1]),
         // A hundred duels do not tell these two apart.
-        ("default, local", &default[0], &local[0]),
         ("max at 0.7 s, local here", &max[1], &local[0]),
     ];
     let chances = pairs.map(|(names, better, worse)| format!("{names}: {:.4}\n", by_chance(better, worse)));
@@ -319,7 +319,7 @@ fn of_a_hundred_duels_more_are_won_the_deeper_is_planned() {
         .collect();
     let said = WON.map(|(_, won)| won.map(usize::from));
     assert_eq!(found, said, "\n{table}");
-    for (names, better, worse) in &pairs[..5] {
+    for (names, better, worse) in &pairs[..6] {
         let chance = by_chance(better, worse);
         assert!(chance < 0.05, "{names}: {chance} by chance\n{table}");
     }
