@@ -169,7 +169,9 @@ fn protected_payloads() -> Vec<u8> {
     client.send_message(Channel::Tasks as u8, vec![2; 2_000]);
     let mut packets = client.get_packets_to_send();
     let mut protector = Protector::default();
-    packets.iter_mut().for_each(|packet| protector.add(packet));
+    for packet in &mut packets {
+        protector.add(packet);
+    }
     packets.extend(protector.end());
     with_lengths(&packets[1..])
 }
