@@ -238,7 +238,9 @@ impl Slowly {
     /// Lets a millisecond pass, and gives what was asked for `takes` ago.
     fn pass(&self, takes: Duration) {
         let mut asked = self.asked.lock().unwrap();
-        asked.iter_mut().for_each(|(age, _)| *age += ms(1));
+        for (age, _) in asked.iter_mut() {
+            *age += ms(1);
+        }
         while asked.first().is_some_and(|(age, _)| *age >= takes) {
             self.source.ask(asked.remove(0).1);
         }
