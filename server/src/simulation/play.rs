@@ -10,7 +10,7 @@ use super::shrink::shrink;
 use super::world::World;
 
 /// Actions for each task that is wanted, at the most: a world in which nothing is admitted ends too.
-const ACTIONS_PER_TASK: u64 = 200;
+const ACTIONS_PER_TASK: u64 = 100;
 
 /// The result of a run.
 pub struct PlayedRun {
