@@ -194,7 +194,8 @@ mod tests {
                 for turned in 0..=usize::from(count) {
                     let mut packets = sent(&mut protector, &plain);
                     packets.remove(lost);
-                    packets.rotate_left(turned % packets.len().max(1));
+                    let first = turned % packets.len().max(1);
+                    packets.rotate_left(first);
                     let mut come: Vec<Vec<u8>> =
                         packets.iter().flat_map(|packet| open(&mut restorer, packet)).collect();
                     come.sort_unstable();

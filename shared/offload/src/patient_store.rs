@@ -58,15 +58,20 @@ impl PatientStore {
     }
 
     fn read(&mut self, file: u64) -> Option<FormerTask> {
-        let bytes = fs::read(self.path(file));
-        match bytes.map(|bytes| wire::decode_message(&bytes)) {
-            Ok(Ok(GameToServer::Submit(submit))) => Some(FormerTask { file, submit }),
-            _ => {
-                warn!(path = %self.path(file).display(), "not a patient task: removed");
-                self.forget(file);
-                None
+        let path = self.path(file);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                warn!(path = %path.display(), %error, "a patient task cannot be read: left for the next start");
+                return None;
             }
+        };
+        if let Ok(GameToServer::Submit(submit)) = wire::decode_message(&bytes) {
+            return Some(FormerTask { file, submit });
         }
+        warn!(path = %path.display(), "not a patient task: removed");
+        self.forget(file);
+        None
     }
 
     fn path(&self, file: u64) -> PathBuf {

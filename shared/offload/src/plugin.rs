@@ -141,7 +141,7 @@ fn resume_former(world: &mut World) {
         let kinds = &world.resource::<KindTable>().kinds;
         let is_same = |kind: &&Kind| (kind.id, kind.kernel_version) == (submit.kind, submit.kernel_version);
         let resume = kinds.iter().find(is_same).map(|kind| kind.resume);
-        if !resume.is_some_and(|resume| resume(world, &former).is_ok()) {
+        if resume.is_none_or(|resume| resume(world, &former).is_err()) {
             info!(kind = former.submit.kind.0, "a patient task of an earlier version of the game is dropped");
             world.resource_mut::<Ladder>().forget_former(&former);
         }
