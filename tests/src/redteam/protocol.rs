@@ -53,9 +53,13 @@ impl CheatedCluster {
     /// All cheats leave, and as many join under new names.
     pub fn change_identities(&mut self) {
         let cheats = std::mem::take(&mut self.cheats);
-        cheats.iter().for_each(|cheat| self.cluster.stop_worker(*cheat));
+        for cheat in &cheats {
+            self.cluster.stop_worker(*cheat);
+        }
         self.cluster.until_connected(self.honest);
-        cheats.iter().for_each(|_| self.join());
+        for _ in &cheats {
+            self.join();
+        }
     }
 
     /// Asks for ten tasks and waits for all of them: none may be late or without an outcome. Returns how many were asked for
