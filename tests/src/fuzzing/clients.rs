@@ -23,7 +23,7 @@ use p2c2r_worker::attempts::Attempts;
 use p2c2r_worker::{Execution, WorkerConfig};
 
 use super::script::{Job, decoded, first, is_large, said, script, steps};
-use crate::cluster::endings::{Endings, Wanted, ask_for_wanted};
+use crate::cluster::endings::{AskedBefore, Endings, Wanted, ask_for_wanted};
 use crate::puzzles::{KINDS, PuzzleTag};
 
 const STEP: Duration = Duration::from_millis(5);
@@ -239,6 +239,7 @@ fn new_game() -> Pair {
                 ..OffloadConfig::default()
             },
         })
+        .init_resource::<AskedBefore>()
         .init_resource::<Endings>()
         .init_resource::<Wanted>()
         .add_systems(Update, ask_for_wanted);
