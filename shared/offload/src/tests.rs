@@ -12,6 +12,7 @@ mod local_hedge;
 mod money;
 mod numbers;
 mod over_link;
+mod patience;
 mod reuse;
 mod switching;
 
@@ -140,9 +141,11 @@ impl Game {
     fn unconnected(settings: KindSettings, mut config: OffloadConfig) -> Self {
         let mut app = App::new();
         config.link = None;
+        let patient_folder = config.patient_folder.take();
         app.add_plugins(OffloadPlugin { config: config.clone() }).add_offload_kind::<Twice>(settings);
         // The link itself is left out; this harness writes and reads its messages.
         config.link = Some(ClientTransport::Memory(MemoryHub::new()));
+        config.patient_folder = patient_folder;
         app.insert_resource(Ladder::new(&config))
             .insert_resource(TimeUpdateStrategy::ManualDuration(FRAME))
             .init_resource::<Errands>()
@@ -167,6 +170,7 @@ impl Game {
             .add_observer(|_: On<'_, '_, OffloadFailed<Twice>>, mut got: ResMut<'_, Got>| {
                 got.failed_events += 1;
             });
+        app.finish();
         let mut game = Self { app, sent: Vec::new() };
         game.frame();
         game
