@@ -136,7 +136,7 @@ fn a_former_task_can_be_taken_back_before_and_after_the_coordinator_is_there() {
             game.say(welcome_under(SESSION + 1));
             game.frame();
         }
-        game.during_update(move |world| drop(world.despawn(entity)));
+        game.during_update(move |world| assert!(world.despawn(entity)));
         if before_the_welcome {
             assert!(game.cancels().is_empty(), "nobody is there to be told");
             game.say(welcome_under(SESSION + 1));
