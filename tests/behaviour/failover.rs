@@ -117,6 +117,14 @@ fn a_killed_coordinator_leaves_the_game_local_and_takes_it_back(wire: ClusterWir
     assert_eq!(books.kinds[0].by_worker, 2);
 }
 
+/// Steps until money is held for what game 0 asks.
+fn until_held(cluster: &mut Cluster) {
+    cluster.until("the holds are in the books", |cluster| {
+        let account = *cluster.game(0).world().resource::<OffloadAccount>();
+        account.held().is_some_and(|held| held > Nanos::ZERO)
+    });
+}
+
 fn patient_tasks_survive_a_coordinator_restart(wire: ClusterWire, kind: PuzzleKind) {
     let mut cluster = Cluster::start(ClusterConfig {
         workers: 0,
@@ -127,10 +135,7 @@ fn patient_tasks_survive_a_coordinator_restart(wire: ClusterWire, kind: PuzzleKi
     for seed in 0..3 {
         cluster.ask_patiently(0, seed);
     }
-    cluster.until("the holds are in the books", |cluster| {
-        let account = *cluster.game(0).world().resource::<OffloadAccount>();
-        account.held().is_some_and(|held| held > Nanos::ZERO)
-    });
+    until_held(&mut cluster);
     cluster.steps(10);
     cluster.kill_coordinator();
     cluster.start_coordinator();
@@ -152,10 +157,7 @@ fn patient_tasks_survive_the_death_of_coordinator_worker_and_game(wire: ClusterW
         for seed in 0..3 {
             cluster.ask_patiently(0, seed);
         }
-        cluster.until("the holds are in the books", |cluster| {
-            let account = *cluster.game(0).world().resource::<OffloadAccount>();
-            account.held().is_some_and(|held| held > Nanos::ZERO)
-        });
+        until_held(&mut cluster);
         cluster.steps(10);
         cluster.kill_game(0);
         cluster.kill_worker(0);
