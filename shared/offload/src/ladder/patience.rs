@@ -20,7 +20,7 @@ pub(super) struct Patience {
     store: Option<PatientStore>,
     /// What was found in it, until it is asked for again.
     former: Vec<FormerTask>,
-    /// Whether new tasks are remembered: the store belongs to one account.
+    /// Whether another coordinator is asked by now: the store belongs to one account, so new tasks are not remembered.
     is_elsewhere: bool,
     /// The tasks that have an id of a former life, by this id.
     pub by_former_id: BTreeMap<TaskId, TaskId>,
