@@ -219,3 +219,22 @@ fn a_timely_task_is_not_remembered() {
     connected(folder.path()).ask_for(21);
     assert!(resumed(&mut started(folder.path())).is_empty());
 }
+
+/// A pipe that nobody has open stands for a disk that does not answer: opening it for writing takes until somebody has.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_disk_that_hangs_does_not_hold_a_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("new");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut game = connected(folder.path());
+    game.ask(patient(21));
+    let task = game.submit().task;
+    game.say(done(task, 42));
+    game.frame();
+    assert_eq!(*game.outcome().outcome, 42);
+    let _answering = std::fs::File::options().read(true).write(true).open(pipe).unwrap();
+    drop(game);
+    let files = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    assert!(files.into_iter().all(|file| file.extension().is_none()), "it has ended and is forgotten");
+}
