@@ -104,6 +104,16 @@ mod tests {
     }
 
     #[test]
+    fn options_in_front_of_a_subcommand_are_answered_with_their_place() {
+        let typed = ["p2c2r-server", "--data-dir", "here", "invite", "gamer"].map(Into::into);
+        let error = p2c2r_program::command_line::try_parse_from::<ServerCli>(typed).unwrap_err().to_string();
+        assert!(
+            error.contains("options of 'invite' come after it, see: p2c2r-server invite --help"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("server.toml");

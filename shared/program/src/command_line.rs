@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 
 use clap::builder::Resettable;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, Error, Parser};
 
 /// The program's arguments. Where they are wrong, or help was asked for, this says so and ends the program, with the
@@ -16,8 +17,20 @@ pub fn parse<P: Parser>() -> P {
 /// The arguments in `from`, of which the first is the program's name.
 pub fn try_parse_from<P: Parser>(from: impl IntoIterator<Item = OsString>) -> Result<P, Error> {
     let mut command = without_empty_variables(P::command());
-    let mut matches = command.try_get_matches_from_mut(from)?;
+    let matches = command.try_get_matches_from_mut(from);
+    let mut matches = matches.map_err(|error| with_place_of_options(error, command.get_name()))?;
     P::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// Adds where a subcommand's options stand, if the error is that they stand in front of it.
+fn with_place_of_options(mut error: Error, program: &str) -> Error {
+    if error.kind() == ErrorKind::ArgumentConflict
+        && let Some(ContextValue::String(command)) = error.get(ContextKind::InvalidSubcommand)
+    {
+        let tip = format!("options of '{command}' come after it, see: {program} {command} --help");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
 }
 
 fn without_empty_variables(command: Command) -> Command {
