@@ -87,7 +87,7 @@ fn workers(about: &About, workers: &[WorkerNow]) -> Markup {
         vec![
             name(&worker.name, &worker.key),
             html! { span class=(state) { (worker.state.word()) } },
-            html! { (worker.kinds.join(", ")) },
+            html! { span.wraps { (worker.kinds.join(", ")) } },
             html! { (worker.in_hand) " of " (worker.slots) " slots" },
             html! {
                 @if worker.kinds.is_empty() { "–" } @else { (format!("{:.0} %", worker.checked * 100.0)) }
