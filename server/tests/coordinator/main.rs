@@ -5,6 +5,7 @@ mod admission;
 mod attempts;
 mod caps;
 mod charging;
+mod choosing;
 mod conduct;
 mod conformance;
 mod equal;

@@ -1,4 +1,5 @@
-//! The matcher: of two random workers with room, the one that is predicted to answer first.
+//! The matcher: of two random workers with room, the one that is predicted to answer clearly sooner; if neither is, the one
+//! with fewer tasks, or else either.
 //!
 //! Two choices are nearly as good as comparing all (Mitzenmacher, "The power of two choices in randomized load
 //! balancing"), cost the same for two workers as for a thousand, and do not send every task to the worker that looks
@@ -20,6 +21,10 @@ pub struct Choice {
     /// What is predicted of it.
     pub prediction: Prediction,
 }
+
+/// Two predictions count as alike if they differ by less than this part of the longer one. A worker that is not chosen is
+/// not measured, so that the lesser of two equals would get, and earn, nearly nothing for as long as both stay.
+const ALIKE: u32 = 4;
 
 /// Workers examined in a search for a proven or a neglected one; examining more costs more time than a better choice
 /// saves.
@@ -73,7 +78,6 @@ pub fn choose(
         (again || !task.was_tried_by(worker.account))
             .then(|| Choice { worker: peer, prediction: worker.predict(task.kind, task.units, rtt(peer)) })
     };
-    let sooner = |a: Choice, b: Choice| if b.prediction.rank < a.prediction.rank { b } else { a };
     if ready.is_empty() {
         return None;
     }
@@ -83,15 +87,23 @@ pub fn choose(
         second + usize::from(second >= first)
     });
     match (predict(ready[first], false), second.and_then(|second| predict(ready[second], false))) {
-        (Some(a), Some(b)) => Some(sooner(a, b)),
+        (Some(first), Some(second)) => Some(better(first, second)),
         (Some(one), None) | (None, Some(one)) => Some(one),
         // Both have failed it before, which is rare: search all of them.
-        (None, None) => ready.iter().filter_map(|peer| predict(*peer, false)).reduce(sooner).or_else(|| {
+        (None, None) => ready.iter().filter_map(|peer| predict(*peer, false)).reduce(better).or_else(|| {
             let everyone_failed = task.deliver_by.is_none()
                 && workers.offering(task.kind).all(|(_, worker)| task.was_tried_by(worker.account));
             everyone_failed.then(|| predict(ready[first], true)).flatten()
         }),
     }
+}
+
+/// The better of two choices; the first, if neither is.
+fn better(first: Choice, second: Choice) -> Choice {
+    let (a, b) = (first.prediction, second.prediction);
+    let is_clear = a.rank.abs_diff(b.rank) * ALIKE >= a.rank.max(b.rank);
+    let is_second = if is_clear { b.rank < a.rank } else { b.rounds < a.rounds };
+    if is_second { second } else { first }
 }
 
 /// Of some random workers with room for `task`, the one that has been idle longest, if it is neglected. Excludes

@@ -160,7 +160,7 @@ pub fn lease(core: &mut Core, no: TaskNo, choice: Choice) {
     let until = lease_until(task, prediction, latest, now);
     let us = |time: Duration| Micros::from(time).since(Micros(0));
     let expected = Expected {
-        rounds: worker.rounds(),
+        rounds: prediction.rounds,
         service_us: us(prediction.service),
         at_worst_us: us(prediction.finish_at_worst),
         late: core.hedging.late_after(prediction),

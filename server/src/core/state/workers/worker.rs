@@ -121,6 +121,8 @@ impl WorkerStatements {
 /// What decides how well a worker suits a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prediction {
+    /// Kernels that will have run one after the other in its slot, with that of the task.
+    pub rounds: u32,
     /// Mean time from sending the attempt to receiving its answer.
     pub finish: Duration,
     /// Mean deviation of `finish`.
@@ -187,6 +189,7 @@ impl Worker {
         let rounds = self.rounds();
         let finish = rtt + service.mean * rounds;
         Prediction {
+            rounds,
             finish,
             deviation: service.deviation * rounds,
             finish_at_worst: finish + rtt + service.deviation * (4 * rounds),
