@@ -38,11 +38,23 @@ fn run(kernel: KernelRun) -> Computed {
     Computed { task: kernel.task, outcome, left, took: Duration::ZERO }
 }
 
-/// Judges an outcome and measures how long that takes.
+/// Judges an outcome and measures the processor time that takes; by the clock where the system does not tell.
 fn judge(check: Check) -> Checked {
-    let started = Instant::now();
+    let (started, before) = (Instant::now(), processor_time());
     let checked = check.judge();
-    Checked { took: started.elapsed(), ..checked }
+    let spent = before.zip(processor_time()).map(|(before, after)| after.saturating_sub(before));
+    Checked { took: spent.unwrap_or_else(|| started.elapsed()), ..checked }
+}
+
+/// Processor time of the calling thread so far, where the system tells.
+fn processor_time() -> Option<Duration> {
+    #[cfg(target_os = "linux")]
+    {
+        let told = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Some(Duration::new(u64::try_from(told.tv_sec).ok()?, u32::try_from(told.tv_nsec).ok()?))
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
 }
 
 /// The pool.
@@ -265,6 +277,21 @@ mod tests {
             depth: Depth::Always,
             reserved: Duration::ZERO,
         }
+    }
+
+    /// Other programs' work on a busy machine must not use up the budget of checks: here the thread gets no processor.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_check_is_measured_by_the_processor_time_it_takes() {
+        let starved = scripted(
+            |_| Ok(Vec::new()),
+            || {
+                std::thread::sleep(Duration::from_millis(200));
+                Ok(())
+            },
+        );
+        let checked = judge(check(starved));
+        assert!(checked.took < Duration::from_millis(100), "{:?}", checked.took);
     }
 
     /// The core counts as running as many kernels as there are threads, also those that no thread has taken yet.

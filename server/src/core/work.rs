@@ -126,7 +126,7 @@ pub struct Checked {
     pub verdict: Result<(), CheckError>,
     /// What the outcome leaves for a later spec to name, if it passed.
     pub left: Option<Arc<Blob>>,
-    /// How long the check took; zero if the core made it itself or the inline pool did, which have no clock.
+    /// Processor time that the check took; zero if the core made it itself or the inline pool did, which have no clock.
     pub took: Duration,
 }
 

@@ -265,7 +265,8 @@ fn setup(seed: u64, draws: &mut SmallRng) -> WorldSetup {
         fallback: *pick(draws, &[Fallback::Compute, Fallback::Compute, Fallback::Queue, Fallback::Refuse]),
         threads: draws.random_range(1..4),
         cache_entries: *pick(draws, &[0, 5, 1_000]),
-        checking_percent: *pick(draws, &[1.0, 10.0, 10.0, 400.0]),
+        // What half a minute gives of the two lesser ones is soon used up.
+        checking_percent: *pick(draws, &[0.1, 0.3, 10.0, 400.0]),
         units_max,
         hour_cap: draws.random_bool(0.2).then(|| worth(units_max * draws.random_range(2..=SCARCE_TASKS))),
         patient_fallback: *pick(draws, &[PatientFallback::Queue, PatientFallback::Compute]),

@@ -9,7 +9,7 @@ use super::{Audit, Auditor, StepCause, rule};
 use crate::core::work::Depth;
 
 /// Microseconds over which unused time is saved up.
-const SAVED_UP_US: f64 = 1e6;
+const SAVED_UP_US: f64 = 30e6;
 /// Microseconds that sums of fractions may be off.
 const SLACK_US: f64 = 1.0;
 
