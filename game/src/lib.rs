@@ -35,6 +35,7 @@ mod figures_file;
 mod frame_budget;
 mod frames;
 mod graphics;
+mod harm;
 mod hud;
 pub mod input;
 mod joining;

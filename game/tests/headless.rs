@@ -7,10 +7,10 @@ use std::time::Duration;
 use bevy::prelude::*;
 use bevy::time::TimeUpdateStrategy;
 use clap::Parser as _;
-use p2c2r_arena::{Arena, ArenaConfig, Controls};
+use p2c2r_arena::{Arena, ArenaConfig, ArenaEvent, Controls, Harm};
 use p2c2r_game::cli::GameCli;
 use p2c2r_game::report::Results;
-use p2c2r_game::{Battlefield, app};
+use p2c2r_game::{Battlefield, Happened, app};
 use p2c2r_link::{ClientTransport, ToServer};
 use p2c2r_offload::{
     LocalCompute, LocalReason, OffloadCaps, OffloadMode, OffloadState, OffloadSwitch, OffloadTotals,

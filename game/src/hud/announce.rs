@@ -1,11 +1,12 @@
-//! Large words in the middle: a wave begins, a warp begins, another sector is there.
+//! Large words in the middle: a wave begins or is cleared, a warp begins, another sector is there, a ship is lost.
 
 use bevy::prelude::*;
-use p2c2r_arena::{Arena, ArenaEvent, Stress};
+use p2c2r_arena::{Arena, ArenaEvent, Harm, Stress};
 
 use super::middle::{Middle, MiddleRoom};
 use super::palette::{BRIGHT, EDGE, Ground, PANEL, Rim, SKY_BLUE};
 use super::{show, wrapped, write};
+use crate::harm;
 use crate::input::{Action, Bindings, PadInHand, input_label};
 use crate::play::{Battlefield, Happened, LightAround, SECTOR_PARTS};
 use crate::settings::Settings;
@@ -14,6 +15,10 @@ use crate::settings::Settings;
 const WAVE_SECONDS: f32 = 3.5;
 /// Seconds for which a sector's name stays.
 const SECTOR_SECONDS: f32 = 3.0;
+/// Seconds for which it says that a wave is cleared.
+const CLEARED_SECONDS: f32 = 2.0;
+/// Seconds for which it says how a ship was lost: until the next one can be hurt.
+const LOST_SECONDS: f32 = 3.2;
 /// Seconds for which the first wave's number stays, because the keys stand below it.
 const FIRST_WAVE_SECONDS: f32 = 5.0;
 
@@ -81,31 +86,50 @@ fn announce(
     mut happened: MessageReader<Happened>,
     mut wave: Local<(u32, u32, f32)>,
     mut arrived: Local<f32>,
+    mut lost: Local<Option<(Harm, u32, f32)>>,
+    mut cleared: Local<(u32, f32)>,
     mut card: Single<&mut Node, With<Card>>,
     mut title: Single<&mut Text, (With<Title>, Without<Hint>, Without<Keys>)>,
     mut hint: Single<&mut Text, (With<Hint>, Without<Title>, Without<Keys>)>,
     mut keys: Single<&mut Text, (With<Keys>, Without<Title>, Without<Hint>)>,
 ) {
     for Happened(event) in happened.read() {
-        if matches!(event, ArenaEvent::SectorEntered { .. }) {
-            *arrived = SECTOR_SECONDS;
-        }
-        if let ArenaEvent::WaveStarted { wave: number, enemies } = event {
-            *arrived = 0.0;
-            *wave = (*number, *enemies, if *number == 1 { FIRST_WAVE_SECONDS } else { WAVE_SECONDS });
+        match event {
+            ArenaEvent::SectorEntered { .. } => *arrived = SECTOR_SECONDS,
+            ArenaEvent::WaveStarted { wave: number, enemies } => {
+                (*arrived, *lost) = (0.0, None);
+                *wave = (*number, *enemies, if *number == 1 { FIRST_WAVE_SECONDS } else { WAVE_SECONDS });
+            }
+            // The pause before a round's first wave ends as if a wave had been cleared.
+            ArenaEvent::WaveCleared { wave: number } if *number > 0 => {
+                wave.2 = 0.0;
+                *cleared = (*number, CLEARED_SECONDS);
+            }
+            ArenaEvent::RoundStarted => (*lost, cleared.1) = (None, 0.0),
+            ArenaEvent::ShipLost { lives, by, .. } => {
+                wave.2 = 0.0;
+                *lost = Some((*by, *lives, LOST_SECONDS));
+            }
+            _ => {}
         }
     }
+    *lost = lost.map(|(by, lives, left)| (by, lives, left - real.delta_secs())).filter(|lost| lost.2 > 0.0);
     wave.2 = (wave.2 - real.delta_secs()).max(0.0);
+    cleared.1 = (cleared.1 - real.delta_secs()).max(0.0);
     *arrived = (*arrived - real.delta_secs()).max(0.0);
     let arena = &battlefield.arena;
     let learns = wave.0 == 1 && wave.2 > 0.0 && !arena.is_over();
     write(&mut keys, &if learns { keys_words(&settings.keys, in_hand.0.is_some()) } else { String::new() });
-    let (words, below) = if wave.2 > 0.0 && !arena.is_over() {
+    let (words, below) = if let Some((by, lives, _)) = *lost {
+        lost_words(by, lives)
+    } else if wave.2 > 0.0 && !arena.is_over() {
         wave_words(arena, wave.1)
     } else if arena.warp_ticks().is_some() && !arena.is_over() {
         ("WARP".into(), format!("to {}", arena.next_sector().plan().name))
     } else if *arrived > 0.0 && !arena.is_over() {
         sector_words(arena, light.sector_parts_done())
+    } else if cleared.1 > 0.0 && !arena.is_over() {
+        (format!("WAVE {} CLEARED", cleared.0), format!("{} points", arena.config().waves.points))
     } else {
         (String::new(), String::new())
     };
@@ -150,6 +174,16 @@ fn steering(bindings: &Bindings) -> String {
     whole.join(" or ")
 }
 
+/// How a ship was lost, and how many are left.
+fn lost_words(by: Harm, lives: u32) -> (String, String) {
+    let left = match lives {
+        0 => return ("LAST SHIP LOST".into(), harm::lesson(by).into()),
+        1 => "One ship is left.".to_owned(),
+        lives => format!("{lives} ships are left."),
+    };
+    ("SHIP LOST".into(), format!("{}   {left}", harm::lesson(by)))
+}
+
 /// What a sector is called, and how far its light is.
 fn sector_words(arena: &Arena, done: Option<usize>) -> (String, String) {
     let sector = arena.sector();
@@ -181,6 +215,17 @@ fn wave_words(arena: &Arena, enemies: u32) -> (String, String) {
 mod tests {
     use super::*;
     use crate::input::Input;
+
+    #[test]
+    fn a_lost_ship_has_a_cause_and_a_number_of_those_that_are_left() {
+        let (title, below) = lost_words(Harm::Shot, 2);
+        assert!(
+            title == "SHIP LOST" && below.contains("rock in between") && below.contains("2 ships"),
+            "{below}"
+        );
+        assert!(lost_words(Harm::Crashed, 1).1.ends_with("One ship is left."));
+        assert_eq!(lost_words(Harm::Shot, 0).0, "LAST SHIP LOST");
+    }
 
     #[test]
     fn the_first_waves_hint_names_what_is_bound_and_in_hand() {

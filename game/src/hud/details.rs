@@ -60,7 +60,8 @@ fn tell_ways(
 
 fn ways_text(figures: &Figures, price_list: Option<u32>) -> String {
     format!(
-        "1 % low {:>3} fps   round trip p95 {:>3} ms, jitter {:>3} ms\nup {:>4}, down {:>4} kbit/s   price list {}",
+        "frame {:>4} ms, 1 % low {:>3} fps   round trip p95 {:>3} ms, jitter {:>3} ms\nup {:>4}, down {:>4} kbit/s   price list {}",
+        figures::milliseconds(figures.frame_ms),
         figures::count(figures.fps_low),
         figures::milliseconds(figures.rtt_p95_ms),
         figures::milliseconds(figures.jitter_ms),
@@ -123,6 +124,7 @@ mod tests {
     #[test]
     fn the_way_there_is_told_in_numbers_that_do_not_jump() {
         let figures = Figures {
+            frame_ms: Some(16.7),
             fps_low: Some(48.2),
             rtt_p95_ms: Some(41.0),
             jitter_ms: Some(3.12),
@@ -132,7 +134,7 @@ mod tests {
         };
         assert_eq!(
             ways_text(&figures, Some(1)),
-            "1 % low  48 fps   round trip p95  41 ms, jitter 3.1 ms\nup  118, down  310 kbit/s   price list 1"
+            "frame   17 ms, 1 % low  48 fps   round trip p95  41 ms, jitter 3.1 ms\nup  118, down  310 kbit/s   price list 1"
         );
         assert_eq!(ways_text(&Figures::default(), None).len(), ways_text(&figures, Some(1)).len());
     }

@@ -18,6 +18,7 @@ use super::scale::Room;
 use super::{panel, score, write};
 use crate::figures;
 use crate::play::Reflecting;
+use crate::settings::Settings;
 
 /// How far back a column looks.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -26,6 +27,8 @@ const RATE_MIN: Duration = Duration::from_secs(1);
 /// Frames kept at most: ten seconds of 480 a second.
 const FRAMES_MAX: usize = 4_800;
 const TEXT: f32 = 13.0;
+/// How long the columns stay where the panel is small: then the comparison has been read, and the fight needs the place.
+const STAYS: Duration = Duration::from_secs(45);
 /// Height in pixels at a scale of 1 that score, columns, announcements and the ship's state need.
 const HEIGHT_MIN: f32 = 660.0;
 /// Width in pixels beside the panel below which announcements wrap into so many lines that they need the
@@ -243,22 +246,34 @@ fn value_text(row: usize, value: Option<f64>) -> String {
 }
 
 /// Whether the columns cover nothing else in a picture of this size at a scale of 1.
-fn has_room(picture: Vec2, middle: MiddleRoom) -> bool {
-    let is_wide = middle == MiddleRoom::Whole || picture.x - panel::SIDE >= WIDTH_MIN;
+fn has_room(picture: Vec2, middle: MiddleRoom, level: BorrowingDetail) -> bool {
+    let is_wide = middle == MiddleRoom::Whole || picture.x - panel::side(level) >= WIDTH_MIN;
     is_wide && picture.y >= HEIGHT_MIN
 }
 
+/// Whether the comparison is still news, so long after the switch.
+fn is_news(level: BorrowingDetail, since: Duration) -> bool {
+    level >= BorrowingDetail::Full || since < STAYS
+}
+
 fn show_columns(
+    time: Res<Time<Real>>,
     recent: Res<Recent>,
     picture: Res<Room>,
     middle: Res<MiddleRoom>,
+    settings: Res<Settings>,
     mut table: Single<&mut Visibility, With<Columns>>,
     mut heads: Query<(&Head, &mut Text), Without<Value>>,
     mut values: Query<(&Value, &mut Text), Without<Head>>,
 ) {
     let Some(before) = recent.before else { return };
-    let has_room = has_room(picture.0, *middle);
-    table.set_if_neq(if has_room { Visibility::Inherited } else { Visibility::Hidden });
+    let level = settings.display.level;
+    let shown =
+        has_room(picture.0, *middle, level) && is_news(level, time.elapsed().saturating_sub(recent.since));
+    table.set_if_neq(if shown { Visibility::Inherited } else { Visibility::Hidden });
+    if !shown {
+        return;
+    }
     let now = recent.column();
     for (Head(ghost), mut text) in &mut heads {
         write(&mut text, mode_name(if *ghost { before.offloading } else { now.offloading }));
@@ -382,10 +397,18 @@ mod tests {
 
     #[test]
     fn the_columns_give_way_where_letters_are_large_or_the_picture_is_narrow() {
+        let has_room = |picture, middle| has_room(picture, middle, BorrowingDetail::Full);
         let wide = Vec2::new(1_280.0, 720.0);
         assert!(has_room(wide, MiddleRoom::Whole) && has_room(wide, MiddleRoom::BesidePanel));
         assert!(!has_room(wide / 1.25, MiddleRoom::BesidePanel));
         let narrow = Vec2::new(960.0, 720.0);
         assert!(has_room(narrow, MiddleRoom::Whole) && !has_room(narrow, MiddleRoom::BesidePanel));
+    }
+
+    #[test]
+    fn the_columns_go_once_they_have_been_read_unless_everything_is_wanted() {
+        assert!(is_news(BorrowingDetail::Compact, Duration::from_secs(20)));
+        assert!(!is_news(BorrowingDetail::Compact, Duration::from_mins(1)));
+        assert!(is_news(BorrowingDetail::Full, Duration::from_hours(1)));
     }
 }

@@ -68,8 +68,8 @@ fn make_room(
     let is_free = is_free(shown, picture.0.y);
     let sides = match (is_free, shown.corner.is_right()) {
         (true, _) => (px(MARGIN), px(MARGIN)),
-        (false, true) => (px(MARGIN), px(panel::SIDE)),
-        (false, false) => (px(panel::SIDE), px(MARGIN)),
+        (false, true) => (px(MARGIN), px(panel::side(shown.level))),
+        (false, false) => (px(panel::side(shown.level)), px(MARGIN)),
     };
     (middle.left, middle.right) = sides;
     room.set_if_neq(if is_free { MiddleRoom::Whole } else { MiddleRoom::BesidePanel });

@@ -28,20 +28,37 @@ const COLUMNS: [(&str, f32); 7] = [
     ("reused ms", 92.0),
     ("$/hour", 96.0),
 ];
-/// Width of the panel in pixels: the columns, and the padding and border around them.
+/// The columns that only a wide panel has room for.
+const WIDE_COLUMNS: [usize; 2] = [3, 5];
+/// Width of the panel in pixels where it shows everything: the columns, and the padding and border around them.
 pub(super) const WIDTH: f32 = 624.0;
-/// Pixels that the panel takes of the picture's width, with a gap on either side; what is placed beside it keeps clear.
-pub(super) const SIDE: f32 = WIDTH + 2.0 * MARGIN;
-/// Letters of a line of the table's text: at its size, no more fit into the panel.
+/// The same where it shows what each kind costs, so that it leaves more of the fight to be seen.
+const WIDTH_COMPACT: f32 = WIDTH - 62.0 - 92.0 + 6.0;
+/// Letters of a line of the table's text: at its size, no more fit into the wide panel.
 #[cfg(test)]
 pub(super) const LETTERS: usize = 66;
+/// The same in the narrow one.
+#[cfg(test)]
+pub(super) const LETTERS_COMPACT: usize = 49;
 /// Letters of a line of the keys: at their size, no more fit into the panel.
 const LEGEND_LETTERS: usize = 76;
 /// Age in milliseconds from which a player sees that a reused outcome is old.
 const SEEN_OLD_MS: f64 = 500.0;
 
+/// Width of the panel at a level, pixels.
+fn width(level: BorrowingDetail) -> f32 {
+    if level >= BorrowingDetail::Full { WIDTH } else { WIDTH_COMPACT }
+}
+
+/// Pixels that the panel takes of the picture's width at a level, with a gap on either side; what is placed beside it
+/// keeps clear.
+pub(super) fn side(level: BorrowingDetail) -> f32 {
+    width(level) + 2.0 * MARGIN
+}
+
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(Startup, spawn_panel)
+        .add_systems(Update, follow_level.run_if(resource_changed::<Settings>))
         .add_systems(Update, (fill_cells, fill_total, fill_lines).run_if(resource_changed::<Figures>))
         .add_systems(Update, name_preset.run_if(resource_changed::<Chosen>))
         .add_systems(Update, tell_sector)
@@ -49,6 +66,17 @@ pub(super) fn plugin(app: &mut App) {
             Update,
             name_keys.run_if(resource_changed::<Settings>.or_else(resource_changed::<PadInHand>)),
         );
+}
+
+/// The panel itself.
+#[derive(Component)]
+struct Panel;
+
+fn follow_level(settings: Res<Settings>, mut panel: Single<&mut Node, With<Panel>>) {
+    let wanted = px(width(settings.display.level));
+    if panel.width != wanted {
+        panel.width = wanted;
+    }
 }
 
 /// A cell of the table.
@@ -73,9 +101,10 @@ impl Total {
     fn cell(self) -> impl Bundle {
         let last = COLUMNS.len() - 1;
         let (content, column, width) = match self {
-            Self::Name => ("total", 0, COLUMNS[0].1),
-            Self::HourLeft => ("", 1, COLUMNS[1..last].iter().map(|(_, width)| width).sum()),
-            Self::PerHour => (figures::UNKNOWN, last, COLUMNS[last].1),
+            Self::Name => ("total", 0, px(COLUMNS[0].1)),
+            // Whatever the other two leave.
+            Self::HourLeft => ("", 1, Val::Auto),
+            Self::PerHour => (figures::UNKNOWN, last, px(COLUMNS[last].1)),
         };
         sized_cell(content, column, width, TEXT, BRIGHT)
     }
@@ -84,7 +113,7 @@ impl Total {
         match self {
             Self::Name => "total".into(),
             Self::HourLeft => figures.hour_left_dollars.map_or_else(String::new, |left| {
-                format!("left of the hour's cap {}", figures::dollars_to_the_nano(Some(left)))
+                format!("left of the cap {}", figures::dollars_to_the_nano(Some(left)))
             }),
             Self::PerHour => figures::dollars(figures.cost_dollars_per_hour),
         }
@@ -119,7 +148,7 @@ fn spawn_panel(
     let kinds = names.len();
     let panel = Node {
         position_type: PositionType::Absolute,
-        width: px(WIDTH),
+        width: px(WIDTH_COMPACT),
         overflow: Overflow::clip(),
         flex_direction: FlexDirection::Column,
         row_gap: px(4),
@@ -129,17 +158,21 @@ fn spawn_panel(
         ..default()
     };
     commands
-        .spawn((ShownFrom(BorrowingDetail::Compact), Cornered(54.0), panel, Ground(PANEL), Rim(EDGE)))
+        .spawn((Panel, ShownFrom(BorrowingDetail::Compact), Cornered(54.0), panel, Ground(PANEL), Rim(EDGE)))
         .with_children(|panel| {
             panel.spawn(Node::default()).with_children(|row| {
                 for (column, (title, _)) in COLUMNS.iter().enumerate() {
-                    row.spawn(cell(title, column, 13.0, DIM));
+                    row.spawn((shown_from(column), cell(title, column, 13.0, DIM)));
                 }
             });
             for row in 0..kinds {
                 panel.spawn(Node::default()).with_children(|line| {
                     for column in 0..COLUMNS.len() {
-                        line.spawn((Cell { row, column }, cell("-", column, TEXT, BRIGHT)));
+                        line.spawn((
+                            Cell { row, column },
+                            shown_from(column),
+                            cell("-", column, TEXT, BRIGHT),
+                        ));
                     }
                 });
             }
@@ -162,16 +195,24 @@ fn spawn_panel(
         });
 }
 
-fn cell(content: &str, column: usize, size: f32, colour: Ink) -> impl Bundle {
-    sized_cell(content, column, COLUMNS[column].1, size, colour)
+fn shown_from(column: usize) -> ShownFrom {
+    let is_wide = WIDE_COLUMNS.contains(&column);
+    ShownFrom(if is_wide { BorrowingDetail::Full } else { BorrowingDetail::Compact })
 }
 
-fn sized_cell(content: &str, column: usize, width: f32, size: f32, colour: Ink) -> impl Bundle {
+fn cell(content: &str, column: usize, size: f32, colour: Ink) -> impl Bundle {
+    let (_, width) = COLUMNS[column];
+    // The last one takes what is over, so that its numbers stand at the edge at every level.
+    let is_last = column + 1 == COLUMNS.len();
+    sized_cell(content, column, if is_last { Val::Auto } else { px(width) }, size, colour)
+}
+
+fn sized_cell(content: &str, column: usize, width: Val, size: f32, colour: Ink) -> impl Bundle {
     let justify = if column < 2 { Justify::Left } else { Justify::Right };
     (
         Text::new(content),
         // A fixed height: a row must not grow while a number is a digit too long for its column.
-        Node { width: px(width), height: px(19), ..default() },
+        Node { width, flex_grow: if width == Val::Auto { 1.0 } else { 0.0 }, height: px(19), ..default() },
         TextFont::from_font_size(size),
         Letters(colour),
         // Only text that may wrap is aligned within its column.
@@ -241,7 +282,7 @@ fn tell_sector(light: Res<LightAround>, line: Single<(&mut Text, &mut Node), Wit
 fn sector_text(done: usize) -> Option<String> {
     let left = SECTOR_PARTS.checked_sub(done).filter(|left| *left > 0)?;
     let bar = "|".repeat(done) + &".".repeat(left);
-    Some(format!("sector light {done:>5}/{SECTOR_PARTS}  {bar}  once for this sector"))
+    Some(format!("sector light {done:>2}/{SECTOR_PARTS} {bar}  paid once"))
 }
 
 fn name_keys(settings: Res<Settings>, in_hand: Res<PadInHand>, mut line: Single<&mut Text, With<KeysLine>>) {
@@ -294,13 +335,11 @@ fn line_text(figures: &Figures, line: Line) -> String {
         Line::Session => {
             let once = figures.sector_light_dollars.filter(|once| *once > 0.0);
             format!(
-                "session {:>12}{} {:>3} fps {:>4} ms",
+                "session {:>12}{}",
                 figures::dollars_to_the_nano(figures.cost_dollars),
                 once.map_or_else(String::new, |once| {
                     format!(" (sector light {:>12})", figures::dollars_to_the_nano(Some(once)))
                 }),
-                figures::count(figures.fps),
-                figures::milliseconds(figures.frame_ms),
             )
         }
         Line::Network => format!(
@@ -351,6 +390,9 @@ mod tests {
     fn the_columns_fill_the_panel() {
         let around = 2.0 * 14.0 + 2.0;
         assert_eq!(COLUMNS.iter().map(|(_, width)| width).sum::<f32>() + around, WIDTH);
+        let shown = |(column, _): &(usize, &(&str, f32))| !WIDE_COLUMNS.contains(column);
+        let compact: f32 = COLUMNS.iter().enumerate().filter(shown).map(|(_, (_, width))| width).sum();
+        assert!((0.0..10.0).contains(&(WIDTH_COMPACT - compact - around)), "{compact}");
     }
 
     #[test]
@@ -369,7 +411,7 @@ mod tests {
         };
         assert_eq!(row(&figures), ["total", "", "$0.0123"], "without a cap nothing is said of one");
         let capped = Figures { hour_left_dollars: Some(0.012_345_678), ..figures };
-        assert_eq!(row(&capped)[1], "left of the hour's cap $0.012345678");
+        assert_eq!(row(&capped)[1], "left of the cap $0.012345678");
         assert_eq!(COLUMNS[6].0, "$/hour");
     }
 
@@ -402,19 +444,14 @@ mod tests {
 
     #[test]
     fn lines_keep_their_width_while_numbers_change() {
-        let line = |fps, cost, sector_light| {
-            let figures = Figures {
-                fps: Some(fps),
-                frame_ms: Some(1_000.0 / fps),
-                cost_dollars: cost,
-                sector_light_dollars: sector_light,
-                ..default()
-            };
+        let line = |cost, sector_light| {
+            let figures = Figures { cost_dollars: cost, sector_light_dollars: sector_light, ..default() };
             line_text(&figures, Line::Session).len()
         };
-        assert!(line(5.0, Some(12.345_6), Some(1.2)) <= LETTERS, "{}", line(5.0, Some(12.345_6), Some(1.2)));
-        assert_eq!(line(60.0, Some(0.000_5), Some(0.0)), line(144.0, Some(0.123_4), None));
-        assert_eq!(line(5.0, None, None), line(59.0, Some(0.000_001), None));
-        assert_eq!(line(60.0, Some(0.000_5), Some(0.000_031)), line(144.0, Some(0.123_4), Some(0.012)));
+        assert!(line(Some(12.345_6), Some(1.2)) <= LETTERS_COMPACT, "{}", line(Some(12.345_6), Some(1.2)));
+        assert_eq!(line(Some(0.000_5), Some(0.0)), line(Some(0.123_4), None));
+        assert_eq!(line(None, None), line(Some(0.000_001), None));
+        assert_eq!(line(Some(0.000_5), Some(0.000_031)), line(Some(0.123_4), Some(0.012)));
+        assert!(sector_text(15).is_some_and(|text| text.len() <= LETTERS_COMPACT));
     }
 }

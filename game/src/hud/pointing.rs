@@ -16,7 +16,7 @@ use super::palette::{BRIGHT, EDGE, Ground, PANEL, Rim};
 use super::{panel, score, ship, show, text, write_inside};
 use crate::figures;
 use crate::play::{Battlefield, Reflecting, Source, Sources, is_ore};
-use crate::settings::{Corner, Settings};
+use crate::settings::{Display as Shown, Settings};
 use crate::view::place;
 
 /// How long a mouse at rest goes on pointing.
@@ -288,7 +288,7 @@ fn tell_source(
             above_ship: of(&announced).y,
         }
     });
-    let free = free_part(picture / scale.0, settings.display.corner, kept_clear);
+    let free = free_part(picture / scale.0, &settings.display, kept_clear);
     let size = of(computed);
     // Their size is unknown until they have been laid out once.
     visibility.set_if_neq(if size.y > 0.0 { Visibility::Inherited } else { Visibility::Hidden });
@@ -309,13 +309,13 @@ struct KeptClear {
 
 /// The area for the words in a picture of this size: all of it if the player points; otherwise without the
 /// panel, the score, the ship's state, and what is between those two.
-fn free_part(picture: Vec2, panel_in: Corner, kept_clear: Option<KeptClear>) -> Rect {
+fn free_part(picture: Vec2, panel: &Shown, kept_clear: Option<KeptClear>) -> Rect {
     let mut free = Rect::from_corners(Vec2::ZERO, picture);
     if let Some(kept_clear) = kept_clear {
-        if panel_in.is_right() {
-            free.max.x -= panel::SIDE;
+        if panel.corner.is_right() {
+            free.max.x -= panel::side(panel.level);
         } else {
-            free.min.x += panel::SIDE;
+            free.min.x += panel::side(panel.level);
         }
         free.min.y += score::BELOW + kept_clear.below_score;
         free.max.y -= ship::ABOVE + kept_clear.above_ship;
@@ -343,25 +343,25 @@ mod tests {
     use p2c2r_tasks::tactics::TacticsOutcome;
 
     use super::*;
+    use crate::settings::Corner;
 
     #[test]
     fn words_that_nobody_asked_for_keep_clear_of_what_is_always_shown() {
         let (picture, size) = (Vec2::new(1_280.0, 720.0), Vec2::new(300.0, 40.0));
         for corner in Corner::ALL {
-            let free = free_part(picture, corner, Some(KeptClear { below_score: 150.0, above_ship: 90.0 }));
+            let shown = Shown { corner, level: BorrowingDetail::Full, ..Shown::default() };
+            let side = panel::side(shown.level);
+            let free = free_part(picture, &shown, Some(KeptClear { below_score: 150.0, above_ship: 90.0 }));
             for point in [Vec2::ZERO, picture * 0.5, picture] {
                 let at = beside(point, size, free);
                 let words = Rect::from_corners(at, at + size);
                 let (top, bottom) = (score::BELOW + 150.0, picture.y - ship::ABOVE - 90.0);
                 assert!(words.min.y >= top && words.max.y <= bottom, "{words:?}");
-                let beside_panel = if corner.is_right() {
-                    words.max.x <= picture.x - panel::SIDE
-                } else {
-                    words.min.x >= panel::SIDE
-                };
+                let beside_panel =
+                    if corner.is_right() { words.max.x <= picture.x - side } else { words.min.x >= side };
                 assert!(beside_panel, "{words:?}, {corner:?}");
             }
-            assert_eq!(free_part(picture, corner, None).max, picture, "whoever points wants to see it there");
+            assert_eq!(free_part(picture, &shown, None).max, picture, "whoever points wants to see it there");
         }
     }
 

@@ -55,7 +55,7 @@ fn follow_picture(
 fn room_for(level: BorrowingDetail) -> Vec2 {
     match level {
         BorrowingDetail::Off | BorrowingDetail::Chip => Vec2::new(760.0, 464.0),
-        BorrowingDetail::Compact => Vec2::new(980.0, 604.0),
+        BorrowingDetail::Compact => Vec2::new(832.0, 604.0),
         BorrowingDetail::Full | BorrowingDetail::Developer => Vec2::new(900.0, 715.0),
     }
 }

@@ -62,14 +62,14 @@ impl Warning {
         };
         match self {
             Self::NoWorkers => (figures.remote && figures.workers == Some(0.0))
-                .then(|| "NO WORKERS: the coordinator and this computer do all of it".into()),
+                .then(|| "NO WORKERS: coordinator and this computer do it".into()),
             Self::Loss => over(figures.loss_percent, LOSS_SAID)
-                .map(|share| format!("LOSS: {share:.1} % of the coordinator's packets do not arrive")),
+                .map(|share| format!("LOSS: {share:.1} % of packets from the coordinator")),
             Self::Late => worst(|kind| kind.in_time_percent.map(|share| 100.0 - share), LATE_SAID)
                 .map(|(name, share)| format!("LATE: {share:.0} % of {name} not there in time")),
             Self::Refused => (figures.remote && refused > 0).then(|| {
                 let tasks = if refused == 1 { "task" } else { "tasks" };
-                format!("REFUSED: {refused} {tasks} got no answer from the coordinator")
+                format!("REFUSED: the coordinator turned {refused} {tasks} away")
             }),
             Self::Here => worst(|kind| kind.local_percent, HERE_SAID)
                 .filter(|_| figures.remote)
@@ -116,6 +116,7 @@ fn show_warnings(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hud::panel;
 
     fn said(figures: &Figures, refused: u64) -> Vec<Warning> {
         Warning::ALL.into_iter().filter(|warning| warning.words(figures, refused).is_some()).collect()
@@ -131,6 +132,18 @@ mod tests {
     fn nothing_is_said_while_all_is_well_or_nothing_is_known() {
         assert_eq!(said(&well(), 0), []);
         assert_eq!(said(&Figures::default(), 0), []);
+    }
+
+    #[test]
+    fn every_row_fits_into_the_narrow_panel() {
+        let mut worst = well();
+        (worst.loss_percent, worst.kinds[0].in_time_percent) = (Some(100.0), Some(0.0));
+        (worst.kinds[0].name, worst.kinds[0].local_percent) = ("physics", Some(100.0));
+        for warning in Warning::ALL {
+            let workers = if warning == Warning::NoWorkers { 0.0 } else { 3.0 };
+            let words = warning.words(&Figures { workers: Some(workers), ..worst.clone() }, 999).unwrap();
+            assert!(words.len() <= panel::LETTERS_COMPACT, "{words}");
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ fn tell_plans(
     write(&mut line, &words(&battlefield.arena, sources.plans().map(|source| &source.place)));
 }
 
-/// `wingman: 64 tries a plan, borrowed, wins 82 of 100 duels`; empty without a wingman.
+/// `wingman: 64 tries (borrowed), wins 82/100 duels`; empty without a wingman.
 fn words(arena: &Arena, whose: Option<&Place>) -> String {
     let wingmen = arena.wingmen();
     if wingmen.is_empty() {
@@ -39,16 +39,19 @@ fn words(arena: &Arena, whose: Option<&Place>) -> String {
     if !wingmen.iter().any(p2c2r_arena::Wingman::is_there) {
         return format!("{who}: lost, on the way back");
     }
-    let wins = arena.duels_won().map_or(String::new(), |won| format!(", wins {won} of 100 duels"));
+    if arena.wingmen_hold_fire() && !arena.enemies().is_empty() {
+        return format!("{who}: no fire until you fire");
+    }
+    let wins = arena.duels_won().map_or(String::new(), |won| format!(", wins {won}/100 duels"));
     let (Some(rollouts), Some(whose)) = (arena.planned_rollouts(), whose) else {
         return format!("{who}: by rule{wins}");
     };
     let whose = match whose {
         Place::Worker { .. } => "borrowed",
-        Place::Coordinator | Place::Cache => "coordinator's",
-        Place::Local => "computed here",
+        Place::Coordinator | Place::Cache => "coord.",
+        Place::Local => "here",
     };
-    format!("{who}: {rollouts} tries a plan, {whose}{wins}")
+    format!("{who}: {rollouts} tries ({whose}){wins}")
 }
 
 #[cfg(test)]
@@ -62,6 +65,6 @@ mod tests {
         assert_eq!(words(&Arena::new(ArenaConfig::default()), None), "");
         let arena = Arena::new(ArenaConfig::default().with_allies(2));
         let said = words(&arena, Some(&Place::Local));
-        assert!(said.starts_with("wingmen: by rule, wins ") && said.ends_with(" of 100 duels"), "{said}");
+        assert!(said.starts_with("wingmen: by rule, wins ") && said.ends_with("/100 duels"), "{said}");
     }
 }

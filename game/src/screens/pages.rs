@@ -14,6 +14,7 @@ use super::scores::{Round, Scores};
 use super::{Page, Trail};
 use crate::alone;
 use crate::figures;
+use crate::harm;
 use crate::input::{Action, PadInHand, input_label};
 use crate::joining::JoinDialog;
 use crate::presets::Chosen;
@@ -141,6 +142,8 @@ impl Told<'_> {
         let mut lines = vec![
             "Shoot what hunts you. Rocks stand in everybody's way, and break.".into(),
             "The shield comes back when nothing has hit you for a while; the hull does not.".into(),
+            "Arrows around your ship point to who is out of sight; a red arc shows where a hit came from."
+                .into(),
             String::new(),
             format!("{:<18} {:<28} {:<18} {:<8}", "", "keys", "pad", "mouse"),
         ];
@@ -260,13 +263,14 @@ impl Told<'_> {
     }
 
     fn round_over(&self) -> Vec<String> {
-        let LastRound { round, difficulty, card, place } = &*self.last;
+        let LastRound { round, difficulty, card, place, by } = &*self.last;
         let Round { score, wave, .. } = round;
         let (time, cost, difficulty) = (minutes(round), cost(round), difficulty.label());
         let mut lines = vec![format!("{score} points as {difficulty}   wave {wave}   {time}   {cost}")];
         if let Some(place) = place {
             lines.push(format!("Place {place} among the best."));
         }
+        lines.extend(by.map(|by| format!("The last ship: {}", harm::lesson(by))));
         lines.push(String::new());
         lines.extend(card.lines());
         let (dollars, seconds) = (Nanos(round.cost_nanos).as_dollars(), round.seconds as f64);

@@ -1,16 +1,16 @@
 //! Rounds: beginning one as the settings say, and noticing its end.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
-use p2c2r_arena::{ArenaConfig, Difficulty};
+use p2c2r_arena::{ArenaConfig, ArenaEvent, Difficulty, Harm};
 use p2c2r_offload::OffloadTotals;
 
 use super::Page;
 use super::marks::{Card, FrameCount, SessionMark};
 use super::scores::{Borrowed, Round, Scores, day};
-use crate::play::{Battlefield, Pilot};
+use crate::play::{Battlefield, Happened, Pilot};
 use crate::presets::Chosen;
 use crate::settings::{Settings, UserFiles};
 
@@ -59,6 +59,8 @@ pub struct LastRound {
     pub card: Card,
     /// Its place among the best, from 1, if it is among them.
     pub place: Option<usize>,
+    /// What destroyed the last ship, where that is known.
+    pub by: Option<Harm>,
 }
 
 impl Rounds<'_> {
@@ -80,6 +82,9 @@ impl Rounds<'_> {
     }
 }
 
+/// How long a player sees the last ship's end before the page of the round's covers it.
+const LAST_LOOK: Duration = Duration::from_millis(1_300);
+
 /// Seeds of a player's rounds are below this, so that one is as short as a telephone number.
 const SEEDS: u64 = 1_000_000_000;
 
@@ -89,14 +94,16 @@ fn fresh_seed() -> u64 {
         % SEEDS
 }
 
-/// Goes to the page for it when a round has ended, and away from it when the next has begun by itself, as the
+/// Keeps a round that has ended and goes to the page for it, after a last look at the fight, and away from it when the next has begun by itself, as the
 /// autopilot's does.
 fn notice_end(
     page: Res<State<Page>>,
     battlefield: Res<Battlefield>,
     totals: Res<OffloadTotals>,
     pilot: Res<Pilot>,
-    (frames, chosen): (Res<FrameCount>, Res<Chosen>),
+    (frames, chosen, time): (Res<FrameCount>, Res<Chosen>, Res<Time<Real>>),
+    (mut happened, mut by): (MessageReader<Happened>, Local<Option<Harm>>),
+    mut looks: Local<Option<Duration>>,
     mut began: ResMut<RoundBegan>,
     mut scores: ResMut<Scores>,
     mut last: ResMut<LastRound>,
@@ -104,8 +111,16 @@ fn notice_end(
     mut next: ResMut<NextState<Page>>,
 ) {
     let arena = &battlefield.arena;
-    match (*page.get(), arena.is_over()) {
-        (Page::Play, true) => {
+    for Happened(event) in happened.read() {
+        if let ArenaEvent::ShipLost { by: what, .. } = event {
+            *by = Some(*what);
+        }
+    }
+    if !arena.is_over() {
+        *looks = None;
+    }
+    match (*page.get(), *looks, arena.is_over()) {
+        (Page::Play, None, true) => {
             let card = Card::new(&totals, &began.standing, *frames);
             let round = Round {
                 score: arena.score(),
@@ -122,11 +137,21 @@ fn notice_end(
             if place.is_some() {
                 files.save(&*scores);
             }
-            *last = LastRound { round, difficulty: began.difficulty, card, place };
+            *last = LastRound { round, difficulty: began.difficulty, card, place, by: by.take() };
             began.running = false;
-            next.set(Page::RoundOver);
+            let left = if matches!(*pilot, Pilot::Gamer) { LAST_LOOK } else { Duration::ZERO };
+            *looks = Some(left);
+            if left.is_zero() {
+                next.set(Page::RoundOver);
+            }
         }
-        (Page::RoundOver, false) => {
+        (Page::Play, Some(left), true) => {
+            *looks = Some(left.saturating_sub(time.delta()));
+            if left <= time.delta() {
+                next.set(Page::RoundOver);
+            }
+        }
+        (Page::RoundOver, _, false) => {
             began.tick = arena.tick();
             began.standing = SessionMark::of(&totals, *frames);
             next.set(Page::Play);

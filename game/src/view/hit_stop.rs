@@ -107,6 +107,7 @@ mod tests {
         assert_eq!(stop_of(&ArenaEvent::Hit { at }), Duration::ZERO);
         assert_eq!(stop_of(&ArenaEvent::Explosion { at, size: 1.0 }), Duration::ZERO);
         assert!(stop_of(&ArenaEvent::Explosion { at, size: 3.2 }) >= Duration::from_millis(40));
-        assert!(stop_of(&ArenaEvent::ShipLost { at, lives: 1 }) <= LONGEST);
+        let lost = ArenaEvent::ShipLost { at, lives: 1, by: p2c2r_arena::Harm::Shot, from: at };
+        assert!(stop_of(&lost) <= LONGEST);
     }
 }

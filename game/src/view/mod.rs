@@ -14,6 +14,7 @@ mod lighting;
 mod mirror;
 mod paths;
 mod picture;
+mod pointers;
 mod rocks;
 mod shapes;
 mod ship_mirrors;
@@ -63,7 +64,7 @@ pub(super) fn plugin(app: &mut App) {
         debris::plugin,
         picture::plugin,
     ));
-    app.add_plugins((wells::plugin, trails::plugin, warp::plugin, hit_stop::plugin));
+    app.add_plugins((wells::plugin, trails::plugin, warp::plugin, hit_stop::plugin, pointers::plugin));
 }
 
 /// The place in the scene of a point of the arena's plane, `height` metres above it.

@@ -85,7 +85,7 @@ fn a_round_that_counts_is_kept_with_all_that_a_table_of_scores_tells() {
         arena.step(Controls { thrust: 1, ..Controls::default() }, &[]);
         assert!(arena.tick() < 60 * 600, "no round ended");
     }
-    play(&mut app, 3);
+    play(&mut app, 90);
     assert_eq!(page(&app), Page::RoundOver);
     let kept = app.world().resource::<Scores>().table(Difficulty::Ace).to_vec();
     let [round] = &kept[..] else { panic!("{kept:?}") };

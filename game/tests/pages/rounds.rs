@@ -89,6 +89,9 @@ fn whoever_still_fires_when_a_round_ends_sees_its_page() {
         assert!(arena.tick() < 60 * 600, "no round ended");
     }
     play(&mut app, 4);
+    assert_eq!(page(&app), Page::Play, "the last ship's end is seen before a page covers it");
+    press(&mut app, KeyCode::Space);
+    play(&mut app, 80);
     assert_eq!(page(&app), Page::RoundOver);
     press(&mut app, KeyCode::Space);
     assert_eq!(page(&app), Page::RoundOver);
@@ -108,4 +111,27 @@ fn a_round_that_no_menu_began_ends_with_the_difficulty_that_it_had() {
     }
     play(&mut app, 3);
     assert_eq!(app.world().resource::<LastRound>().difficulty, Difficulty::Ace);
+}
+
+#[test]
+fn the_end_of_a_round_says_what_destroyed_the_last_ship() {
+    let mut app = on_title();
+    app.world_mut().resource_mut::<Settings>().difficulty = Difficulty::Ace;
+    choose(&mut app, MenuAction::Begin);
+    take_over(&mut app);
+    app.world_mut().write_message(Happened(ArenaEvent::ShipLost {
+        at: p2c2r_arena::Vec2::ZERO,
+        lives: 0,
+        by: Harm::Crashed,
+        from: p2c2r_arena::Vec2::FORWARD,
+    }));
+    let arena = &mut app.world_mut().resource_mut::<Battlefield>().arena;
+    while !arena.is_over() {
+        arena.step(Controls { thrust: 1, ..Controls::default() }, &[]);
+        assert!(arena.tick() < 60 * 600, "no round ended");
+    }
+    play(&mut app, 90);
+    assert_eq!(page(&app), Page::RoundOver);
+    let lines = &menu(&app).lines;
+    assert!(lines.iter().any(|line| line.contains("You flew into a rock too fast")), "{lines:?}");
 }

@@ -23,6 +23,8 @@ const FRAMES: u32 = 9;
 /// What one root shows: boxes, and the words in them.
 struct Shown {
     boxes: Vec<Rect>,
+    /// Texts that leave what they stand on, which cuts them off or lets them float beside it.
+    overflowing: Vec<String>,
     says: String,
 }
 
@@ -48,24 +50,43 @@ fn shown(world: &mut World) -> Vec<Shown> {
             })
         })
         .collect();
+    let mut grounds: HashMap<Entity, Rect> = HashMap::new();
+    for (entity, rect, _) in seen.iter().filter(|(.., words)| words.is_empty()) {
+        let root = root_of(world, *entity);
+        grounds.entry(root).and_modify(|all| *all = all.union(*rect)).or_insert(*rect);
+    }
     let mut roots: HashMap<Entity, Shown> = HashMap::new();
     for (entity, rect, words) in seen {
-        let mut root = entity;
-        while let Some(parent) = world.get::<ChildOf>(root) {
-            root = parent.parent();
-        }
+        let root = root_of(world, entity);
         // What is pointed at is in front of everything, as it is asked for.
         if world.get::<Name>(root).is_some_and(|name| name.as_str() == "pointed at") {
             continue;
         }
-        let shown = roots.entry(root).or_insert_with(|| Shown { boxes: Vec::new(), says: String::new() });
+        let shown = roots.entry(root).or_insert_with(|| Shown {
+            boxes: Vec::new(),
+            overflowing: Vec::new(),
+            says: String::new(),
+        });
         shown.boxes.push(rect);
+        let ground = grounds.get(&root).filter(|_| !words.is_empty());
+        if ground.is_some_and(|ground| {
+            !ground.inflate(SLACK).contains(rect.min) || !ground.inflate(SLACK).contains(rect.max)
+        }) {
+            shown.overflowing.push(words.clone());
+        }
         if !words.is_empty() {
             shown.says.push_str(words.lines().next().unwrap_or_default());
             shown.says.push(' ');
         }
     }
     roots.into_values().collect()
+}
+
+fn root_of(world: &World, mut entity: Entity) -> Entity {
+    while let Some(parent) = world.get::<ChildOf>(entity) {
+        entity = parent.parent();
+    }
+    entity
 }
 
 /// What is wrong with what is shown in a picture of this size.
@@ -76,6 +97,7 @@ fn faults(shown: &[Shown], size: Vec2) -> Vec<String> {
         if whole.min.min_element() < -SLACK || (whole.max - size).max_element() > SLACK {
             faults.push(format!("`{:.30}` leaves the picture: {whole:?}", one.says));
         }
+        faults.extend(one.overflowing.iter().map(|text| format!("`{text}` leaves what it stands on")));
         for other in &shown[place + 1..] {
             let meet = |a: &Rect| other.boxes.iter().any(|b| a.intersect(*b).size().min_element() > SLACK);
             if one.boxes.iter().any(meet) {
@@ -193,7 +215,8 @@ pub fn check(width: u32, height: u32, scale: u8) -> Result<Vec<String>, String> 
         "cannot see what is cut off: {put_there:?}"
     );
     stage.app().world_mut().resource_mut::<Battlefield>().arena = lost();
-    stage.play(10);
+    // The last ship's end is looked at before the page.
+    stage.play(100);
     let shown = shown(stage.app().world_mut());
     assert!(shown.iter().any(|shown| shown.says.contains("GAME OVER")), "no round has ended");
     let found = faults(&shown, size);

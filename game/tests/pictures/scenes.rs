@@ -2,10 +2,10 @@
 
 use bevy::prelude::*;
 use image::RgbImage;
-use p2c2r_arena::{Arena, ArenaConfig, Controls, Difficulty};
-use p2c2r_game::Battlefield;
+use p2c2r_arena::{Arena, ArenaConfig, ArenaEvent, Controls, Difficulty, EnemyRole, Harm};
 use p2c2r_game::screens::{Borrowed, Page, Round, Scores};
 use p2c2r_game::settings::{BorrowingDetail, Palette};
+use p2c2r_game::{Battlefield, Happened};
 use p2c2r_link::problem::other_version;
 use p2c2r_offload::OffloadSwitch;
 use p2c2r_protocol::ProtocolIdentity;
@@ -55,6 +55,12 @@ pub fn draw() -> Result<Vec<(&'static str, RgbImage)>, String> {
     stage.play(60);
     look("switched-off", &mut stage);
     stage.choose(|settings| settings.display.level = BorrowingDetail::Off);
+    for event in hit_and_lost() {
+        stage.app().world_mut().write_message(Happened(event));
+    }
+    stage.play(6);
+    look("hit-and-lost", &mut stage);
+    stage.play(240);
     stage.choose(|settings| settings.borrowing.mirrors = false);
     stage.play(90);
     look("light-off", &mut stage);
@@ -62,7 +68,7 @@ pub fn draw() -> Result<Vec<(&'static str, RgbImage)>, String> {
     stage.play(90);
     look("light-on", &mut stage);
     stage.app().world_mut().resource_mut::<Battlefield>().arena = lost();
-    stage.play(4);
+    stage.play(100);
     look("round-over", &mut stage);
     pictures.push(("another-version", another_version()?));
     pictures.push((LOWEST, lowest()?));
@@ -128,6 +134,16 @@ fn scores() -> Scores {
         scores.enter(Difficulty::Cadet, round);
     }
     scores
+}
+
+/// The ship is hit from the right, and the last one but one was lost.
+fn hit_and_lost() -> [ArenaEvent; 2] {
+    let by = Harm::Rammed(EnemyRole::Rammer);
+    let (at, from) = (p2c2r_arena::Vec2::ZERO, p2c2r_arena::Vec2::new(1.0, 0.0));
+    [
+        ArenaEvent::ShipHurt { at, shield: 1, hull: 1, by, from },
+        ArenaEvent::ShipLost { at, lives: 1, by, from },
+    ]
 }
 
 /// A round that has ended.

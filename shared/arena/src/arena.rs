@@ -55,6 +55,8 @@ pub struct Arena {
     pub(crate) sector: Sector,
     /// Ticks to the jump into the next sector; 0 while no warp has begun.
     pub(crate) warp_ticks: u16,
+    /// Ticks since the gamer last fired in this round.
+    pub(crate) calm_ticks: u16,
     pub(crate) first_rock_area: f32,
     pub(crate) last_rock: u32,
     pub(crate) last_enemy: u32,
@@ -100,6 +102,7 @@ impl Arena {
             round: 0,
             sector: Sector::default(),
             warp_ticks: 0,
+            calm_ticks: 0,
             first_rock_area: 0.0,
             last_rock: 0,
             last_enemy: 0,
@@ -268,6 +271,7 @@ impl Recorded for Arena {
             round,
             sector,
             warp_ticks,
+            calm_ticks,
             first_rock_area,
             last_rock,
             last_enemy,
@@ -302,6 +306,7 @@ impl Recorded for Arena {
             record.add(&config.tactics);
             record.add(&horizon.plans);
             record.list(wingmen);
+            record.add(calm_ticks);
             record.add(planning);
             for enemy in enemies {
                 record.add(&enemy.course);

@@ -3,7 +3,7 @@
 
 use crate::arena::{Arena, TICK};
 use crate::enemies::{Enemy, EnemyId};
-use crate::events::ArenaEvent;
+use crate::events::{ArenaEvent, Harm};
 use crate::record::{Record, Recorded};
 use crate::vec2::Vec2;
 use crate::wells::{self, Well};
@@ -219,7 +219,7 @@ impl Arena {
             }
             Target::Ship if self.ship.is_vulnerable() => {
                 events.push(ArenaEvent::Hit { at });
-                self.hurt_ship(self.config.enemies.bullet_damage, events);
+                self.hurt_ship(self.config.enemies.bullet_damage, Harm::Shot, -heading, events);
             }
             Target::Ship => events.push(ArenaEvent::Hit { at }),
         }

@@ -381,6 +381,9 @@ rules! {
         bullet_ticks: u16 = 1..=600;
         /// Random deviation of a shot, radians either way.
         spread: f32 = 0.0..=0.5;
+        /// Ticks without a shot of the gamer's after which they hold their fire, so that nobody is fought for who only
+        /// watches; 0 for never.
+        holds_fire_ticks: u16 = 0..=60_000;
     }
 }
 

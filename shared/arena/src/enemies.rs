@@ -3,7 +3,7 @@
 use crate::arena::Arena;
 use crate::bullets::Shooter;
 use crate::config::EnemyRules;
-use crate::events::ArenaEvent;
+use crate::events::{ArenaEvent, Harm};
 use crate::nearby::RockGrid;
 use crate::planning::Course;
 use crate::record::{Record, Recorded};
@@ -49,7 +49,8 @@ impl EnemyRole {
         }
     }
 
-    fn hits(self, rules: &EnemyRules) -> u8 {
+    /// Bullets that a whole one takes.
+    pub fn hits(self, rules: &EnemyRules) -> u8 {
         match self {
             Self::Rammer => 1,
             Self::Gunner => rules.gunner_hits,
@@ -264,12 +265,13 @@ impl Arena {
         };
         if let Some(index) = self.enemies.iter().position(touching) {
             let enemy = &self.enemies[index];
+            let (by, out) = (Harm::Rammed(enemy.role), (at - enemy.position).unit_or(-self.ship.heading));
             if enemy.role.is_large() {
-                self.ship.velocity = (at - enemy.position).unit_or(-self.ship.heading) * SHOVE_SPEED;
+                self.ship.velocity = out * SHOVE_SPEED;
             } else {
                 self.destroy_enemy(index, events);
             }
-            self.hurt_ship(self.config.ship.ram_damage, events);
+            self.hurt_ship(self.config.ship.ram_damage, by, -out, events);
         }
     }
 }

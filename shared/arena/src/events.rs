@@ -2,10 +2,21 @@
 
 use crate::Vec2;
 use crate::bullets::Shooter;
-use crate::enemies::EnemyId;
+use crate::enemies::{EnemyId, EnemyRole};
 use crate::pickups::PickupKind;
 use crate::rocks::RockId;
 use crate::wanted::RequestId;
+
+/// What hurt the ship.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Harm {
+    /// An enemy of this role touched it.
+    Rammed(EnemyRole),
+    /// A bolt hit it, from an enemy's gun or thrown back by a boss's mirrors.
+    Shot,
+    /// It flew into a rock too fast.
+    Crashed,
+}
 
 /// Something that happened in one step, in the order in which it happened.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,6 +73,10 @@ pub enum ArenaEvent {
         shield: u8,
         /// Hull points left.
         hull: u8,
+        /// What hurt it.
+        by: Harm,
+        /// The direction from the ship to what hurt it: a unit vector.
+        from: Vec2,
     },
     /// The ship launched a missile.
     MissileLaunched {
@@ -129,6 +144,10 @@ pub enum ArenaEvent {
         at: Vec2,
         /// Lives that are left.
         lives: u32,
+        /// What destroyed it.
+        by: Harm,
+        /// The direction from the ship to what destroyed it: a unit vector.
+        from: Vec2,
     },
     /// The ship is back after a loss and is invulnerable for a while.
     ShipReturned {

@@ -77,7 +77,7 @@ pub use config::{
 pub use controls::Controls;
 pub use difficulty::Difficulty;
 pub use enemies::{Enemy, EnemyId, EnemyRole, Steering};
-pub use events::ArenaEvent;
+pub use events::{ArenaEvent, Harm};
 pub use flight::{Flight, FlightError};
 pub use horizon::{HORIZON_TICKS_MAX, Horizon};
 pub use pickups::{Pickup, PickupId, PickupKind};

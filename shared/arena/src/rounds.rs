@@ -1,7 +1,7 @@
 //! Score, lives, and how a round begins and ends. Nothing else changes them.
 
 use crate::arena::Arena;
-use crate::events::ArenaEvent;
+use crate::events::{ArenaEvent, Harm};
 use crate::ship::Ship;
 use crate::vec2::Vec2;
 
@@ -13,6 +13,7 @@ impl Arena {
         self.muster_wingmen();
         self.enemies.clear();
         self.warp_ticks = 0;
+        self.calm_ticks = u16::MAX;
         self.enter_sector(1);
         self.score = 0;
         self.lives = self.config.ship.lives;
@@ -38,9 +39,9 @@ impl Arena {
     }
 
     /// Takes one life; with the last one the round ends.
-    pub(crate) fn lose_life(&mut self, at: Vec2, events: &mut Vec<ArenaEvent>) {
+    pub(crate) fn lose_life(&mut self, at: Vec2, by: Harm, from: Vec2, events: &mut Vec<ArenaEvent>) {
         self.lives -= 1;
-        events.push(ArenaEvent::ShipLost { at, lives: self.lives });
+        events.push(ArenaEvent::ShipLost { at, lives: self.lives, by, from });
         if self.lives == 0 {
             self.over = true;
             events.push(ArenaEvent::GameOver { score: self.score, wave: self.wave });

@@ -4,7 +4,7 @@ use crate::arena::{Arena, TICK};
 use crate::bullets::Shooter;
 use crate::config::ShipRules;
 use crate::controls::Controls;
-use crate::events::ArenaEvent;
+use crate::events::{ArenaEvent, Harm};
 use crate::record::{Record, Recorded};
 use crate::rocks::Rock;
 use crate::vec2::Vec2;
@@ -202,12 +202,14 @@ impl Arena {
         self.ship.missile_cooldown_ticks = self.ship.missile_cooldown_ticks.saturating_sub(1);
         self.ship.mend(rules);
         self.ship.fly(rules, controls, &self.sector.wells);
-        let mut crash_speed: f32 = 0.0;
+        let (mut crash_speed, mut crash_side) = (0.0_f32, Vec2::FORWARD);
         for rock in self.rocks.iter_mut().filter(|rock| !rock.is_fragment()) {
             let mass = stuff.mass(rock);
             let Some((speed, impulse)) = self.ship.meet_rock(rules, rock, mass) else { continue };
-            crash_speed = crash_speed.max(speed);
             let out = (self.ship.position - rock.position).unit_or(Vec2::FORWARD);
+            if speed > crash_speed {
+                (crash_speed, crash_side) = (speed, -out);
+            }
             let at = rock.position + out * rock.radius;
             if speed > 0.0 {
                 rock.push(&stuff, at, impulse, tick);
@@ -221,7 +223,7 @@ impl Arena {
             events.push(ArenaEvent::Bumped { at: self.ship.position, speed: wall_speed });
         }
         if crash_speed >= rules.crash_speed {
-            self.hurt_ship(self.config.ship.crash_damage, events);
+            self.hurt_ship(self.config.ship.crash_damage, Harm::Crashed, crash_side, events);
         }
         if self.ship.alive {
             self.fire_ship(controls, events);
@@ -229,10 +231,12 @@ impl Arena {
     }
 
     fn fire_ship(&mut self, controls: Controls, events: &mut Vec<ArenaEvent>) {
+        self.calm_ticks = self.calm_ticks.saturating_add(1);
         let rules = &self.config.ship;
         if controls.missile && self.ship.missiles > 0 && self.ship.missile_cooldown_ticks == 0 {
             self.ship.missile_cooldown_ticks = rules.missile_cooldown_ticks;
             self.ship.missiles -= 1;
+            self.calm_ticks = 0;
             let (speed, ticks) = (rules.missile_speed, rules.missile_ticks);
             let (at, heading) =
                 (self.ship.position + self.ship.heading * self.ship.radius, self.ship.heading);
@@ -241,6 +245,7 @@ impl Arena {
         let rules = &self.config.ship;
         if controls.fire && self.ship.cooldown_ticks == 0 {
             self.ship.cooldown_ticks = rules.cooldown_ticks;
+            self.calm_ticks = 0;
             let (speed, ticks) = (rules.bullet_speed, rules.bullet_ticks);
             let muzzle = self.ship.position + self.ship.heading * self.ship.radius;
             self.fire(Shooter::Ship, muzzle, self.ship.heading, speed, ticks, events);
@@ -280,8 +285,8 @@ impl Arena {
         best.map_or(self.ship.position, |(_, point)| point)
     }
 
-    /// Hurts the ship unless it is invulnerable: first the shield, then the hull.
-    pub(crate) fn hurt_ship(&mut self, damage: u8, events: &mut Vec<ArenaEvent>) {
+    /// Hurts the ship unless it is invulnerable: first the shield, then the hull. `from` is the direction to what hurts it.
+    pub(crate) fn hurt_ship(&mut self, damage: u8, by: Harm, from: Vec2, events: &mut Vec<ArenaEvent>) {
         if !self.ship.is_vulnerable() || damage == 0 {
             return;
         }
@@ -291,16 +296,22 @@ impl Arena {
         ship.shield -= shielded;
         ship.hull = ship.hull.saturating_sub(damage - shielded);
         if ship.hull == 0 {
-            self.lose_ship(events);
+            self.lose_ship(by, from, events);
             return;
         }
         ship.mend_ticks = rules.shield_delay_ticks.max(rules.shield_ticks);
         ship.invulnerable_ticks = rules.mercy_ticks;
-        events.push(ArenaEvent::ShipHurt { at: ship.position, shield: ship.shield, hull: ship.hull });
+        events.push(ArenaEvent::ShipHurt {
+            at: ship.position,
+            shield: ship.shield,
+            hull: ship.hull,
+            by,
+            from,
+        });
     }
 
     /// Removes the ship and a life.
-    pub(crate) fn lose_ship(&mut self, events: &mut Vec<ArenaEvent>) {
+    pub(crate) fn lose_ship(&mut self, by: Harm, from: Vec2, events: &mut Vec<ArenaEvent>) {
         let at = self.ship.position;
         self.ship.alive = false;
         self.ship.velocity = Vec2::ZERO;
@@ -308,7 +319,7 @@ impl Arena {
         self.ship.boosting = false;
         self.ship.away_ticks = self.config.ship.away_ticks;
         events.push(ArenaEvent::Explosion { at, size: self.ship.radius * 3.0 });
-        self.lose_life(at, events);
+        self.lose_life(at, by, from, events);
     }
 }
 

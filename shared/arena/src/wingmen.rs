@@ -2,7 +2,7 @@
 //!
 //! A wingman flies the legs of its plan, and by a simple rule where it has none: towards the nearest enemy in
 //! range, around it at a distance, and beside the ship if there is none. It shoots by itself at enemies that
-//! it sees.
+//! it sees, while the gamer fights, too.
 
 use crate::arena::{Arena, TICK};
 use crate::bullets::Shooter;
@@ -93,6 +93,13 @@ impl Arena {
     /// All wingmen, including those who are away, in the order of their ids.
     pub fn wingmen(&self) -> &[Wingman] {
         &self.wingmen
+    }
+
+    /// Whether wingmen wait for the gamer to open fire: without that, they would win the waves of a player who only
+    /// watches. Without a ship they fight on.
+    pub fn wingmen_hold_fire(&self) -> bool {
+        let patience = self.config.wingmen.holds_fire_ticks;
+        patience > 0 && self.ship.alive && self.calm_ticks > patience
     }
 
     /// Makes all configured wingmen, beside the ship.
@@ -236,10 +243,10 @@ impl Arena {
     ) {
         let wingman = &mut self.wingmen[index];
         wingman.cooldown_ticks = wingman.cooldown_ticks.saturating_sub(1);
-        let (from, rules) = (wingman.position, &self.config.wingmen);
-        if wingman.cooldown_ticks > 0 {
+        if wingman.cooldown_ticks > 0 || self.wingmen_hold_fire() {
             return;
         }
+        let (from, rules) = (self.wingmen[index].position, &self.config.wingmen);
         let sight = |at: Vec2| at.distance_squared(from) < rules.sight * rules.sight;
         let mut target: Option<(f32, Vec2, Vec2)> = None;
         for enemy in self.enemies.iter().filter(|enemy| sight(enemy.position)) {

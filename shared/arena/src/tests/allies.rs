@@ -165,6 +165,7 @@ fn a_wingman_that_is_hit_too_often_is_lost_and_comes_back_to_the_ship() {
 #[test]
 fn enemies_are_after_wingmen_too_and_wingmen_shoot_them() {
     let mut arena = alone();
+    arena.config.wingmen.holds_fire_ticks = 0;
     arena.ship.position = Vec2::new(0.0, -30.0);
     arena.wingmen[0].position = Vec2::new(-10.0, 10.0);
     arena.wingmen[1].position = Vec2::new(10.0, 10.0);
@@ -184,6 +185,30 @@ fn enemies_are_after_wingmen_too_and_wingmen_shoot_them() {
         }
     }
     assert!(fired_at_wingman && killed == 2, "{killed} killed");
+}
+
+#[test]
+fn nobody_is_fought_for_who_does_not_fire() {
+    let shots = |controls: fn(u64) -> Controls, takes_ship: bool| {
+        let mut arena = Arena::new(allied(1));
+        arena.config.ship.shield = 200;
+        arena.ship.shield = 200;
+        if takes_ship {
+            (arena.ship.alive, arena.ship.away_ticks) = (false, u16::MAX);
+        }
+        let mut shots = 0;
+        for tick in 0..1_200 {
+            let events = arena.step(controls(tick), &[]).events;
+            let by_wingman =
+                |event: &&ArenaEvent| matches!(event, ArenaEvent::Fired { by: Shooter::Wingman(_), .. });
+            shots += events.iter().filter(by_wingman).count();
+        }
+        shots
+    };
+    assert_eq!(shots(|_| Controls::default(), false), 0);
+    let now_and_then = |tick: u64| Controls { fire: tick.is_multiple_of(240), ..Controls::default() };
+    assert!(shots(now_and_then, false) > 0, "it fights beside who fights");
+    assert!(shots(|_| Controls::default(), true) > 0, "and goes on without the ship");
 }
 
 /// Whether a wingman alone, without a ship, wins a duel against rammers and gunners: all are gone within a

@@ -35,7 +35,7 @@ fn it_gets_on_when_no_outcome_ever_comes() {
 fn it_starts_the_next_round_a_while_after_the_last() {
     let mut arena = Arena::new(ArenaConfig::default());
     while !arena.is_over() {
-        arena.lose_life(Vec2::ZERO, &mut Vec::new());
+        arena.lose_life(Vec2::ZERO, Harm::Shot, Vec2::FORWARD, &mut Vec::new());
     }
     let mut autopilot = Autopilot::default();
     let mut ticks = 0;

@@ -15,7 +15,7 @@ fn all_balance_files_lie_in_the_ranges() {
     }
     assert_eq!(ArenaConfig::of(Difficulty::Pilot), ArenaConfig::default());
     assert_ne!(ArenaConfig::of(Difficulty::Cadet), ArenaConfig::default());
-    assert_eq!(ArenaConfig::of(Difficulty::Cadet).waves.scale, 0.6, "what a file changes");
+    assert_eq!(ArenaConfig::of(Difficulty::Cadet).waves.scale, 0.8, "what a file changes");
     assert_eq!(
         ArenaConfig::of(Difficulty::Cadet).rocks,
         ArenaConfig::default().rocks,

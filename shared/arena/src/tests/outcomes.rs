@@ -115,7 +115,7 @@ fn only_enemies_that_still_live_take_their_own_paths() {
 fn outcomes_of_the_last_round_are_ignored_in_the_next() {
     let (mut arena, wanted) = with_request();
     while !arena.is_over() {
-        arena.lose_life(Vec2::ZERO, &mut Vec::new());
+        arena.lose_life(Vec2::ZERO, Harm::Shot, Vec2::FORWARD, &mut Vec::new());
     }
     arena.step(Controls { restart: true, ..Controls::default() }, &[]);
     assert_eq!(give(&mut arena, &answered(&wanted)), None);

@@ -153,13 +153,13 @@ fn damage_takes_the_shield_then_the_hull_then_the_ship_and_only_the_shield_comes
     let hurt = |arena: &mut Arena, damage| {
         arena.ship.invulnerable_ticks = 0;
         let mut events = Vec::new();
-        arena.hurt_ship(damage, &mut events);
+        arena.hurt_ship(damage, Harm::Shot, Vec2::FORWARD, &mut events);
         events
     };
     let told = hurt(&mut arena, 4);
     assert!(matches!(told[..], [ArenaEvent::ShipHurt { shield: 0, hull: 1, .. }]), "{told:?}");
     let mut second = Vec::new();
-    arena.hurt_ship(1, &mut second);
+    arena.hurt_ship(1, Harm::Shot, Vec2::FORWARD, &mut second);
     assert!(second.is_empty(), "a moment of mercy");
     let (delay, point) = (arena.config.ship.shield_delay_ticks, arena.config.ship.shield_ticks);
     for _ in 0..delay {
@@ -306,4 +306,34 @@ fn a_round_begun_by_other_numbers_is_the_same_whatever_was_before_it() {
     let fresh = Arena::new(config());
     let places = |arena: &Arena| -> Vec<Vec2> { arena.rocks().iter().map(|rock| rock.position).collect() };
     assert_eq!(places(&arena), places(&fresh));
+}
+
+#[test]
+fn what_hurts_the_ship_is_told_with_the_side_that_it_comes_from() {
+    let hurt = |arena: &mut Arena, controls| {
+        arena.config.ship.shield = 9;
+        arena.ship.shield = 9;
+        until(arena, controls, 300, |event| matches!(event, ArenaEvent::ShipHurt { .. }))
+    };
+    let mut rammed = empty();
+    rammed.add_enemy(EnemyRole::Rammer, Vec2::new(-6.0, 0.0));
+    let told = hurt(&mut rammed, still());
+    let Some(ArenaEvent::ShipHurt { by: Harm::Rammed(EnemyRole::Rammer), from, .. }) = told else {
+        panic!("{told:?}")
+    };
+    assert!(from.x < -0.9, "{from:?}");
+
+    let mut shot = empty();
+    let gunner = Shooter::Enemy(EnemyId(9));
+    shot.fire(gunner, Vec2::new(5.0, 0.0), Vec2::new(-1.0, 0.0), 30.0, 50, &mut Vec::new());
+    let told = hurt(&mut shot, still());
+    let Some(ArenaEvent::ShipHurt { by: Harm::Shot, from, .. }) = told else { panic!("{told:?}") };
+    assert!(from.x > 0.9, "{from:?}");
+
+    let mut crashed = empty();
+    crashed.config.ship.crash_speed = 5.0;
+    crashed.put_rock(Vec2::new(0.0, 12.0), 2.0);
+    let told = hurt(&mut crashed, Controls { thrust: 1, ..still() });
+    let Some(ArenaEvent::ShipHurt { by: Harm::Crashed, from, .. }) = told else { panic!("{told:?}") };
+    assert!(from.y > 0.9, "{from:?}");
 }

@@ -58,7 +58,7 @@ fn what_lies_about_comes_along_and_a_lost_ship_is_waited_for() {
     let mut away = arena.clone();
     until(&mut arena, |event| matches!(event, ArenaEvent::SectorEntered { .. }));
     assert_eq!(arena.ship().missiles, missiles + arena.config().pickups.missiles);
-    away.lose_ship(&mut Vec::new());
+    away.lose_ship(Harm::Shot, Vec2::FORWARD, &mut Vec::new());
     (away.ship.away_ticks, away.lives) = (600, 2);
     until(&mut away, |event| matches!(event, ArenaEvent::SectorEntered { .. }));
     assert!(!away.ship().alive && away.pickups().is_empty());
@@ -137,7 +137,7 @@ fn a_restart_begins_in_another_first_sector() {
     let mut arena = Arena::new(ArenaConfig::default());
     let first = arena.sector().clone();
     while !arena.is_over() {
-        arena.lose_life(Vec2::ZERO, &mut Vec::new());
+        arena.lose_life(Vec2::ZERO, Harm::Shot, Vec2::FORWARD, &mut Vec::new());
     }
     arena.step(Controls { restart: true, ..Controls::default() }, &[]);
     assert_eq!(arena.sector().number, 1);

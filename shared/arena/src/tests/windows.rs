@@ -292,7 +292,7 @@ fn after_the_end_of_a_round_rocks_fly_on_and_nothing_is_asked_for() {
     let mut arena = Arena::new(ArenaConfig::default());
     wait(&mut arena, 100);
     while !arena.is_over() {
-        arena.lose_life(Vec2::ZERO, &mut Vec::new());
+        arena.lose_life(Vec2::ZERO, Harm::Shot, Vec2::FORWARD, &mut Vec::new());
     }
     let before: Vec<Vec2> = arena.rocks().iter().map(|rock| rock.position).collect();
     let mut asked = 0;
