@@ -12,6 +12,8 @@ mod sandbox;
 #[cfg(target_os = "linux")]
 mod soak;
 mod surroundings;
+#[cfg(target_os = "linux")]
+mod window;
 mod wrong_settings;
 
 use std::path::Path;
