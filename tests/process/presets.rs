@@ -118,6 +118,7 @@ fn the_presets_cost_what_the_game_says() {
     let of_sector = cost(&of_sector.expect("play has a sector"), &prices);
     println!("light of sectors: ${:.5} an hour, {:.0} kbit/s", of_sector.0, of_sector.1);
     println!("plans at the default depth: ${:.4} an hour, {:.0} kbit/s", plans.0, plans.1);
+    println!("paths: ${:.5} an hour; motions: ${:.5}", path.0, physics.0);
     let mut faults = Vec::new();
     for preset in &presets {
         let light = cost(&preset.light, &prices);
@@ -129,7 +130,8 @@ fn the_presets_cost_what_the_game_says() {
         let deeper = f64::from(preset.rollouts) / f64::from(PLANS.rollouts());
         let dollars = light.0 + field.0 + path.0 + physics.0 + plans.0 * deeper;
         let kbit = light.1 + field.1 + path.1 + physics.1 + plans.1;
-        println!("  of that for the field: ${:.4} an hour, {:.0} kbit/s", field.0, field.1);
+        println!("  of that for mirrors: ${:.5} an hour, {:.0} kbit/s", light.0, light.1);
+        println!("  of that for the field and sectors: ${:.5} an hour, {:.0} kbit/s", field.0, field.1);
         println!("{}: ${dollars:.4} an hour, {kbit:.0} kbit/s", preset.name);
         for (what, told, is) in
             [("dollars an hour", preset.dollars_per_hour, dollars), ("kbit/s", preset.kbit_per_s, kbit)]

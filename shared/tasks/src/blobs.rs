@@ -17,7 +17,7 @@ use p2c2r_protocol::Digest;
 use crate::kind::SpecError;
 pub use known::KnownBlobs;
 pub use store::BlobStore;
-use store::Home;
+use store::OwningStore;
 
 /// A form of a blob that kernels work on.
 pub trait Prepared: Any + Send + Sync {
@@ -45,7 +45,7 @@ pub struct Blob {
     /// Bytes of the kept form; outside the slot's lock so that it can be read while a thread prepares.
     prepared_bytes: AtomicUsize,
     /// The store that keeps the blob.
-    home: OnceLock<Home>,
+    owner: OnceLock<OwningStore>,
 }
 
 impl Blob {
@@ -57,7 +57,7 @@ impl Blob {
             survey: OnceLock::new(),
             slot: Mutex::default(),
             prepared_bytes: AtomicUsize::new(0),
-            home: OnceLock::new(),
+            owner: OnceLock::new(),
         })
     }
 
@@ -122,8 +122,8 @@ impl Blob {
             (form, !slot.let_go)
         };
         drop(slot);
-        if is_new && let Some(home) = self.home.get() {
-            home.weigh_again(self.digest);
+        if is_new && let Some(owner) = self.owner.get() {
+            owner.weigh_again(self.digest);
         }
         let (made, _) = form.map_err(|reason| self.bad(&reason))?;
         made.downcast::<T>().map_err(|_| self.bad("prepared for another kind"))

@@ -55,7 +55,7 @@ impl Stop {
 
     /// Stops every kernel that has a clone of this. A kernel looks every `STEPS_PER_LOOK` steps and mostly
     /// notices within a millisecond; a call that cannot be interrupted, which its kind documents, goes on for up
-    /// to 5 ms, a tick of crowded bodies for longer (`docs/PERFORMANCE.md`, "Fuel").
+    /// to 5 ms, and for longer only where thousands of bodies' contacts are solved together (`docs/PERFORMANCE.md`, "Fuel").
     pub fn stop(&self) {
         if let Some(flag) = &self.0 {
             flag.store(true, Ordering::Relaxed);
@@ -131,6 +131,14 @@ impl<'a> Fuel<'a> {
     pub fn spend(&mut self, steps: u64) -> Result<(), KernelError> {
         self.spent = self.spent.saturating_add(steps);
         if self.spent < self.look_at { Ok(()) } else { self.look() }
+    }
+
+    /// [`Self::spend`] for `steps` steps whose work looked at the stop flag all along: they count as no time without a look.
+    pub(crate) fn spend_watched(&mut self, steps: u64) -> Result<(), KernelError> {
+        self.unseen_max = self.unseen_max();
+        self.spent = self.spent.saturating_add(steps);
+        self.looked_at = self.spent;
+        self.look()
     }
 
     /// Ends the kernel now if fewer than `steps` steps are left: for work that is counted only once it is

@@ -93,6 +93,7 @@ mod catalogue;
 mod check;
 mod flight;
 mod kernel;
+mod lone;
 mod meet;
 mod outcome;
 mod quanta;
@@ -104,6 +105,7 @@ mod stream;
 mod trajectory;
 mod units;
 mod vector;
+mod watch;
 mod world;
 
 use p2c2r_protocol::limits::OUTCOME_BYTES_MAX;

@@ -53,7 +53,8 @@ impl KindRegistry {
     /// Replaces the kernel of a registered kind by `kernel`; the kind's own kernel still runs wherever that
     /// fails.
     ///
-    /// # Panics If the kind is not registered.
+    /// # Panics
+    /// If the kind is not registered.
     #[must_use]
     pub fn with_kernel<K: TaskKind>(mut self, kernel: Arc<dyn Kernel<K>>) -> Self {
         let place = self.kinds.iter_mut().find(|(id, _)| *id == K::ID);

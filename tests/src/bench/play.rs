@@ -56,7 +56,7 @@ const SHIPS_NEAR_M: f32 = 26.0;
 
 /// The default of Borrowed Light, `Fineness::of(Quality::Low)`.
 pub const LIGHT: LightHabit = LightHabit {
-    interval: Duration::from_millis(270),
+    interval: Duration::from_millis(300),
     face_log2: 5,
     levels: 5,
     samples: 1,
@@ -81,7 +81,7 @@ pub struct FieldHabit {
 
 /// The default of Borrowed Light, `FieldFineness::bought(Preset::Default, Quality::Low)`.
 pub const FIELD: FieldHabit =
-    FieldHabit { interval: Duration::from_millis(200), paths: 38, bounces: 2, rocks_max: 48 };
+    FieldHabit { interval: Duration::from_millis(200), paths: 33, bounces: 2, rocks_max: 48 };
 
 /// Wingmen of a game at its default settings.
 const WINGMEN: u8 = 1;

@@ -1,12 +1,12 @@
 //! For the fuzz targets: a station whose kernel process is a script, and a kernel process's lane whose worker is one.
-//! The other side of each socket is the program's own.
+//! The other side of each socket is the program's own. All of it runs on one thread and waits for nothing, so that an input
+//! takes no longer than its work.
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::thread;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use p2c2r_protocol::{AttemptFailure, KindId, Payload, wire};
@@ -18,14 +18,21 @@ use super::Sandbox;
 use super::device::Compute;
 use super::frame::{
     FRAME_BYTES_MAX, Failure, FrameSocket, Hello, RunDone, RunTask, SandboxReport, Setup, StopRun, Tried,
-    Tries, Wait, decode,
+    Tries, decode,
 };
 use super::launch::{LaunchPlan, Launched, Process, TRIES};
-use super::process::serve_line;
+use super::process::ServingLane;
 use super::station::{Begun, Station};
 use crate::error::KernelsError;
 use crate::executor::Run;
 use crate::share::Share;
+
+/// The process of every script: it has ended, so that nothing waits for it.
+static ENDED: LazyLock<Arc<Mutex<Child>>> = LazyLock::new(|| {
+    let mut child = Command::new("true").stdin(Stdio::null()).spawn().expect("every system has `true`");
+    child.wait().expect("it is a child of ours");
+    Arc::new(Mutex::new(child))
+});
 
 /// A station, and the script's end of its process's sockets.
 pub struct ScriptedStation {
@@ -45,11 +52,9 @@ impl ScriptedStation {
     pub fn open(hello: Option<&[u8]>) -> Result<Self, KernelsError> {
         let (ours, control) = FrameSocket::pair().map_err(KernelsError::Start)?;
         let (line, lane) = FrameSocket::pair().map_err(KernelsError::Start)?;
-        // Ends at once: a process is not waited for that is gone.
-        let child = Command::new("true").stdin(Stdio::null()).spawn().map_err(KernelsError::Start)?;
         say(&control, hello.unwrap_or(&honest_hello()));
         let launched = Launched {
-            process: Process::new(child, ours)?,
+            process: Process::ended(ENDED.clone(), ours),
             lanes: vec![line],
             writable: PathBuf::from("/dev/null/not-there"),
         };
@@ -192,31 +197,29 @@ pub fn tasks_in(frame: &[u8]) -> Option<Vec<SentTask>> {
 }
 
 /// What a lane of a kernel process answers to these frames, one after the other, of which none must be empty: the
-/// numbers of the runs, and how many bytes each outcome has, if there is one.
+/// numbers of the runs, and how many bytes each outcome has, if there is one. The lane ends at the first that is no frame.
 pub fn lane_answers(frames: &[Vec<u8>]) -> Vec<(u64, Option<usize>)> {
-    let (mut ours, theirs) = FrameSocket::pair().expect("a pair of sockets");
-    let theirs = FrameSocket::new(theirs);
-    let mut answers = Vec::new();
-    thread::scope(|scope| {
-        scope.spawn(|| serve_line(theirs, Compute::on_core(&KindRegistry::builtin())));
-        for frame in frames {
-            let owed = tasks_in(frame).map_or(1, |tasks| tasks.len());
-            if send(ours.socket(), frame, SendFlags::NOSIGNAL).is_err() {
-                return;
-            }
-            let before = answers.len();
-            while answers.len() - before < owed {
-                match ours.receive::<Vec<RunDone>>(Wait::Forever) {
-                    Ok(Some(done)) => answers.extend(
-                        done.into_iter().map(|done| (done.serial, done.result.ok().map(|bytes| bytes.len()))),
-                    ),
-                    _ => return,
-                }
-            }
+    let (line, theirs) = FrameSocket::pair().expect("a pair of sockets");
+    let mut lane = ServingLane::alone(line, Compute::on_core(&KindRegistry::builtin()));
+    let mut answered = Vec::new();
+    for frame in frames {
+        // There is room: the lane has read every frame before.
+        if send(&theirs, frame, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).is_err() {
+            break;
         }
-        drop(ours);
-    });
-    answers
+        // Answers take no socket, where many of them would wait for room.
+        let served = lane.serve_next(|_, answers| {
+            let read: Vec<RunDone> = decode(&wire::encode(answers))?;
+            answered.extend(
+                read.into_iter().map(|done| (done.serial, done.result.ok().map(|bytes| bytes.len()))),
+            );
+            Ok(())
+        });
+        if served.is_err() {
+            break;
+        }
+    }
+    answered
 }
 
 /// Whether these bytes are what a kernel process is sent on its first socket: its setup, or a stop.

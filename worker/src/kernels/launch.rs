@@ -219,6 +219,12 @@ impl Process {
         Ok(process)
     }
 
+    /// A process that has ended and been reaped, for scripts that say what one would.
+    pub fn ended(child: Arc<Mutex<Child>>, control: FrameSocket) -> Self {
+        let id = locked(&child).id();
+        Self { id, child, control: Mutex::new(control), died: crossbeam_channel::never() }
+    }
+
     /// Receives one message once the process has ended and been reaped.
     pub fn died(&self) -> &Receiver<Instant> {
         &self.died

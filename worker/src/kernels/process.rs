@@ -73,7 +73,7 @@ fn run(kinds: &KindRegistry) -> io::Result<()> {
     for (number, lane) in lanes.into_iter().enumerate() {
         let now = Arc::new(Mutex::new(Running::default()));
         running.push(now.clone());
-        let lane = Lane {
+        let lane = ServingLane {
             line: FrameSocket::new(lane),
             shared: shared.clone(),
             running: now,
@@ -162,15 +162,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Computes what comes on one line, until its other end is gone or says what is no frame.
-pub(super) fn serve_line(line: FrameSocket, compute: Compute) {
-    let shared = Shared { compute, blobs: Mutex::new(BlobStore::new(BLOB_STORE_BYTES_MAX)) };
-    let (look, window) = (Duration::ZERO, Duration::ZERO);
-    Lane { line, shared: Arc::new(shared), running: Arc::default(), look, window }.serve();
-}
-
 /// One line on which runs come one after the other.
-struct Lane {
+pub(super) struct ServingLane {
     line: FrameSocket,
     shared: Arc<Shared>,
     running: Arc<Mutex<Running>>,
@@ -180,28 +173,39 @@ struct Lane {
     window: Duration,
 }
 
-impl Lane {
+impl ServingLane {
+    /// The only lane of a process, with a store of its own.
+    pub fn alone(line: FrameSocket, compute: Compute) -> Self {
+        let shared = Shared { compute, blobs: Mutex::new(BlobStore::new(BLOB_STORE_BYTES_MAX)) };
+        let (look, window) = (Duration::ZERO, Duration::ZERO);
+        Self { line, shared: Arc::new(shared), running: Arc::default(), look, window }
+    }
+
     fn serve(mut self) {
         // If the socket fails, the worker is gone; the control socket ends the process.
-        while let Ok(tasks) = self.next() {
-            let (mut answers, mut bytes) = (Vec::with_capacity(tasks.len()), 0);
-            for task in tasks {
-                let stop = locked(&self.running).begin(task.serial);
-                let done = RunDone { serial: task.serial, result: self.shared.run(task, &stop) };
-                let own_bytes = EACH_BYTES + done.result.as_ref().map_or(0, |outcome| outcome.len());
-                if bytes + own_bytes > TOGETHER_BYTES_MAX && !answers.is_empty() {
-                    if self.line.send(&answers).is_err() {
-                        return;
-                    }
-                    (answers, bytes) = (Vec::new(), 0);
-                }
-                bytes += own_bytes;
-                answers.push(done);
+        while self.serve_next(FrameSocket::send).is_ok() {}
+    }
+
+    /// Computes the runs of the next frame and says the answers on the line by `say`, as many together as one frame
+    /// holds. Any error is the lane's end: the other side is gone, or has sent what is no frame.
+    pub fn serve_next(
+        &mut self,
+        mut say: impl FnMut(&mut FrameSocket, &Vec<RunDone>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let tasks = self.next()?;
+        let (mut answers, mut bytes) = (Vec::with_capacity(tasks.len()), 0);
+        for task in tasks {
+            let stop = locked(&self.running).begin(task.serial);
+            let done = RunDone { serial: task.serial, result: self.shared.run(task, &stop) };
+            let own_bytes = EACH_BYTES + done.result.as_ref().map_or(0, |outcome| outcome.len());
+            if bytes + own_bytes > TOGETHER_BYTES_MAX && !answers.is_empty() {
+                say(&mut self.line, &answers)?;
+                (answers, bytes) = (Vec::new(), 0);
             }
-            if self.line.send(&answers).is_err() {
-                return;
-            }
+            bytes += own_bytes;
+            answers.push(done);
         }
+        say(&mut self.line, &answers)
     }
 
     /// The next runs. A thread's wake-up takes longer than a tiny task, so while runs come in quick succession and few

@@ -52,10 +52,10 @@ impl Fineness {
         let (samples, bounces, interval_ms, rocks_max, ships_max, ship_samples) = match (preset, quality) {
             (Preset::Saver, Quality::Low) => (1, 2, 500, 24, 0, 1),
             (Preset::Saver, Quality::High) => (1, 2, 640, 48, 0, 1),
-            // About 3 ms of a core four times a second.
-            (Preset::Default | Preset::Stress, Quality::Low) => (1, 2, 270, 48, 2, 2),
+            // About 3 ms of a core three times a second.
+            (Preset::Default | Preset::Stress, Quality::Low) => (1, 2, 300, 48, 2, 2),
             // Four times the texels, which show a bolt sharply, so less than half as often.
-            (Preset::Default | Preset::Stress, Quality::High) => (1, 2, 680, 48, 2, 2),
+            (Preset::Default | Preset::Stress, Quality::High) => (1, 2, 760, 48, 2, 2),
             (Preset::Rich, Quality::Low) => (12, 4, 220, 96, 4, 4),
             (Preset::Rich, Quality::High) => (4, 4, 290, 96, 4, 4),
             (Preset::Max, Quality::Low) => (32, 4, 120, 96, 6, 8),

@@ -18,11 +18,11 @@ pub(super) const BLOB_OVERHEAD_BYTES: usize = 512;
 /// blobs. An evicted blob that a task still refers to can be used, but is prepared anew for each use.
 #[derive(Debug)]
 pub struct BlobStore {
-    shelf: Arc<Mutex<Shelf>>,
+    contents: Arc<Mutex<Contents>>,
 }
 
 #[derive(Debug)]
-struct Shelf {
+struct Contents {
     blobs: HashMap<Digest, Kept>,
     /// Digests ordered by last use.
     by_use: BTreeMap<u64, Digest>,
@@ -40,30 +40,31 @@ struct Kept {
 }
 
 /// The store that keeps a blob.
-pub(super) struct Home(Weak<Mutex<Shelf>>);
+pub(super) struct OwningStore(Weak<Mutex<Contents>>);
 
-impl Home {
+impl OwningStore {
     /// Counts a blob again after its form has been made, and evicts others to make room for it.
     pub(super) fn weigh_again(&self, digest: Digest) {
-        let Some(shelf) = self.0.upgrade() else { return };
-        let gone = locked(&shelf).weigh_again(digest);
+        let Some(contents) = self.0.upgrade() else { return };
+        let gone = locked(&contents).weigh_again(digest);
         for blob in &gone {
             blob.let_go();
         }
     }
 }
 
-fn locked(shelf: &Mutex<Shelf>) -> MutexGuard<'_, Shelf> {
+fn locked(contents: &Mutex<Contents>) -> MutexGuard<'_, Contents> {
     // Nothing panics under the lock; after a panic the store would at worst hold one blob too many or too
     // few.
-    shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    contents.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl BlobStore {
     /// An empty store whose blobs may weigh `bytes_max` together. One blob is kept even if it alone weighs more.
     pub fn new(bytes_max: usize) -> Self {
-        let shelf = Shelf { blobs: HashMap::new(), by_use: BTreeMap::new(), bytes: 0, bytes_max, clock: 0 };
-        Self { shelf: Arc::new(Mutex::new(shelf)) }
+        let contents =
+            Contents { blobs: HashMap::new(), by_use: BTreeMap::new(), bytes: 0, bytes_max, clock: 0 };
+        Self { contents: Arc::new(Mutex::new(contents)) }
     }
 
     /// Keeps `bytes` under their digest and returns the blob, the one already there if there is one.
@@ -74,10 +75,10 @@ impl BlobStore {
     /// Keeps a blob and returns it, the one already there if there is one. A blob has one store, the first that keeps
     /// it.
     pub fn insert_blob(&mut self, blob: Arc<Blob>) -> Arc<Blob> {
-        blob.home.get_or_init(|| Home(Arc::downgrade(&self.shelf)));
-        let (blob, gone) = locked(&self.shelf).insert(blob);
-        // Outside the lock: a thread that prepares one of these blobs holds that blob's lock and may want the
-        // shelf's.
+        blob.owner.get_or_init(|| OwningStore(Arc::downgrade(&self.contents)));
+        let (blob, gone) = locked(&self.contents).insert(blob);
+        // Outside the lock: a thread that prepares one of these blobs holds that blob's lock and may want that
+        // of the contents.
         for blob in &gone {
             blob.let_go();
         }
@@ -86,17 +87,17 @@ impl BlobStore {
 
     /// The blob named `digest`, if it is kept.
     pub fn get(&mut self, digest: Digest) -> Option<Arc<Blob>> {
-        locked(&self.shelf).get(digest)
+        locked(&self.contents).get(digest)
     }
 
     /// Bytes of all blobs in memory.
     pub fn bytes(&self) -> usize {
-        locked(&self.shelf).bytes
+        locked(&self.contents).bytes
     }
 
     /// How many blobs are kept.
     pub fn len(&self) -> usize {
-        locked(&self.shelf).blobs.len()
+        locked(&self.contents).blobs.len()
     }
 
     /// Whether no blob is kept.
@@ -106,8 +107,8 @@ impl BlobStore {
 
     /// All blobs named in `digests`, or the digests that are not kept.
     pub fn resolve(&mut self, digests: &[Digest]) -> Result<Blobs, Vec<Digest>> {
-        let mut shelf = locked(&self.shelf);
-        let found: Vec<_> = digests.iter().map(|digest| (*digest, shelf.get(*digest))).collect();
+        let mut contents = locked(&self.contents);
+        let found: Vec<_> = digests.iter().map(|digest| (*digest, contents.get(*digest))).collect();
         let missing: Vec<Digest> =
             found.iter().filter(|(_, blob)| blob.is_none()).map(|(digest, _)| *digest).collect();
         if missing.is_empty() {
@@ -121,14 +122,14 @@ impl BlobStore {
 impl Drop for BlobStore {
     /// Blobs that outlive the store are counted by no store, so they keep no prepared form.
     fn drop(&mut self) {
-        let kept = std::mem::take(&mut locked(&self.shelf).blobs);
+        let kept = std::mem::take(&mut locked(&self.contents).blobs);
         for kept in kept.into_values() {
             kept.blob.let_go();
         }
     }
 }
 
-impl Shelf {
+impl Contents {
     fn insert(&mut self, blob: Arc<Blob>) -> (Arc<Blob>, Vec<Arc<Blob>>) {
         if let Some(kept) = self.get(blob.digest()) {
             return (kept, Vec::new());
@@ -253,7 +254,7 @@ mod tests {
             }
         });
         let store = store.into_inner().unwrap();
-        let kept: usize = locked(&store.shelf).blobs.values().map(|kept| kept.blob.weight()).sum();
+        let kept: usize = locked(&store.contents).blobs.values().map(|kept| kept.blob.weight()).sum();
         assert_eq!(store.bytes(), kept);
         assert!(kept <= BYTES_MAX && store.len() > 10);
     }

@@ -1,7 +1,7 @@
 //! Which specs are computed at all: every range, and no crowd that would take more time than it pays for.
 
 use super::kernel::starts;
-use super::meet::{Nearby, SegmentStart, wall_near};
+use super::meet::{Nearby, SegmentStart, pairs_max, wall_near};
 use super::quanta::{POSITION_STEPS_PER_M, SPIN_ERROR_RAD_S, State, VELOCITY_ERROR_M_S};
 use super::scene::PhysicsScene;
 use super::spec::{Attractor, BodyMaterial, PhysicsSpec};
@@ -12,6 +12,7 @@ use super::{
     WALL_HALF_MIN_M, WALL_SLACK_M,
 };
 use crate::blobs::Blobs;
+use crate::fuel::Stop;
 use crate::kind::SpecError;
 
 fn refuse<T>(why: impl Into<String>) -> Result<T, SpecError> {
@@ -65,8 +66,9 @@ pub(super) fn in_range<'s>(spec: &'s PhysicsSpec, blobs: &Blobs) -> Result<Physi
 
 /// The pairs of bodies that meet in the first segment, and the bodies that come near a wall; a crowd is refused.
 pub(super) fn not_crowded(scene: &PhysicsScene<'_>) -> Result<(Nearby, Vec<usize>), SpecError> {
-    let SegmentStart { paths, near } = SegmentStart::of(scene, &starts(scene))
-        .or_else(|crowded| refuse(format!("more than {} pairs of bodies meet at once", crowded.max)))?;
+    let max = pairs_max(scene.facts.len());
+    let SegmentStart { paths, near } = SegmentStart::of(scene, &starts(scene), &Stop::never())
+        .or_else(|_| refuse(format!("more than {max} pairs of bodies meet at once")))?;
     let walled = (0..scene.facts.len()).filter(|body| wall_near(scene, &paths, *body)).collect();
     Ok((near, walled))
 }

@@ -10,7 +10,7 @@ use super::stream::Unpacking;
 use super::units::segment_steps;
 use super::vector::{length, sub};
 use super::{DISPLACEMENT_SLACK_M, POSITION_MAX_M, STEP_S};
-use crate::fuel::Fuel;
+use crate::fuel::{Fuel, Stop};
 use crate::kind::CheckError;
 
 type Found = Result<(), (&'static str, String)>;
@@ -33,7 +33,7 @@ pub(super) fn check(scene: &PhysicsScene<'_>, outcome: &PhysicsOutcome) -> Resul
     for number in 0..scene.spec.segments {
         let named = |(check, what)| CheckError::new(check, format!("segment {number}: {what}"));
         let states = slowed(scene, std::mem::take(&mut judged.ends));
-        let ground = SegmentStart::of(scene, &states)
+        let ground = SegmentStart::of(scene, &states, &Stop::never())
             .map_err(|_| named(("physics.crowded", "more pairs meet than the kernel computes".into())))?;
         let segment = unpacking.next(scene, &states, &ground).ok_or_else(not_packed)?;
         for touched in &segment.touched {
@@ -141,7 +141,7 @@ pub(super) fn deep_check(
         if let Some((segment, _)) = &unfolded {
             states = slowed(scene, advance(scene, &states, segment));
         }
-        let ground = SegmentStart::of(scene, &states).map_err(|_| not_packed())?;
+        let ground = SegmentStart::of(scene, &states, &Stop::never()).map_err(|_| not_packed())?;
         let segment = unpacking.next(scene, &states, &ground).ok_or_else(not_packed)?;
         unfolded = Some((segment, ground));
     }

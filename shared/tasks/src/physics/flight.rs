@@ -10,6 +10,8 @@ use super::STEP_S;
 use super::quanta::{Motion, State};
 use super::scene::PhysicsScene;
 use super::vector::{Vec3, add, capped, compose, scale, turn};
+use crate::fuel::Stop;
+use crate::kind::KernelError;
 
 /// Straight flight for `seconds`, which may be negative.
 pub(super) fn glide(motion: &Motion, seconds: f64) -> Motion {
@@ -58,13 +60,15 @@ pub(super) struct Paths {
 }
 
 impl Paths {
-    pub fn of(scene: &PhysicsScene<'_>, start: &[State]) -> Self {
+    /// Flies all bodies from `start`, unless `stop` is set on the way.
+    pub fn of(scene: &PhysicsScene<'_>, start: &[State], stop: &Stop) -> Result<Self, KernelError> {
         let starts: Vec<Vec3> = start.iter().map(State::position_m).collect();
         let velocities: Vec<Vec3> = start.iter().map(State::velocity_m_s).collect();
         let mut curved = Vec::new();
         if scene.is_pulled() {
             curved.reserve(start.len() * (scene.steps as usize + 1));
             for (index, body) in scene.facts.iter().enumerate() {
+                stop.goes_on()?;
                 let (mut position, mut velocity) = (starts[index], velocities[index]);
                 curved.push(position);
                 for _ in 0..scene.steps {
@@ -75,7 +79,7 @@ impl Paths {
             }
         }
         let still = start.iter().map(|state| !scene.is_pulled() && state.is_still()).collect();
-        Self { starts, velocities, curved, still, steps: scene.steps }
+        Ok(Self { starts, velocities, curved, still, steps: scene.steps })
     }
 
     /// Centre of `body` at `tick`.

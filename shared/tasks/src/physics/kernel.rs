@@ -17,10 +17,10 @@ pub(super) fn run(scene: &PhysicsScene<'_>, fuel: &mut Fuel<'_>) -> Result<Physi
     let mut states = starts(scene);
     let mut packing = Packing::new();
     for _ in 0..scene.spec.segments {
-        fuel.spend(segment_steps(scene))?;
-        // A crowd that admission could not foresee takes more than was paid for, so it ends as running out of
-        // fuel does.
-        let ground = SegmentStart::of(scene, &states).map_err(|_| KernelError::OutOfFuel)?;
+        let steps = segment_steps(scene);
+        fuel.require(steps)?;
+        let ground = SegmentStart::of(scene, &states, fuel.stop())?;
+        fuel.spend_watched(steps)?;
         let segment = run_segment(scene, &states, &ground, fuel)?;
         packing.add(scene, &states, &ground, &segment);
         states = slowed(scene, advance(scene, &states, &segment));
@@ -64,7 +64,7 @@ pub(super) fn run_segment(
     fuel: &mut Fuel<'_>,
 ) -> Result<Segment, KernelError> {
     let (paths, near) = (&ground.paths, &ground.near.pairs);
-    fuel.spend(ground.near.steps)?;
+    fuel.spend_watched(ground.near.steps)?;
     if near.is_empty() && !(0..start.len()).any(|body| wall_near(scene, paths, body)) {
         // No body can touch anything, so the engine is not needed.
         return Ok(Segment::default());

@@ -10,6 +10,8 @@ use super::scene::PhysicsScene;
 use super::units::{LOOK_STEPS, SWEEP_STEPS};
 use super::vector::{Vec3, dot, length, sub};
 use super::{LOOKS_PER_BODY_MAX, PAIRS_PER_BODY_MAX, PREDICTION_M, STEP_S};
+use crate::fuel::Stop;
+use crate::kind::KernelError;
 
 /// How far the engine's flight may be from the formula's, two bodies together, metres: `f32` rounding of up
 /// to 30 steps of four operations, 1,000 m from the origin; more where attractors pull.
@@ -80,22 +82,25 @@ pub(super) struct SegmentStart {
 }
 
 impl SegmentStart {
-    pub fn of(scene: &PhysicsScene<'_>, start: &[State]) -> Result<Self, Crowded> {
-        let paths = Paths::of(scene, start);
-        let near = near_pairs(scene, &paths)?;
+    /// Examines `start`, and looks at `stop` body by body.
+    ///
+    /// - [`KernelError::OutOfFuel`]: more than [`pairs_max`] pairs meet, or so many paths cross that examining them would
+    ///   take too long. Admission cannot foresee such a crowd in a later segment, and it takes more than was paid for.
+    /// - [`KernelError::Stopped`]: nobody wants the answer.
+    pub fn of(scene: &PhysicsScene<'_>, start: &[State], stop: &Stop) -> Result<Self, KernelError> {
+        let paths = Paths::of(scene, start, stop)?;
+        let near = near_pairs(scene, &paths, stop)?;
         Ok(Self { paths, near })
     }
 }
 
-/// Why a segment is not computed.
-#[derive(Debug)]
-pub(super) struct Crowded {
-    pub max: usize,
+/// The most pairs of so many bodies that may meet in a segment.
+pub(super) const fn pairs_max(bodies: usize) -> usize {
+    PAIRS_PER_BODY_MAX * (bodies + 4)
 }
 
-/// All pairs whose outer balls come within reach of a contact. Fails if there are too many, or if so many
-/// paths cross that examining them would take too long.
-pub(super) fn near_pairs(scene: &PhysicsScene<'_>, paths: &Paths) -> Result<Nearby, Crowded> {
+/// All pairs whose outer balls come within reach of a contact; errors are those of [`SegmentStart::of`].
+fn near_pairs(scene: &PhysicsScene<'_>, paths: &Paths, stop: &Stop) -> Result<Nearby, KernelError> {
     let slack = 0.5 * (PREDICTION_M + drift_m(scene));
     let reach = |body: usize| scene.facts[body].outer + slack;
     let boxes: Vec<(Vec3, Vec3)> = (0..scene.facts.len())
@@ -106,10 +111,11 @@ pub(super) fn near_pairs(scene: &PhysicsScene<'_>, paths: &Paths) -> Result<Near
         .collect();
     let mut order: Vec<usize> = (0..boxes.len()).collect();
     order.sort_by(|a, b| boxes[*a].0[0].total_cmp(&boxes[*b].0[0]));
-    let max = PAIRS_PER_BODY_MAX * (boxes.len() + 4);
+    let max = pairs_max(boxes.len());
     let looks_max = LOOKS_PER_BODY_MAX * (boxes.len() + 4);
     let (mut pairs, mut resting, mut swept, mut looks) = (Vec::new(), Vec::new(), 0u64, 0);
     for (rank, &a) in order.iter().enumerate() {
+        stop.goes_on()?;
         let (low, high) = boxes[a];
         for &b in &order[rank + 1..] {
             swept += 1;
@@ -123,12 +129,12 @@ pub(super) fn near_pairs(scene: &PhysicsScene<'_>, paths: &Paths) -> Result<Near
             }
             looks += 1;
             if looks > looks_max {
-                return Err(Crowded { max });
+                return Err(KernelError::OutOfFuel);
             }
             let closest = closest(scene, paths, a, b);
             if closest <= reach(a) + reach(b) {
                 if pairs.len() + resting.len() == max {
-                    return Err(Crowded { max });
+                    return Err(KernelError::OutOfFuel);
                 }
                 let rests = paths.is_still(a) && paths.is_still(b) && closest >= deep_m(scene, a, b);
                 let list = if rests { &mut resting } else { &mut pairs };

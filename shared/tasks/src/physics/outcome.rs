@@ -15,6 +15,7 @@ use super::spec::PhysicsSpec;
 use super::stream::{Packing, Unpacking};
 use super::{admit, judged};
 use crate::blobs::Blobs;
+use crate::fuel::Stop;
 use crate::kind::{CheckError, SpecError};
 
 /// Stands for the walls where a contact names a second body.
@@ -103,7 +104,7 @@ impl PhysicsOutcome {
         let (mut states, mut packing) = (starts(&scene), Packing::new());
         for number in 0..usize::from(scene.spec.segments) {
             let segment = segments.get(number).cloned().unwrap_or_default();
-            let ground = SegmentStart::of(&scene, &states)
+            let ground = SegmentStart::of(&scene, &states, &Stop::never())
                 .map_err(|_| SpecError::OutOfRange("more pairs meet than are computed".into()))?;
             let segment = packing.add(&scene, &states, &ground, &segment);
             states = slowed(&scene, advance(&scene, &states, &segment));
@@ -130,7 +131,7 @@ impl PhysicsOutcome {
         let (mut segments, mut unpacking) = (Vec::new(), Unpacking::new(self));
         for _ in 0..scene.spec.segments {
             let states = slowed(scene, ends);
-            let ground = SegmentStart::of(scene, &states).map_err(|_| not_packed())?;
+            let ground = SegmentStart::of(scene, &states, &Stop::never()).map_err(|_| not_packed())?;
             let segment = unpacking.next(scene, &states, &ground).ok_or_else(not_packed)?;
             ends = advance(scene, &states, &segment);
             segments.push(segment);

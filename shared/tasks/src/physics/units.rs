@@ -78,6 +78,8 @@ const PRESSED_M: f32 = 0.03;
 const DEEP_M: f32 = 0.1;
 /// What the first tick in contact takes on top.
 const FIRST_TOUCH_STEPS: u64 = 3_000;
+/// The part of any of these that the engine's solver takes: it comes after the search for contacts, and nothing can stop it.
+const SOLVE_STEPS: u64 = 2_300;
 
 /// The shapes of two bodies that meet.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -115,6 +117,11 @@ impl Meeting {
             Pair::Other => DEEP_STEPS,
         };
         touch + if self.first { FIRST_TOUCH_STEPS } else { 0 }
+    }
+
+    /// Those of them that follow the engine's search for contacts.
+    pub fn solver_steps(self) -> u64 {
+        if self.depth.is_some() { self.steps().min(SOLVE_STEPS) } else { 0 }
     }
 
     /// The most steps that any meeting of such a pair takes.

@@ -15,15 +15,17 @@ use rapier3d::prelude::{
 };
 
 use super::flight::{Paths, fly, pulled};
-use super::meet::{SegmentStart, drift_m, wall_near, with_neighbours};
+use super::lone::Lone;
+use super::meet::{SegmentStart, drift_m};
 use super::outcome::WALL;
 use super::quanta::{Motion, State};
 use super::reach::{Reach, is_ball};
 use super::scene::PhysicsScene;
 use super::units::{ENTER_STEPS, LOOK_STEPS, MOVE_STEPS, Meeting, PULL_STEPS, Pair, SWEEP_STEPS, TICK_STEPS};
 use super::vector::{Vec3, add, dot, scale, sub};
+use super::watch::contacts_until;
 use super::{PAIRS_PER_BODY_MAX, PREDICTION_M, STEP_S};
-use crate::fuel::Fuel;
+use crate::fuel::{Fuel, Stop};
 use crate::kind::KernelError;
 
 /// Half the thickness of a wall and half its height, metres; no body in range crosses it in one step.
@@ -65,77 +67,6 @@ struct World {
     handles: Vec<Option<RigidBodyHandle>>,
 }
 
-/// The bodies that are not in the engine, by where their paths begin along x.
-struct Lone {
-    /// The least x of a body's path, and the body.
-    by_x: Vec<(f64, usize)>,
-    /// No path is longer than this along x.
-    width: f64,
-    outer_max: f64,
-    /// By body, the bodies that it rests beside; empty if none rest.
-    beside: Vec<Vec<u16>>,
-}
-
-impl Lone {
-    fn new(scene: &PhysicsScene<'_>, ground: &SegmentStart) -> Self {
-        let (paths, near) = (&ground.paths, &ground.near);
-        let mut is_lone: Vec<bool> =
-            (0..scene.facts.len()).map(|body| !wall_near(scene, paths, body)).collect();
-        for pair in &near.pairs {
-            is_lone[usize::from(pair.a)] = false;
-            is_lone[usize::from(pair.b)] = false;
-        }
-        let mut beside = Vec::new();
-        if !near.resting.is_empty() {
-            beside = near.beside(scene.facts.len());
-            let entering: Vec<usize> = (0..is_lone.len()).filter(|body| !is_lone[*body]).collect();
-            for body in with_neighbours(&beside, entering) {
-                is_lone[body] = false;
-            }
-        }
-        let mut lone = Self { by_x: Vec::new(), width: 0.0, outer_max: 0.0, beside };
-        for (body, facts) in scene.facts.iter().enumerate().filter(|(body, _)| is_lone[*body]) {
-            let (low, high) = paths.bounds(body);
-            lone.by_x.push((low[0], body));
-            lone.width = lone.width.max(high[0] - low[0]);
-            lone.outer_max = lone.outer_max.max(facts.outer);
-        }
-        lone.by_x.sort_by(|a, b| a.0.total_cmp(&b.0));
-        lone
-    }
-
-    /// Takes out the bodies whose outer balls are within `reach` of `position` at `tick`, in order of id;
-    /// also returns how many it examined.
-    fn take_near(
-        &mut self,
-        scene: &PhysicsScene<'_>,
-        paths: &Paths,
-        tick: u32,
-        position: Vec3,
-        reach: f64,
-    ) -> (Vec<usize>, usize) {
-        let far = reach + self.outer_max;
-        let from = self.by_x.partition_point(|(x, _)| *x < position[0] - far - self.width);
-        let to = self.by_x.partition_point(|(x, _)| *x <= position[0] + far);
-        let is_near = |body: usize| {
-            let (way, reach) = (sub(paths.at(body, tick), position), reach + scene.facts[body].outer);
-            dot(way, way) <= reach * reach
-        };
-        let window = self.by_x.get(from..to).unwrap_or_default();
-        let mut near: Vec<usize> =
-            window.iter().map(|(_, body)| *body).filter(|body| is_near(*body)).collect();
-        if !near.is_empty() {
-            if !self.beside.is_empty() {
-                near = with_neighbours(&self.beside, near);
-                near.retain(|body| self.by_x.iter().any(|(_, lone)| lone == body));
-            }
-            self.by_x.retain(|(_, body)| !near.contains(body));
-            near.sort_unstable();
-        }
-        (near, to.saturating_sub(from))
-    }
-}
-
 fn narrowed(from: Vec3) -> Vector {
     Vector::from_array(from.map(|part| part as f32))
 }
@@ -146,7 +77,7 @@ fn widened(from: Vector) -> Vec3 {
 
 impl World {
     /// A world with the bodies in the order of their ids, without lone ones; then the walls.
-    fn new(scene: &PhysicsScene<'_>, start: &[State], lone: &Lone) -> Self {
+    fn new(scene: &PhysicsScene<'_>, start: &[State], lone: &Lone, stop: &Stop) -> Self {
         let parameters = IntegrationParameters {
             dt: STEP_S as f32,
             normalized_prediction_distance: PREDICTION_M as f32,
@@ -160,7 +91,7 @@ impl World {
             parameters,
             islands: IslandManager::new(),
             broad: BroadPhaseBvh::new(),
-            narrow: NarrowPhase::new(),
+            narrow: NarrowPhase::with_query_dispatcher(contacts_until(stop)),
             bodies: RigidBodySet::with_capacity(start.len()),
             colliders: ColliderSet::with_capacity(start.len() + 4),
             joints: ImpulseJointSet::new(),
@@ -296,15 +227,15 @@ impl World {
     }
 
     /// Notes which bodies are in contact; returns the steps that the tick took for all pairs near one
-    /// another.
+    /// another: those of the search for contacts, and those of the solver.
     fn note_contacts(
         &self,
         scene: &PhysicsScene<'_>,
         tick: u8,
         met: &mut BTreeMap<(u16, u16), (u8, f32)>,
-    ) -> u64 {
+    ) -> (u64, u64) {
         let name = |handle| self.colliders.get(handle).map_or(WALL, |collider| collider.user_data as u16);
-        let mut steps = 0;
+        let (mut search, mut solver) = (0, 0);
         for pair in self.narrow.contact_pairs() {
             let (a, b) = (name(pair.collider1), name(pair.collider2));
             let kind = match (a == WALL || b == WALL, is_ball(scene, a) && is_ball(scene, b)) {
@@ -321,9 +252,10 @@ impl World {
                 let points = pair.manifolds().iter().flat_map(|manifold| &manifold.points);
                 meeting.depth = Some(points.map(|point| -point.dist).fold(0.0, f32::max));
             }
-            steps += meeting.steps();
+            solver += meeting.solver_steps();
+            search += meeting.steps() - meeting.solver_steps();
         }
-        steps
+        (search, solver)
     }
 
     /// Spends the steps of a tick without its pairs, and ends the kernel if the pairs may take more than what
@@ -383,7 +315,7 @@ pub(super) fn run(
 ) -> Result<SegmentRun, KernelError> {
     let mut lone = Lone::new(scene, ground);
     fuel.spend((start.len() - lone.by_x.len()) as u64 * ENTER_STEPS)?;
-    let mut world = World::new(scene, start, &lone);
+    let mut world = World::new(scene, start, &lone, fuel.stop());
     let mut order = Vec::new();
     let (mut pulled, mut met) = (vec![[0.0; 3]; start.len()], BTreeMap::new());
     let mut touched = Vec::new();
@@ -397,10 +329,14 @@ pub(super) fn run(
         }
         world.step();
         if !world.pipeline.quarantine().bodies().is_empty() {
+            fuel.stop().goes_on()?;
             return Err(KernelError::Failed("a body's motion is not finite".into()));
         }
         let pairs = met.len();
-        fuel.spend(world.note_contacts(scene, tick, &mut met))?;
+        let (search, solver) = world.note_contacts(scene, tick, &mut met);
+        // Looks at the stop flag, so that no tick whose search was cut short leaves anything behind.
+        fuel.spend_watched(search)?;
+        fuel.spend(solver)?;
         if met.len() > pairs && !lone.by_x.is_empty() {
             touched = met
                 .keys()

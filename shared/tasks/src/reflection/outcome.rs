@@ -101,14 +101,16 @@ impl ReflectionOutcome {
     /// The filter runs on the cube as it will be unfolded, so that everyone who filters it again finds the
     /// same.
     ///
-    /// # Panics If the face is larger or no power of two: specs that ask for such are not admitted.
+    /// # Panics
+    /// If the face is larger or no power of two: specs that ask for such are not admitted.
     pub fn of(levels: u8, cube: &CubeMap) -> Self {
         Self::of_all(&[(levels, cube)])
     }
 
     /// [`ReflectionOutcome::of`] for several cubes, each with its levels.
     ///
-    /// # Panics As [`ReflectionOutcome::of`], and for more cubes than an admissible spec has.
+    /// # Panics
+    /// As [`ReflectionOutcome::of`], and for more cubes than an admissible spec has.
     pub fn of_all(cubes: &[(u8, &CubeMap)]) -> Self {
         Self::endlessly(cubes, false)
     }

@@ -4,9 +4,11 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use p2c2r_tasks::lightfield::Lightfield;
 use p2c2r_tasks::path::Path;
-use p2c2r_tasks::physics::{Physics, PhysicsSpec};
+use p2c2r_tasks::physics::{Body, BodyMaterial, Motion, Physics, PhysicsSpec, ShapeId, State};
 use p2c2r_tasks::reflection::{OBJECTS_MAX, Reflection, ReflectionSpec};
+use p2c2r_tasks::tactics::Tactics;
 use p2c2r_tasks::{Blobs, Fueled, KernelError, Stop, TaskKind};
 
 use crate::maps::Seeded;
@@ -33,12 +35,34 @@ fn a_kernel_that_is_stopped_has_no_outcome() {
     stopped::<Physics>(&many, &Blobs::default());
 }
 
+/// Turns of waiting from one moment of stopping to the next, and how many moments: together about what the task takes.
+const TURNS: u32 = 60_000;
+const MOMENTS: u32 = 24;
+
+#[test]
+fn a_tick_that_is_cut_short_leaves_no_trace() {
+    let (spec, blobs) = (heaps(4, 32, 2), Blobs::default());
+    let whole = Physics::run(&spec, &blobs, &Stop::never());
+    assert!(whole.is_ok(), "{whole:?}");
+    for moment in 0..MOMENTS {
+        let stop = Stop::new();
+        let ended = thread::scope(|scope| {
+            let running = scope.spawn(|| Physics::run(&spec, &blobs, &stop));
+            (0..moment * TURNS).for_each(|_| std::hint::spin_loop());
+            stop.stop();
+            running.join().expect("no kernel panics")
+        });
+        assert!(ended == whole || ended == Err(KernelError::Stopped), "stopped at moment {moment}");
+    }
+}
+
 /// Steps that a kernel may take between two looks at the stop flag: a step is a nanosecond of the reference core, and a
 /// kernel that is stopped is to end within 5 ms.
 const UNSEEN_STEPS_MAX: u64 = 5_000_000;
-/// The same for a tick of the physics engine, which cannot be interrupted and is long where many bodies are deep in one
-/// another.
-const TICK_STEPS_MAX: u64 = 8_000_000;
+/// The same for as many pairs in contact as a spec may have: the engine's solver takes them all together, and nothing can
+/// stop it. Two thousand pairs stay below [`UNSEEN_STEPS_MAX`].
+const MOST_PAIRS: &str = "physics, most pairs";
+const MOST_PAIRS_STEPS_MAX: u64 = 45_000_000;
 
 /// The most steps between two looks of this task's kernel, however it ends.
 fn unseen<K: Fueled>(spec: &K::Spec, blobs: &Blobs) -> u64 {
@@ -75,6 +99,27 @@ fn most_things() -> ReflectionSpec {
     spec
 }
 
+/// Heaps of rocks deep in one another, each in nearly one place.
+fn heaps(count: u32, rocks: u32, steps: u8) -> PhysicsSpec {
+    let body = |number: u32| {
+        let apart = |step: u32| f64::from(number * step % 13) * 0.01;
+        let position = [f64::from(number / rocks) * 12.0 - 216.0 + apart(1), apart(5), apart(7)];
+        let motion = Motion { position, ..Motion::default() };
+        let shape = ShapeId::rock((number % 8) as u16, 1.0);
+        Body { id: number, shape, material: 0, state: State::of(&motion) }
+    };
+    PhysicsSpec {
+        base: None,
+        segments: 1,
+        steps,
+        planar: false,
+        walls: None,
+        attractors: Vec::new(),
+        materials: vec![BodyMaterial::ROCK],
+        bodies: (0..count * rocks).map(body).collect(),
+    }
+}
+
 #[test]
 fn no_kernel_goes_on_for_long_without_a_look() {
     let case = maps::maze(255, 8, 3);
@@ -83,6 +128,8 @@ fn no_kernel_goes_on_for_long_without_a_look() {
     let most = [
         ("path", unseen_of_any::<path::Paths>(60).max(unseen::<Path>(&on_a_maze, &grid))),
         ("physics", unseen_of_any::<physics::Bodies>(60).max(unseen::<Physics>(&many, &Blobs::default()))),
+        ("physics, four heaps", unseen::<Physics>(&heaps(4, 32, 2), &Blobs::default())),
+        (MOST_PAIRS, unseen::<Physics>(&heaps(36, 33, 1), &Blobs::default())),
         ("reflection", unseen_of_any::<reflection::Things>(60)),
         ("reflection, the largest probe", unseen::<Reflection>(&largest_probe(), &Blobs::default())),
         ("reflection, most things", unseen::<Reflection>(&most_things(), &Blobs::default())),
@@ -92,28 +139,31 @@ fn no_kernel_goes_on_for_long_without_a_look() {
     for (kind, steps) in most {
         println!("{kind}: {steps} steps between two looks");
     }
-    let max = |kind| if kind == "physics" { TICK_STEPS_MAX } else { UNSEEN_STEPS_MAX };
+    let max = |kind| if kind == MOST_PAIRS { MOST_PAIRS_STEPS_MAX } else { UNSEEN_STEPS_MAX };
     assert!(most.iter().all(|(kind, steps)| *steps <= max(*kind)), "{most:?}");
 }
 
 /// Work units of the specs that are stopped.
 const UNITS: std::ops::Range<u64> = 5_000..100_000;
 
-/// Stops kernels of `count` random specs at a random moment; prints how long they ran on.
-fn runs_on<G: Genome>(count: usize, seed: u64) {
-    let (mut seeded, mut waits) = (Seeded(seed), Vec::new());
+/// A random spec of [`UNITS`]; `None` if this one is not.
+fn some<G: Genome>(seeded: &mut Seeded) -> Option<(<G::Kind as TaskKind>::Spec, Blobs)> {
+    let (spec, blobs) = G::random(seeded).spec();
+    G::Kind::admit(&spec, &blobs).is_ok_and(|units| UNITS.contains(&units.0)).then_some((spec, blobs))
+}
+
+/// Stops kernels of `count` of these specs at a random moment; prints how long they ran on.
+fn runs_on<K: Fueled>(what: &str, count: usize, next: impl Fn(&mut Seeded) -> Option<(K::Spec, Blobs)>) {
+    let (mut seeded, mut waits) = (Seeded(1), Vec::new());
     while waits.len() < count {
-        let (spec, blobs) = G::random(&mut seeded).spec();
-        let Ok(units) = G::Kind::admit(&spec, &blobs) else { continue };
-        if !UNITS.contains(&units.0) {
-            continue;
-        }
+        let Some((spec, blobs)) = next(&mut seeded) else { continue };
+        let units = K::admit(&spec, &blobs).expect("an admissible spec");
         let (stop, start) = (Stop::new(), Barrier::new(2));
         let after = Duration::from_micros(seeded.below(units.0 / 2));
         let (ended, asked) = thread::scope(|scope| {
             let running = scope.spawn(|| {
                 start.wait();
-                let ended = G::Kind::run(&spec, &blobs, &stop);
+                let ended = K::run(&spec, &blobs, &stop);
                 (ended.is_err(), Instant::now())
             });
             start.wait();
@@ -131,21 +181,18 @@ fn runs_on<G: Genome>(count: usize, seed: u64) {
     }
     waits.sort_unstable();
     let at = |share: usize| waits[(waits.len() - 1) * share / 100];
-    println!(
-        "{} runs on for {:?} (median), {:?} (99 %), {:?} (most)",
-        G::Kind::NAME,
-        at(50),
-        at(99),
-        at(100)
-    );
+    println!("{what} runs on for {:?} (median), {:?} (99 %), {:?} (most)", at(50), at(99), at(100));
 }
 
 #[test]
 #[ignore = "measures time, and asserts nothing of it"]
 fn how_long_kernels_run_on() {
-    runs_on::<path::Paths>(300, 1);
-    runs_on::<physics::Bodies>(300, 1);
-    runs_on::<reflection::Things>(300, 1);
-    runs_on::<lightfield::Fields>(300, 1);
-    runs_on::<tactics::Fights>(300, 1);
+    runs_on::<Path>("path", 300, some::<path::Paths>);
+    runs_on::<Physics>("physics", 300, some::<physics::Bodies>);
+    let of_heaps = |count, rocks| move |_: &mut Seeded| Some((heaps(count, rocks, 4), Blobs::default()));
+    runs_on::<Physics>("physics, four heaps", 300, of_heaps(4, 32));
+    runs_on::<Physics>(MOST_PAIRS, 30, of_heaps(36, 33));
+    runs_on::<Reflection>("reflection", 300, some::<reflection::Things>);
+    runs_on::<Lightfield>("lightfield", 300, some::<lightfield::Fields>);
+    runs_on::<Tactics>("tactics", 300, some::<tactics::Fights>);
 }
