@@ -7,8 +7,8 @@ use bevy_ecs::schedule::IntoScheduleConfigs as _;
 use bevy_ecs::system::ResMut;
 use p2c2r_link::{FromServer, LinkSystems, PeerJoined};
 use p2c2r_protocol::{
-    AccountKey, Assign, Attempt, Digest, KernelOffer, KindId, Nanos, PriceList, Role, ServerToWorker, TaskNo,
-    VerdictNotice, WorkerSession, WorkerStatement, WorkerWelcome, wire,
+    AccountKey, Assign, Attempt, Digest, KernelOffer, KindId, Nanos, PriceList, Role, ServerToWorker,
+    SpareToken, TaskNo, VerdictNotice, WorkerSession, WorkerStatement, WorkerWelcome, wire,
 };
 use p2c2r_tasks::KindRegistry;
 use p2c2r_tests::cluster::{Cluster, ClusterConfig, ClusterWire};
@@ -59,7 +59,8 @@ fn spec_in(message: &ServerToWorker) -> Option<(KindId, &[u8], &[Vec<u8>])> {
             Some((*kind, spec, blobs))
         }
         ServerToWorker::Revoke { task: TaskNo(_), attempt: Attempt(_) }
-        | ServerToWorker::Closing { reason: _ } => None,
+        | ServerToWorker::Closing { reason: _ }
+        | ServerToWorker::Spare(SpareToken(_)) => None,
         ServerToWorker::Statement(statement) => {
             look_at(statement);
             None

@@ -185,7 +185,7 @@ fn ask(
                 known.came_to_nothing(task.0);
                 tracing::debug!(task = task.0, %refusal, "refused");
             }
-            ServerToGame::Closing { .. } => {}
+            ServerToGame::Closing { .. } | ServerToGame::Spare(_) => {}
         }
     }
     if is_new {

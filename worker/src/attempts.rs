@@ -253,6 +253,8 @@ pub(crate) fn take_messages(parts: &mut WorkerParts<'_, '_>) {
             ServerToWorker::Closing { reason } => {
                 info!(event = "closing", "👋 The coordinator says goodbye: {reason}");
             }
+            // The link keeps it.
+            ServerToWorker::Spare(_) => {}
             ServerToWorker::Assign(assign) if drain.is_asked() || availability.rest().is_some() => {
                 let key = (assign.task, assign.attempt);
                 said.write(ToServer(refusal(key, received_at, AttemptFailure::Overloaded)));

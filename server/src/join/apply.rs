@@ -116,6 +116,7 @@ pub struct RecentlyRevoked(VecDeque<(AccountKey, Micros)>);
 /// Disconnects the programs of closed accounts, applies new names, and passes quarantines and hourly caps on.
 pub fn apply_account_changes(
     news: Res<'_, AccountNews>,
+    mint: Res<'_, Mint>,
     mut revoked: ResMut<'_, RecentlyRevoked>,
     mut exchange: Exchange<'_>,
 ) {
@@ -149,6 +150,8 @@ pub fn apply_account_changes(
                 }
             }
             OperatorChange::Renamed(key, name) => {
+                mint.rename(key, &name);
+                exchange.peers.rename(key, &name);
                 let connected: Vec<_> = exchange.peers.of_account(key).collect();
                 for peer in connected {
                     exchange.handle(Event::Renamed { peer, name: name.clone() });

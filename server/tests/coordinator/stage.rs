@@ -176,6 +176,7 @@ impl Stage {
                     self.gamer_statements.insert(peer, statement);
                 }
                 ServerToGame::Closing { reason } => self.farewells.push(reason),
+                ServerToGame::Spare(_) => unreachable!("the link hands those out"),
             }
         }
         for (peer, message) in said.workers {
@@ -189,6 +190,7 @@ impl Stage {
                     self.worker_statements.insert(peer, statement);
                 }
                 ServerToWorker::Closing { reason } => self.farewells.push(reason),
+                ServerToWorker::Spare(_) => unreachable!("the link hands those out"),
             }
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bevy_app::App;
 use bevy_ecs::message::Messages;
 use p2c2r_link::{
-    Access, ClientLink, FromServer, Impairment, LinkDown, LinkStatus, Peers, TokenAnswer, TokenSource,
+    Access, ClientLink, FromServer, Impairment, LinkDown, LinkStatus, Mint, Peers, TokenAnswer, TokenSource,
     WorkerSide, fetch,
 };
 use p2c2r_protocol::{Role, ServerToWorker};
@@ -147,4 +147,57 @@ fn a_program_whose_account_made_place_for_another_is_disconnected_and_told_what_
         let status = worker.world().resource::<ClientLink>().status();
         matches!(status, LinkStatus::Refused { reason } if reason.detail.contains("as many accounts"))
     });
+}
+
+/// A worker that has joined, and its spare token too.
+fn with_spare_token(town: &mut Town, folder: &Folder) -> App {
+    let mut worker = town.joined(folder, "ada");
+    town.until("it is given its spare token", &mut worker, |coordinator, _| spares(coordinator) == 1);
+    for _ in 0..100 {
+        town.app.update();
+        worker.update();
+    }
+    worker
+}
+
+/// Connect tokens that are out: of connected programs, their spare ones.
+fn spares(app: &App) -> usize {
+    app.world().resource::<Mint>().outstanding()
+}
+
+#[test]
+fn closing_an_account_voids_the_spare_token_of_its_program() {
+    let folder = Folder::new();
+    let mut town = Town::open(&folder);
+    let mut worker = with_spare_token(&mut town, &folder);
+    folder.store().revoke(key(1), WallSeconds::now()).unwrap();
+    town.until("it is put out", &mut worker, |coordinator, _| peers(coordinator) == 0);
+    assert_eq!(spares(&town.app), 0);
+}
+
+#[test]
+fn a_program_that_was_cut_off_when_its_account_was_closed_does_not_come_back_by_its_spare_token() {
+    let folder = Folder::new();
+    let mut town = Town::open(&folder);
+    let mut worker = with_spare_token(&mut town, &folder);
+    folder.store().revoke(key(1), WallSeconds::now()).unwrap();
+    // The coordinator stands still until the worker misses it, and so has not heard of the account either.
+    let give_up = Instant::now() + PATIENCE;
+    while worker.world().resource::<ClientLink>().is_connected() {
+        worker.update();
+        assert!(Instant::now() < give_up, "it misses nothing");
+        std::thread::yield_now();
+    }
+    worker.world_mut().resource_mut::<Messages<FromServer<ServerToWorker>>>().clear();
+    let mut is_welcome = false;
+    town.until("it is turned away", &mut worker, |_, worker| {
+        let heard = worker.world().resource::<Messages<FromServer<ServerToWorker>>>();
+        is_welcome |= heard
+            .iter_current_update_messages()
+            .any(|heard| matches!(heard.message, ServerToWorker::Welcome(_)));
+        let status = worker.world().resource::<ClientLink>().status();
+        matches!(status, LinkStatus::Refused { reason } if reason.detail.contains(CLOSED))
+    });
+    assert!(!is_welcome);
+    assert_eq!((peers(&town.app), spares(&town.app)), (0, 0));
 }

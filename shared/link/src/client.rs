@@ -3,6 +3,8 @@
 mod attempt;
 mod dialer;
 mod link;
+mod retries;
+mod spare;
 mod systems;
 
 use std::marker::PhantomData;
@@ -13,10 +15,11 @@ use bevy_app::{App, Plugin};
 use bevy_ecs::message::Message;
 use p2c2r_protocol::wire::{Bounded, Decode, Encode};
 use p2c2r_protocol::{
-    GameToServer, Micros, ProtocolIdentity, Role, Routed, ServerToGame, ServerToWorker, WorkerToServer,
+    GameToServer, Micros, ProtocolIdentity, Role, Routed, ServerToGame, ServerToWorker, SpareToken,
+    WorkerToServer,
 };
 
-pub(crate) use dialer::read_token;
+pub(crate) use attempt::read_token;
 pub use link::{ClientLink, LinkStatus};
 
 use crate::{Impairment, LinkProblem, MemoryHub, RateLimit, TokenSource};
@@ -32,6 +35,9 @@ pub trait Side: Send + Sync + 'static {
 
     /// The reason, if this message announces that the coordinator will end the connection.
     fn goodbye(message: &Self::Receives) -> Option<&str>;
+
+    /// The token, if this message gives one for the next connection: the link keeps it and passes it on to nobody.
+    fn spare(message: &Self::Receives) -> Option<&SpareToken>;
 }
 
 /// A game's side.
@@ -46,6 +52,10 @@ impl Side for GameSide {
     fn goodbye(message: &ServerToGame) -> Option<&str> {
         if let ServerToGame::Closing { reason } = message { Some(reason) } else { None }
     }
+
+    fn spare(message: &ServerToGame) -> Option<&SpareToken> {
+        if let ServerToGame::Spare(token) = message { Some(token) } else { None }
+    }
 }
 
 /// A worker's side.
@@ -59,6 +69,10 @@ impl Side for WorkerSide {
 
     fn goodbye(message: &ServerToWorker) -> Option<&str> {
         if let ServerToWorker::Closing { reason } = message { Some(reason) } else { None }
+    }
+
+    fn spare(message: &ServerToWorker) -> Option<&SpareToken> {
+        if let ServerToWorker::Spare(token) = message { Some(token) } else { None }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use p2c2r_protocol::channels::CHANNEL_MEMORY_BYTES_MAX;
-use p2c2r_protocol::limits::MESSAGE_BYTES_MAX;
+use p2c2r_protocol::limits::{CONNECT_TOKEN_BYTES_MAX, MESSAGE_BYTES_MAX};
 
 /// Bytes of one slice: renet's constant. A message longer than this travels in slices of exactly this size.
 pub const SLICE_BYTES: usize = 1_200;
@@ -119,7 +119,19 @@ pub const TOKENS_MAX: usize = 32_768;
 /// Connect tokens that were made within their lifetime, used or not; of more the oldest are forgotten.
 pub const TOKENS_MADE_MAX: usize = 2 * TOKENS_MAX;
 /// Bytes of a connect token: netcode's constant.
-pub const TOKEN_BYTES_MAX: usize = 2_048;
+pub const TOKEN_BYTES_MAX: usize = CONNECT_TOKEN_BYTES_MAX;
+/// Age at which the coordinator replaces the spare token of a connection. The rest of the token's life is for who is cut off
+/// just before: twelve lost packets of the new one, a handshake at any distance, and HTTPS behind it if that fails.
+pub const SPARE_EVERY: Duration = Duration::from_secs(45);
+/// Between two looks of the coordinator at the spare token of a connection, and the longest time until its first. Longer, and a
+/// client whose spare was used up in a silence that ended would be without one for longer.
+pub const SPARE_LOOK: Duration = Duration::from_secs(5);
+/// How much of a spare token's life a client leaves: the token may have been late by that, and a handshake takes some.
+pub const SPARE_MARGIN: Duration = Duration::from_secs(5);
+/// How long a client waits for the answer to its spare token before it asks for one over HTTPS too, and how much longer than a
+/// round trip for the end of a handshake that was answered. A coordinator that was restarted does not answer: so much longer is a
+/// client away from it. Shorter, and more clients would cost a TLS handshake that are back before it is over.
+pub const SPARE_PATIENCE: Duration = Duration::from_millis(200);
 /// Time between two connect tokens that a client asks for because it misses the coordinator: a line that loses heartbeats
 /// must not cost a TLS handshake for each.
 pub const TOKEN_AHEAD_EVERY: Duration = Duration::from_secs(30);
@@ -203,6 +215,9 @@ const _: () = assert!(BEAT_IDLE_TO_CLIENT.as_millis() < NETCODE_TICK_SLACK.as_mi
 const _: () = assert!(NETCODE_TICK_SLACK.as_millis() < NETCODE_TICK.as_millis());
 const _: () = assert!(NETCODE_TICK_AT_CLIENT.as_secs() < NETCODE_TIMEOUT_SECONDS as u64);
 const _: () = assert!(TOKENS_PER_ACCOUNT_MAX < TOKENS_MAX && TOKENS_MAX < TOKENS_MADE_MAX);
+const _: () =
+    assert!(SPARE_EVERY.as_secs() + 2 * SPARE_LOOK.as_secs() < TOKEN_SECONDS, "spares do not run out");
+const _: () = assert!(HANDSHAKE_TIME_MAX.as_secs() <= SPARE_LOOK.as_secs());
 const _: () = assert!(STRANGERS_PER_UPDATE_MAX < PACKETS_PER_UPDATE_MAX);
 const _: () = assert!(HANDSHAKES_NARROW_MAX < HANDSHAKES_WIDE_MAX && HANDSHAKES_WIDE_MAX < HANDSHAKES_MAX);
 const _: () = assert!(CHALLENGE_PAUSE.as_millis() < NETCODE_RESEND.as_millis());

@@ -49,6 +49,7 @@ struct Switch {
     ports: HashMap<SocketAddr, Port>,
     opened: u16,
     cut: HashSet<String>,
+    cut_ports: HashSet<SocketAddr>,
     tap: Option<Tap>,
     counters: HubCounters,
     mint: Option<Mint>,
@@ -110,6 +111,15 @@ impl MemoryHub {
     /// Drops every packet to and from the client of this name until [`heal`](Self::heal).
     pub fn cut(&self, name: &str) {
         self.lock().cut.insert(name.to_owned());
+    }
+
+    /// Drops every packet to and from the ports that the client of this name has now, for good. Those that it opens later work, as
+    /// where its address has changed.
+    pub fn cut_ports(&self, name: &str) {
+        let mut switch = self.lock();
+        let ports: Vec<SocketAddr> =
+            switch.ports.iter().filter(|(_, port)| port.name == name).map(|(address, _)| *address).collect();
+        switch.cut_ports.extend(ports);
     }
 
     /// Lets packets of the client of this name through again.
@@ -182,9 +192,10 @@ impl MemoryHub {
 impl Switch {
     fn send(&mut self, from: SocketAddr, to: SocketAddr, packet: &[u8]) {
         let mut packet = packet.to_vec();
-        let is_cut = [from, to]
-            .iter()
-            .any(|address| self.ports.get(address).is_some_and(|port| self.cut.contains(&port.name)));
+        let is_cut = [from, to].iter().any(|address| {
+            let name = self.ports.get(address).map(|port| &port.name);
+            self.cut_ports.contains(address) || name.is_some_and(|name| self.cut.contains(name))
+        });
         let is_dropped =
             is_cut || self.tap.as_mut().is_some_and(|tap| tap(from, to, &mut packet) == Fate::Drop);
         if is_dropped {

@@ -5,6 +5,7 @@ mod listener;
 mod mint;
 mod peers;
 mod refusal;
+mod spares;
 mod systems;
 
 use std::net::{SocketAddr, UdpSocket};

@@ -10,6 +10,8 @@ mod hostile;
 mod meeting;
 #[path = "link/raw.rs"]
 mod raw;
+#[path = "link/spares.rs"]
+mod spares;
 #[path = "link/strangers.rs"]
 mod strangers;
 #[path = "link/traffic.rs"]

@@ -9,15 +9,16 @@ use std::fmt;
 use crate::ids::{Attempt, Digest, KindId, Micros, TaskId, TaskNo};
 use crate::messages::{
     Answer, Assign, AttemptFailure, Beat, BeatEcho, ComputedBy, Done, GameToServer, GamerStatement,
-    GamerWelcome, KernelOffer, PassedCheck, Receipt, Refusal, ServerToGame, ServerToWorker, Stages, Submit,
-    TaskFailure, VerdictNotice, WorkerOffer, WorkerSession, WorkerStatement, WorkerToServer, WorkerWelcome,
+    GamerWelcome, KernelOffer, PassedCheck, Receipt, Refusal, ServerToGame, ServerToWorker, SpareToken,
+    Stages, Submit, TaskFailure, VerdictNotice, WorkerOffer, WorkerSession, WorkerStatement, WorkerToServer,
+    WorkerWelcome,
 };
 use crate::money::{Device, Nanos, PriceList, WorkUnits};
 use crate::wire;
 
 /// Raised by hand when a change leaves the messages' encoding as it was: their meaning, the width of an
 /// integer, or how the link packs messages into packets.
-pub const PROTOCOL_REVISION: u16 = 5;
+pub const PROTOCOL_REVISION: u16 = 6;
 
 /// Characters of a version that is named beside another: two of them and a few words fit on one line.
 pub const VERSION_CHARS_MAX: usize = 10;
@@ -173,6 +174,7 @@ pub fn samples_of_server_to_game() -> Vec<ServerToGame> {
         }),
         ServerToGame::Statement(statement),
         ServerToGame::Closing { reason: "bye".into() },
+        ServerToGame::Spare(SpareToken(vec![32, 33])),
     ];
     samples.extend(refusals.map(|refusal| ServerToGame::Refused { task: TaskId(12), refusal }));
     samples.extend(failures.map(|failure| ServerToGame::Failed { task: TaskId(13), failure }));
@@ -234,6 +236,7 @@ pub fn samples_of_server_to_worker() -> Vec<ServerToWorker> {
         ServerToWorker::Revoke { task: TaskNo(14), attempt: Attempt(15) },
         ServerToWorker::Statement(statement),
         ServerToWorker::Closing { reason: "bye".into() },
+        ServerToWorker::Spare(SpareToken(vec![16, 17])),
     ]
 }
 

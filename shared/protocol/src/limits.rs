@@ -33,6 +33,8 @@ pub const DEADLINE_US_MAX: u32 = 60_000_000;
 pub const PEERS_MAX: usize = 1_024;
 /// Entries in one batch of settlements or missing digests.
 pub const BATCH_MAX: usize = 1_024;
+/// Bytes of a connect token: netcode's constant.
+pub const CONNECT_TOKEN_BYTES_MAX: usize = 2_048;
 /// Bytes of a human-readable reason in a message.
 pub const REASON_BYTES_MAX: usize = 256;
 

@@ -4,6 +4,7 @@
 //! link owns that). Then the coordinator speaks first: `Welcome`. Heartbeats travel beside these messages on
 //! their own channel and never reach the programs' own logic.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bincode::{Decode, Encode};
@@ -95,6 +96,8 @@ pub enum ServerToGame {
         /// A sentence for the player.
         reason: String,
     },
+    /// A connect token for the game's next connection, in place of the one before. The link keeps it, and no game sees it.
+    Spare(SpareToken),
 }
 
 /// What a game learns on joining.
@@ -365,6 +368,8 @@ pub enum ServerToWorker {
         /// A sentence for the helper.
         reason: String,
     },
+    /// A connect token for the worker's next connection, in place of the one before. The link keeps it, and no worker sees it.
+    Spare(SpareToken),
 }
 
 /// What a worker learns on joining.
@@ -510,6 +515,24 @@ pub enum AttemptFailure {
     /// The worker has no such kernel.
     #[error("the worker has no such kernel")]
     UnknownKind,
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// coordinator -> both
+
+/// A connect token given in advance over a session, so that a client that was cut off need not fetch one over HTTPS. It is for
+/// the same program of the same account, is good once, and lives as long as one from HTTPS.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+pub struct SpareToken(
+    /// The token, as netcode writes it, at most [`CONNECT_TOKEN_BYTES_MAX`](crate::limits::CONNECT_TOKEN_BYTES_MAX).
+    pub Vec<u8>,
+);
+
+impl fmt::Debug for SpareToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Its holder can connect: logs do not show it.
+        f.write_str("SpareToken")
+    }
 }
 
 // ---------------------------------------------------------------------------------------------------------

@@ -61,6 +61,7 @@ fn every_variant_has_a_sample() {
         ServerToGame::Done(_),
         ServerToGame::Statement(_),
         ServerToGame::Closing { .. },
+        ServerToGame::Spare(_),
     );
     every_variant_has_a_sample!(
         samples_of_server_to_worker(),
@@ -69,6 +70,7 @@ fn every_variant_has_a_sample() {
         ServerToWorker::Revoke { .. },
         ServerToWorker::Statement(_),
         ServerToWorker::Closing { .. },
+        ServerToWorker::Spare(_),
     );
     every_variant_has_a_sample!(
         samples_of_worker_to_server(),

@@ -252,6 +252,7 @@ fn keep_under_way(
                 Some(io::Error::other(format!("{task} failed: {failure}")))
             }
             ServerToGame::Closing { reason } => Some(io::Error::other(reason)),
+            ServerToGame::Spare(_) => None,
         };
         if let Some(error) = failure {
             client.run = None;

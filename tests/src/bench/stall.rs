@@ -233,7 +233,7 @@ fn ask(
             ServerToGame::Refused { task, .. } | ServerToGame::Failed { task, .. } => {
                 asking.ended(task, None, now);
             }
-            ServerToGame::Closing { .. } => {}
+            ServerToGame::Closing { .. } | ServerToGame::Spare(_) => {}
         }
     }
     if let Some(submit) = asking.next(now) {

@@ -206,7 +206,7 @@ impl Stage {
                 ServerToGame::Statement(statement) => {
                     assert!(statement.held >= Nanos(0) && statement.available >= Nanos(0), "{statement:?}");
                 }
-                ServerToGame::Closing { .. } => {}
+                ServerToGame::Closing { .. } | ServerToGame::Spare(_) => {}
             }
         }
         for message in said.workers {

@@ -65,9 +65,10 @@ enum Says {
     Welcome,
     Statement,
     Closing,
+    Spare,
 }
 
-const SAYS: [Says; 10] = [
+const SAYS: [Says; 11] = [
     Says::Assign,
     Says::AssignLacking,
     Says::AssignMalformed,
@@ -78,6 +79,7 @@ const SAYS: [Says; 10] = [
     Says::Welcome,
     Says::Statement,
     Says::Closing,
+    Says::Spare,
 ];
 
 /// What must happen from then on.
@@ -115,7 +117,7 @@ fn row(says: Says) -> fn(State) -> Effect {
             Effect::Answered => Effect::Dropped,
             effect => effect,
         },
-        Says::RevokeNext | Says::Welcome | Says::Statement | Says::Closing => nothing_new,
+        Says::RevokeNext | Says::Welcome | Says::Statement | Says::Closing | Says::Spare => nothing_new,
     }
 }
 
@@ -155,6 +157,7 @@ impl Says {
             ServerToWorker::Revoke { .. } => Self::Revoke,
             ServerToWorker::Statement(_) => Self::Statement,
             ServerToWorker::Closing { .. } => Self::Closing,
+            ServerToWorker::Spare(_) => Self::Spare,
         }
     }
 
@@ -176,7 +179,7 @@ impl Says {
             Self::AssignNext => ServerToWorker::Assign(Assign { attempt: next, ..assign }),
             Self::Revoke => ServerToWorker::Revoke { task: assign.task, attempt: assign.attempt },
             Self::RevokeNext => ServerToWorker::Revoke { task: assign.task, attempt: next },
-            Self::Welcome | Self::Statement | Self::Closing => sample(self),
+            Self::Welcome | Self::Statement | Self::Closing | Self::Spare => sample(self),
         }
     }
 }

@@ -55,7 +55,7 @@ impl Auditor {
                     format!("{account}: {statement:?}, {sums:?}")
                 })
             }
-            ServerToGame::Closing { .. } => Ok(()),
+            ServerToGame::Closing { .. } | ServerToGame::Spare(_) => Ok(()),
         }
     }
 
@@ -138,7 +138,10 @@ impl Auditor {
                 self.due.insert((until, task, attempt));
             }
             ServerToWorker::Revoke { task, attempt } => self.step.revoked.push((peer, *task, *attempt)),
-            ServerToWorker::Welcome(_) | ServerToWorker::Statement(_) | ServerToWorker::Closing { .. } => {}
+            ServerToWorker::Welcome(_)
+            | ServerToWorker::Statement(_)
+            | ServerToWorker::Closing { .. }
+            | ServerToWorker::Spare(_) => {}
         }
         Ok(())
     }

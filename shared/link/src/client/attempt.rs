@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use p2c2r_protocol::catch_panic::catch_panic;
 use renet::RenetClient;
-use renetcode::NetcodeClient;
+use renetcode::{ClientAuthentication, ConnectToken, NetcodeClient};
 
+use crate::LinkError;
 use crate::envelope::{self, Envelope};
+use crate::limits::{NETCODE_RESEND, TOKEN_BYTES_MAX};
 use crate::peer::{Offence, PeerSession};
+use crate::seal;
 use crate::socket::Wire;
 
 /// One netcode connection and its socket.
@@ -16,18 +19,53 @@ pub(super) struct Attempt {
     pub(super) wire: Wire,
     pub(super) netcode: NetcodeClient,
     pub(super) server: SocketAddr,
+    token: ConnectToken,
     /// The update's time to which netcode's clock has been advanced.
     pub(super) ticked_at: Duration,
+    /// When netcode's own packets last left.
+    sent_at: Duration,
 }
 
 impl Attempt {
+    /// Prepares to ask the coordinator behind `wire` to be let in by this token.
+    pub(super) fn new(
+        now: Duration,
+        wire: Wire,
+        server: SocketAddr,
+        token: &[u8],
+    ) -> Result<Self, LinkError> {
+        let token = read_token(token)?;
+        let netcode = new_netcode(&token).map_err(LinkError::Token)?;
+        Ok(Self { wire, netcode, server, token, ticked_at: now, sent_at: now })
+    }
+
     /// Advances netcode's clock to `now` and sends the packet that is due.
     pub(super) fn tick(&mut self, now: Duration) {
         let delta = now.saturating_sub(self.ticked_at);
         self.ticked_at = now;
         if let Some((packet, _)) = self.netcode.update(delta) {
             self.wire.send(now, self.server, packet);
+            self.sent_at = now;
         }
+    }
+
+    /// When netcode repeats its packet of the handshake.
+    pub(super) fn sends_at(&self) -> Duration {
+        self.sent_at + NETCODE_RESEND
+    }
+
+    /// Begins the handshake anew, so that the next tick asks at once. Only before a challenge was taken: requests are not
+    /// sealed with the session's key, of which each number must seal one packet.
+    pub(super) fn ask_anew(&mut self, now: Duration) {
+        if let Ok(netcode) = new_netcode(&self.token) {
+            self.netcode = netcode;
+            self.ticked_at = now;
+        }
+    }
+
+    /// Whether the coordinator has sealed this packet; asked before netcode's state may depend on it.
+    pub(super) fn is_genuine(&self, packet: &[u8]) -> bool {
+        seal::is_sealed(packet, self.token.protocol_id, &self.token.server_to_client_key)
     }
 
     /// Lets netcode decrypt a packet; a panic there counts as an unreadable packet.
@@ -85,4 +123,23 @@ pub(super) fn receive_connected(
         }
         _ => Ok(()),
     }
+}
+
+fn new_netcode(token: &ConnectToken) -> Result<NetcodeClient, String> {
+    // Any start will do: netcode's client measures time from here on only.
+    NetcodeClient::new(Duration::ZERO, ClientAuthentication::Secure { connect_token: token.clone() })
+        .map_err(|error| error.to_string())
+}
+
+/// Decodes a connect token and checks what netcode assumes of one.
+pub(crate) fn read_token(mut token: &[u8]) -> Result<ConnectToken, LinkError> {
+    if token.len() > TOKEN_BYTES_MAX {
+        return Err(LinkError::Token("it is too long".to_owned()));
+    }
+    let token = ConnectToken::read(&mut token).map_err(|error| LinkError::Token(error.to_string()))?;
+    // netcode assumes a first address and times in order, and asks nobody by a token that lives no second.
+    if token.server_addresses[0].is_none() || token.create_timestamp >= token.expire_timestamp {
+        return Err(LinkError::Token("it names no address, or no time".to_owned()));
+    }
+    Ok(token)
 }

@@ -1,34 +1,30 @@
 //! A client's connection: the token, the handshake, the session, the loss, and the retry.
 
+mod endings;
+mod spares;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
 use p2c2r_protocol::Role;
-use rand::{Rng, SeedableRng};
-use rand_pcg::Pcg32;
 use renet::RenetClient;
-use renetcode::{ClientAuthentication, ConnectToken, DisconnectReason, NetcodeClient};
 
 use super::attempt::{Attempt, receive_connected};
 use super::link::{ClientLink, LinkStatus};
-use super::{ClientLinkConfig, ClientTransport, Reconnect};
+use super::retries::Retries;
+use super::spare::{Spare, SpareTry};
+use super::{ClientLinkConfig, ClientTransport};
 use crate::channels::new_connection;
 use crate::connection::ConnectionEnd;
 use crate::envelope::{self, Envelope};
-use crate::limits::{
-    BEAT_IDLE_TO_CLIENT, DOUBT_IDLE, NETCODE_RESEND, NETCODE_TICK_AT_CLIENT, REDIAL_WITHIN,
-    TOKEN_AHEAD_EVERY, TOKEN_BYTES_MAX, TOKEN_WAIT_MAX,
-};
+use crate::limits::{BEAT_IDLE_TO_CLIENT, NETCODE_TICK_AT_CLIENT, TOKEN_WAIT_MAX};
 use crate::peer::{Offence, PeerSession};
 use crate::runner::Sockets;
 use crate::socket::{Medium, Wire};
 use crate::tokens::{Access, AskedTokens, NoToken, Nowhere, TokenSource};
-use crate::{LinkError, LinkProblem, PeerStats, RateLimit, problem as problems};
-
-/// A connection that lasted this long was a success: the next try comes at once.
-const LASTED: Duration = Duration::from_secs(2);
+use crate::{LinkError, LinkProblem, RateLimit, problem as problems};
 
 /// A client's connection and its retries.
 #[derive(Resource)]
@@ -38,13 +34,13 @@ pub(super) struct Dialer {
     name: String,
     rate_limit: Option<RateLimit>,
     impair: Option<crate::Impairment>,
-    reconnect: Reconnect,
     pub(super) ack_delay: Duration,
-    random: Pcg32,
+    retries: Retries,
     tries: u64,
-    failures: u32,
-    /// Whether the next try comes at once, because a connection that had lasted was lost.
-    is_prompt: bool,
+    /// A connect token that came over the session, for the next try.
+    spare: Option<Spare>,
+    /// The handshake with it, beside whatever else is going on.
+    beside: Option<SpareTry>,
     /// A token asked for when the coordinator was missed, and when: for the next try.
     ahead: Option<(AskedTokens, Duration)>,
     /// The reason that the coordinator gave for ending the connection.
@@ -86,12 +82,11 @@ impl Dialer {
             name: config.name.clone(),
             rate_limit: config.rate_limit,
             impair: config.impair,
-            reconnect: config.reconnect,
             ack_delay: Duration::ZERO,
-            random: Pcg32::seed_from_u64(seed),
+            retries: Retries::new(config.reconnect, seed),
             tries: 0,
-            failures: 0,
-            is_prompt: false,
+            spare: None,
+            beside: None,
             ahead: None,
             goodbye: None,
             state: match &config.transport {
@@ -133,6 +128,10 @@ impl Dialer {
         renet: &mut RenetClient,
         link: &mut ClientLink,
     ) {
+        self.beside.take_if(|beside| beside.is_over(now));
+        if self.waits_for_spare(now) {
+            return;
+        }
         if let State::Waiting { until } = self.state
             && now >= until
         {
@@ -165,23 +164,12 @@ impl Dialer {
         }
     }
 
-    /// Asks for a token as soon as the coordinator is missed; runs after packets are read. To fetch one takes four round trips
-    /// over HTTPS, which then pass while the silence lasts that ends the connection.
-    pub(super) fn ask_ahead(&mut self, now: Duration, sockets: Option<&Sockets>) {
-        let State::Connected { session, .. } = &self.state else { return };
-        let is_missed = now >= session.heartbeat.heard_at() + DOUBT_IDLE;
-        if is_missed && self.ahead.as_ref().is_none_or(|(_, since)| now >= *since + TOKEN_AHEAD_EVERY) {
-            let mut asked = AskedTokens::default();
-            asked.ask(&*self.tokens, sockets.map(Sockets::waker));
-            self.ahead = Some((asked, now));
-        }
-    }
-
     fn try_with(&mut self, now: Duration, access: &Access, renet: &mut RenetClient, link: &mut ClientLink) {
         match self.dial(now, access) {
             Ok(attempt) => {
+                self.beside = None;
                 *renet = new_connection();
-                let give_up_at = now + self.reconnect.give_up_after;
+                let give_up_at = self.retries.give_up_at(now);
                 self.state = State::Trying { attempt: Box::new(attempt), give_up_at };
             }
             Err(error) => self.fail(now, link, error.into()),
@@ -198,11 +186,7 @@ impl Dialer {
                 (Wire::new(Medium::Memory(port), self.impair()), hub.server_address())
             }
         };
-        let connect_token = read_token(&access.token)?;
-        // Any start will do: netcode's client measures time from here on only.
-        let netcode = NetcodeClient::new(Duration::ZERO, ClientAuthentication::Secure { connect_token })
-            .map_err(|error| LinkError::Token(error.to_string()))?;
-        Ok(Attempt { wire, netcode, server, ticked_at: now })
+        Attempt::new(now, wire, server, &access.token)
     }
 
     /// A try has failed: says of what, and plans the next.
@@ -219,16 +203,7 @@ impl Dialer {
 
     /// Plans the next try.
     fn wait(&mut self, now: Duration, link: &mut ClientLink, status: LinkStatus) {
-        let Reconnect { first_pause, longest_pause, .. } = self.reconnect;
-        let is_refused = matches!(status, LinkStatus::Refused { .. });
-        // Jitter keeps clients that lost their coordinator together from reconnecting at one moment.
-        let until = if std::mem::take(&mut self.is_prompt) && !is_refused {
-            now + REDIAL_WITHIN.mul_f64(self.random.random_range(0.0..1.0))
-        } else {
-            let pause = first_pause.saturating_mul(1 << self.failures.min(16)).min(longest_pause);
-            self.failures = self.failures.saturating_add(1);
-            now + if is_refused { longest_pause } else { pause }.mul_f64(self.random.random_range(0.75..1.25))
-        };
+        let until = self.retries.next_at(now, matches!(status, LinkStatus::Refused { .. }));
         self.state = State::Waiting { until };
         if let LinkStatus::Refused { reason } = &status {
             link.problem = Some(reason.clone());
@@ -240,6 +215,9 @@ impl Dialer {
 
     /// Advances the handshake and netcode's clock; runs before packets are read.
     pub(super) fn tick(&mut self, now: Duration) {
+        if let Some(beside) = &mut self.beside {
+            beside.tick(now);
+        }
         let (attempt, pause) = match &mut self.state {
             State::Trying { attempt, .. } => (attempt, Duration::ZERO),
             State::Connected { attempt, .. } => (attempt, NETCODE_TICK_AT_CLIENT),
@@ -270,8 +248,13 @@ impl Dialer {
                     return;
                 }
                 attempt.decrypt(packet);
-                if attempt.netcode.is_connected() {
-                    self.connected(now, renet, link);
+                if !attempt.netcode.is_connected() {
+                    // What answers the packet leaves in this update: the next one may be a while away.
+                    attempt.tick(now);
+                } else if let State::Trying { attempt, .. } =
+                    std::mem::replace(&mut self.state, State::Closed)
+                {
+                    self.connected(now, attempt, renet, link);
                 }
             }
             State::Connected { attempt, session, .. } => {
@@ -281,6 +264,7 @@ impl Dialer {
                 if let Err(offence) = receive_connected(now, packet, attempt, session, renet) {
                     tracing::error!(reason = offence.0, "the coordinator broke the protocol; hanging up");
                     let detail = format!("the coordinator broke the protocol: {}", offence.0);
+                    self.forget_spare();
                     self.hang_up(now, renet, link, problems::nonsense(detail));
                 }
             }
@@ -288,8 +272,14 @@ impl Dialer {
         }
     }
 
-    fn connected(&mut self, now: Duration, renet: &mut RenetClient, link: &mut ClientLink) {
-        let State::Trying { attempt, .. } = std::mem::replace(&mut self.state, State::Closed) else { return };
+    fn connected(
+        &mut self,
+        now: Duration,
+        attempt: Box<Attempt>,
+        renet: &mut RenetClient,
+        link: &mut ClientLink,
+    ) {
+        self.forget_spare();
         self.goodbye = None;
         renet.set_connected();
         let bucket = RateLimit::bucket(self.rate_limit, attempt.server.ip(), self.impair.is_some());
@@ -298,112 +288,9 @@ impl Dialer {
         link.stats = session.stats.clone();
         link.status = LinkStatus::Connected;
         link.problem = None;
+        link.next_try = None;
         self.news.is_up = true;
         self.state = State::Connected { attempt, session: Box::new(session), since: now };
-    }
-
-    /// Detects the end of a try or of the connection; runs after packets are read.
-    pub(super) fn check(
-        &mut self,
-        now: Duration,
-        delta: Duration,
-        renet: &mut RenetClient,
-        link: &mut ClientLink,
-    ) {
-        match &mut self.state {
-            State::Trying { attempt, give_up_at } => {
-                if attempt.netcode.disconnect_reason() == Some(DisconnectReason::ConnectionDenied) {
-                    self.wait(now, link, LinkStatus::Refused { reason: problems::full() });
-                } else if attempt.netcode.is_disconnected() || attempt.wire.was_refused || now >= *give_up_at
-                {
-                    let server = attempt.server;
-                    self.fail(now, link, problems::not_over_udp(server));
-                }
-            }
-            State::Connected { attempt, session, .. } => {
-                if let Some(reason) = attempt.netcode.disconnect_reason() {
-                    let problem = match reason {
-                        DisconnectReason::DisconnectedByServer => problems::goodbye(self.goodbye.take()),
-                        other => problems::lost(other.to_string()),
-                    };
-                    self.lose(now, link, problem);
-                } else if session.heartbeat.is_dead(now, delta) {
-                    let silence = now.saturating_sub(session.heartbeat.heard_at());
-                    let detail =
-                        format!("no sign of life from the coordinator for {} ms", silence.as_millis());
-                    self.hang_up(now, renet, link, problems::lost(detail));
-                }
-            }
-            State::Waiting { .. } | State::Fetching { .. } | State::Closed => {}
-        }
-    }
-
-    /// Disconnects and drops the connection.
-    pub(super) fn hang_up(
-        &mut self,
-        now: Duration,
-        renet: &mut RenetClient,
-        link: &mut ClientLink,
-        reason: LinkProblem,
-    ) {
-        renet.disconnect();
-        if let State::Connected { attempt, .. } = &mut self.state {
-            attempt.farewell(now);
-            self.lose(now, link, reason);
-        }
-    }
-
-    fn lose(&mut self, now: Duration, link: &mut ClientLink, reason: LinkProblem) {
-        if let State::Connected { since, session, .. } = &self.state {
-            link.stats = session.stats.clone();
-            // One asked for in an earlier silence may be of a coordinator that was restarted since.
-            let heard_at = session.heartbeat.heard_at();
-            self.ahead = self.ahead.take().filter(|(_, asked_at)| *asked_at >= heard_at);
-            if now >= *since + LASTED {
-                self.failures = 0;
-                self.is_prompt = true;
-            }
-        }
-        self.news.down = Some(reason.clone());
-        self.fail(now, link, reason);
-    }
-
-    /// Leaves the coordinator, and tries the one of these tokens at once, as if it were the first.
-    pub(super) fn connect_to(
-        &mut self,
-        now: Duration,
-        tokens: Arc<dyn TokenSource>,
-        renet: &mut RenetClient,
-        link: &mut ClientLink,
-    ) {
-        if let State::Trying { attempt, .. } = &mut self.state {
-            attempt.farewell(now);
-        }
-        self.hang_up(now, renet, link, problems::closed("another coordinator was chosen"));
-        self.transport = ClientTransport::Udp(Arc::clone(&tokens));
-        self.tokens = tokens;
-        self.failures = 0;
-        self.is_prompt = false;
-        self.ahead = None;
-        self.goodbye = None;
-        self.state = State::Waiting { until: now };
-        link.status = LinkStatus::Offline;
-        link.problem = None;
-        link.stats = PeerStats::default();
-    }
-
-    /// Disconnects for good.
-    pub(super) fn close(
-        &mut self,
-        now: Duration,
-        renet: &mut RenetClient,
-        link: &mut ClientLink,
-        detail: &str,
-    ) {
-        self.hang_up(now, renet, link, problems::closed(detail));
-        self.state = State::Closed;
-        link.status = LinkStatus::Offline;
-        link.next_try = None;
     }
 
     /// Sends what may leave now; an error if more is queued than allowed.
@@ -414,6 +301,9 @@ impl Dialer {
         everything: bool,
         renet: &mut RenetClient,
     ) -> Result<(), Offence> {
+        if let Some(beside) = &mut self.beside {
+            beside.flush(now, everything);
+        }
         let State::Connected { attempt, session, .. } = &mut self.state else {
             if let Some(wire) = self.wire() {
                 wire.flush(now, everything);
@@ -439,33 +329,24 @@ impl Dialer {
 
     /// When the dialer next has something to do.
     pub(super) fn next_due(&self, now: Duration) -> Option<Duration> {
-        let (attempt, due) = match &self.state {
-            State::Waiting { until } => return Some(*until),
-            State::Fetching { give_up_at, .. } => return Some(*give_up_at),
+        let (due, wire) = match &self.state {
+            // The end of its hope for the spare token is among what that handshake has to do.
+            State::Waiting { .. } if self.waits_for_spare(now) => (None, None),
+            State::Waiting { until } => (Some(*until), None),
+            State::Fetching { give_up_at, .. } => (Some(*give_up_at), None),
             State::Trying { attempt, give_up_at } => {
-                // netcode resends its packet at this interval, and does not tell when it sent the last.
-                (attempt, (now + NETCODE_RESEND).min(*give_up_at))
+                (Some(attempt.sends_at().min(*give_up_at)), attempt.wire.next_due())
             }
             State::Connected { attempt, session, .. } => {
                 // The coordinator's next heartbeat wakes this program in any case.
                 let ticks_at = attempt.ticked_at + NETCODE_TICK_AT_CLIENT + BEAT_IDLE_TO_CLIENT;
-                (attempt, session.next_due(now).min(ticks_at))
+                let spare_at = self.spare.as_ref().map(|spare| spare.due_at(session.heartbeat.heard_at()));
+                let due = session.next_due(now).min(ticks_at).min(spare_at.unwrap_or(Duration::MAX));
+                (Some(due), attempt.wire.next_due())
             }
-            State::Closed => return None,
+            State::Closed => (None, None),
         };
-        Some(attempt.wire.next_due().map_or(due, |wire| wire.min(due)))
+        let beside = self.beside.as_ref().and_then(|beside| beside.next_due(now));
+        [due, wire, beside].into_iter().flatten().min()
     }
-}
-
-/// Decodes a connect token and checks what netcode assumes of one.
-pub(crate) fn read_token(mut token: &[u8]) -> Result<ConnectToken, LinkError> {
-    if token.len() > TOKEN_BYTES_MAX {
-        return Err(LinkError::Token("it is too long".to_owned()));
-    }
-    let token = ConnectToken::read(&mut token).map_err(|error| LinkError::Token(error.to_string()))?;
-    // netcode assumes a first address and times in order, and asks nobody by a token that lives no second.
-    if token.server_addresses[0].is_none() || token.create_timestamp >= token.expire_timestamp {
-        return Err(LinkError::Token("it names no address, or no time".to_owned()));
-    }
-    Ok(token)
 }

@@ -60,6 +60,7 @@ fn receive<S: Side>(
     if let Some(wire) = dialer.wire() {
         wire.begin(sockets.as_deref());
     }
+    dialer.begin_receiving_beside(sockets.as_deref());
     dialer.tick(now);
     let mut buffer = [0; PACKET_BYTES_MAX + 1];
     for _ in 0..PACKETS_PER_UPDATE_MAX {
@@ -68,6 +69,7 @@ fn receive<S: Side>(
         };
         dialer.receive(now, from, &mut buffer[..bytes], renet, link);
     }
+    dialer.receive_beside(now, &mut buffer, renet, link);
     if dialer.wire().is_some_and(|wire| wire.has_unread()) {
         next.within(Duration::ZERO);
     }
@@ -84,11 +86,13 @@ fn receive<S: Side>(
         Err(offence) => {
             tracing::error!(reason = offence.0, "the coordinator sends nonsense; hanging up");
             let detail = format!("the coordinator sends nonsense: {}", offence.0);
+            dialer.forget_spare();
             dialer.hang_up(now, renet, link, problems::nonsense(detail));
         }
     }
-    dialer.ask_ahead(now, sockets.as_deref());
+    dialer.doubt(now, sockets.as_deref());
     dialer.check(now, time.delta(), renet, link);
+    dialer.begin_receiving_beside(sockets.as_deref());
     let news = dialer.take_news();
     if news.is_up {
         tracing::debug!("link up");
@@ -108,8 +112,12 @@ fn read_mail<S: Side>(
 ) -> Result<TakenMessages, Offence> {
     let Some(session) = dialer.session() else { return Ok(TakenMessages::default()) };
     session.take_beats(arrived.into(), renet)?;
-    let mut goodbye = None;
+    let (mut goodbye, mut spare) = (None, None);
     let taken = session.take_messages(renet, |message| {
+        if let Some(token) = S::spare(&message) {
+            spare = Some(token.clone());
+            return;
+        }
         if let Some(reason) = S::goodbye(&message) {
             goodbye = Some(reason.to_owned());
         }
@@ -117,6 +125,9 @@ fn read_mail<S: Side>(
     });
     if let Some(reason) = goodbye {
         dialer.note_goodbye(reason);
+    }
+    if let Some(token) = spare {
+        dialer.keep_spare(now, token);
     }
     taken
 }

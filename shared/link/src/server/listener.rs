@@ -14,6 +14,7 @@ use super::handshake::{Handshake, Handshaker, PacketAction};
 use super::mint::{Grant, Mint};
 use super::peers::{HiddenKey, PeerEntry, Peers};
 use super::refusal::PacketRefusal;
+use super::spares::PeerSpare;
 use super::{PeerJoined, PeerLeft, ServerLinkConfig, ServerTransport};
 use crate::channels::new_connection;
 use crate::connection::ConnectionEnd;
@@ -37,7 +38,7 @@ pub(super) struct Listener {
     pub(super) news: ListenerEvents,
     netcode: Box<NetcodeServer>,
     pub(super) handshaker: Handshaker,
-    mint: Mint,
+    pub(super) mint: Mint,
     /// Limits the packets opened with the addresses of peers under a flood of forged ones.
     plagued: TokenBucket,
     rate_limit: Option<RateLimit>,
@@ -316,6 +317,7 @@ impl Listener {
             is_in_mail: false,
             is_measured: false,
             is_full: false,
+            spare: PeerSpare::new(now, peer),
             timer: now,
             netcode_due: now + NETCODE_TICK_UNCONFIRMED,
         };
@@ -333,8 +335,14 @@ impl Listener {
         self.drop_peer(peer, &offence.0, now, peers);
     }
 
-    /// Disconnects a peer.
+    /// Disconnects a peer that is to go: its spare token is void too.
     pub(super) fn drop_peer(&mut self, peer: PeerId, reason: &str, now: Duration, peers: &mut Peers) {
+        self.withdraw_spare(peer, peers);
+        self.give_up(peer, reason, now, peers);
+    }
+
+    /// Disconnects a peer that is not heard any more. It may come back by its spare token.
+    pub(super) fn give_up(&mut self, peer: PeerId, reason: &str, now: Duration, peers: &mut Peers) {
         if let Some(entry) = peers.entries.get(&peer) {
             self.hang_up(now, entry.client);
             self.leave(peer, reason, peers);
@@ -371,6 +379,7 @@ impl Listener {
         everything: bool,
         peers: &mut Peers,
     ) {
+        let renewed = self.renew_spare(peer, now, peers);
         let Some(entry) = peers.entries.get_mut(&peer) else { return };
         entry.is_dirty = false;
         let (netcode, wire) = (&mut self.netcode, &mut self.wire);
@@ -400,7 +409,7 @@ impl Listener {
             self.timers.insert((due, peer));
             entry.timer = due;
         }
-        if let Err(offence) = sent {
+        if let Err(offence) = renewed.and(sent) {
             peers.closing.push((peer, offence.0));
         }
     }

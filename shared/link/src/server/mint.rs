@@ -8,10 +8,13 @@
 //! outstanding token never reaches netcode, a token is bound to the first address it comes from, and when a
 //! client connects, its id and its user data must be of one token, which is then used up.
 //!
+//! A connected client is given a spare token in advance (`spares.rs`).
+//!
 //! Nobody can use up all tokens: where as many are outstanding as may be, the oldest one goes of the account or of the
 //! address prefix that holds most.
 
 mod holders;
+mod spares;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -25,6 +28,7 @@ use renetcode::{ConnectToken, NETCODE_USER_DATA_BYTES, ServerAuthentication};
 use thiserror::Error;
 
 use self::holders::Holders;
+use self::spares::Spares;
 use super::handshake::PacketSource;
 use super::refusal::PacketRefusal;
 use crate::limits::{
@@ -109,7 +113,8 @@ struct State {
     clock: Clock,
     by_seal: HashMap<Seal, Outstanding, SeededHash>,
     by_client: HashMap<u64, Seal, SeededHash>,
-    /// Tokens made within the last [`TOKEN_SECONDS`], used or not, oldest first; at most [`TOKENS_MADE_MAX`].
+    /// Tokens made within the last [`TOKEN_SECONDS`], used or not, and spare ones used, oldest first; at most
+    /// [`TOKENS_MADE_MAX`].
     made: VecDeque<(Duration, Seal, AccountKey)>,
     /// Number of them by account.
     made_for: HashMap<AccountKey, usize, SeededHash>,
@@ -119,6 +124,7 @@ struct State {
     /// Their numbers by account, and by the address prefix that asked for them.
     of_account: Holders<AccountKey>,
     of_prefix: Holders<u128>,
+    spares: Spares,
 }
 
 /// netcode's time, which dates tokens: monotonic, so a wall clock that steps locks no client out.
@@ -134,7 +140,10 @@ struct Outstanding {
     user_data: [u8; NETCODE_USER_DATA_BYTES],
     grant: Grant,
     expires_at: Duration,
-    from: Option<SocketAddr>,
+    /// The first address that it came from, and when.
+    from: Option<(SocketAddr, Duration)>,
+    /// Whether it was given in advance over a session.
+    is_spare: bool,
 }
 
 impl std::fmt::Debug for Mint {
@@ -156,6 +165,7 @@ impl Mint {
             numbered: 0,
             of_account: Holders::default(),
             of_prefix: Holders::default(),
+            spares: Spares::default(),
         };
         Self {
             identity: Arc::new(identity.clone()),
@@ -173,6 +183,20 @@ impl Mint {
         if state.made_for.get(&account).is_some_and(|made| *made >= TOKENS_PER_ACCOUNT_MAX) {
             return Err(MintRefusal::AccountFull);
         }
+        let (bytes, seal, token) = self.make(&state, now, grant, false)?;
+        state.count_made(token.expires_at, seal, account);
+        state.add(seal, token);
+        Ok(bytes)
+    }
+
+    /// A token as netcode writes it, its seal, and what is kept of it.
+    fn make(
+        &self,
+        state: &State,
+        now: Duration,
+        grant: Grant,
+        is_spare: bool,
+    ) -> Result<(Vec<u8>, Seal, Outstanding), MintRefusal> {
         let mut client = u64::from_le_bytes(renetcode::generate_random_bytes());
         while state.by_client.contains_key(&client) {
             client = client.wrapping_add(1);
@@ -194,13 +218,19 @@ impl Mint {
         let seal = seal_of(&token.private_data).ok_or(MintRefusal::Sealing)?;
         let expires_at = Duration::from_secs(token.expire_timestamp);
         let grant = Grant { name: fit_name(&grant.name), ..grant };
-        state.add(seal, Outstanding { number: 0, client, user_data, grant, expires_at, from: None });
-        Ok(bytes)
+        Ok((
+            bytes,
+            seal,
+            Outstanding { number: 0, client, user_data, grant, expires_at, from: None, is_spare },
+        ))
     }
 
     /// Tokens neither used nor expired.
     pub fn outstanding(&self) -> usize {
-        self.lock().by_seal.len()
+        let mut state = self.lock();
+        let now = state.clock.now();
+        state.forget_old(now);
+        state.by_seal.len()
     }
 
     /// A source of tokens for a program of the same process with this `identity`, in tests and benches. As
@@ -221,7 +251,7 @@ impl Mint {
         if token.grant.asked_from.is_some_and(|asked_from| !is_same_version(asked_from, from.ip())) {
             return Err(PacketRefusal::MisusedToken);
         }
-        if *token.from.get_or_insert(from) != from {
+        if token.from.get_or_insert((from, now)).0 != from {
             return Err(PacketRefusal::MisusedToken);
         }
         Ok(())
@@ -242,8 +272,12 @@ impl Mint {
         if token.user_data != *user_data {
             return Err("its challenge was another token's");
         }
-        if token.from != Some(from) || now >= token.expires_at {
+        if token.from.is_none_or(|(first, _)| first != from) || now >= token.expires_at {
             return Err("its token is out of date, or tied to another address");
+        }
+        if token.is_spare {
+            state.forget_old(now);
+            state.count_made(expiry(now), seal, token.grant.account);
         }
         Ok(token.grant)
     }
@@ -291,11 +325,6 @@ impl Clock {
 impl State {
     /// A token is outstanding from now on, which takes the next number. Others go where there are too many.
     fn add(&mut self, seal: Seal, token: Outstanding) {
-        while self.made.len() >= TOKENS_MADE_MAX
-            && let Some((_, seal, account)) = self.made.pop_front()
-        {
-            self.forget(&seal, account);
-        }
         while self.by_seal.len() >= TOKENS_MAX && self.evict() {}
         self.numbered += 1;
         let token = Outstanding { number: self.numbered, ..token };
@@ -306,9 +335,19 @@ impl State {
         if let Some(prefix) = token.grant.prefix() {
             self.of_prefix.add(prefix, token.number);
         }
-        *self.made_for.entry(account).or_default() += 1;
-        self.made.push_back((token.expires_at, seal, account));
         self.by_seal.insert(seal, token);
+    }
+
+    /// Counts a token against what its account may have made within the life of one; of too many in sum the oldest is
+    /// forgotten.
+    fn count_made(&mut self, until: Duration, seal: Seal, account: AccountKey) {
+        while self.made.len() >= TOKENS_MADE_MAX
+            && let Some((_, seal, account)) = self.made.pop_front()
+        {
+            self.forget(&seal, account);
+        }
+        *self.made_for.entry(account).or_default() += 1;
+        self.made.push_back((until, seal, account));
     }
 
     /// Takes back the oldest token of the account or of the prefix that holds most; false if there is none.
@@ -321,6 +360,9 @@ impl State {
     fn forget_old(&mut self, now: Duration) {
         while let Some((_, seal, account)) = self.made.pop_front_if(|(expires_at, ..)| *expires_at <= now) {
             self.forget(&seal, account);
+        }
+        while let Some(seal) = self.spares.next_over(now) {
+            self.remove(&seal);
         }
     }
 
@@ -345,6 +387,11 @@ impl State {
         }
         Some(gone)
     }
+}
+
+/// When a token ends that is made now; netcode counts whole seconds.
+fn expiry(now: Duration) -> Duration {
+    Duration::from_secs(now.as_secs() + TOKEN_SECONDS)
 }
 
 /// Whether both addresses are of one IP version; IPv4 may be mapped into IPv6.

@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
-use p2c2r_protocol::{AccountKey, NumberHash, PeerId, Role, SeededHash};
+use p2c2r_protocol::{AccountKey, NumberHash, PeerId, Role, SeededHash, fit_name};
 use renet::RenetClient;
 
 use super::mint::Grant;
 use super::refusal::Refusals;
+use super::spares::PeerSpare;
 use crate::PeerStats;
 use crate::peer::PeerSession;
 use crate::seal::SealKey;
@@ -74,6 +75,7 @@ pub(super) struct PeerEntry {
     pub(super) is_measured: bool,
     /// Whether a message for it found no room: there are no more for it, and it is dropped at the end of this update.
     pub(super) is_full: bool,
+    pub(super) spare: PeerSpare,
     pub(super) timer: Duration,
     pub(super) netcode_due: Duration,
 }
@@ -119,6 +121,13 @@ impl Peers {
     /// The account of a peer.
     pub fn account_of(&self, peer: PeerId) -> Option<AccountKey> {
         self.entries.get(&peer).map(|entry| entry.who.account)
+    }
+
+    /// The operator has named an account: its spare tokens are for the new name.
+    pub fn rename(&mut self, account: AccountKey, name: &str) {
+        for entry in self.entries.values_mut().filter(|entry| entry.who.account == account) {
+            entry.who.name = fit_name(name);
+        }
     }
 
     /// How many are connected.

@@ -115,7 +115,7 @@ fn receive(
         if heartbeat.is_dead(now, time.delta()) && !(unread && now < heartbeat.dies_at() + DEATH_BUSY) {
             let silence = now.saturating_sub(entry.session.heartbeat.heard_at());
             let reason = format!("no sign of life for {} ms", silence.as_millis());
-            listener.drop_peer(peer, &reason, now, peers);
+            listener.give_up(peer, &reason, now, peers);
         } else {
             listener.tick_netcode(peer, now, now, peers);
             peers.mark_dirty(peer);

@@ -46,6 +46,8 @@ impl Ladder {
                     session.closing = Some(reason);
                 }
             }
+            // The link keeps it.
+            ServerToGame::Spare(_) => {}
         }
     }
 

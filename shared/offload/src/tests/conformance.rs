@@ -1,8 +1,8 @@
 //! The protocol as a table, the game's half: what each of the coordinator's messages does at each moment of a task's life.
 //! The coordinator's half is in `server/tests/coordinator/conformance.rs`.
 
-use p2c2r_protocol::TaskFailure;
 use p2c2r_protocol::identity::samples_of_server_to_game;
+use p2c2r_protocol::{SpareToken, TaskFailure};
 
 use super::*;
 
@@ -46,9 +46,10 @@ enum Says {
     Welcome,
     Statement,
     Closing,
+    Spare,
 }
 
-const SAYS: [Says; 8] = [
+const SAYS: [Says; 9] = [
     Says::Done,
     Says::DoneMalformed,
     Says::Refused,
@@ -57,6 +58,7 @@ const SAYS: [Says; 8] = [
     Says::Welcome,
     Says::Statement,
     Says::Closing,
+    Says::Spare,
 ];
 
 /// What must happen to the task.
@@ -93,7 +95,7 @@ fn row(says: Says) -> fn(State) -> Effect {
             State::Sent | State::Here => Effect::ComputedHere,
             State::DeliveredHere | State::Cancelled => Effect::Nothing,
         },
-        Says::Welcome | Says::Statement | Says::Closing => |state| match state {
+        Says::Welcome | Says::Statement | Says::Closing | Says::Spare => |state| match state {
             State::Here | State::Sent => Effect::ComputedHere,
             State::Unknown | State::Delivered | State::DeliveredHere | State::Cancelled | State::Lost => {
                 Effect::Nothing
@@ -113,6 +115,7 @@ impl Says {
             ServerToGame::Done(_) => Self::Done,
             ServerToGame::Statement(_) => Self::Statement,
             ServerToGame::Closing { .. } => Self::Closing,
+            ServerToGame::Spare(_) => Self::Spare,
         }
     }
 
@@ -133,6 +136,7 @@ impl Says {
             Self::Welcome => welcome_under(SESSION + 2),
             Self::Statement => ServerToGame::Statement(statement()),
             Self::Closing => ServerToGame::Closing { reason: "maintenance".into() },
+            Self::Spare => ServerToGame::Spare(SpareToken(vec![7; 40])),
         }
     }
 }

@@ -2,13 +2,13 @@
 //! anyone else sees the message.
 
 use super::{
-    Beat, ComputedBy, GameToServer, Refusal, Routed, ServerToGame, ServerToWorker, WorkerStatement,
-    WorkerToServer,
+    Beat, ComputedBy, GameToServer, Refusal, Routed, ServerToGame, ServerToWorker, SpareToken,
+    WorkerStatement, WorkerToServer,
 };
 use crate::channels::Channel;
 use crate::limits::{
-    BATCH_MAX, BLOB_BYTES_MAX, BLOBS_PER_SPEC_MAX, DEADLINE_US_MAX, KINDS_MAX, NAME_BYTES_MAX,
-    OUTCOME_BYTES_MAX, REASON_BYTES_MAX, SLOTS_PER_WORKER_MAX, SPEC_BYTES_MAX,
+    BATCH_MAX, BLOB_BYTES_MAX, BLOBS_PER_SPEC_MAX, CONNECT_TOKEN_BYTES_MAX, DEADLINE_US_MAX, KINDS_MAX,
+    NAME_BYTES_MAX, OUTCOME_BYTES_MAX, REASON_BYTES_MAX, SLOTS_PER_WORKER_MAX, SPEC_BYTES_MAX,
 };
 use crate::money::{Nanos, PriceList};
 use crate::wire::Bounded;
@@ -25,7 +25,7 @@ impl Routed for GameToServer {
 impl Routed for ServerToGame {
     fn channel(&self) -> Channel {
         match self {
-            Self::Welcome(_) | Self::Statement(_) | Self::Closing { .. } => Channel::Control,
+            Self::Welcome(_) | Self::Statement(_) | Self::Closing { .. } | Self::Spare(_) => Channel::Control,
             Self::Refused { .. } | Self::Failed { .. } | Self::Done(_) => Channel::Tasks,
         }
     }
@@ -34,7 +34,7 @@ impl Routed for ServerToGame {
 impl Routed for ServerToWorker {
     fn channel(&self) -> Channel {
         match self {
-            Self::Welcome(_) | Self::Statement(_) | Self::Closing { .. } => Channel::Control,
+            Self::Welcome(_) | Self::Statement(_) | Self::Closing { .. } | Self::Spare(_) => Channel::Control,
             Self::Assign(_) | Self::Revoke { .. } => Channel::Tasks,
         }
     }
@@ -66,6 +66,10 @@ fn prices_within(prices: &PriceList) -> Result<(), &'static str> {
         "kinds with a price on graphics processors",
     )?;
     within(prices.fee_basis_points as usize, 10_000, "fee")
+}
+
+fn spare_within(spare: &SpareToken) -> Result<(), &'static str> {
+    within(spare.0.len(), CONNECT_TOKEN_BYTES_MAX, "bytes of a connect token")
 }
 
 fn worker_statement_within(statement: &WorkerStatement) -> Result<(), &'static str> {
@@ -111,6 +115,7 @@ impl Bounded for ServerToGame {
                     ComputedBy::Coordinator | ComputedBy::Cache(None) => Ok(()),
                 }
             }
+            Self::Spare(spare) => spare_within(spare),
             Self::Refused { .. } | Self::Failed { .. } | Self::Statement(_) => Ok(()),
         }
     }
@@ -130,6 +135,7 @@ impl Bounded for ServerToWorker {
             }
             Self::Statement(statement) => worker_statement_within(statement),
             Self::Closing { reason } => within(reason.len(), REASON_BYTES_MAX, "bytes of a reason"),
+            Self::Spare(spare) => spare_within(spare),
             Self::Revoke { .. } => Ok(()),
         }
     }

@@ -57,6 +57,11 @@ impl<K: Copy + Eq + Hash> Holders<K> {
         }
     }
 
+    /// The numbers that `holder` holds.
+    pub(super) fn of(&self, holder: K) -> impl Iterator<Item = u64> {
+        self.held.get(&holder).into_iter().flatten().copied()
+    }
+
     /// What whoever holds most has.
     pub(super) fn most(&self) -> Option<Holding> {
         self.holdings.last().copied()

@@ -76,7 +76,9 @@ fn add(state: &mut State, number: usize, address: [u8; 4], of: AccountKey) -> Se
     seal[..8].copy_from_slice(&number.to_le_bytes());
     let grant = Grant { account: of, asked_from: Some(IpAddr::from(address)), ..grant(1) };
     let (client, user_data, expires_at) = (number as u64, [0; NETCODE_USER_DATA_BYTES], EPOCH);
-    state.add(seal, Outstanding { number: 0, client, user_data, grant, expires_at, from: None });
+    state.count_made(expires_at, seal, of);
+    let token = Outstanding { number: 0, client, user_data, grant, expires_at, from: None, is_spare: false };
+    state.add(seal, token);
     seal
 }
 
@@ -148,4 +150,69 @@ fn where_every_account_and_address_holds_one_the_oldest_goes() {
 #[test]
 fn two_mints_have_two_keys() {
     assert_ne!(mint().key, mint().key);
+}
+
+/// A spare token's id, user data and seal.
+fn spare(mint: &Mint, former: Option<Seal>) -> Option<(u64, [u8; NETCODE_USER_DATA_BYTES], Seal)> {
+    let (seal, token) = mint.spare(former, grant(1))?;
+    let token = ConnectToken::read(&mut token.0.as_slice()).unwrap();
+    let user_data = mint.lock().by_seal[&seal].user_data;
+    Some((token.client_id, user_data, seal))
+}
+
+#[test]
+fn the_next_spare_token_voids_the_one_before_once_that_is_old_or_was_shown_and_not_used() {
+    let (mint, at) = (mint(), |seconds| EPOCH + Duration::from_secs(seconds));
+    let (.., first) = spare(&mint, None).unwrap();
+    mint.set_time(at(44));
+    assert!(spare(&mint, Some(first)).is_none() && mint.outstanding() == 1);
+    mint.set_time(at(45));
+    mint.admits(&first, FROM).unwrap();
+    mint.set_time(at(49));
+    assert!(spare(&mint, Some(first)).is_none(), "a handshake may be under way with it");
+    mint.set_time(at(50));
+    let (.., second) = spare(&mint, Some(first)).unwrap();
+    assert_eq!(mint.outstanding(), 1);
+    assert!(mint.admits(&first, FROM).is_err());
+    mint.admits(&second, FROM).unwrap();
+    mint.set_time(at(55));
+    let (.., third) = spare(&mint, Some(second)).unwrap();
+    assert_eq!(mint.outstanding(), 1);
+    mint.withdraw(&third);
+    assert_eq!(mint.outstanding(), 0);
+    spare(&mint, Some(third)).unwrap();
+    mint.set_time(at(200));
+    mint.lock().forget_old(at(200));
+    let mut state = mint.lock();
+    assert_eq!((state.by_seal.len(), state.by_client.len(), state.by_number.len()), (0, 0, 0));
+    assert!(state.spares.next_over(at(900)).is_none() && state.made_for.is_empty());
+}
+
+#[test]
+fn spare_tokens_take_nothing_of_what_an_account_may_fetch_until_they_are_used() {
+    let mint = mint();
+    let spares: Vec<_> = (0..TOKENS_PER_ACCOUNT_MAX).map(|_| spare(&mint, None).unwrap()).collect();
+    issued(&mint, 1);
+    for (client, user_data, seal) in &spares {
+        mint.admits(seal, FROM).unwrap();
+        assert!(mint.redeem(*client, user_data, FROM).is_ok());
+        assert!(mint.redeem(*client, user_data, FROM).is_err(), "good once");
+    }
+    assert_eq!(mint.issue(grant(1)), Err(MintRefusal::AccountFull));
+    assert!(spare(&mint, None).is_none(), "nor are there more of them");
+    mint.set_time(EPOCH + Duration::from_secs(TOKEN_SECONDS));
+    assert!(spare(&mint, None).is_some());
+}
+
+#[test]
+fn a_renamed_account_connects_under_its_new_name_also_with_an_older_token() {
+    let mint = mint();
+    let (client, user_data, seal) = spare(&mint, None).unwrap();
+    let (other, others_data, others) = issued(&mint, 2);
+    mint.rename(AccountKey([1; 32]), "Ada");
+    for seal in [seal, others] {
+        mint.admits(&seal, FROM).unwrap();
+    }
+    assert_eq!(mint.redeem(client, &user_data, FROM).unwrap().name, "Ada");
+    assert_eq!(mint.redeem(other, &others_data, FROM).unwrap().name, "ann");
 }

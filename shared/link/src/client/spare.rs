@@ -1,0 +1,166 @@
+//! A client's spare connect token, and the handshake with it.
+//!
+//! A client that misses its coordinator asks to be let in by its spare token from another socket, beside the session that is
+//! silent. It answers the coordinator's challenge only once that session is given up, because the coordinator ends the older
+//! of two connections of one program. If the session speaks again, the handshake is dropped, and the coordinator, which has
+//! seen the token and still hears the session, gives another one.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use p2c2r_protocol::SpareToken;
+
+use super::attempt::{Attempt, read_token};
+use crate::LinkError;
+use crate::envelope::{self, Envelope};
+use crate::limits::{DOUBT_IDLE, SPARE_MARGIN, SPARE_PATIENCE, TOKEN_SECONDS};
+use crate::runner::Sockets;
+use crate::tokens::Access;
+
+/// A connect token for the next connection, which came over the session.
+pub(super) struct Spare {
+    pub(super) access: Access,
+    good_until: Duration,
+    /// Silence after which it is used.
+    after: Duration,
+}
+
+impl Spare {
+    /// Reads a token from the session with `server`. It is used `moment` later than the coordinator is missed.
+    pub(super) fn read(
+        now: Duration,
+        token: SpareToken,
+        server: SocketAddr,
+        moment: Duration,
+    ) -> Result<Self, LinkError> {
+        let read = read_token(&token.0)?;
+        let life = (read.expire_timestamp - read.create_timestamp).min(TOKEN_SECONDS);
+        Ok(Self {
+            access: Access { token: token.0, server },
+            good_until: now + Duration::from_secs(life).saturating_sub(SPARE_MARGIN),
+            after: DOUBT_IDLE + moment,
+        })
+    }
+
+    pub(super) fn is_good(&self, now: Duration) -> bool {
+        now < self.good_until
+    }
+
+    /// When silence since `heard_at` makes the client use it.
+    pub(super) fn due_at(&self, heard_at: Duration) -> Duration {
+        heard_at + self.after
+    }
+}
+
+/// A handshake with a spare token.
+pub(super) struct SpareTry {
+    attempt: Box<Attempt>,
+    began_at: Duration,
+    good_until: Duration,
+    round_trip: Duration,
+    hopes_until: Duration,
+    is_challenged: bool,
+    /// Whether the session before is given up, so that the challenge may be answered.
+    is_alone: bool,
+}
+
+impl SpareTry {
+    /// Asks to be let in. A round trip has taken at most `round_trip`.
+    pub(super) fn begin(now: Duration, mut attempt: Attempt, spare: &Spare, round_trip: Duration) -> Self {
+        attempt.tick(now);
+        Self {
+            attempt: Box::new(attempt),
+            began_at: now,
+            good_until: spare.good_until,
+            round_trip,
+            hopes_until: now + SPARE_PATIENCE,
+            is_challenged: false,
+            is_alone: false,
+        }
+    }
+
+    pub(super) fn began_at(&self) -> Duration {
+        self.began_at
+    }
+
+    pub(super) fn is_challenged(&self) -> bool {
+        self.is_challenged
+    }
+
+    /// Whether it is worth while to wait for it before another way is looked for: it has just begun, or the coordinator has
+    /// answered.
+    pub(super) fn hopes(&self, now: Duration) -> bool {
+        now < self.hopes_until || self.is_challenged && !self.is_alone
+    }
+
+    /// Whether nothing can come of it: it was refused, nothing listens there, or the token is too old.
+    pub(super) fn is_over(&self, now: Duration) -> bool {
+        self.attempt.netcode.is_disconnected() || self.attempt.wire.was_refused || now >= self.good_until
+    }
+
+    /// The session before is given up: answers the challenge, or asks once more, in case the line has just come back.
+    pub(super) fn go_on_alone(&mut self, now: Duration) {
+        self.is_alone = true;
+        if self.is_challenged {
+            self.hopes_until = now + self.round_trip + SPARE_PATIENCE;
+        } else {
+            self.attempt.ask_anew(now);
+        }
+        self.attempt.tick(now);
+    }
+
+    pub(super) fn begin_receiving(&mut self, sockets: Option<&Sockets>) {
+        self.attempt.wire.begin(sockets);
+    }
+
+    pub(super) fn tick(&mut self, now: Duration) {
+        if self.is_alone || !self.is_challenged {
+            self.attempt.tick(now);
+        }
+    }
+
+    /// Handles the packets that have come; returns whether it is connected, with the rest of them unread.
+    pub(super) fn receive(&mut self, now: Duration, buffer: &mut [u8]) -> bool {
+        while let Some((from, bytes)) = self.attempt.wire.receive(now, buffer) {
+            let packet = &mut buffer[..bytes];
+            if from != self.attempt.server {
+                continue;
+            }
+            match envelope::open(packet) {
+                Ok(Envelope::Challenge) if !self.is_challenged && self.attempt.is_genuine(packet) => {
+                    self.attempt.decrypt(packet);
+                    self.is_challenged = true;
+                    self.hopes_until = now + self.round_trip + SPARE_PATIENCE;
+                    self.tick(now);
+                }
+                Ok(Envelope::Denied) => {
+                    self.attempt.decrypt(packet);
+                }
+                Ok(Envelope::KeepAlive { .. }) if self.is_alone => {
+                    self.attempt.decrypt(packet);
+                }
+                _ => {}
+            }
+            if self.attempt.netcode.is_connected() {
+                return true;
+            }
+        }
+        false
+    }
+
+    pub(super) fn flush(&mut self, now: Duration, everything: bool) {
+        self.attempt.wire.flush(now, everything);
+    }
+
+    /// When it next has something to do.
+    pub(super) fn next_due(&self, now: Duration) -> Option<Duration> {
+        let sends_at = (self.is_alone || !self.is_challenged).then(|| self.attempt.sends_at());
+        let hopes_until = Some(self.hopes_until).filter(|until| *until > now);
+        [sends_at, hopes_until, self.attempt.wire.next_due()].into_iter().flatten().min()
+    }
+
+    /// The connection, once there is one.
+    pub(super) fn into_attempt(self) -> Box<Attempt> {
+        self.attempt
+    }
+}

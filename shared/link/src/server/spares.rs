@@ -1,0 +1,60 @@
+//! Spare connect tokens for connected peers, by which they are back sooner when they are cut off.
+
+use std::time::Duration;
+
+use p2c2r_protocol::{PeerId, Role, ServerToGame, ServerToWorker};
+
+use super::listener::Listener;
+use super::mint::{Grant, Seal};
+use super::peers::Peers;
+use crate::limits::SPARE_LOOK;
+use crate::peer::Offence;
+
+/// How many different moments connections look at their spare tokens at.
+const MOMENTS: u32 = 16;
+
+/// The spare token of one peer.
+#[derive(Debug)]
+pub(super) struct PeerSpare {
+    /// The seal of the latest one.
+    seal: Option<Seal>,
+    look_at: Duration,
+}
+
+impl PeerSpare {
+    /// None yet. The first one is given within [`SPARE_LOOK`], to each peer at a moment of its own, so that those that come
+    /// together are not given theirs together for ever.
+    pub(super) fn new(now: Duration, peer: PeerId) -> Self {
+        let moment = 1 + (peer.0 % u64::from(MOMENTS)) as u32;
+        Self { seal: None, look_at: now + SPARE_LOOK * moment / MOMENTS }
+    }
+}
+
+impl Listener {
+    /// Gives a peer a new spare token if it is time for one. Only to a peer that has just been heard: the former one is void from
+    /// then on, and who is cut off would never get this one.
+    pub(super) fn renew_spare(&self, peer: PeerId, now: Duration, peers: &mut Peers) -> Result<(), Offence> {
+        let Some(entry) = peers.entries.get_mut(&peer) else { return Ok(()) };
+        if now < entry.spare.look_at
+            || entry.session.heartbeat.heard_at() != now
+            || !entry.session.is_confirmed()
+        {
+            return Ok(());
+        }
+        entry.spare.look_at = now + SPARE_LOOK;
+        let grant = Grant { asked_from: Some(entry.address.ip()), ..entry.who.clone() };
+        let Some((seal, token)) = self.mint.spare(entry.spare.seal, grant) else { return Ok(()) };
+        entry.spare.seal = Some(seal);
+        match entry.who.role {
+            Role::Gamer => entry.session.queue(&ServerToGame::Spare(token), &mut entry.renet),
+            Role::Worker => entry.session.queue(&ServerToWorker::Spare(token), &mut entry.renet),
+        }
+    }
+
+    /// Voids a peer's spare token: it is put out.
+    pub(super) fn withdraw_spare(&self, peer: PeerId, peers: &Peers) {
+        if let Some(seal) = peers.entries.get(&peer).and_then(|entry| entry.spare.seal) {
+            self.mint.withdraw(&seal);
+        }
+    }
+}
