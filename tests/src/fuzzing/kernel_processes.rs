@@ -1,12 +1,10 @@
 //! A worker's station against a kernel process that says anything, and a kernel process's lane against a worker that does.
 
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use p2c2r_link::Waker;
 use p2c2r_protocol::limits::OUTCOME_BYTES_MAX;
 use p2c2r_protocol::{Attempt, Micros, TaskNo};
-use p2c2r_tasks::{Blob, Blobs, KindRegistry};
 use p2c2r_worker::cancel::Cancel;
 use p2c2r_worker::executor::{ClockAnchor, Run, SharedStage};
 use p2c2r_worker::kernels::fuzzing::{self, EndedRun, ScriptedStation, SentTask};
@@ -22,15 +20,13 @@ const SMALL: u8 = 2;
 
 /// The run of an honest task.
 fn run(job: &Job) -> Run {
-    static KINDS: OnceLock<KindRegistry> = OnceLock::new();
-    let kind = KINDS.get_or_init(KindRegistry::builtin).get(job.kind).expect("a kind of ours");
     Run {
         key: (TaskNo(1), Attempt(1)),
         serial: 1,
         kind: job.kind,
         spec: job.spec.clone().into(),
-        job: kind.decode(&job.spec).expect("an honest spec"),
-        blobs: Blobs::new(job.blobs.iter().map(|bytes| Blob::new(bytes.clone())).collect()),
+        job: job.decoded.clone(),
+        blobs: job.kept.clone(),
         admitted: false,
         stage: SharedStage::default(),
         cancel: Cancel::default(),

@@ -1,10 +1,11 @@
 //! What the targets of whole programs share: an input is a script of steps, and there are honest tasks to put
 //! into it.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use p2c2r_protocol::KindId;
 use p2c2r_protocol::wire::{self, Bounded, Decode, Encode};
+use p2c2r_tasks::kind::TaskJob;
 use p2c2r_tasks::path::Path;
 use p2c2r_tasks::physics::Physics;
 use p2c2r_tasks::reflection::{Reflection, ReflectionSpec};
@@ -55,17 +56,24 @@ pub(super) struct Job {
     pub spec: Vec<u8>,
     pub blobs: Vec<Vec<u8>>,
     pub outcome: Vec<u8>,
+    /// Spec and blobs decoded, so that no input decodes them again.
+    pub decoded: Arc<dyn TaskJob>,
+    pub kept: Blobs,
 }
 
 impl Job {
     fn of<K: TaskKind>((spec, blobs): (K::Spec, Blobs)) -> Self {
         let outcome = K::run(&spec, &blobs, &Stop::never()).expect("a puzzle can be solved");
+        let (spec, kinds) = (K::encode_spec(&spec), KindRegistry::builtin());
+        let kind = kinds.get(K::ID).expect("a kind of ours");
         Self {
             kind: K::ID,
             version: K::KERNEL_VERSION,
-            spec: K::encode_spec(&spec),
+            decoded: kind.decode(&spec).expect("an honest spec"),
+            spec,
             blobs: blobs.iter().map(|blob| blob.bytes().to_vec()).collect(),
             outcome: K::encode_outcome(&outcome),
+            kept: blobs,
         }
     }
 
