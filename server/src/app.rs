@@ -12,14 +12,14 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::compute::Pool;
-use crate::config::{ServerConfig, ServerSettings};
+use crate::config::{ComputeMode, ServerConfig, ServerSettings};
 use crate::core::{Core, Event};
 use crate::drain::{DrainPhase, Shutdown};
 use crate::error::ServerError;
 use crate::ledger::{Ledger, LedgerOptions, OnFailure};
 use crate::ledger_client::{self, LedgerClient};
 use crate::peers::joins::Joining;
-use crate::peers::{self, HourCaps, Scheduler};
+use crate::peers::{self, HourCaps, Recalls, Scheduler};
 use crate::recording::{Header, Recorder};
 use crate::restart;
 use crate::status::{self, Meter};
@@ -85,6 +85,11 @@ pub fn build_app(config: ServerConfig, transport: ServerTransport) -> Result<App
     scheduler.take_over(found, &mut client);
     app.insert_resource(scheduler);
     app.insert_resource(client);
+    let reader = ledger.read_outcomes({
+        let waker = waker.clone();
+        move || waker.wake()
+    })?;
+    app.insert_resource(Recalls::new(reader, config.compute == ComputeMode::Inline));
     app.insert_resource(Shutdown::new(waker));
     app.add_plugins(CoordinatorPlugins { config });
     app.insert_resource(ledger);

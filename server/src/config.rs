@@ -156,9 +156,9 @@ settings_table! {
         /// Tasks handed to those threads before one of them is free. More keep them no busier, and every task that comes
         /// later waits longer
         pub compute_queue_max: usize = 1 => number("N", 1..=COMPUTE_QUEUE_MAX).key("compute_queue"),
-        /// Outcomes kept for whoever asks for the same again; 0 keeps none
+        /// Outcomes kept in memory for whoever asks for the same again; older ones are read from disk; 0 for no reuse
         pub cache_entries_max: usize = 16_384 => number("N", 0..=CACHE_ENTRIES_MAX).key("cache_entries"),
-        /// Bytes of outcomes kept for whoever asks for the same again
+        /// Bytes of outcomes kept in memory for whoever asks for the same again
         pub cache_bytes_max: usize = 64 * 1024 * 1024 => number("BYTES", 0..=CACHE_BYTES_MAX).key("cache_bytes"),
         /// Nano-dollars that an invite gives a gamer, once, unless the invite says otherwise
         pub opening_credit: Nanos = Nanos::DOLLAR =>

@@ -64,6 +64,7 @@
 //! | `publishing.rs` | heads put into a file while the coordinator runs |
 //! | `recovery.rs` | what a restart finds: open holds, patient tasks, outcomes |
 //! | `outcomes.rs` | expiry and revocation of kept outcomes |
+//! | `outcome_index.rs`, `outcome_reader.rs` | kept outcomes that memory has no room for, read when they are asked for |
 //! | `folding.rs` | what was over a day ago, as sums instead of rows |
 //! | `charges.rs` | what gamers were charged in the last hour |
 //! | `earnings.rs` | pay on its way from pending to available |
@@ -95,6 +96,8 @@ mod head_key;
 mod heads;
 mod lock;
 mod options;
+mod outcome_index;
+mod outcome_reader;
 mod outcomes;
 mod payouts;
 mod posting;
@@ -135,6 +138,7 @@ pub use options::{
     CREDIT_MAX, GROUP_COMMIT_MAX, LedgerClock, LedgerOptions, MONEY_MAX, OnFailure, PATIENT_TASKS_MAX,
     QUEUE_BYTES_MAX, QUEUE_ENTRIES_MAX, TASK_NO_GAP, TASK_NO_MAX,
 };
+pub use outcome_reader::{OutcomeReader, READS_WAITING_MAX, ReadOutcome};
 pub use payouts::{PAYOUT_REFERENCE_CHARS_MAX, Payable, Payables};
 pub use publishing::HeadPublisher;
 pub use report::{AccountLine, AttemptCounts, KindLine, LedgerReport};

@@ -11,6 +11,7 @@ mod fuzz_corpus;
 mod hostile_network;
 mod hostile_workers;
 mod privacy;
+mod recalled;
 mod redteam;
 mod together;
 

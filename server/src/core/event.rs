@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bincode::{Decode, Encode};
-use p2c2r_protocol::{Micros, PeerId, Role, Submit, TaskId, WorkerOffer, WorkerToServer};
+use p2c2r_protocol::{Digest, Micros, PeerId, Role, Submit, TaskId, WorkerOffer, WorkerToServer};
 
 use super::state::gamers::HourCap;
+use super::task_key;
 use super::work::{Checked, Computed};
 use crate::ledger::{self, AccountId, AdmissionRoom, CachedOutcome, Committed, PatientTask};
 
@@ -13,6 +14,13 @@ use crate::ledger::{self, AccountId, AdmissionRoom, CachedOutcome, Committed, Pa
 pub enum Event {
     /// An outcome from before the start, to be reused.
     Kept(CachedOutcome),
+    /// An outcome that memory had no room for, read from the ledger to be reused.
+    Recalled {
+        /// The outcome.
+        outcome: CachedOutcome,
+        /// Entries that the ledger had recorded before it was read: what later ones revoke may be this one.
+        recorded: u64,
+    },
     /// A patient task from before the start, and the account that pays for it.
     Requeued {
         /// The task, whose price the ledger still holds.
@@ -97,6 +105,8 @@ pub enum Event {
         received_at: Micros,
         /// What it asks for.
         submit: Submit,
+        /// Digest of kind, kernel version and spec.
+        key: Digest,
     },
     /// A game cancels a task.
     Cancelled {
@@ -137,6 +147,14 @@ pub enum Event {
     },
     /// Timely tasks still in flight are given up; patient ones stay open in the ledger, for the next start.
     GivingUp,
+}
+
+impl Event {
+    /// A game at `peer` asks for a task.
+    pub fn submitted(peer: PeerId, received_at: Micros, submit: Submit) -> Self {
+        let key = task_key(submit.kind, submit.kernel_version, &submit.spec);
+        Self::Submitted { peer, received_at, submit, key }
+    }
 }
 
 /// What is known of a connection.

@@ -58,6 +58,8 @@ pub(crate) enum Fault {
     ChargesWhatWasNotBegun,
     /// `deliver`: an outcome goes to any connected gamer.
     DeliversToAnybody,
+    /// `take_over`: an outcome is cached that the ledger read before it had recorded what revokes it.
+    RecallsWhatIsRevoked,
     /// `take_over`: patient tasks are not queued again after a restart.
     ForgetsPatientTasks,
     /// `account`: a charge is reported before the ledger has recorded it.

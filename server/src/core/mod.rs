@@ -27,7 +27,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use p2c2r_protocol::{
-    KindId, Micros, Nanos, NumberHash, PeerId, PriceList, ServerToGame, ServerToWorker, TaskNo,
+    Digest, KindId, Micros, Nanos, NumberHash, PeerId, PriceList, ServerToGame, ServerToWorker, Submit,
+    TaskNo,
 };
 use p2c2r_tasks::KindRegistry;
 
@@ -53,7 +54,9 @@ use state::tasks::TaskTable;
 use state::timers::Timers;
 use state::trust::{Trust, TrustRules};
 use state::workers::Workers;
-use steps::{admit, fall_back, hand_out, join, judge, lease, part, settle, state_accounts, take_over};
+use steps::{
+    admit, fall_back, follow, hand_out, join, judge, lease, part, settle, state_accounts, take_over,
+};
 
 /// What the operator decides of the scheduler.
 #[derive(Clone)]
@@ -115,6 +118,9 @@ pub struct Core {
     closing: bool,
     /// Entries for the ledger so far: each one's number is how many there are with it.
     booked: u64,
+    /// Number of the newest entry that revokes kept outcomes: those that the ledger read before it had recorded it are not
+    /// used.
+    last_revocation: u64,
     /// Events handled; decides when the whole state is checked.
     #[cfg(debug_assertions)]
     events: u64,
@@ -146,6 +152,7 @@ impl Core {
             checks: CheckDraws::new(seed),
             closing: false,
             booked: 0,
+            last_revocation: 0,
             #[cfg(debug_assertions)]
             events: 0,
             effects: Effects::default(),
@@ -166,6 +173,7 @@ impl Core {
     fn dispatch(&mut self, event: Event) {
         match event {
             Event::Kept(outcome) => take_over::keep(self, outcome),
+            Event::Recalled { outcome, recorded } => take_over::recall(self, outcome, recorded),
             Event::Requeued { task, account } => take_over::queue_again(self, &task, &account),
             Event::Measured { peer, link } => {
                 self.links.insert(peer, link);
@@ -183,7 +191,9 @@ impl Core {
             Event::Leaving { peer } => self.gamers.begin_leaving(peer),
             Event::Left { peer, role } => part::part(self, peer, role),
             Event::UpdateBegins { room } => self.submits.begin_update(room),
-            Event::Submitted { peer, received_at, submit } => admit::hear(self, peer, received_at, submit),
+            Event::Submitted { peer, received_at, submit, key } => {
+                admit::hear(self, peer, received_at, submit, key);
+            }
             Event::Cancelled { peer, task } => admit::cancel(self, peer, task),
             Event::Quit { peer } => admit::cancel_all(self, peer),
             Event::FromWorker { peer, received_at, message } => judge::hear(self, peer, received_at, message),
@@ -226,6 +236,11 @@ impl Core {
     /// Tasks in flight.
     pub fn tasks(&self) -> &TaskTable {
         &self.tasks
+    }
+
+    /// Whether a kept outcome would answer this task, whose key is `key`, and is not in memory.
+    pub fn lacks(&self, submit: &Submit, key: Digest) -> bool {
+        follow::shares(self, submit.kind, submit.budget_us.is_none()) && !self.cache.has(key, self.now)
     }
 
     /// Gamers.
@@ -294,5 +309,11 @@ impl Core {
     fn book(&mut self, entry: Entry) {
         self.booked += 1;
         self.effects.entries.push(entry);
+    }
+
+    /// Records an entry that revokes kept outcomes.
+    fn book_revocation(&mut self, entry: Entry) {
+        self.book(entry);
+        self.last_revocation = self.booked;
     }
 }

@@ -23,6 +23,8 @@ use crate::ledger::{Account, AccountId, AdmissionRoom, CachedOutcome, Committed,
 pub enum RecordedEvent {
     /// See [`Event::Kept`].
     Kept(CachedOutcome),
+    /// See [`Event::Recalled`].
+    Recalled(CachedOutcome, u64),
     /// See [`Event::Requeued`].
     Requeued(PatientTask, Account),
     /// See [`Event::Measured`].
@@ -70,6 +72,7 @@ impl RecordedEvent {
     pub fn of(event: &Event) -> Self {
         match event {
             Event::Kept(outcome) => Self::Kept(outcome.clone()),
+            Event::Recalled { outcome, recorded } => Self::Recalled(outcome.clone(), *recorded),
             Event::Requeued { task, account } => Self::Requeued((**task).clone(), (**account).clone()),
             Event::Measured { peer, link } => Self::Measured(*peer, *link),
             Event::GamerJoined { peer, name, account, session_min, hour_cap } => {
@@ -84,7 +87,7 @@ impl RecordedEvent {
             Event::Leaving { peer } => Self::Leaving(*peer),
             Event::Left { peer, role } => Self::Left(*peer, *role),
             Event::UpdateBegins { room } => Self::UpdateBegins(*room),
-            Event::Submitted { peer, received_at, submit } => {
+            Event::Submitted { peer, received_at, submit, key: _ } => {
                 Self::Submitted(*peer, *received_at, submit.clone())
             }
             Event::Cancelled { peer, task } => Self::Cancelled(*peer, *task),
@@ -114,6 +117,7 @@ impl RecordedEvent {
     pub fn into_event(self, asked: &mut PendingChecks) -> Option<Event> {
         Some(match self {
             Self::Kept(outcome) => Event::Kept(outcome),
+            Self::Recalled(outcome, recorded) => Event::Recalled { outcome, recorded },
             Self::Requeued(task, account) => {
                 Event::Requeued { task: Box::new(task), account: Box::new(account) }
             }
@@ -130,7 +134,7 @@ impl RecordedEvent {
             Self::Leaving(peer) => Event::Leaving { peer },
             Self::Left(peer, role) => Event::Left { peer, role },
             Self::UpdateBegins(room) => Event::UpdateBegins { room },
-            Self::Submitted(peer, received_at, submit) => Event::Submitted { peer, received_at, submit },
+            Self::Submitted(peer, received_at, submit) => Event::submitted(peer, received_at, submit),
             Self::Cancelled(peer, task) => Event::Cancelled { peer, task },
             Self::Quit(peer) => Event::Quit { peer },
             Self::FromWorker(peer, received_at, message) => Event::FromWorker { peer, received_at, message },

@@ -2,15 +2,17 @@
 //! keep a group short.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use p2c2r_protocol::{Digest, KindId, Nanos, PassedCheck, TaskId, TaskNo, WorkUnits};
-use rusqlite::{Connection, OptionalExtension as _, Result, params};
+use rusqlite::{Connection, OptionalExtension as _, Result, Row, params};
 
 use super::account::{CachedOutcome, SettledTask};
 use super::chain::checksum;
 use super::entry::AccountId;
 use super::options::LedgerOptions;
+use super::outcome_index::OutcomeIndex;
 use super::sql::Statements;
 
 /// Expired rows deleted per group: more than a busy coordinator's group adds.
@@ -29,6 +31,9 @@ pub(super) struct KeptOutcomes {
     bytes: i64,
     next_id: i64,
     oldest: Option<OldestOutcome>,
+    index: Arc<OutcomeIndex>,
+    /// Those of the group that is being written which others may be given, and their rows.
+    new: Vec<(Digest, i64)>,
     /// Workers whose rows are being deleted: below which id, and the progress.
     revoked: BTreeMap<AccountId, Revocation>,
 }
@@ -64,6 +69,8 @@ impl KeptOutcomes {
             bytes,
             next_id: last + 1,
             oldest: None,
+            index: Arc::default(),
+            new: Vec::new(),
             revoked: BTreeMap::new(),
         };
         kept.find_oldest(connection)?;
@@ -78,11 +85,23 @@ impl KeptOutcomes {
         Ok(kept)
     }
 
-    /// Keeps an outcome, of a patient task or another.
+    /// The rows of what is durable and others may be given.
+    pub fn index(&self) -> &Arc<OutcomeIndex> {
+        &self.index
+    }
+
+    /// The group that was being written is durable.
+    pub fn group_is_durable(&mut self) {
+        for (key, row) in self.new.drain(..) {
+            self.index.add(key, row);
+        }
+    }
+
+    /// Keeps an outcome, of a patient task or another; says whether others may be given it.
     pub fn keep(
         &mut self,
         sql: &mut Statements<'_>,
-        (task, patient): (u64, bool),
+        (task, patient, is_shared): (u64, bool, bool),
         key: &Digest,
         worker: Option<AccountId>,
         bytes: &[u8],
@@ -92,6 +111,9 @@ impl KeptOutcomes {
         let id = self.next_id;
         let sum = checksum(&key.0, bytes);
         sql.add_outcome(id, task, worker.map(|worker| worker.0), expires_ms, sum, bytes, patient)?;
+        if is_shared {
+            self.new.push((*key, id));
+        }
         self.next_id += 1;
         self.bytes += bytes.len() as i64;
         self.oldest.get_or_insert(OldestOutcome { id, expires_ms, kept_at_ms: now_ms });
@@ -216,61 +238,28 @@ impl KeptOutcomes {
         self.oldest.map(|oldest| oldest.expires_ms)
     }
 
-    /// The newest usable outcomes, that is, those checked deeply or computed by the coordinator, within the options'
-    /// bounds, newest first.
+    /// The newest outcomes that others may be given, within the options' bounds, newest first.
     pub fn newest(
-        &self,
         connection: &Connection,
         options: &LedgerOptions,
         now_ms: i64,
     ) -> Result<Vec<CachedOutcome>> {
-        let mut select = connection.prepare(
-            "SELECT o.id, o.worker, o.expires_ms, o.checksum, o.bytes, t.key, t.kind, t.kernel_version, a.name,
-                 o.patient, t.gamer, t.game_task, t.pay + t.fee, t.units, t.price_list, t.passed
-             FROM outcomes o JOIN tasks t ON t.no = o.task LEFT JOIN accounts a ON a.id = o.worker
-             WHERE t.passed <> 1 ORDER BY o.id DESC",
-        )?;
+        let mut select = connection.prepare(&format!("{SELECT_USABLE} ORDER BY o.id DESC"))?;
         let mut rows = select.query([])?;
         let (mut found, mut keys, mut bytes_total) = (Vec::new(), HashSet::new(), 0);
         while let Some(row) = rows.next()? {
-            let worker = row.get::<_, Option<i64>>(1)?.map(AccountId);
-            let expires_ms: i64 = row.get(2)?;
-            let bytes = row.get_ref(4)?.as_blob()?;
-            let key: [u8; 32] = row.get(5)?;
-            if expires_ms <= now_ms {
+            // Rows expire in the order of their ids.
+            if row.get::<_, i64>(1)? <= now_ms {
                 break;
             }
-            let revoked = worker.and_then(|worker| self.revoked.get(&worker));
-            if revoked.is_some_and(|revocation| {
-                row.get_ref(0).is_ok_and(|id| id.as_i64().is_ok_and(|id| id < revocation.below))
-            }) || checksum(&key, bytes) != row.get::<_, i64>(3)?
-                || !keys.insert(key)
-            {
+            let Some(outcome) = usable(row, now_ms)?.filter(|outcome| keys.insert(outcome.key)) else {
                 continue;
-            }
-            bytes_total += bytes.len();
+            };
+            bytes_total += outcome.bytes.len();
             if found.len() >= options.cache_entries_max || bytes_total > options.cache_bytes_max {
                 break;
             }
-            let name: Option<String> = row.get(8)?;
-            found.push(CachedOutcome {
-                key: Digest(key),
-                kind: KindId(row.get(6)?),
-                kernel_version: row.get(7)?,
-                worker: worker.zip(name.map(Into::into)),
-                bytes: bytes.into(),
-                patient: row.get(9)?,
-                expires_in: Duration::from_millis((expires_ms - now_ms) as u64),
-                settled: SettledTask {
-                    gamer: AccountId(row.get(10)?),
-                    game_task: TaskId(row.get::<_, i64>(11)? as u64),
-                    charged: Nanos(row.get(12)?),
-                    units: WorkUnits(row.get::<_, i64>(13)? as u64),
-                    price_list: row.get(14)?,
-                    // As `posting` writes it; 1 is left out above.
-                    check: if row.get::<_, u8>(15)? == 2 { PassedCheck::Deep } else { PassedCheck::Own },
-                },
-            });
+            found.push(outcome);
         }
         Ok(found)
     }
@@ -288,6 +277,45 @@ impl KeptOutcomes {
             .optional()?;
         Ok(())
     }
+}
+
+/// Selects outcomes that others may be given: those that were checked deeply or computed by the coordinator, and are not
+/// those of a convicted worker that are still to be deleted. [`usable`] reads the columns.
+pub(super) const SELECT_USABLE: &str =
+    "SELECT o.worker, o.expires_ms, o.checksum, o.bytes, t.key, t.kind, t.kernel_version, a.name, o.patient, t.gamer,
+         t.game_task, t.pay + t.fee, t.units, t.price_list, t.passed
+     FROM outcomes o JOIN tasks t ON t.no = o.task LEFT JOIN accounts a ON a.id = o.worker
+     WHERE t.passed <> 1
+         AND NOT EXISTS (SELECT 1 FROM revocations r WHERE r.worker = o.worker AND o.id < r.below)";
+
+/// The outcome in a row of [`SELECT_USABLE`]; `None` if it has expired or is damaged.
+pub(super) fn usable(row: &Row<'_>, now_ms: i64) -> Result<Option<CachedOutcome>> {
+    let worker = row.get::<_, Option<i64>>(0)?.map(AccountId);
+    let expires_ms: i64 = row.get(1)?;
+    let bytes = row.get_ref(3)?.as_blob()?;
+    let key: [u8; 32] = row.get(4)?;
+    if expires_ms <= now_ms || checksum(&key, bytes) != row.get::<_, i64>(2)? {
+        return Ok(None);
+    }
+    let name: Option<String> = row.get(7)?;
+    Ok(Some(CachedOutcome {
+        key: Digest(key),
+        kind: KindId(row.get(5)?),
+        kernel_version: row.get(6)?,
+        worker: worker.zip(name.map(Into::into)),
+        bytes: bytes.into(),
+        patient: row.get(8)?,
+        expires_in: Duration::from_millis((expires_ms - now_ms) as u64),
+        settled: SettledTask {
+            gamer: AccountId(row.get(9)?),
+            game_task: TaskId(row.get::<_, i64>(10)? as u64),
+            charged: Nanos(row.get(11)?),
+            units: WorkUnits(row.get::<_, i64>(12)? as u64),
+            price_list: row.get(13)?,
+            // As `posting` writes it; 1 is left out.
+            check: if row.get::<_, u8>(14)? == 2 { PassedCheck::Deep } else { PassedCheck::Own },
+        },
+    }))
 }
 
 /// Shortens expiries to `expires_ms`, in case outcomes were kept for longer before: rows must expire in the order of

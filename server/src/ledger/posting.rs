@@ -122,12 +122,12 @@ impl Posting<'_, '_> {
                 self.attempt(task.admission.task, made)?;
             }
         }
-        if let Some(TaskEnd::Settled(Settlement { outcome: Some(bytes), source, .. })) = &task.end {
+        if let Some(TaskEnd::Settled(Settlement { outcome: Some(bytes), source, check, .. })) = &task.end {
             let worker = match source {
                 ComputedFrom::Worker { worker, .. } => Some(*worker),
                 ComputedFrom::Coordinator | ComputedFrom::Cache | ComputedFrom::Begun => None,
             };
-            let what = (number, task.patient);
+            let what = (number, task.patient, *check != PassedCheck::Always);
             self.outcomes.keep(self.sql, what, &task.admission.key, worker, bytes, self.now_ms)?;
         }
         Ok(())

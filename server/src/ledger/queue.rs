@@ -342,6 +342,11 @@ impl WriterQueue {
         Progress { totals, groups, entries, waiting, anomalies }
     }
 
+    /// Entries recorded since the ledger was opened.
+    pub fn recorded(&self) -> u64 {
+        lock(&self.outbox).rest.entries
+    }
+
     /// The newest totals.
     pub fn totals(&self) -> super::Totals {
         lock(&self.outbox).rest.totals

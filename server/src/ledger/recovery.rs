@@ -9,6 +9,7 @@ use super::book::{Book, OpenTask, Try};
 use super::entry::{AccountId, Admission, Entry, PatientPayload, Verdict, VoidReason, verdict};
 use super::file::{closing, timing};
 use super::options::TASK_NO_GAP;
+use super::outcomes::KeptOutcomes;
 use super::queue::Batch;
 use super::sql::{Statements, split_blobs};
 use super::writer::{GroupReplies, WriterState};
@@ -65,7 +66,7 @@ pub(super) fn recover(connection: &Connection, writer: &mut WriterState) -> Resu
     writer.book.take_changed();
     writer.entries = 0;
     writer.groups_written = 0;
-    let outcomes = writer.outcomes.newest(connection, &writer.options, writer.now_ms())?;
+    let outcomes = KeptOutcomes::newest(connection, &writer.options, writer.now_ms())?;
     let recovery = Recovery {
         closed_in_order,
         holds_voided,

@@ -3,6 +3,7 @@
 
 mod account_statements;
 pub mod joins;
+mod recalls;
 mod receive;
 mod update;
 
@@ -24,6 +25,7 @@ use crate::ledger_client::LedgerClient;
 use crate::recording::Recorder;
 use crate::status::Meter;
 
+pub use recalls::{RecallCounts, Recalls};
 pub(crate) use update::update;
 
 /// The core and the buffers that its effects go through; their memory is used again for every event.

@@ -1,33 +1,48 @@
 //! Turns messages of games and workers, results of the pool and measurements of the link into events.
 
 use bevy_ecs::message::Messages;
-use p2c2r_link::FromPeer;
+use p2c2r_link::{FromPeer, PeerLeft};
 use p2c2r_protocol::{GameToServer, PeerId, WorkerToServer};
 
 use super::Exchange;
 use super::joins::Joining;
+use super::recalls::Recalls;
 use crate::compute::PoolResult;
 use crate::core::{Event, LinkState};
 
-/// Takes what games say.
-pub fn hear_games(exchange: &mut Exchange<'_>, messages: &mut Messages<FromPeer<GameToServer>>) {
+/// Takes what games say, and first what was held back of what they said earlier.
+pub fn hear_games(
+    exchange: &mut Exchange<'_>,
+    messages: &mut Messages<FromPeer<GameToServer>>,
+    left: &Messages<PeerLeft>,
+    recalls: &mut Recalls,
+) {
     let room = exchange.ledger.room();
     exchange.tell(Event::UpdateBegins { room });
+    recalls.collect(exchange);
     // A quit visits all of its gamer's tasks, and one packet can hold a thousand of them: handled once per peer.
     let mut quit: Vec<PeerId> = Vec::new();
     for FromPeer { peer, received_at, message } in messages.drain() {
         match message {
             GameToServer::Submit(submit) => {
-                exchange.tell(Event::Submitted { peer, received_at, submit });
+                let (event, now) = (Event::submitted(peer, received_at, submit), exchange.now());
+                if let Some(event) = recalls.hold(exchange.core(), now, event) {
+                    exchange.tell(event);
+                }
             }
-            GameToServer::Cancel { task } => exchange.tell(Event::Cancelled { peer, task }),
+            GameToServer::Cancel { task } => {
+                recalls.release(exchange, peer, Some(task));
+                exchange.tell(Event::Cancelled { peer, task });
+            }
             GameToServer::Leaving if quit.contains(&peer) => {}
             GameToServer::Leaving => {
+                recalls.release(exchange, peer, None);
                 exchange.tell(Event::Quit { peer });
                 quit.push(peer);
             }
         }
     }
+    recalls.release_left(exchange, left);
     exchange.perform();
 }
 

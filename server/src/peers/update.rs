@@ -13,7 +13,7 @@ use p2c2r_protocol::{GameToServer, Micros, WorkerToServer};
 
 use super::account_statements::NextStatements;
 use super::joins::{self, Joining};
-use super::{Exchange, receive};
+use super::{Exchange, Recalls, receive};
 use crate::config::ServerSettings;
 use crate::console::{self, Summary};
 use crate::core::Event;
@@ -31,6 +31,7 @@ pub(crate) struct News<'w> {
     from_games: ResMut<'w, Messages<FromPeer<GameToServer>>>,
     from_workers: ResMut<'w, Messages<FromPeer<WorkerToServer>>>,
     joining: ResMut<'w, Joining>,
+    recalls: ResMut<'w, Recalls>,
     drain: ResMut<'w, DrainPhase>,
     shutdown: Res<'w, Shutdown>,
     exit: MessageWriter<'w, AppExit>,
@@ -77,8 +78,8 @@ pub(crate) fn update(
     if !news.from_workers.is_empty() {
         receive::hear_workers(exchange, &mut news.from_workers, &mut news.joining);
     }
-    if !news.from_games.is_empty() {
-        receive::hear_games(exchange, &mut news.from_games);
+    if !(news.from_games.is_empty() && news.recalls.is_empty()) {
+        receive::hear_games(exchange, &mut news.from_games, &news.left, &mut news.recalls);
     }
     // Peers that left are removed after their last messages, which still count.
     if !news.left.is_empty() {
@@ -93,6 +94,7 @@ pub(crate) fn update(
         drain::drain(exchange, limit, &mut news.drain, &news.shutdown, &mut next_wake, &mut news.exit);
     }
     periodic.statements.wake(now, &mut next_wake);
+    news.recalls.wake(now, &mut next_wake);
     console::summarise(exchange.core(), now, settings.0.summary_every, &mut periodic.summary, &mut next_wake);
     if exchange.pool.has_inline_results() {
         next_wake.within(Duration::ZERO);

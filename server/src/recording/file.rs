@@ -15,7 +15,7 @@ use crate::core::Effects;
 use crate::core::transcript::{Mark, RecordedEvent, fingerprints};
 
 /// What a recording begins with: its format, and the format's version.
-const MAGIC: [u8; 8] = *b"p2c2rec\x03";
+const MAGIC: [u8; 8] = *b"p2c2rec\x04";
 /// Bytes of frames that are handed to the writer at once.
 const CHUNK_BYTES: usize = 64 * 1024;
 /// Microseconds after which frames are handed to the writer, however few: a killed coordinator loses at most that much.

@@ -12,7 +12,7 @@ use super::{on_all_processors, play};
 use crate::core::fault::{Fault, FaultGuard};
 
 /// Every fault, and the rules whose violation reveals it.
-const FAULTS: [(Fault, &[&str]); 29] = [
+const FAULTS: [(Fault, &[&str]); 30] = [
     (Fault::LendsMoney, &["nobody spends what he does not have"]),
     (Fault::IgnoresCaps, &["no task costs more than its cap"]),
     (Fault::ForgetsTheHour, &["no hour costs more than its cap"]),
@@ -65,6 +65,10 @@ const FAULTS: [(Fault, &[&str]); 29] = [
             "a game hears how its task ended",
             "only who is there is told anything",
         ],
+    ),
+    (
+        Fault::RecallsWhatIsRevoked,
+        &["a game gets what was accepted, and nobody gets what a convicted worker made"],
     ),
     (Fault::ForgetsPatientTasks, &["patient tasks survive"]),
     (Fault::TellsTooSoon, &["what is told as charged is recorded"]),

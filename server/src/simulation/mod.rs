@@ -72,6 +72,7 @@ fn some_thousand_tasks_in_worlds_of_all_sorts() {
         sum.patient_here,
         sum.gave_way,
         sum.from_cache,
+        sum.recalled,
         sum.shared,
         sum.inherited,
         sum.refused,

@@ -26,7 +26,9 @@ use crate::ServerConfig;
 use crate::config::TrustRules;
 use crate::core::work::{Check, KernelRun};
 use crate::core::{Core, Effect, Effects, Event, Policy};
-use crate::ledger::{Account, AccountId, Entry, Ledger, LedgerClock, LedgerOptions};
+use crate::ledger::{
+    Account, AccountId, Entry, Ledger, LedgerClock, LedgerOptions, OutcomeReader, ReadOutcome,
+};
 
 /// Nano-dollars for so many units, on cores and on graphics processors: no round figures, so that rounding shows.
 pub const CORES_RATE: u64 = 1_234_567;
@@ -89,6 +91,9 @@ pub struct World {
     effects: Effects,
     auditor: Auditor,
     ledger: Ledger,
+    reader: OutcomeReader,
+    /// Outcomes that were read, of which the scheduler is told later.
+    slow_reads: Vec<ReadOutcome>,
     folder: TempDir,
     /// Coordinators so far.
     starts: u64,
@@ -161,13 +166,15 @@ impl World {
     pub fn new(setup: &WorldSetup) -> Result<Self, BrokenPromise> {
         let folder = scratch();
         let (now, wall_s) = (Arc::new(AtomicU64::new(1)), Arc::new(AtomicU64::new(BEGINS_S)));
-        let ledger = open_ledger(&folder, 0, &now, &wall_s)?;
+        let (ledger, reader) = open_ledger(&folder, 0, &now, &wall_s)?;
         let core = Core::new(policy(setup), ledger.next_task_no(), seed(setup, 0));
         Ok(Self {
             core,
             effects: Effects::default(),
             auditor: Auditor::new(setup),
             ledger,
+            reader,
+            slow_reads: Vec::new(),
             folder,
             starts: 0,
             now,
@@ -318,6 +325,7 @@ impl World {
             self.auditor.durable.agree(account)?;
         }
         self.auditor.durable.agree_on_fee(committed.totals.fee)?;
+        self.tell_slow_reads()?;
         self.auditor.told();
         self.tell(StepCause::Other, Event::StatementsDue { committed: Box::new(committed) })
     }
@@ -392,7 +400,7 @@ fn open_ledger(
     starts: u64,
     now: &Arc<AtomicU64>,
     wall_s: &Arc<AtomicU64>,
-) -> Result<Ledger, BrokenPromise> {
+) -> Result<(Ledger, OutcomeReader), BrokenPromise> {
     let (running, wall) = (Arc::clone(now), Arc::clone(wall_s));
     let clock = LedgerClock::new(
         move || Duration::from_secs(wall.load(Ordering::Relaxed)),
@@ -405,5 +413,8 @@ fn open_ledger(
         clock,
         ..LedgerOptions::default()
     };
-    Ledger::open(&file(folder, starts), options, || {}).map_err(|error| broken("the book opens", error))
+    let opened = Ledger::open(&file(folder, starts), options, || {});
+    let ledger = opened.map_err(|error| broken("the book opens", error))?;
+    let reader = ledger.read_outcomes(|| {}).map_err(|error| broken("the book can be read", error))?;
+    Ok((ledger, reader))
 }

@@ -113,6 +113,8 @@ pub struct Gauges {
     pub handshakes: IntGauge,
     /// Whether HTTPS arrives and UDP does not: 1 or 0.
     pub udp_blocked: IntGauge,
+    /// Outcomes looked for in the ledger, by what came of it.
+    pub recalls: Counters,
     /// Whether the ledger records: 1 or 0.
     pub recording: IntGauge,
     /// Group commits.
@@ -251,6 +253,9 @@ impl Gauges {
         to.register("offenders", "Peers dropped for an offence", self.offenders.clone());
         to.register("handshakes", "Handshakes under way", self.handshakes.clone());
         to.register("udp_blocked", "Whether HTTPS arrives and UDP does not", self.udp_blocked.clone());
+        let help =
+            "Outcomes that memory had no room for and that were looked for in the ledger, by what came of it";
+        to.register("outcomes_recalled", help, self.recalls.clone());
         to.register("ledger_recording", "Whether the ledger records", self.recording.clone());
         to.register("ledger_groups", "Group commits of the ledger since the start", self.groups.clone());
         to.register("ledger_entries", "Entries that the ledger has recorded", self.entries.clone());

@@ -18,7 +18,7 @@ use crate::drain::DrainPhase;
 use crate::join::AccountNews;
 use crate::ledger::{AccountId, Progress};
 use crate::ledger_client::LedgerClient;
-use crate::peers::Scheduler;
+use crate::peers::{RecallCounts, Recalls, Scheduler};
 
 /// The coordinator's state at one moment.
 #[derive(Clone, Debug)]
@@ -37,6 +37,8 @@ pub struct Snapshot {
     pub held: Nanos,
     /// Counts since the start.
     pub tally: Tally,
+    /// What came of looking for outcomes in the ledger.
+    pub recalls: RecallCounts,
     /// Kinds, in the order of the registry and of the history.
     pub kinds: Vec<KindNow>,
     /// Connected workers, by name.
@@ -65,6 +67,7 @@ impl Snapshot {
             ledger: Progress::default(),
             held: Nanos::ZERO,
             tally: Tally::default(),
+            recalls: RecallCounts::default(),
             kinds: Vec::new(),
             workers: Vec::new(),
             pay: Vec::new(),
@@ -196,6 +199,7 @@ pub fn publish(
     board: Res<'_, Board>,
     scheduler: Res<'_, Scheduler>,
     ledger: Res<'_, LedgerClient>,
+    recalls: Res<'_, Recalls>,
     peers: Res<'_, Peers>,
     drain: Res<'_, DrainPhase>,
     settings: Res<'_, ServerSettings>,
@@ -214,6 +218,7 @@ pub fn publish(
         ledger: ledger.progress(),
         held: meter.held(),
         tally: *core.tally(),
+        recalls: recalls.counts(),
         kinds: kinds_now(core, &names, now),
         workers: workers_now(core, &peers, &names, now),
         pay: pay_now(core, &peers),
@@ -346,7 +351,7 @@ fn gamers_now(core: &Core, peers: &Peers) -> Vec<GamerNow> {
 }
 
 fn fill(gauges: &Gauges, snapshot: &Snapshot) {
-    let Snapshot { ledger, link, workers, gamers, .. } = snapshot;
+    let Snapshot { ledger, link, workers, gamers, recalls, .. } = snapshot;
     gauges.uptime.set(snapshot.up_for.as_secs_f64());
     gauges.ready.set(i64::from(!snapshot.closing && snapshot.ledger_trouble.is_none()));
     gauges.held.set(snapshot.held.0);
@@ -375,6 +380,9 @@ fn fill(gauges: &Gauges, snapshot: &Snapshot) {
     gauges.udp_blocked.set(i64::from(snapshot.udp_blocked.is_some()));
     for (cause, count) in refused_packets(link) {
         set(&gauges.refused_packets.get_or_create(&vec![("cause", cause)]), count);
+    }
+    for (result, count) in [("found", recalls.found), ("gone", recalls.gone), ("late", recalls.late)] {
+        set(&gauges.recalls.get_or_create(&vec![("result", result)]), count);
     }
     gauges.recording.set(i64::from(snapshot.ledger_trouble.is_none()));
     set(&gauges.groups, ledger.groups);

@@ -19,6 +19,7 @@ mod lifetime;
 mod money;
 mod own_kernel;
 mod rate;
+mod recalled;
 mod recording;
 mod scheduler;
 mod settings;

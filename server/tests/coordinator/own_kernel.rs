@@ -100,7 +100,7 @@ impl Alone {
             spec: ToySpec { units: UNITS, ..toy::spec(1_000 + self.asked) }.encode().into(),
             blobs: Vec::new(),
         };
-        self.handle(Event::Submitted { peer: PeerId(gamer), received_at: self.now(), submit });
+        self.handle(Event::submitted(PeerId(gamer), self.now(), submit));
         task
     }
 

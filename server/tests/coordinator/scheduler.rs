@@ -199,7 +199,7 @@ impl World {
         };
         self.asked.push((peer, task));
         self.handle(Event::UpdateBegins { room: Some(ROOM) });
-        self.handle(Event::Submitted { peer, received_at: self.now, submit });
+        self.handle(Event::submitted(peer, self.now, submit));
     }
 
     /// A worker joins, or one that is there leaves.
@@ -387,7 +387,7 @@ fn an_account_with_too_many_tasks_in_the_books_is_refused_and_others_are_not() {
             spec: toy::spec(number).encode().into(),
             blobs: Vec::new(),
         };
-        let event = Event::Submitted { peer: PeerId(gamer), received_at: world.now, submit };
+        let event = Event::submitted(PeerId(gamer), world.now, submit);
         world.core.handle(world.now, event, &mut world.effects);
         let said = std::mem::take(&mut world.effects).to_games;
         said.into_iter().find_map(|(_, message)| match message {

@@ -231,7 +231,7 @@ impl Far {
             blobs: Vec::new(),
         };
         self.handle(Event::UpdateBegins { room: Some(ROOM) });
-        self.handle(Event::Submitted { peer: GAMER, received_at: Micros(self.now), submit });
+        self.handle(Event::submitted(GAMER, Micros(self.now), submit));
         self.handle(Event::TimePassed);
         if self.asked < WARM_UP + TASKS {
             self.at(self.now + ASK_EVERY, Arrives::Ask);

@@ -1,7 +1,7 @@
 //! Outcomes kept for the cache.
 
 use p2c2r_protocol::TaskNo;
-use p2c2r_server::ledger::{self, Entry, Ledger, LedgerOptions};
+use p2c2r_server::ledger::{self, Entry, Ledger, LedgerOptions, OutcomeReader};
 
 use super::lab::{Lab, account_of, append, gamer, whole, worker};
 
@@ -53,6 +53,108 @@ fn the_cache_is_read_within_its_bounds() {
     let small = LedgerOptions { outcome_bytes_max: 24, ..lab.options() };
     Ledger::open(&lab.path, small, || {}).unwrap().close().unwrap();
     assert_eq!(kept(&lab.open()), [5, 4, 3], "the oldest go first");
+}
+
+/// What comes of looking for an outcome.
+#[derive(Debug, PartialEq, Eq)]
+enum Looked {
+    /// No row is known.
+    Nowhere,
+    /// The row that was known has nothing that may be used.
+    Gone,
+    /// This outcome was read.
+    Found(u64),
+}
+use Looked::{Found, Gone, Nowhere};
+
+/// Looks for the outcome of task `number` beside the writer.
+fn read(reader: &OutcomeReader, number: u64) -> Looked {
+    let key = p2c2r_protocol::Digest::of(&number.to_le_bytes());
+    let Some(row) = reader.find(key) else { return Nowhere };
+    assert!(reader.ask(key, row));
+    let read = reader.wait().unwrap();
+    assert_eq!(read.key, key);
+    let Some(outcome) = read.outcome else {
+        assert_eq!(reader.find(key), None, "it is not looked for again");
+        return Gone;
+    };
+    Found(u64::from_le_bytes(outcome.bytes[..].try_into().unwrap()))
+}
+
+#[test]
+fn what_memory_has_no_room_for_is_read_beside_the_writer_before_and_after_a_restart() {
+    let lab = Lab::new();
+    let options = || LedgerOptions { cache_entries_max: 1, ..lab.options() };
+    let ledger = Ledger::open(&lab.path, options(), || {}).unwrap();
+    let (payer, helper) = (gamer(&ledger), worker(&ledger));
+    append(&ledger, whole(TaskNo(1), payer, helper, 10, 1));
+    ledger.flush().unwrap();
+    let reader = ledger.read_outcomes(|| {}).unwrap();
+    append(&ledger, (2..=3).flat_map(|no| whole(TaskNo(no), payer, helper, 10, 1)));
+    ledger.flush().unwrap();
+    // Somebody else's transaction is open.
+    let connection = rusqlite::Connection::open(&lab.path).unwrap();
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!([1, 2, 3, 9].map(|number| read(&reader, number)), [Found(1), Found(2), Found(3), Nowhere]);
+    drop(connection);
+    ledger.close().unwrap();
+    for ending in ["-wal", "-shm"] {
+        let beside = lab.folder.path().join(format!("results.db{ending}"));
+        assert!(!beside.exists(), "closed in order: {}", beside.display());
+    }
+    assert!(!reader.ask(p2c2r_protocol::Digest([0; 32]), 1), "it is closed with the ledger");
+
+    let ledger = Ledger::open(&lab.path, options(), || {}).unwrap();
+    let reader = ledger.read_outcomes(|| {}).unwrap();
+    assert_eq!(kept(&ledger), [3]);
+    assert_eq!([1, 2, 3].map(|number| read(&reader, number)), [Found(1), Found(2), Found(3)]);
+    lab.pass(24 * 3_600);
+    assert_eq!(read(&reader, 1), Gone, "a day is over");
+    assert_eq!(read(&reader, 1), Nowhere);
+    ledger.close().unwrap();
+    lab.check();
+}
+
+#[test]
+fn neither_what_is_revoked_nor_disputed_nor_damaged_is_read_nor_what_was_not_checked_deeply() {
+    let lab = Lab::new();
+    let ledger = lab.open();
+    let reader = ledger.read_outcomes(|| {}).unwrap();
+    let (payer, honest) = (gamer(&ledger), worker(&ledger));
+    let liar = account_of(&ledger, p2c2r_protocol::Role::Worker, "eve").id;
+    append(
+        &ledger,
+        (1..=4).flat_map(|no| whole(TaskNo(no), payer, if no == 1 { liar } else { honest }, 10, 1)),
+    );
+    let mut unchecked = whole(TaskNo(5), payer, honest, 10, 1);
+    if let Entry::TaskSettled(settlement) = &mut unchecked[2] {
+        settlement.check = p2c2r_protocol::PassedCheck::Always;
+    }
+    append(&ledger, unchecked);
+    ledger.flush().unwrap();
+    append(&ledger, [Entry::WorkerConvicted { worker: liar }, Entry::OutcomeDisputed { task: TaskNo(2) }]);
+    ledger.flush().unwrap();
+    lab.tamper("UPDATE outcomes SET bytes = x'0900000000000000' WHERE task = 3");
+    let found = [1, 2, 3, 4, 5].map(|number| read(&reader, number));
+    assert_eq!(found, [Gone, Gone, Gone, Found(4), Nowhere]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_tried_again() {
+    let lab = Lab::new();
+    let ledger = lab.open();
+    let (payer, helper) = (gamer(&ledger), worker(&ledger));
+    append(&ledger, whole(TaskNo(1), payer, helper, 10, 1));
+    ledger.flush().unwrap();
+    let reader = ledger.read_outcomes(|| {}).unwrap();
+    let key = p2c2r_protocol::Digest::of(&1_u64.to_le_bytes());
+    let row = reader.find(key).unwrap();
+    lab.tamper("ALTER TABLE outcomes RENAME TO elsewhere");
+    for _ in 0..2 {
+        assert!(reader.ask(key, row) && reader.wait().unwrap().outcome.is_none());
+    }
+    lab.tamper("ALTER TABLE elsewhere RENAME TO outcomes");
+    assert_eq!(read(&reader, 1), Found(1), "its row is still known");
 }
 
 #[test]

@@ -270,7 +270,7 @@ impl Field {
             blobs: if self.asked == 1 { vec![samples().grid.clone()] } else { Vec::new() },
         };
         self.handle(Event::UpdateBegins { room: Some(ROOM) });
-        self.handle(Event::Submitted { peer: GAMER, received_at: self.now, submit });
+        self.handle(Event::submitted(GAMER, self.now, submit));
         self.handle(Event::TimePassed);
         while self.ended < self.asked {
             self.go_on();

@@ -81,6 +81,11 @@ impl OutcomeCache {
         self.entries_max == 0
     }
 
+    /// Whether an outcome is kept under this key.
+    pub fn has(&self, key: Digest, now: Micros) -> bool {
+        self.find(key).is_some_and(|entry| entry.until > now)
+    }
+
     /// The outcome kept under this key.
     pub fn get(&self, key: Digest, now: Micros) -> Option<CacheEntry> {
         let entry = self.find(key).filter(|entry| entry.until > now)?;

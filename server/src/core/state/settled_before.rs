@@ -1,7 +1,9 @@
-//! Patient tasks that ended before the coordinator's start, and whose outcome is in the cache.
+//! Patient tasks that have ended, and whose outcome was read from the ledger: at the coordinator's start, or since then
+//! because memory had no room for it.
 //!
 //! Nobody knows whether their gamers were sent the outcomes, because the coordinator may have died in between. A gamer who
-//! asks again by the same id is answered from the cache and pays nothing more. There are at most as many as cached outcomes.
+//! asks again by the same id is answered from the cache and pays nothing more. There are at most twice as many as cached
+//! outcomes.
 
 use std::collections::HashMap;
 
@@ -17,6 +19,13 @@ impl SettledBefore {
     /// Adds a task whose outcome has this key.
     pub fn add(&mut self, key: Digest, settled: SettledTask) {
         self.0.insert((settled.gamer, settled.game_task), (key, settled));
+    }
+
+    /// Drops those whose outcome is no longer in the cache, once there are more than twice `cached_max`.
+    pub fn bound(&mut self, cached_max: usize, is_cached: impl Fn(Digest) -> bool) {
+        if self.0.len() > 2 * cached_max {
+            self.0.retain(|_, (key, _)| is_cached(*key));
+        }
     }
 
     /// The task that this account calls `id`, if its outcome has this key.

@@ -60,10 +60,10 @@ struct Valid {
 }
 
 /// Handles a submit: admits the task, or refuses it with a reason.
-pub fn hear(core: &mut Core, peer: PeerId, received_at: Micros, submit: Submit) {
+pub fn hear(core: &mut Core, peer: PeerId, received_at: Micros, submit: Submit, key: Digest) {
     let Some(account) = core.gamers.session(peer).map(|session| session.account) else { return };
     let task = submit.task;
-    if let Err(refusal) = try_to_admit(core, peer, account, received_at, submit) {
+    if let Err(refusal) = try_to_admit(core, peer, account, received_at, submit, key) {
         debug!(gamer = peer.0, %task, %refusal, "refused");
         core.tally.refused += 1;
         core.tell_game(peer, ServerToGame::Refused { task, refusal });
@@ -118,6 +118,7 @@ fn try_to_admit(
     account: AccountId,
     received_at: Micros,
     mut submit: Submit,
+    key: Digest,
 ) -> Result<(), Refusal> {
     let now = core.now;
     let mirror = core.gamers.account_mut(account).ok_or(Refusal::Full)?;
@@ -126,7 +127,6 @@ fn try_to_admit(
     }
     let (in_flight, is_spent) = (mirror.tasks.len() + mirror.undelivered(), mirror.is_spent(submit.task));
     let recorded = mirror.tasks_recorded();
-    let key = task_key(submit.kind, submit.kernel_version, &submit.spec);
     // The id of a task that is in flight or was answered is spent.
     if is_spent && is_repeated(core, peer, account, submit.task, key)? {
         return Ok(());

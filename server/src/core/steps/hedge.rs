@@ -117,7 +117,7 @@ fn compare(core: &mut Core, other: Other, outcome: Arc<[u8]>, is_same: Option<bo
             core.cache.forget(other.key);
             // Both are computed again, because one of them is wrong and may not have been drawn for a check.
             if let Some(accepted) = other.accepted {
-                core.book(Entry::OutcomeDisputed { task: other.in_books });
+                core.book_revocation(Entry::OutcomeDisputed { task: other.in_books });
                 look_again(core, &other, accepted, Arc::clone(&other.outcome), true);
             }
             look_again(core, &other, other.lost, outcome, false);

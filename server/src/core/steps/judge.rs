@@ -378,7 +378,7 @@ fn quarantine(core: &mut Core, account: AccountId) {
         core.gamers.withdraw(account);
     }
     core.tally.convicted += 1;
-    core.book(Entry::WorkerConvicted { worker: account });
+    core.book_revocation(Entry::WorkerConvicted { worker: account });
     for peer in core.workers.peers_of(account) {
         core.workers.change(peer, |worker| worker.quarantined = !fault::is_made(Fault::EmploysTheConvicted));
         let Some(worker) = core.workers.get(peer) else { continue };

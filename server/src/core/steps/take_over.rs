@@ -1,4 +1,4 @@
-//! Takes over from before a restart: outcomes to reuse, and patient tasks to queue again.
+//! Takes over what the ledger has: outcomes to reuse, and patient tasks to queue again after a restart.
 
 use std::sync::Arc;
 
@@ -22,7 +22,16 @@ pub fn keep(core: &mut Core, outcome: CachedOutcome) {
         core.cache.insert(outcome.key, &outcome.bytes, outcome.worker, core.now, outcome.expires_in);
         if outcome.patient {
             core.settled_before.add(outcome.key, outcome.settled);
+            let (cache, now) = (&core.cache, core.now);
+            core.settled_before.bound(core.policy.cache_entries_max, |key| cache.has(key, now));
         }
+    }
+}
+
+/// Caches an outcome that the ledger read after it had recorded so many entries, unless it may have been revoked since.
+pub fn recall(core: &mut Core, outcome: CachedOutcome, recorded: u64) {
+    if recorded >= core.last_revocation || fault::is_made(Fault::RecallsWhatIsRevoked) {
+        keep(core, outcome);
     }
 }
 

@@ -283,6 +283,7 @@ impl WriterState {
 
     /// Makes the newest group's results known.
     pub(in crate::ledger) fn publish(&mut self, queue: &WriterQueue) {
+        self.outcomes.group_is_durable();
         let closed = std::mem::take(&mut self.book.patient_closed);
         if closed > 0 {
             queue.patient_open_changed(0, closed);

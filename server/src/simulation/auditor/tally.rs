@@ -15,6 +15,8 @@ pub struct AuditTally {
     pub gave_way: u64,
     /// Tasks answered from the cache.
     pub from_cache: u64,
+    /// Outcomes that memory had no room for, read from the ledger.
+    pub recalled: u64,
     /// Tasks that waited for the outcome of an equal one, and got it.
     pub shared: u64,
     /// Tasks that took the place of an equal one while somebody worked on it.
@@ -44,6 +46,7 @@ impl AuditTally {
         self.patient_here += other.patient_here;
         self.gave_way += other.gave_way;
         self.from_cache += other.from_cache;
+        self.recalled += other.recalled;
         self.shared += other.shared;
         self.inherited += other.inherited;
         self.refused += other.refused;

@@ -1,9 +1,10 @@
 //! Packets between peers and the coordinator: which is next, what becomes of it, and how it is heard.
 
-use p2c2r_protocol::{PeerId, WorkerToServer};
+use p2c2r_protocol::{Digest, PeerId, Submit, WorkerToServer};
 
-use super::{Down, Event, Up, World, wrapped};
-use crate::ledger::AdmissionRoom;
+use super::{Down, Event, Up, World, broken, wrapped};
+use crate::core::task_key;
+use crate::ledger::{AdmissionRoom, ReadOutcome};
 use crate::simulation::action::PacketFate;
 use crate::simulation::auditor::{Audit, StepCause};
 use crate::simulation::kinds;
@@ -11,6 +12,9 @@ use crate::simulation::kinds;
 /// What the ledger takes in one update.
 const ROOM: AdmissionRoom =
     AdmissionRoom { admissions: 4, patient: 4, bytes: 1 << 20, tasks_per_account: u64::MAX };
+
+/// Of so many keys the outcome of one is read late.
+const SLOW_KEYS: u8 = 4;
 
 impl World {
     /// The place of the packet that is next from this one on and not held up.
@@ -56,9 +60,11 @@ impl World {
         match message {
             Up::Submit(submit) => {
                 self.tell(StepCause::Other, Event::UpdateBegins { room: Some(ROOM) })?;
+                let key = task_key(submit.kind, submit.kernel_version, &submit.spec);
+                self.recall(&submit, key)?;
                 let units = kinds::units(&submit.spec);
                 let cause = StepCause::Submitted { peer, submit: submit.clone(), units };
-                self.tell(cause, Event::Submitted { peer, received_at, submit })
+                self.tell(cause, Event::Submitted { peer, received_at, submit, key })
             }
             Up::Cancel(task) => {
                 self.tell(StepCause::Cancelled(account, task), Event::Cancelled { peer, task })
@@ -75,5 +81,29 @@ impl World {
                 self.tell(StepCause::Other, Event::FromWorker { peer, received_at, message })
             }
         }
+    }
+
+    /// The ledger reads the outcome that the scheduler lacks for a submit, if it has it. From a slow disk some come later.
+    fn recall(&mut self, submit: &Submit, key: Digest) -> Audit {
+        let Some(row) = self.reader.find(key).filter(|_| self.core.lacks(submit, key)) else { return Ok(()) };
+        let read = if self.reader.ask(key, row) { self.reader.wait() } else { None };
+        let Some(read) = read else { return Err(broken("the ledger answers", "nothing was read")) };
+        if key.0[31].is_multiple_of(SLOW_KEYS) {
+            self.slow_reads.push(read);
+            return Ok(());
+        }
+        self.tell_read(read)
+    }
+
+    /// Tells what has been read late.
+    pub(super) fn tell_slow_reads(&mut self) -> Audit {
+        let slow = std::mem::take(&mut self.slow_reads);
+        slow.into_iter().try_for_each(|read| self.tell_read(read))
+    }
+
+    fn tell_read(&mut self, ReadOutcome { outcome, recorded, .. }: ReadOutcome) -> Audit {
+        let Some(outcome) = outcome else { return Ok(()) };
+        self.auditor.tally.recalled += 1;
+        self.tell(StepCause::Other, Event::Recalled { outcome, recorded })
     }
 }

@@ -71,7 +71,8 @@ impl World {
 
     /// Another coordinator starts with what the ledger has; everybody is disconnected.
     fn start(&mut self) -> Audit {
-        self.ledger = open_ledger(&self.folder, self.starts, &self.now, &self.wall_s)?;
+        (self.ledger, self.reader) = open_ledger(&self.folder, self.starts, &self.now, &self.wall_s)?;
+        self.slow_reads.clear();
         // Its clock has not stepped back.
         self.behind = 0;
         self.core = Core::new(

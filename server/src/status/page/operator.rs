@@ -200,6 +200,7 @@ fn inside(about: &About, snapshot: &Snapshot) -> Markup {
                 (tile("Done by workers", tally.by_workers))
                 (tile("Done here", tally.by_coordinator))
                 (tile("From the cache", tally.from_cache))
+                (tile("Read from disk", snapshot.recalls.found))
                 (tile("Refused", tally.refused))
                 (tile("Without outcome", tally.failed))
                 (tile("Wrong answers", tally.rejected))

@@ -1,0 +1,158 @@
+//! Tasks whose outcome the ledger has and memory has no room for: their submits wait until it has been read, and reach the
+//! core after it.
+//!
+//! A wait is bounded, and so is how many wait; beyond either bound a submit goes on and the task is computed, as if the
+//! ledger had nothing. Whoever takes a task back or leaves has its submits go on at once.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bevy_ecs::message::Messages;
+use bevy_ecs::resource::Resource;
+use p2c2r_link::{NextWake, PeerLeft};
+use p2c2r_protocol::{Digest, Micros, PeerId, TaskId};
+
+use super::Exchange;
+use crate::core::{Core, Event};
+use crate::ledger::{OutcomeReader, READS_WAITING_MAX};
+
+/// Submits that wait at the same time.
+const WAITING_MAX: usize = 64;
+/// The longest that one waits: several times what a slow disk takes. Errs by one update, never early.
+const WAIT_MAX: Duration = Duration::from_millis(50);
+/// Part of a task's time budget that it may wait, given as its divisor: the rest suffices to compute it.
+const WAIT_BUDGET_SHARE: u32 = 4;
+
+/// The submits that wait, and what the reader was asked for.
+#[derive(Resource)]
+pub struct Recalls {
+    reader: OutcomeReader,
+    /// Whether the next update waits for the reader: for tests, whose time is not the disk's.
+    is_inline: bool,
+    /// What the reader has not answered, the oldest first, and when it was asked for.
+    asked: VecDeque<(Digest, Micros)>,
+    waiting: Vec<WaitingSubmit>,
+    counts: RecallCounts,
+}
+
+/// What came of looking for outcomes in the ledger, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecallCounts {
+    /// Outcomes read.
+    pub found: u64,
+    /// Looked for in vain: expired, revoked, damaged or unreadable.
+    pub gone: u64,
+    /// Submits that went on because the disk took too long.
+    pub late: u64,
+}
+
+struct WaitingSubmit {
+    key: Digest,
+    peer: PeerId,
+    task: TaskId,
+    until: Micros,
+    event: Event,
+}
+
+impl Recalls {
+    /// Nothing waits yet.
+    pub fn new(reader: OutcomeReader, is_inline: bool) -> Self {
+        let counts = RecallCounts::default();
+        Self { reader, is_inline, asked: VecDeque::new(), waiting: Vec::new(), counts }
+    }
+
+    /// What came of it so far.
+    pub fn counts(&self) -> RecallCounts {
+        self.counts
+    }
+
+    /// Whether nothing is waited for.
+    pub fn is_empty(&self) -> bool {
+        self.asked.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Has a submit wait if the ledger has its task's outcome and the core has not; else gives it back.
+    pub fn hold(&mut self, core: &Core, now: Micros, event: Event) -> Option<Event> {
+        let Event::Submitted { peer, submit, key, .. } = &event else { return Some(event) };
+        let (peer, task, key) = (*peer, submit.task, *key);
+        // Almost always nothing is found, and this costs one access to memory.
+        let Some(row) = self.reader.find(key) else { return Some(event) };
+        let has_room = self.waiting.len() < WAITING_MAX && !self.is_stalled(now);
+        if !(has_room && core.lacks(submit, key) && self.ask(key, row, now)) {
+            return Some(event);
+        }
+        let share = |budget_us: u32| Duration::from_micros((budget_us / WAIT_BUDGET_SHARE).into());
+        let wait = submit.budget_us.map_or(WAIT_MAX, |budget| WAIT_MAX.min(share(budget)));
+        let until = Micros(now.0 + Micros::from(wait).0);
+        self.waiting.push(WaitingSubmit { key, peer, task, until, event });
+        None
+    }
+
+    /// Has the reader read what is under this key, unless it was asked for already; false if it is asked for too much.
+    fn ask(&mut self, key: Digest, row: i64, now: Micros) -> bool {
+        if self.asked.iter().any(|(asked, _)| *asked == key) {
+            return true;
+        }
+        let is_asked = self.asked.len() < READS_WAITING_MAX && self.reader.ask(key, row);
+        if is_asked {
+            self.asked.push_back((key, now));
+        }
+        is_asked
+    }
+
+    /// Whether the disk takes too long at the moment: then nobody waits for it in vain.
+    fn is_stalled(&self, now: Micros) -> bool {
+        self.asked.front().is_some_and(|(_, at)| now.since(*at) >= WAIT_MAX.as_micros() as u32)
+    }
+
+    /// Tells the core what has been read and then the submits that waited for it, and those that have waited long enough.
+    pub fn collect(&mut self, exchange: &mut Exchange<'_>) {
+        while !self.asked.is_empty() {
+            let read = if self.is_inline { self.reader.wait() } else { self.reader.answer() };
+            let Some(read) = read else { break };
+            self.asked.pop_front();
+            if let Some(outcome) = read.outcome {
+                self.counts.found += 1;
+                exchange.tell(Event::Recalled { outcome, recorded: read.recorded });
+            } else {
+                self.counts.gone += 1;
+            }
+            for waited in self.waiting.extract_if(.., |waiting| waiting.key == read.key) {
+                exchange.tell(waited.event);
+            }
+        }
+        let now = exchange.now();
+        for late in self.waiting.extract_if(.., |waiting| waiting.until <= now) {
+            self.counts.late += 1;
+            exchange.tell(late.event);
+        }
+    }
+
+    /// Has the submits of this peer go on, of one task or of all, because it has more to say of them.
+    pub fn release(&mut self, exchange: &mut Exchange<'_>, peer: PeerId, task: Option<TaskId>) {
+        let is_meant = |waiting: &mut WaitingSubmit| {
+            waiting.peer == peer && task.is_none_or(|task| waiting.task == task)
+        };
+        for waiting in self.waiting.extract_if(.., is_meant) {
+            exchange.tell(waiting.event);
+        }
+    }
+
+    /// Has the submits of peers that left go on: as their last messages they still count.
+    pub fn release_left(&mut self, exchange: &mut Exchange<'_>, left: &Messages<PeerLeft>) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        for gone in left.get_cursor().read(left) {
+            self.release(exchange, gone.peer, None);
+        }
+    }
+
+    /// Wakes the app when a submit has waited long enough.
+    pub fn wake(&self, now: Micros, next_wake: &mut NextWake) {
+        if let Some(until) = self.waiting.iter().map(|waiting| waiting.until).min() {
+            let within = if self.is_inline { 0 } else { until.0.saturating_sub(now.0) };
+            next_wake.within(Duration::from_micros(within));
+        }
+    }
+}
