@@ -41,7 +41,8 @@ pub fn build_app(mut config: WorkerConfig, transport: ClientTransport) -> Result
         impair: config.impair,
         reconnect: config.reconnect,
     }));
-    let offered = WorkerOffer { slots: config.slots, kernels: executor.offers(&config.kinds) };
+    let offered =
+        WorkerOffer { slots: config.slots, kernels: executor.offers(&config.kinds), region: config.region };
     app.insert_resource(executor)
         .insert_resource(Drain::new(config.drain_limit))
         .insert_resource(Attempts::new(&config))

@@ -7,8 +7,8 @@ use p2c2r_join::machine_name;
 use p2c2r_link::runner::BUSY_POLL_DEFAULT;
 use p2c2r_link::{BUSY_POLL_MAX, Impairment, RateLimit, Reconnect};
 use p2c2r_program::settings::within;
-use p2c2r_protocol::Digest;
 use p2c2r_protocol::limits::{BLOB_STORE_BYTES_MAX, NAME_BYTES_MAX, SLOTS_PER_WORKER_MAX};
+use p2c2r_protocol::{Digest, Region};
 use p2c2r_tasks::KindRegistry;
 
 use crate::availability::WorkingTimes;
@@ -58,6 +58,8 @@ pub struct WorkerConfig {
     pub name: String,
     /// Attempts run at the same time, 1 to 256.
     pub slots: u16,
+    /// Where its owner says that it is, for gamers and the coordinator's operator.
+    pub region: Option<Region>,
     /// Attempts that may wait for a slot, at least 1.
     pub queued_max: usize,
     /// Bytes of blobs kept between tasks.
@@ -104,6 +106,7 @@ impl WorkerConfig {
         Self {
             name: name.into(),
             slots: cores(),
+            region: None,
             queued_max: QUEUED_MAX_DEFAULT,
             blob_bytes_max: BLOB_STORE_BYTES_MAX,
             execution: Execution::default(),

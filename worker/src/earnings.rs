@@ -207,7 +207,7 @@ mod tests {
 
     fn offer() -> Offer {
         let kinds = KindRegistry::builtin();
-        Offer { offered: WorkerOffer { slots: 2, kernels: kinds.offers() }, slots: 2, kinds }
+        Offer { offered: WorkerOffer { slots: 2, kernels: kinds.offers(), region: None }, slots: 2, kinds }
     }
 
     /// A statement of an account that has earned `account`, of which this connection earned `own` with these verdicts.

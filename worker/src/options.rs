@@ -13,8 +13,8 @@ use p2c2r_program::settings::{
     path, switch, text,
 };
 use p2c2r_program::{LogFormat, settings_table};
-use p2c2r_protocol::Role;
 use p2c2r_protocol::limits::SLOTS_PER_WORKER_MAX;
+use p2c2r_protocol::{Region, Role};
 use p2c2r_tasks::gpu::GpuChoice;
 
 use crate::availability::{Hours, WorkingTimes};
@@ -51,6 +51,9 @@ settings_table! {
             path("DIR").optional().default_is("p2c2r/memberships in the folder for user data"),
         /// Public name of this worker
         pub name: Option<String> = None => text("NAME").optional().default_is("this machine's name"),
+        /// Where this worker is, in a word of your choice such as eu-west: gamers and the coordinator's operator see it. At
+        /// most twelve letters A to Z, digits and -
+        pub region: Option<Region> = None => parsed("REGION").optional().default_is("nothing is said"),
         /// Tasks to run at the same time
         pub slots: u16 = cores() => number("N", 1..=SLOTS_PER_WORKER_MAX).default_is("this machine's cores"),
         /// Megabytes that each process which computes tasks may use; there is one for each slot, and one for tiny tasks
@@ -175,6 +178,7 @@ impl WorkerOptions {
     fn worker(&self) -> Result<WorkerConfig, WorkerError> {
         let mut worker = WorkerConfig::named(self.name.clone().unwrap_or_else(machine_name));
         worker.slots = self.slots;
+        worker.region = self.region;
         worker.impair = self.impair.map(|impairment| impaired(impairment, &worker.name));
         worker.busy_poll = self.busy_poll;
         worker.rate_limit = self.upload_kbit.map(upload);
@@ -238,7 +242,7 @@ mod tests {
     #[test]
     fn what_is_shown_reads_back_as_the_same_settings_without_the_link() {
         let options = read(
-            "join = 'p2c2r://127.0.0.1:9'\nname = 'ada'\nhours = '22:00-07:00'\nidle_minutes = 5\nupload_kbit = 500\n\
+            "join = 'p2c2r://127.0.0.1:9'\nname = 'ada'\nregion = 'eu-west'\nhours = '22:00-07:00'\nidle_minutes = 5\nupload_kbit = 500\n\
              gpu = 'off'\npage = '[::1]:8766'\ngpu_percent = 30\ncpu_percent = '75%'\nwatts = 90\ncents_per_kwh = 30\nimpair = 'wan-100ms'\non_battery = true",
         )
         .unwrap();
@@ -251,6 +255,7 @@ mod tests {
         assert!(worker.times.on_battery && !worker.times.paused && worker.impair.is_some());
         assert_eq!(worker.rate_limit.map(|limit| limit.bytes_per_second), Some(62_500));
         assert_eq!(worker.cpu_share.percent(), 75);
+        assert_eq!(worker.region, "eu-west".parse().ok());
         assert_eq!(worker.electricity, Some(Electricity { watts: 90, cents_per_kwh: 30 }));
         assert!(shown.contains("gpu_percent = 30"), "{shown}");
         assert_eq!(again.shown(), shown);
@@ -261,6 +266,7 @@ mod tests {
         let good = read("name = \"w\"\nslots = 3\nlog_format = \"json\"").unwrap();
         assert_eq!((good.slots, good.log_format), (3, LogFormat::Json));
         assert!(read("slot = 3").unwrap_err().contains("`slot`"));
+        assert!(read("region = 'a<b'").unwrap_err().contains("such as eu-west"));
         assert!(read("slots = 70000").unwrap_err().contains("1 to 256"));
         let open = read("page = '0.0.0.0:8766'").unwrap().worker().err().unwrap().to_string();
         assert!(open.contains("loopback") && open.contains("127.0.0.1:8766"), "{open}");

@@ -308,7 +308,7 @@ fn announces_slots_and_kernels() {
     pair.until("the worker announces itself", |pair| !pair.heard.is_empty());
     let kernels = kinds().offers();
     assert_eq!(kernels[0].version, 7);
-    assert_eq!(pair.heard, vec![WorkerToServer::Ready(WorkerOffer { slots: 3, kernels })]);
+    assert_eq!(pair.heard, vec![WorkerToServer::Ready(WorkerOffer { slots: 3, kernels, region: None })]);
 }
 
 #[test]
@@ -386,7 +386,7 @@ fn a_device_is_announced_and_nothing_else_changes() {
     pair.until("the worker announces itself", |pair| !pair.heard.is_empty());
     let mut kernels = kinds().offers();
     kernels[0].device = Device::Graphics;
-    assert_eq!(pair.heard, vec![WorkerToServer::Ready(WorkerOffer { slots: 1, kernels })]);
+    assert_eq!(pair.heard, vec![WorkerToServer::Ready(WorkerOffer { slots: 1, kernels, region: None })]);
 }
 
 #[test]

@@ -114,6 +114,7 @@ mod tests {
             available: Nanos(9_876_543_210_123),
             workers: 1,
             nearest_worker_ms: None,
+            nearest_worker_region: None,
             gamers: 1,
         });
         let said = money_text(&account);

@@ -3,6 +3,8 @@
 use bevy::diagnostic::DiagnosticsStore;
 use bevy::prelude::*;
 use bevy::text::LineBreak;
+use p2c2r_offload::OffloadAccount;
+use p2c2r_protocol::Region;
 
 use super::level::{BorrowingDetail, Cornered, MARGIN, ShownFrom};
 use super::palette::{
@@ -261,9 +263,10 @@ fn cell_colour(kind: &KindFigures, column: usize) -> Ink {
     }
 }
 
-fn fill_lines(figures: Res<Figures>, mut lines: Query<(&Line, &mut Text)>) {
+fn fill_lines(figures: Res<Figures>, account: Res<OffloadAccount>, mut lines: Query<(&Line, &mut Text)>) {
+    let region = account.statement.and_then(|statement| statement.nearest_worker_region);
     for (line, mut text) in &mut lines {
-        write(&mut text, &line_text(&figures, *line));
+        write(&mut text, &line_text(&figures, region, *line));
     }
 }
 
@@ -330,7 +333,7 @@ fn preset_text(Chosen { preset, quality }: Chosen) -> String {
     )
 }
 
-fn line_text(figures: &Figures, line: Line) -> String {
+fn line_text(figures: &Figures, region: Option<Region>, line: Line) -> String {
     match line {
         Line::Session => {
             let once = figures.sector_light_dollars.filter(|once| *once > 0.0);
@@ -343,8 +346,13 @@ fn line_text(figures: &Figures, line: Line) -> String {
             )
         }
         Line::Network => format!(
-            "workers {:>4}, nearest {:>4} ms  round trip {:>4} ms",
+            "workers {:>4}, nearest {} {:>4} ms  round trip {:>4} ms",
             figures::count(figures.workers),
+            // Of a coordinator that is gone, nothing is known any more.
+            region
+                .filter(|_| figures.nearest_worker_ms.is_some())
+                .as_ref()
+                .map_or(figures::UNKNOWN, Region::as_str),
             figures::count(figures.nearest_worker_ms),
             figures::milliseconds(figures.rtt_ms),
         ),
@@ -364,7 +372,7 @@ mod tests {
         for (column, (title, _)) in COLUMNS.iter().enumerate().skip(1) {
             assert_eq!(cell_text(&kind, column), UNKNOWN, "{title}");
         }
-        assert!(line_text(&Figures::default(), Line::Network).contains(" - ms"));
+        assert!(line_text(&Figures::default(), None, Line::Network).contains("nearest -    - ms"));
         assert_eq!(Total::PerHour.text(&Figures::default()), UNKNOWN);
     }
 
@@ -384,6 +392,17 @@ mod tests {
         }
         bindings.bind(Action::Offload, Input::Key(KeyCode::PageUp));
         assert!(keys_text(&bindings, false).starts_with("Page Up borrowing"));
+    }
+
+    #[test]
+    fn the_nearest_worker_is_told_with_its_region_and_round_trip() {
+        let region = "123456789012".parse().ok();
+        let near = Figures { workers: Some(1_000.0), nearest_worker_ms: Some(4_000.0), ..default() };
+        let said = line_text(&near, region, Line::Network);
+        assert!(said.starts_with("workers 1000, nearest 123456789012 4000 ms"), "{said}");
+        assert!(said.len() <= LETTERS, "{said}");
+        let gone = line_text(&Figures::default(), region, Line::Network);
+        assert!(gone.contains("nearest -    - ms"), "{gone}");
     }
 
     #[test]
@@ -446,7 +465,7 @@ mod tests {
     fn lines_keep_their_width_while_numbers_change() {
         let line = |cost, sector_light| {
             let figures = Figures { cost_dollars: cost, sector_light_dollars: sector_light, ..default() };
-            line_text(&figures, Line::Session).len()
+            line_text(&figures, None, Line::Session).len()
         };
         assert!(line(Some(12.345_6), Some(1.2)) <= LETTERS_COMPACT, "{}", line(Some(12.345_6), Some(1.2)));
         assert_eq!(line(Some(0.000_5), Some(0.0)), line(Some(0.123_4), None));

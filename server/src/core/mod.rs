@@ -280,11 +280,13 @@ impl Core {
 
     /// The workers that a gamer is told of.
     fn workers_around(&self) -> WorkersAround {
-        let trips = self.workers.peers().map(|peer| self.rtt(peer)).filter(|rtt| !rtt.is_zero());
-        let nearest = trips.min().map(|rtt| Micros::from(rtt).0.div_ceil(1_000));
+        let workers = self.workers.iter().map(|(peer, worker)| (self.rtt(peer), peer, worker.region));
+        let nearest = workers.filter(|(rtt, ..)| !rtt.is_zero()).min_by_key(|(rtt, peer, _)| (*rtt, *peer));
+        let whole_ms = |rtt| u16::try_from(Micros::from(rtt).0.div_ceil(1_000)).unwrap_or(u16::MAX);
         WorkersAround {
             count: self.workers.len() as u32,
-            nearest_ms: nearest.map(|ms| u16::try_from(ms).unwrap_or(u16::MAX)),
+            nearest_ms: nearest.map(|(rtt, ..)| whole_ms(rtt)),
+            nearest_region: nearest.and_then(|(.., region)| region),
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bevy_ecs::system::{Res, ResMut};
 use p2c2r_link::{LinkClock, LinkTotals, PeerStats, Peers};
-use p2c2r_protocol::{Micros, Nanos, PeerId};
+use p2c2r_protocol::{Micros, Nanos, PeerId, Region};
 
 use super::figures::{Gauges, set};
 use super::history::History;
@@ -114,6 +114,8 @@ pub struct WorkerNow {
     pub key: String,
     /// Its connection.
     pub link: LinkNow,
+    /// Where its owner says that it is.
+    pub region: Option<Region>,
     /// Attempts it runs at once.
     pub slots: u32,
     /// Attempts it has.
@@ -271,6 +273,7 @@ fn workers_now(core: &Core, peers: &Peers, names: &Names, now: Micros) -> Vec<Wo
             name: worker.name.to_string(),
             key: key_now(peers, peer),
             link: link_now(peers.get(peer)),
+            region: worker.region,
             slots: worker.slots,
             in_hand: worker.tasks.len(),
             kinds: worker

@@ -206,6 +206,7 @@ mod tests {
             name: "w".to_owned(),
             key: String::new(),
             link: LinkNow::default(),
+            region: None,
             slots: 1,
             in_hand: 0,
             kinds: vec!["toy"],

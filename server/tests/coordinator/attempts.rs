@@ -258,7 +258,7 @@ fn a_worker_that_rested_and_is_ready_again_gets_what_waits() {
     stage.step();
     let task = stage.ask(gamer, 60);
     assert!(stage.take_assigned().is_empty());
-    let offer = WorkerOffer { slots: 1, kernels: toy::kinds().offers() };
+    let offer = WorkerOffer { slots: 1, kernels: toy::kinds().offers(), region: None };
     stage.worker_says(worker, WorkerToServer::Ready(offer));
     stage.step();
     let (to, assign) = stage.assignment();

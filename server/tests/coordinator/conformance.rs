@@ -255,7 +255,9 @@ fn message_of_worker(says: WorkerSays, scene: &Scene) -> WorkerToServer {
     };
     let right = toy::answer(toy::number_in(&scene.submit.spec));
     match says {
-        WorkerSays::Ready => WorkerToServer::Ready(WorkerOffer { slots: 1, kernels: toy::kinds().offers() }),
+        WorkerSays::Ready => {
+            WorkerToServer::Ready(WorkerOffer { slots: 1, kernels: toy::kinds().offers(), region: None })
+        }
         WorkerSays::RightAnswer => answer(Ok(right)),
         WorkerSays::WrongAnswer => answer(Ok(toy::answer(1_000))),
         WorkerSays::Failure(name) => answer(Err(failure_of(name))),
@@ -300,7 +302,7 @@ fn messages_before_the_welcome_and_after_the_farewell_do_nothing() {
     stage.step();
     assert_eq!((stage.tally().stray, stage.tally().refused, stage.in_flight()), (0, 0, 0));
     let gamer = stage.gamer("g");
-    let offer = WorkerOffer { slots: 1, kernels: toy::kinds().offers() };
+    let offer = WorkerOffer { slots: 1, kernels: toy::kinds().offers(), region: None };
     let worker = stage.early_worker("w", WorkerToServer::Ready(offer));
     let task = stage.ask(gamer, 5);
     let (to, assign) = stage.assignment();

@@ -258,7 +258,7 @@ fn a_worker_that_offers_a_kind_on_several_devices_counts_once_for_it() {
     let (first, twice) = (stage.worker("first", 1), stage.worker("twice", 1));
     let on = |device| KernelOffer { kind: Toy::ID, version: Toy::KERNEL_VERSION, device };
     let kernels = vec![on(Device::Cores), on(Device::Graphics), on(Device::Cores)];
-    stage.worker_says(twice, WorkerToServer::Ready(WorkerOffer { slots: 1, kernels }));
+    stage.worker_says(twice, WorkerToServer::Ready(WorkerOffer { slots: 1, kernels, region: None }));
     stage.step();
     stage.leave(first);
     let task = stage.ask(gamer, 30);

@@ -214,7 +214,7 @@ impl World {
             self.workers.insert(peer);
             let kernels =
                 vec![KernelOffer { kind: Toy::ID, version: Toy::KERNEL_VERSION, device: Device::Cores }];
-            let offer = Some(WorkerOffer { slots: 2, kernels });
+            let offer = Some(WorkerOffer { slots: 2, kernels, region: None });
             let account = Box::new(account(Role::Worker, 100 + id));
             self.handle(Event::WorkerJoined { peer, name: "w".into(), account, offer });
         }
@@ -409,7 +409,9 @@ fn a_gamer_is_told_how_far_away_the_nearest_worker_is() {
     let gamer = PeerId(1);
     for (worker, rtt_us) in [(PeerId(101), 84_200), (PeerId(102), 12_001), (PeerId(103), 0)] {
         let account = Box::new(account(Role::Worker, worker.0));
-        world.handle(Event::WorkerJoined { peer: worker, name: "w".into(), account, offer: None });
+        let region = if worker == PeerId(102) { "eu-west".parse().ok() } else { None };
+        let offer = Some(WorkerOffer { slots: 1, kernels: Vec::new(), region });
+        world.handle(Event::WorkerJoined { peer: worker, name: "w".into(), account, offer });
         let link = LinkState { rtt: Duration::from_micros(rtt_us), clock_offset_us: None };
         world.handle(Event::Measured { peer: worker, link });
     }
@@ -419,9 +421,14 @@ fn a_gamer_is_told_how_far_away_the_nearest_worker_is() {
         let mut said = std::mem::take(&mut world.effects).to_games;
         said.retain(|(peer, _)| *peer == gamer);
         let Some((_, ServerToGame::Statement(statement))) = said.pop() else { return None };
-        Some((statement.workers, statement.nearest_worker_ms))
+        let region = statement.nearest_worker_region.map(|region| region.to_string());
+        Some((statement.workers, statement.nearest_worker_ms, region))
     };
-    assert_eq!(told(), Some((3, Some(13))), "whole milliseconds, and who is not measured does not count");
+    assert_eq!(
+        told(),
+        Some((3, Some(13), Some("eu-west".into()))),
+        "whole milliseconds, and who is not measured does not count"
+    );
     assert_eq!(told(), None, "nothing has changed");
     for worker in [PeerId(102), PeerId(101)] {
         world.core.handle(world.now, Event::Left { peer: worker, role: Role::Worker }, &mut world.effects);

@@ -282,7 +282,7 @@ impl Stage {
             KernelOffer { kind: Toy::ID, version: Toy::KERNEL_VERSION, device },
             KernelOffer { kind: Rough::ID, version: Rough::KERNEL_VERSION, device },
         ];
-        self.worker_says(peer, WorkerToServer::Ready(WorkerOffer { slots, kernels }));
+        self.worker_says(peer, WorkerToServer::Ready(WorkerOffer { slots, kernels, region: None }));
         self.step();
     }
 

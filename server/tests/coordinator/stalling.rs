@@ -144,7 +144,7 @@ impl Far {
             let peer = PeerId(number);
             let kernels =
                 vec![KernelOffer { kind: Toy::ID, version: Toy::KERNEL_VERSION, device: Device::Cores }];
-            let offer = Some(WorkerOffer { slots: 1, kernels });
+            let offer = Some(WorkerOffer { slots: 1, kernels, region: None });
             let account = Box::new(scheduler::account(Role::Worker, 10 + number));
             far.handle(Event::WorkerJoined { peer, name: "w".into(), account, offer });
             let rtt = Duration::from_millis(scene.round_trip_ms);

@@ -300,6 +300,7 @@ fn statement() -> GamerStatement {
         available: Nanos(1_000_000),
         workers: 3,
         nearest_worker_ms: Some(12),
+        nearest_worker_region: None,
         gamers: 1,
     }
 }

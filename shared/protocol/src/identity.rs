@@ -135,6 +135,7 @@ pub fn samples_of_server_to_game() -> Vec<ServerToGame> {
         available: Nanos(3_000_000),
         workers: 4,
         nearest_worker_ms: Some(23),
+        nearest_worker_region: "eu-west".parse().ok(),
         gamers: 5,
     };
     let refusals = [
@@ -256,6 +257,7 @@ pub fn samples_of_worker_to_server() -> Vec<WorkerToServer> {
         WorkerToServer::Ready(WorkerOffer {
             slots: 2,
             kernels: vec![KernelOffer { kind: KindId(1), version: 1, device: Device::Graphics }],
+            region: "eu-west".parse().ok(),
         }),
         answer(Ok(vec![6, 7].into())),
         answer(Err(AttemptFailure::KernelPanicked)),

@@ -13,6 +13,7 @@
 //! | [`messages`] | the messages by direction, receipts and stage times |
 //! | [`payload`] | bytes of specs and outcomes |
 //! | [`channels`] | which message travels on which channel, and each channel's byte budget |
+//! | [`region`] | where a worker's owner says that it is |
 //! | [`wire`] | the only place that names the encoding |
 //! | [`hashing`] | the hashes of maps on the path of every task |
 //! | [`catch_panic`] | panics in code that works on what strangers sent |
@@ -28,6 +29,7 @@ pub mod messages;
 pub mod money;
 pub mod names;
 pub mod payload;
+pub mod region;
 pub mod wire;
 
 pub use channels::Channel;
@@ -38,3 +40,4 @@ pub use messages::*;
 pub use money::{Device, FeeCarry, Nanos, PriceList, TASK_PRICE_MIN, WorkUnits};
 pub use names::{fit_name, is_printable, printable};
 pub use payload::Payload;
+pub use region::{NoRegion, Region};

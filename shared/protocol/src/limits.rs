@@ -3,6 +3,8 @@
 
 /// Bytes of a peer's public name, UTF-8. Names go into the connect token's 256 bytes of user data.
 pub const NAME_BYTES_MAX: usize = 64;
+/// Bytes of a worker's region. A longer one has no room beside the worker count of a game's display.
+pub const REGION_BYTES_MAX: usize = 12;
 /// Bytes of one encoded message. A larger one is not sent, and the decoder refuses it.
 pub const MESSAGE_BYTES_MAX: usize = 96 * 1024;
 /// Bytes of one encoded spec, before its blobs.

@@ -14,6 +14,7 @@ use crate::channels::Channel;
 use crate::ids::{Attempt, Digest, KindId, Micros, TaskId, TaskNo};
 use crate::money::{Device, Nanos, PriceList, WorkUnits};
 use crate::payload::Payload;
+use crate::region::Region;
 
 mod bounds;
 
@@ -129,6 +130,8 @@ pub struct GamerStatement {
     /// Round trip between the coordinator and the nearest worker, in whole milliseconds, rounded up; `None`
     /// before one is measured.
     pub nearest_worker_ms: Option<u16>,
+    /// Where that worker's owner says that it is; `None` where nothing was said.
+    pub nearest_worker_region: Option<Region>,
     /// Gamers connected.
     pub gamers: u32,
 }
@@ -470,6 +473,8 @@ pub struct WorkerOffer {
     pub slots: u16,
     /// Kernels it has.
     pub kernels: Vec<KernelOffer>,
+    /// Where its owner says that it is, in words of the owner's choice.
+    pub region: Option<Region>,
 }
 
 /// One kernel a worker has.

@@ -116,7 +116,7 @@ fn play(
     time: Res<'_, Time<Real>>,
 ) {
     if ups.read().next().is_some() {
-        let offer = WorkerOffer { slots: SLOTS, kernels: rogue.kinds.offers() };
+        let offer = WorkerOffer { slots: SLOTS, kernels: rogue.kinds.offers(), region: None };
         say.write(ToServer(WorkerToServer::Ready(offer)));
     }
     for FromServer { message, .. } in heard.drain() {

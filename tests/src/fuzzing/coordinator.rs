@@ -248,7 +248,7 @@ impl Stage {
         self.update(STEP);
         if role == Role::Worker {
             let kernels = KindRegistry::builtin().offers();
-            self.worker_says(WorkerToServer::Ready(WorkerOffer { slots: 4, kernels }));
+            self.worker_says(WorkerToServer::Ready(WorkerOffer { slots: 4, kernels, region: None }));
         }
     }
 

@@ -181,7 +181,7 @@ impl Field {
         self.workers.push(Worker { peer, account: id, cheat: Cheat::new(trick) });
         let kernels =
             vec![KernelOffer { kind: Path::ID, version: Path::KERNEL_VERSION, device: Device::Cores }];
-        let offer = Some(WorkerOffer { slots: 1, kernels });
+        let offer = Some(WorkerOffer { slots: 1, kernels, region: None });
         self.handle(Event::WorkerJoined { peer, name: "w".into(), account: Box::new(account), offer });
     }
 

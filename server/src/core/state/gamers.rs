@@ -12,7 +12,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use p2c2r_protocol::{Digest, GamerStatement, Micros, NumberHash, PeerId, Receipt, TaskId};
+use p2c2r_protocol::{Digest, GamerStatement, Micros, NumberHash, PeerId, Receipt, Region, TaskId};
 
 use crate::ledger::{self, AccountId};
 pub use account::AccountMirror;
@@ -55,6 +55,8 @@ pub struct WorkersAround {
     /// The shortest round trip to one of them, in whole milliseconds, rounded up so that it does not change with every
     /// measurement; `None` before one is measured.
     pub nearest_ms: Option<u16>,
+    /// Where that worker's owner says that it is.
+    pub nearest_region: Option<Region>,
 }
 
 /// A finished task, remembered.
@@ -326,6 +328,7 @@ impl Gamers {
         GamerStatement {
             workers: workers.count,
             nearest_worker_ms: workers.nearest_ms,
+            nearest_worker_region: workers.nearest_region,
             gamers: self.sessions.len() as u32,
             ..statement
         }

@@ -152,6 +152,7 @@ impl Workers {
             worker.kernels.sort_by_key(|kernel| kernel.kind);
             worker.kernels.dedup_by_key(|kernel| kernel.kind);
             worker.slots = u32::from(offer.slots);
+            worker.region = offer.region;
             // An offer also ends draining.
             worker.draining = false;
             worker.conduct.has_use_for(2 * worker.slots);

@@ -176,7 +176,7 @@ impl World {
                 if self.setup.patient_fallback == PatientFallback::Compute && number % 2 == 1 && !is_last {
                     kernels.pop();
                 }
-                let offer = Some(WorkerOffer { slots: 1 + u16::from(number) % 3, kernels });
+                let offer = Some(WorkerOffer { slots: 1 + u16::from(number) % 3, kernels, region: None });
                 self.tell(StepCause::Other, Event::WorkerJoined { peer, name, account, offer })
             }
         }

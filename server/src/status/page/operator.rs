@@ -95,7 +95,10 @@ fn workers(about: &About, workers: &[WorkerNow]) -> Markup {
             html! { (worker.accepted) },
             html! { (worker.rejected) },
             html! { (money(worker.earned)) },
-            round_trip(worker.link),
+            html! {
+                (round_trip(worker.link))
+                @if let Some(region) = worker.region { " " (region.as_str()) }
+            },
             loss(worker.link),
         ]
     };

@@ -451,6 +451,7 @@ fn the_other_roles_messages_are_refused() {
             version: 1,
             device: p2c2r_protocol::Device::Cores,
         }],
+        region: None,
     }));
     mallory.send(&small(0, 0, &[(0, &message)]));
     world.run(Duration::from_millis(10));

@@ -11,6 +11,7 @@ use crate::limits::{
     NAME_BYTES_MAX, OUTCOME_BYTES_MAX, REASON_BYTES_MAX, SLOTS_PER_WORKER_MAX, SPEC_BYTES_MAX,
 };
 use crate::money::{Nanos, PriceList};
+use crate::region::Region;
 use crate::wire::Bounded;
 
 impl Routed for GameToServer {
@@ -72,6 +73,10 @@ fn spare_within(spare: &SpareToken) -> Result<(), &'static str> {
     within(spare.0.len(), CONNECT_TOKEN_BYTES_MAX, "bytes of a connect token")
 }
 
+fn region_within(region: Option<Region>) -> Result<(), &'static str> {
+    if region.is_none_or(|region| region.is_valid()) { Ok(()) } else { Err("region") }
+}
+
 fn worker_statement_within(statement: &WorkerStatement) -> Result<(), &'static str> {
     within(statement.verdicts.len(), BATCH_MAX, "verdicts in a statement")?;
     statement
@@ -98,8 +103,10 @@ impl Bounded for ServerToGame {
         match self {
             Self::Welcome(welcome) => {
                 within(welcome.name.len(), NAME_BYTES_MAX, "bytes of the name")?;
+                region_within(welcome.statement.nearest_worker_region)?;
                 prices_within(&welcome.prices)
             }
+            Self::Statement(statement) => region_within(statement.nearest_worker_region),
             Self::Refused { refusal: Refusal::BadSpec { reason }, .. } | Self::Closing { reason } => {
                 within(reason.len(), REASON_BYTES_MAX, "bytes of a reason")
             }
@@ -116,7 +123,7 @@ impl Bounded for ServerToGame {
                 }
             }
             Self::Spare(spare) => spare_within(spare),
-            Self::Refused { .. } | Self::Failed { .. } | Self::Statement(_) => Ok(()),
+            Self::Refused { .. } | Self::Failed { .. } => Ok(()),
         }
     }
 }
@@ -146,6 +153,7 @@ impl Bounded for WorkerToServer {
         match self {
             Self::Ready(offer) => {
                 within(offer.kernels.len(), KINDS_MAX, "kernels offered")?;
+                region_within(offer.region)?;
                 if offer.slots == 0 || offer.slots > SLOTS_PER_WORKER_MAX {
                     return Err("slots");
                 }

@@ -173,6 +173,7 @@ impl AccountMirror {
             available: self.available(),
             workers: 0,
             nearest_worker_ms: None,
+            nearest_worker_region: None,
             gamers: 0,
         }
     }

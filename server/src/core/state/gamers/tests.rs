@@ -31,9 +31,10 @@ fn statements_show_a_charge_as_held_until_it_is_recorded() {
     let mirror = gamers.account_mut(account).unwrap();
     mirror.release(Nanos(30));
     mirror.charge(Nanos(30), 3, Micros(0));
-    let around = WorkersAround { count: 2, nearest_ms: Some(3) };
+    let around = WorkersAround { count: 2, nearest_ms: Some(3), nearest_region: "eu".parse().ok() };
     let told = gamers.statement(account, around);
     assert_eq!((told.workers, told.nearest_worker_ms), (2, Some(3)));
+    assert_eq!(told.nearest_worker_region, around.nearest_region);
     assert_eq!((told.charged, told.held, told.available), (Nanos(50), Nanos(30), Nanos(970)));
     gamers.account_mut(account).unwrap().recorded(&in_ledger(account), 2);
     assert_eq!(gamers.statement(account, around), told, "two entries are recorded, and this is in the third");

@@ -18,7 +18,9 @@ fn workers(n: u64) -> Workers {
             KernelOffer { kind: KIND, version: 1, device: Device::Cores },
             KernelOffer { kind: OTHER, version: 1 + peer as u16, device: Device::Cores },
         ];
-        workers.offer(PeerId(peer), WorkerOffer { slots: 1, kernels }, |kernel| kernel.version == 1);
+        workers.offer(PeerId(peer), WorkerOffer { slots: 1, kernels, region: None }, |kernel| {
+            kernel.version == 1
+        });
     }
     workers
 }
@@ -81,7 +83,7 @@ fn the_first_answer_does_not_open_a_window_for_everything_that_waits() {
 fn slots_that_a_newcomer_announces_open_no_window() {
     let mut workers = workers(1);
     let kernels = vec![KernelOffer { kind: KIND, version: 1, device: Device::Cores }];
-    workers.offer(PeerId(0), WorkerOffer { slots: 256, kernels }, |_| true);
+    workers.offer(PeerId(0), WorkerOffer { slots: 256, kernels, region: None }, |_| true);
     for task in 0..2 {
         assert!(workers.get(PeerId(0)).unwrap().has_room());
         workers.change(PeerId(0), |worker| worker.tasks.insert(TaskNo(task)));
@@ -101,7 +103,7 @@ fn whoever_comes_back_under_another_name_has_the_record_of_its_account() {
     assert_eq!(workers.next_end_of_rest(), None);
     workers.join(PeerId(7), "renamed".into(), AccountId(0), Micros(31));
     let kernels = vec![KernelOffer { kind: KIND, version: 1, device: Device::Cores }];
-    workers.offer(PeerId(7), WorkerOffer { slots: 1, kernels }, |_| true);
+    workers.offer(PeerId(7), WorkerOffer { slots: 1, kernels, region: None }, |_| true);
     assert_eq!(workers.ready(KIND), [PeerId(1)], "it rests");
     let predict = |workers: &Workers, peer| {
         workers.get(PeerId(peer)).unwrap().predict(KIND, WorkUnits(100), Duration::ZERO)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use p2c2r_protocol::limits::BATCH_MAX;
 use p2c2r_protocol::{
-    Device, Digest, KernelOffer, KindId, Micros, Nanos, NumberHash, TaskNo, VerdictNotice, WorkUnits,
+    Device, Digest, KernelOffer, KindId, Micros, Nanos, NumberHash, Region, TaskNo, VerdictNotice, WorkUnits,
     WorkerSession, WorkerStatement,
 };
 use p2c2r_tasks::KnownBlobs;
@@ -43,6 +43,8 @@ pub struct Worker {
     pub kernels: Vec<KernelOffer>,
     /// Attempts it runs at the same time.
     pub slots: u32,
+    /// Where its owner says that it is.
+    pub region: Option<Region>,
     /// It takes nothing more.
     pub draining: bool,
     /// It gets nothing more.
@@ -142,6 +144,7 @@ impl Worker {
             account,
             kernels: Vec::new(),
             slots: 0,
+            region: None,
             draining: false,
             quarantined: false,
             tasks: HashSet::default(),
