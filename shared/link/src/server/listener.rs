@@ -379,9 +379,9 @@ impl Listener {
         everything: bool,
         peers: &mut Peers,
     ) {
-        let renewed = self.renew_spare(peer, now, peers);
         let Some(entry) = peers.entries.get_mut(&peer) else { return };
         entry.is_dirty = false;
+        let renewed = entry.renew_spare(&self.mint, now);
         let (netcode, wire) = (&mut self.netcode, &mut self.wire);
         let client = entry.client;
         let sent_before = entry.session.stats.sent_packets;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use p2c2r_protocol::{PeerId, Role, ServerToGame, ServerToWorker};
 
 use super::listener::Listener;
-use super::mint::{Grant, Seal};
-use super::peers::Peers;
+use super::mint::{Grant, Mint, Seal};
+use super::peers::{PeerEntry, Peers};
 use crate::limits::SPARE_LOOK;
 use crate::peer::Offence;
 
@@ -30,27 +30,28 @@ impl PeerSpare {
     }
 }
 
-impl Listener {
-    /// Gives a peer a new spare token if it is time for one. Only to a peer that has just been heard: the former one is void from
+impl PeerEntry {
+    /// Gives the peer a new spare token if it is time for one. Only if it has just been heard: the former one is void from
     /// then on, and who is cut off would never get this one.
-    pub(super) fn renew_spare(&self, peer: PeerId, now: Duration, peers: &mut Peers) -> Result<(), Offence> {
-        let Some(entry) = peers.entries.get_mut(&peer) else { return Ok(()) };
-        if now < entry.spare.look_at
-            || entry.session.heartbeat.heard_at() != now
-            || !entry.session.is_confirmed()
+    pub(super) fn renew_spare(&mut self, mint: &Mint, now: Duration) -> Result<(), Offence> {
+        if now < self.spare.look_at
+            || self.session.heartbeat.heard_at() != now
+            || !self.session.is_confirmed()
         {
             return Ok(());
         }
-        entry.spare.look_at = now + SPARE_LOOK;
-        let grant = Grant { asked_from: Some(entry.address.ip()), ..entry.who.clone() };
-        let Some((seal, token)) = self.mint.spare(entry.spare.seal, grant) else { return Ok(()) };
-        entry.spare.seal = Some(seal);
-        match entry.who.role {
-            Role::Gamer => entry.session.queue(&ServerToGame::Spare(token), &mut entry.renet),
-            Role::Worker => entry.session.queue(&ServerToWorker::Spare(token), &mut entry.renet),
+        self.spare.look_at = now + SPARE_LOOK;
+        let grant = Grant { asked_from: Some(self.address.ip()), ..self.who.clone() };
+        let Some((seal, token)) = mint.spare(self.spare.seal, grant) else { return Ok(()) };
+        self.spare.seal = Some(seal);
+        match self.who.role {
+            Role::Gamer => self.session.queue(&ServerToGame::Spare(token), &mut self.renet),
+            Role::Worker => self.session.queue(&ServerToWorker::Spare(token), &mut self.renet),
         }
     }
+}
 
+impl Listener {
     /// Voids a peer's spare token: it is put out.
     pub(super) fn withdraw_spare(&self, peer: PeerId, peers: &Peers) {
         if let Some(seal) = peers.entries.get(&peer).and_then(|entry| entry.spare.seal) {
