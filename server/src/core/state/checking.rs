@@ -16,9 +16,9 @@ use super::speed::ServiceTimes;
 use crate::core::fault::{self, Fault};
 use crate::core::work::{Cause, Check, Checked, Depth};
 
-/// Time over which unused budget accumulates: three seconds of a core at the default, which the probation of two newcomers
-/// in every kind takes. Longer would let a flood of newcomers take more processor time at once; with less, the first gamer
-/// of a new coordinator would wait for checks.
+/// Time over which unused budget accumulates: three seconds of a core at the default. Longer would let a flood of newcomers
+/// take more processor time at once; shorter would have the first gamer of a new coordinator wait, because its workers'
+/// first answers in each kind are all checked.
 const SAVED_UP: Duration = Duration::from_secs(30);
 /// Answers that may wait; one behind so many others would miss any deadline.
 const WAITING_MAX: usize = 4_096;
