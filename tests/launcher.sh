@@ -408,6 +408,18 @@ as=("${building[@]}" "TARGET=$scratch/out/target")
 launch game --name x
 status_is 1 && said "set CARGO_TARGET_DIR" && not_noted "cargo build"
 
+begin nothing_is_installed_with_sudo_by_somebody_who_cannot_be_asked
+mkdir "$scratch/unasked"
+printf '#!/bin/sh\nexit 1\n' >"$scratch/unasked/cc"
+printf '#!/bin/sh\necho 1000\n' >"$scratch/unasked/id"
+printf '#!/bin/sh\necho "sudo $*" >>"$NOTES"\n' >"$scratch/unasked/sudo"
+cp "$scratch/unasked/sudo" "$scratch/unasked/apt-get"
+chmod +x "$scratch/unasked"/*
+as=("${building[@]}" "PATH=$scratch/unasked:$scratch/tools:$PATH" P2C2R_NO_INSTALL=0)
+# A terminal to type at, and a pipe instead of one to read from.
+"${as[@]}" script --quiet --return --command "'$p2c2r' game --name x 2>&1 | cat" /dev/null </dev/null >"$scratch/out" 2>&1 || true
+said "The build needs: sudo apt-get" && not_noted "sudo .*"
+
 # What `test` runs of the checkout, and a stand-in for cargo that knows `cargo deny` if DENY is its exit status.
 mkdir -p "$scratch/check out/tests" "$scratch/stages"
 printf '#!/bin/sh\n' >"$scratch/check out/tests/launcher.sh"
@@ -451,6 +463,63 @@ begin an_option_is_not_the_value_of_the_one_before_it
 (cd "$scratch/tmp" && launch demo --seconds 1 --report --screenshot)
 status_is 2 && said "report needs a value, and .--screenshot. looks like an option" && not_noted "coordinator started"
 [ ! -e "$scratch/tmp/--screenshot" ] || fail "wrote a report called --screenshot"
+
+# The helper's command: its folders are in a scratch folder, and stand-ins do what needs root or a service manager.
+helper=$outside/helper
+mkdir -p "$helper/etc" "$helper/bin"
+sed -e "s|/etc/p2c2r|$helper/etc|g" -e "s|/usr/bin/|$helper/bin/|g" "$root/deploy/p2c2r-helper" >"$helper/p2c2r-helper"
+cat >"$helper/bin/stand-in" <<'EOF'
+#!/usr/bin/env bash
+case ${0##*/} in
+  id) echo 0 ;;
+  setpriv)
+    while [ "$1" != --clear-groups ]; do shift; done
+    shift && exec "$@"
+    ;;
+  systemctl) echo "systemctl $*" >>"$NOTES" ;;
+  p2c2r-worker)
+    file=${!#} file=${file#@}
+    case "$1 ${2:-}" in
+      "config check") grep -q '^p2c2r://' "$file" || { echo "this is no join link" >&2 && exit 2; } ;;
+      "status --json") echo "{\"connected\":${CONNECTED:-true}}" ;;
+      "status "*) echo "ada: how it stands" ;;
+    esac
+    ;;
+esac
+EOF
+chmod +x "$helper/bin/stand-in"
+for tool in id setpriv chown sleep systemctl journalctl p2c2r-worker; do ln -s stand-in "$helper/bin/$tool"; done
+help() {
+  local status=0
+  PATH="$helper/bin:$PATH" sh "$helper/p2c2r-helper" "$@" >"$scratch/out" 2>&1 || status=$?
+  echo "$status" >"$scratch/status"
+}
+link_is() {
+  [ "$(cat "$helper/etc/worker.link")" = "$1" ] || fail "the link is $(cat "$helper/etc/worker.link")"
+  [ "$(ls "$helper/etc")" = worker.link ] || fail "left behind: $(ls "$helper/etc")"
+}
+
+begin a_helper_joins_by_a_link_from_anywhere
+help join 'p2c2r://one#1'
+status_is 0 && noted "systemctl restart p2c2r-worker" && said "how it stands" && link_is 'p2c2r://one#1'
+help join - <<<'p2c2r://two#2'
+status_is 0 && link_is 'p2c2r://two#2'
+echo 'p2c2r://three#3' >"$outside/a link"
+help join "@$outside/a link"
+status_is 0 && link_is 'p2c2r://three#3'
+
+begin a_link_that_is_none_leaves_the_former_one_and_its_worker_alone
+for link in nonsense "@$outside/nowhere" '' -; do
+  help join "$link" </dev/null
+  [ "$(cat "$scratch/status")" != 0 ] || fail "joined by $link"
+done
+not_noted "systemctl restart p2c2r-worker" && link_is 'p2c2r://three#3'
+
+begin a_worker_that_is_not_let_in_is_a_failure
+export CONNECTED=false
+help join 'p2c2r://four#4'
+status_is 1 && said "how it stands" && link_is 'p2c2r://four#4'
+unset CONNECTED
 
 case=demo_ends_a_child_that_does_not_end_itself NOTES=$scratch/notes.$case PIDS=$scratch/pids.$case
 launcher=$deaf && mv "$scratch/out of deaf" "$scratch/out.of-launcher" && join

@@ -7,10 +7,11 @@
 mod battery;
 mod heat;
 mod hours;
+mod kept_pause;
 mod usage;
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bevy_ecs::resource::Resource;
 use p2c2r_link::ToServer;
@@ -22,6 +23,7 @@ use crate::update::WorkerParts;
 pub use battery::Power;
 pub use heat::{Allows, Heat};
 pub use hours::Hours;
+pub use kept_pause::{FoundPause, KeptPause};
 pub use usage::Usage;
 
 /// Polling interval for the clock, the battery and the computer's use: the worker rests at most this late, never early.
@@ -123,6 +125,8 @@ pub struct Availability {
     usage: Usage,
     heat: Heat,
     pause: Pause,
+    /// Where a pause outlives this worker.
+    kept: Option<KeptPause>,
     rest: Option<Rest>,
     slots: Slots,
     looked_at: Option<Duration>,
@@ -143,7 +147,8 @@ impl Availability {
             warn!("Nothing tells how hot this computer is: `celsius-max` has no effect.");
         }
         let slots = Slots::default();
-        Self { times, has_conditions, power, usage, heat, pause, rest: None, slots, looked_at: None }
+        let (kept, rest, looked_at) = (None, None, None);
+        Self { times, has_conditions, power, usage, heat, pause, kept, rest, slots, looked_at }
     }
 
     /// Why it takes no work, if it takes none.
@@ -156,16 +161,33 @@ impl Availability {
         self.slots.of(all)
     }
 
-    /// Pauses it, until this time of the app if one is given.
-    pub fn pause(&mut self, until: Option<Duration>) {
-        self.pause = until.map_or(Pause::UntilResumed, Pause::Until);
+    /// Keeps pauses here from now on, and goes on with one that is found there, `now` on the app's clock.
+    pub fn keep_pause(&mut self, kept: KeptPause, now: Duration) {
+        match kept.find(SystemTime::now()) {
+            Some(FoundPause::UntilResumed) => self.pause = Pause::UntilResumed,
+            Some(FoundPause::For(left)) => self.pause = Pause::Until(now + left),
+            None => {}
+        }
+        self.kept = Some(kept);
+    }
+
+    /// Pauses it, for so long from `now` on the app's clock if that is given.
+    pub fn pause(&mut self, now: Duration, time_off: Option<Duration>) {
+        self.pause = time_off.map_or(Pause::UntilResumed, |time_off| Pause::Until(now + time_off));
         self.looked_at = None;
+        let kept = self.kept.as_ref().map(|kept| kept.keep(time_off.map(|time_off| SystemTime::now() + time_off)));
+        if let Some(Err(error)) = kept {
+            warn!("This pause ends with this worker: it cannot be written down: {error}");
+        }
     }
 
     /// Ends a pause.
     pub fn resume(&mut self) {
         self.pause = Pause::No;
         self.looked_at = None;
+        if let Some(Err(error)) = self.kept.as_ref().map(KeptPause::forget) {
+            warn!("The next worker starts paused: what was written down of the pause cannot be removed: {error}");
+        }
     }
 
     /// Checks whether it must rest now, and why.

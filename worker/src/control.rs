@@ -103,6 +103,8 @@ pub struct WorkerReport {
     pub coordinator: String,
     /// Whether it is connected.
     pub connected: bool,
+    /// What the last try to connect failed of, and what to do; `None` once connected and before the first failure.
+    pub problem: Option<String>,
     /// Whether it was asked to end.
     pub finishing: bool,
     /// Why it takes no work, if it takes none.
@@ -155,7 +157,8 @@ impl WorkerReport {
         match &self.resting {
             _ if self.finishing => "finishing what runs".to_owned(),
             Some(why) => format!("resting: {why}"),
-            None => "working".to_owned(),
+            None if self.connected => "working".to_owned(),
+            None => "waiting for its coordinator".to_owned(),
         }
     }
 
@@ -175,6 +178,9 @@ impl fmt::Display for WorkerReport {
             format!("{} of {}", self.slots_now, self.slots)
         };
         writeln!(f, "{name}: {}, {link} {coordinator}, {slots} slot(s)", self.state())?;
+        if let Some(problem) = &self.problem {
+            writeln!(f, "  {problem}")?;
+        }
         if self.cpu_percent_max < 100 {
             writeln!(f, "  each slot computes at most {} % of the time", self.cpu_percent_max)?;
         }
@@ -260,7 +266,7 @@ pub(crate) fn heed_owner(parts: &mut WorkerParts<'_, '_>) {
             ControlRequest::Status => {}
             ControlRequest::Pause { seconds } => {
                 let time_off = seconds.map(|seconds| Duration::from_secs(seconds).min(PAUSE_MAX));
-                availability.pause(time_off.map(|time_off| time.elapsed() + time_off));
+                availability.pause(time.elapsed(), time_off);
             }
             ControlRequest::Resume => availability.resume(),
             ControlRequest::Finish => control.is_to_finish = true,
@@ -282,6 +288,7 @@ pub(crate) fn answer_owner(parts: &mut WorkerParts<'_, '_>) {
         name: console.name().to_owned(),
         coordinator: console.coordinator().to_owned(),
         connected: link.is_connected(),
+        problem: link.problem().map(|problem| problem.brief().to_owned()),
         finishing: control.is_to_finish || drain.is_asked(),
         resting: availability.rest().map(|rest| rest.said(time.elapsed())),
         slots: offer.slots,

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use p2c2r_join::MembershipError;
 use p2c2r_link::LinkError;
 use p2c2r_program::LogError;
 use p2c2r_program::settings::{OutOfRange, SettingError};
@@ -21,7 +22,7 @@ pub enum WorkerError {
     OutOfRange(#[from] OutOfRange),
     /// The account at the coordinator cannot be used.
     #[error(transparent)]
-    Membership(#[from] p2c2r_join::MembershipError),
+    Membership(#[from] MembershipError),
     /// This user has no account at any coordinator, or none of this name.
     #[error(
         "this computer has joined no coordinator yet: start once with --join LINK; the link comes from the \
@@ -74,7 +75,13 @@ impl WorkerError {
         match self {
             Self::Setting(_)
             | Self::OutOfRange(_)
-            | Self::Membership(_)
+            // The others are a disk's fault, which may pass.
+            | Self::Membership(
+                MembershipError::Link(_)
+                | MembershipError::LinkSource { .. }
+                | MembershipError::NoHome
+                | MembershipError::Damaged { .. },
+            )
             | Self::NotJoined
             | Self::Settings(_)
             | Self::Log(_)

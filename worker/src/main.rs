@@ -3,12 +3,14 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bevy_app::AppExit;
 use p2c2r_join::JoinChoice;
 use p2c2r_link::{ClientTransport, EventDrivenPlugin, Waker};
 use p2c2r_program::{command_line, complain, quiet_caught_panics, say, service, signals};
 use p2c2r_tasks::KindRegistry;
+use p2c2r_worker::availability::{Availability, KeptPause};
 use p2c2r_worker::cli::{ConfigVerb, Verb, WorkerCli};
 use p2c2r_worker::options::WorkerOptions;
 use p2c2r_worker::{Drain, Execution, WorkerError, build_app, consent, console, control, gpu, kernels, page};
@@ -63,7 +65,9 @@ fn answer(verb: Verb) -> Result<(), WorkerError> {
             WorkerOptions::resolve(&given).map(|options| say(options.shown().trim_end()))
         }
         Verb::Config(ConfigVerb::Check(given)) => {
-            WorkerOptions::resolve(&given).map(|_| say("the settings are valid"))
+            WorkerOptions::resolve(&given)?.check()?;
+            say("the settings are valid");
+            Ok(())
         }
         Verb::Status { .. } | Verb::Pause { .. } | Verb::Resume { .. } | Verb::Finish { .. } => Ok(()),
     }
@@ -88,6 +92,8 @@ fn work(options: WorkerOptions) -> Result<AppExit, WorkerError> {
     app.add_plugins(runner);
     p2c2r_worker::service::add_to(&mut app);
     let (drain, waker) = (app.world().resource::<Drain>().clone(), app.world().resource::<Waker>().clone());
+    let kept = KeptPause::in_folder(&folder, &name);
+    app.world_mut().resource_mut::<Availability>().keep_pause(kept, Duration::ZERO);
     let (control, line) = control::Control::open(waker.clone());
     app.insert_resource(control);
     // Its file is removed at the end.

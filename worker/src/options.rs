@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use p2c2r_join::{JoinChoice, Membership, machine_name};
+use p2c2r_join::{JoinChoice, Membership, machine_name, read_link};
 use p2c2r_link::runner::BUSY_POLL_DEFAULT;
 use p2c2r_link::{BUSY_POLL_MAX, Impairment};
 use p2c2r_program::settings::{
@@ -164,6 +164,16 @@ impl WorkerOptions {
         Ok(WorkerSettings { worker, gpu, gpu_share, membership, folder, page, command, log, log_format })
     }
 
+    /// Checks what a start would, as far as that leaves nothing behind: the settings together, and the join link, which is not
+    /// read from standard input.
+    pub fn check(&self) -> Result<(), WorkerError> {
+        self.worker()?;
+        if let Some(link) = self.join.as_deref().filter(|link| *link != "-") {
+            read_link(link)?;
+        }
+        Ok(())
+    }
+
     /// The settings as a configuration file, with the name and without the join link, which is secret and works only
     /// once.
     pub fn shown(mut self) -> String {
@@ -233,6 +243,7 @@ mod tests {
         let keys = Some(folder.path().to_owned());
         let options =
             WorkerOptions { join: Some("nonsense".into()), keys: keys.clone(), ..WorkerOptions::default() };
+        assert_eq!(options.check().unwrap_err().exit_code(), 2);
         let error = options.settle().err().unwrap().to_string();
         assert!(error.contains("p2c2r://"), "{error}");
         let error = WorkerOptions { keys, ..WorkerOptions::default() }.settle().err().unwrap().to_string();

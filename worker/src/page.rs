@@ -192,9 +192,9 @@ fn page(report: &WorkerReport, command: &str) -> Markup {
 
 fn state(report: &WorkerReport) -> Markup {
     html! {
-        @if !report.takes_work() { span.warn { "▲ " (report.state()) } }
-        @else if report.connected { span.good { "● " (report.state()) } }
-        @else { span.warn { "▲ not connected" } }
+        @if report.takes_work() && report.connected { span.good { "● " (report.state()) } }
+        @else { span.warn { "▲ " (report.state()) } }
+        @if let Some(problem) = &report.problem { span.warn { " " (problem) } }
     }
 }
 
@@ -286,6 +286,16 @@ mod tests {
         assert_eq!(post.reply("ctl", || panic!("nobody is asked")).status, "405 Method Not Allowed");
         let silent = asked("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
         assert_eq!(silent.reply("ctl", || Err(ErrorKind::TimedOut.into())).status, "503 Service Unavailable");
+    }
+
+    #[test]
+    fn why_it_is_not_connected_is_said_on_the_page_and_by_the_command() {
+        let problem = Some("This account is closed: ask the operator".to_owned());
+        let refused = WorkerReport { name: "ada".to_owned(), problem, ..WorkerReport::default() };
+        for text in [page(&refused, "ctl").into_string(), refused.to_string()] {
+            assert!(text.contains("This account is closed: ask the operator"), "{text}");
+            assert!(text.contains("waiting for its coordinator") && !text.contains("working"), "{text}");
+        }
     }
 
     #[test]

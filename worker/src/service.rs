@@ -5,7 +5,7 @@ use bevy_ecs::resource::Resource;
 use bevy_ecs::schedule::IntoScheduleConfigs as _;
 use bevy_ecs::system::{Res, ResMut};
 use bevy_time::{Real, Time};
-use p2c2r_link::{ClientLink, NextWake};
+use p2c2r_link::{ClientLink, LinkProblem, NextWake};
 use p2c2r_program::service;
 
 use crate::app::WorkerSystems;
@@ -16,8 +16,8 @@ use crate::console::Console;
 #[derive(Resource)]
 struct Watchdog {
     watchdog: service::Watchdog,
-    /// What was said of the worker last: whether it was connected, and why it rested.
-    said: Option<(bool, Option<Rest>)>,
+    /// What was said of the worker last: whether it was connected, if not why, and why it rested.
+    said: Option<(bool, Option<LinkProblem>, Option<Rest>)>,
 }
 
 /// Adds the system that says so.
@@ -38,17 +38,22 @@ fn say_alive(
     time: Res<'_, Time<Real>>,
 ) {
     let (is_due, next) = watchdog.watchdog.due(time.elapsed());
-    let state = Some((link.is_connected(), availability.rest()));
+    let is_said = watchdog.said.as_ref().is_some_and(|(connected, problem, rest)| {
+        (*connected, problem.as_ref(), *rest) == (link.is_connected(), link.problem(), availability.rest())
+    });
     // A changed state is sent at once, so that the service's status is not outdated until the next notification.
-    if is_due || watchdog.said != state {
-        watchdog.said = state;
+    if is_due || !is_said {
+        watchdog.said = Some((link.is_connected(), link.problem().cloned(), availability.rest()));
         let coordinator = console.coordinator();
         service::say_alive(&match availability.rest() {
             Some(why) => format!("resting: {why}"),
             None if link.is_connected() => {
                 format!("working for {coordinator}, {} task(s) under way", attempts.held())
             }
-            None => format!("not connected to {coordinator}, tries go on"),
+            None => match link.problem() {
+                Some(problem) => format!("not connected to {coordinator}: {}", problem.brief()),
+                None => format!("connecting to {coordinator}"),
+            },
         });
     }
     next_wake.within(next);

@@ -90,7 +90,10 @@ fn sentence(code: RefusalCode) -> &'static str {
         RefusalCode::WrongRole => {
             "the join link or the account is for the other role; gamers and workers need a link each"
         }
-        RefusalCode::Revoked => "the coordinator's operator has closed this account; ask them why",
+        RefusalCode::Revoked => {
+            "the coordinator's operator has closed this account for good; ask them why. With a new invite you can join under \
+             another name"
+        }
         RefusalCode::RegistrationFull => {
             "this coordinator has as many accounts without an invite as it may, and all are in use; ask its operator for an \
              invite, or to allow more"

@@ -200,8 +200,13 @@ impl Memberships {
         let name = fit_name(name);
         let path = self.path(&link, role, &name);
         if let Some(kept) = read(&path)? {
+            let is_known = kept.link == link.without_invite();
             let membership = Membership { link, ..kept };
-            self.keep(&path, &membership, true)?;
+            if is_known {
+                mark_used(&path);
+            } else {
+                self.keep(&path, &membership, true)?;
+            }
             return Ok(membership);
         }
         let membership = Membership::new(link, role, &name)?;
@@ -249,7 +254,7 @@ impl Memberships {
         let is_meant =
             |kept: &Membership| kept.role == role && name.as_ref().is_none_or(|name| *name == kept.name);
         let Some((path, kept)) = self.newest(is_meant)? else { return Ok(None) };
-        self.keep(&path, &kept, true)?;
+        mark_used(&path);
         Ok(Some(kept))
     }
 
@@ -327,6 +332,12 @@ fn place(link: &JoinLink) -> String {
     }
 }
 
+/// Makes this the membership that was used last. It needs no room on the disk, and where it is not possible the membership
+/// can be used all the same.
+fn mark_used(path: &Path) {
+    let _ = fs::File::options().append(true).open(path).and_then(|file| file.set_modified(SystemTime::now()));
+}
+
 fn make_private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -398,6 +409,25 @@ mod tests {
         let (_, file) = kept.files().unwrap().remove(0);
         assert_eq!((mode(&folder.path().join("keys")), mode(&file)), (0o700, 0o600));
         assert!(!fs::read_to_string(&file).unwrap().contains("sesame"), "the invite is not kept");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_membership_can_be_used_where_nothing_can_be_written() {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Memberships::in_folder(folder.path().to_owned());
+        let joined = kept.join(link(1), Role::Worker, "ada").unwrap();
+        let (_, file) = kept.files().unwrap().remove(0);
+        let made = fs::metadata(&file).unwrap().ino();
+        kept.latest(Role::Worker, None).unwrap().unwrap();
+        kept.join(link(1), Role::Worker, "ada").unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().ino(), made, "no other file is written");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o400)).unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o500)).unwrap();
+        let found = kept.latest(Role::Worker, None).unwrap().unwrap();
+        assert_eq!(found.secret.public(), joined.secret.public());
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! What a worker's owner sets and says: it rests when it should, and works again.
 
 use p2c2r_link::NextWake;
-use p2c2r_worker::availability::Availability;
+use p2c2r_worker::availability::{Availability, KeptPause};
 
 use super::*;
 
-fn pause(pair: &mut Pair, until: Option<Duration>) {
-    pair.worker.world_mut().resource_mut::<Availability>().pause(until);
+fn pause(pair: &mut Pair, time_off: Option<Duration>) {
+    let now = now(pair);
+    pair.worker.world_mut().resource_mut::<Availability>().pause(now, time_off);
 }
 
 fn now(pair: &Pair) -> Duration {
@@ -38,7 +39,7 @@ fn a_paused_worker_hands_back_what_waits_takes_nothing_and_works_again() {
 fn a_pause_for_a_time_ends_by_itself_and_asks_to_be_woken_for_it() {
     let mut pair = Pair::joined(|_| ());
     let until = now(&pair) + Duration::from_millis(400);
-    pause(&mut pair, Some(until));
+    pause(&mut pair, Some(Duration::from_millis(400)));
     pair.until("it says so", |pair| pair.heard == [WorkerToServer::Draining]);
     pair.heard.clear();
     let wanted = pair.worker.world().resource::<NextWake>().wanted_at();
@@ -56,6 +57,27 @@ fn a_worker_that_starts_paused_says_nothing_until_it_may_work() {
     pair.worker.world_mut().resource_mut::<Availability>().resume();
     pair.until("it announces itself", |pair| !pair.heard.is_empty());
     assert!(matches!(pair.heard[0], WorkerToServer::Ready(_)));
+}
+
+#[test]
+fn a_pause_outlives_the_worker_and_ends_when_its_owner_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let started_again = || {
+        let mut pair = Pair::new(|_| ());
+        let kept = KeptPause::in_folder(folder.path(), "ada");
+        pair.worker.world_mut().resource_mut::<Availability>().keep_pause(kept, Duration::ZERO);
+        pair
+    };
+    let mut pair = started_again();
+    pair.until("it announces itself", |pair| !pair.heard.is_empty());
+    pause(&mut pair, None);
+    let mut pair = started_again();
+    pair.settle();
+    assert!(pair.peer.is_some() && pair.heard.is_empty(), "{:?}", pair.heard);
+    pair.worker.world_mut().resource_mut::<Availability>().resume();
+    pair.until("it announces itself", |pair| !pair.heard.is_empty());
+    let mut pair = started_again();
+    pair.until("it announces itself at once", |pair| !pair.heard.is_empty());
 }
 
 #[test]
