@@ -175,7 +175,8 @@ impl Availability {
     pub fn pause(&mut self, now: Duration, time_off: Option<Duration>) {
         self.pause = time_off.map_or(Pause::UntilResumed, |time_off| Pause::Until(now + time_off));
         self.looked_at = None;
-        let kept = self.kept.as_ref().map(|kept| kept.keep(time_off.map(|time_off| SystemTime::now() + time_off)));
+        let kept =
+            self.kept.as_ref().map(|kept| kept.keep(time_off.map(|time_off| SystemTime::now() + time_off)));
         if let Some(Err(error)) = kept {
             warn!("This pause ends with this worker: it cannot be written down: {error}");
         }
@@ -186,7 +187,9 @@ impl Availability {
         self.pause = Pause::No;
         self.looked_at = None;
         if let Some(Err(error)) = self.kept.as_ref().map(KeptPause::forget) {
-            warn!("The next worker starts paused: what was written down of the pause cannot be removed: {error}");
+            warn!(
+                "The next worker starts paused: what was written down of the pause cannot be removed: {error}"
+            );
         }
     }
 
