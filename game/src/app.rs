@@ -12,7 +12,7 @@ use bevy::winit::WinitPlugin;
 use p2c2r_arena::{Arena, ArenaConfig, Difficulty, TICKS_PER_SECOND};
 use p2c2r_join::{JoinChoice, Memberships};
 use p2c2r_link::{ClientTransport, Impairment};
-use p2c2r_offload::{LocalCompute, OffloadConfig, OffloadPlugin, OffloadSwitch};
+use p2c2r_offload::{LocalCompute, OffloadConfig, OffloadPlugin};
 use p2c2r_program::log::Story;
 use p2c2r_program::{Log, Output, say, signals};
 use p2c2r_protocol::Role;
@@ -42,7 +42,7 @@ pub fn run(cli: &GameCli) -> Result<(), GameError> {
     cli.check()?;
     let mut files = user_files(cli);
     let settings = settings_at_start(cli, &mut files)?;
-    let offload = OffloadConfig { hour_cap: settings.started.borrowing.hour_cap(), ..offload_config(cli)? };
+    let offload = offload_config(cli)?;
     for path in [&cli.start.report, &cli.start.frames].into_iter().flatten() {
         report::check_writable(path)?;
     }
@@ -107,11 +107,11 @@ pub fn build(cli: &GameCli, offload: OffloadConfig) -> Result<App, GameError> {
     build_with(cli, offload, settings, files)
 }
 
-/// The player's files: none in runs without menus, unless a folder is named.
+/// The player's files: none in runs that no player steers, unless a folder is named.
 fn user_files(cli: &GameCli) -> UserFiles {
     match &cli.start.settings {
         Some(folder) => UserFiles::in_folder(folder.clone()),
-        None if cli.screen() == Screen::Window && !cli.starts_in_play() => UserFiles::of_this_user(),
+        None if cli.is_steered_by_player() => UserFiles::of_this_user(),
         None => UserFiles::default(),
     }
 }
@@ -133,7 +133,7 @@ fn look_at_settings(verb: &PreferencesVerb) -> Result<(), GameError> {
 fn settings_at_start(cli: &GameCli, files: &mut UserFiles) -> Result<SettingsAtStart, GameError> {
     let kept: Settings = files.load();
     let mut started = kept.clone();
-    if cli.starts_in_play() {
+    if !cli.is_steered_by_player() && cli.starts_in_play() {
         started.difficulty = Difficulty::Pilot;
     }
     cli.preferences.apply(&mut started)?;
@@ -150,13 +150,10 @@ fn build_with(
     let mut app = App::new();
     let settings = at_start.started.clone();
     let quality = add_engine(&mut app, cli, settings.video.quality)?;
-    let mut switch = OffloadSwitch::default();
-    switch.enabled = settings.borrowing.enabled;
-    settings::set_kinds(&mut switch, &settings.borrowing);
     let first = if cli.starts_in_play() { Page::Play } else { Page::Loading };
     app.insert_resource(files.load::<Scores>()).insert_resource(files);
     app.insert_resource(Battlefield { arena: Arena::new(arena(cli, &settings)) })
-        .insert_resource(switch)
+        .insert_resource(settings.borrowing.switch())
         .insert_resource(pilot(cli)?)
         .insert_resource(Reflecting::new(settings.borrowing.mirrors, quality))
         .insert_resource(Chosen { preset: settings.borrowing.preset, quality })

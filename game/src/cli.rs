@@ -121,7 +121,7 @@ settings_table! {
         pub page: Option<FirstPage> = None => choice().optional(),
         /// Folder that keeps this player's settings and scores
         pub settings: Option<PathBuf> = None => path("DIR").optional()
-            .default_is("p2c2r in the folder for configuration; none for a run that begins in the fight"),
+            .default_is("p2c2r in the folder for configuration; none for a run without a window or that steers itself"),
         /// Start with borrowing switched off, as T does
         pub offload_off: bool = false => switch(),
         /// What to log to standard error: off, error, warn, info, debug, trace, or a filter such as p2c2r_offload=debug
@@ -298,9 +298,15 @@ impl GameCli {
         })
     }
 
-    /// Whether the game steers itself; nobody else could without a window.
+    /// Whether the game steers itself; nobody else could without a window, unless somebody goes through menus there.
     pub fn steers_itself(&self) -> bool {
-        self.start.autopilot || (self.start.headless && self.start.flight.is_none())
+        let nobody_else_could = self.start.headless && self.start.page != Some(FirstPage::Title);
+        self.start.autopilot || (nobody_else_could && self.start.flight.is_none())
+    }
+
+    /// Whether this is play of a player's, with the preferences, caps and scores that are the player's own.
+    pub fn is_steered_by_player(&self) -> bool {
+        self.screen() == Screen::Window && !self.start.autopilot && self.start.flight.is_none()
     }
 
     /// Whether the run begins in the fight: nobody goes through menus where it steers itself or has an end.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bevy::diagnostic::{DiagnosticPath, DiagnosticsStore, FrameTimeDiagnosticsPlugin};
 use bevy::prelude::*;
 use bevy::time::common_conditions::on_real_timer;
+use p2c2r_offload::OffloadSwitch;
 use p2c2r_offload::diagnostics::{
     COST_DOLLARS_PATIENT_TOTAL, COST_DOLLARS_PER_HOUR, COST_DOLLARS_TOTAL, ENABLED, HOUR_LEFT_DOLLARS,
     IN_FLIGHT, JITTER_MS, KindPaths, LINK_UP, LOSS_PERCENT, NEAREST_WORKER_MS, RECEIVED_BYTES_PER_SECOND,
@@ -88,6 +89,8 @@ pub struct Figures {
 pub struct KindFigures {
     /// Its name.
     pub name: &'static str,
+    /// Whether the switch keeps it on this computer.
+    pub kept_here: bool,
     /// Median latency, milliseconds.
     pub p50_ms: Option<f64>,
     /// 95th percentile of the latency, milliseconds.
@@ -171,8 +174,15 @@ impl KindFigures {
     }
 }
 
-fn read_figures(diagnostics: Res<DiagnosticsStore>, mut figures: ResMut<Figures>) {
-    let now = Figures::read(&diagnostics);
+fn read_figures(
+    diagnostics: Res<DiagnosticsStore>,
+    switch: Res<OffloadSwitch>,
+    mut figures: ResMut<Figures>,
+) {
+    let mut now = Figures::read(&diagnostics);
+    for kind in KindRegistry::builtin().iter().filter(|kind| !switch.allows(kind.id())) {
+        now.kinds.iter_mut().filter(|row| row.name == kind.name()).for_each(|row| row.kept_here = true);
+    }
     figures.set_if_neq(now);
 }
 
@@ -196,6 +206,7 @@ impl Figures {
             let cache = value(&paths.cache_percent);
             Some(KindFigures {
                 name: kind.name(),
+                kept_here: false,
                 p50_ms: value(&paths.latency_ms_p50),
                 p95_ms: value(&paths.latency_ms_p95),
                 p99_ms: value(&paths.latency_ms_p99),

@@ -88,7 +88,7 @@ impl Preset {
         PresetCost { dollars_per_hour, kbit_per_s }
     }
 
-    /// `rich: about $0.030 an hour and 0.2 Mbit/s; mirrors without grain …`.
+    /// `rich: about $0.040 an hour and 0.35 Mbit/s; mirrors without grain …`.
     pub fn sentence(self, quality: Quality) -> String {
         let cost = self.cost(quality);
         format!(

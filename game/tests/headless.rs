@@ -10,6 +10,7 @@ use clap::Parser as _;
 use p2c2r_arena::{Arena, ArenaConfig, ArenaEvent, Controls, Harm};
 use p2c2r_game::cli::GameCli;
 use p2c2r_game::report::Results;
+use p2c2r_game::settings::Settings;
 use p2c2r_game::{Battlefield, Happened, app};
 use p2c2r_link::{ClientTransport, ToServer};
 use p2c2r_offload::{
@@ -236,7 +237,7 @@ fn the_run_ends_after_its_seconds_and_reports_in_the_agreed_shape() {
 fn a_switch_thrown_in_mid_game_loses_no_task() {
     let (mut app, _, _) = local_game(&[]);
     for off in [true, false, true, false, true, false] {
-        app.world_mut().resource_mut::<OffloadSwitch>().toggle();
+        app.world_mut().resource_mut::<Settings>().borrowing.enabled ^= true;
         play(&mut app, 100);
         let reason = if off { LocalReason::SwitchedOff } else { LocalReason::NoCoordinator };
         assert_eq!(app.world().resource::<OffloadState>().mode, OffloadMode::Local(reason));

@@ -140,3 +140,28 @@ fn a_worker_without_a_desktop_prints_no_complaint_about_one() {
     let said = worker.stop();
     assert!(!said.contains("XDG_RUNTIME_DIR"), "{said}");
 }
+
+/// Without a display a window is not opened, but what is read before that is read.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_run_that_a_player_steers_reads_the_players_settings_and_any_other_starts_bare() {
+    for (arguments, is_read) in [
+        (&["--page=title"][..], true),
+        (&["--page=play", "--difficulty=cadet", "--seed=7"], true),
+        (&["--seconds=1"], true),
+        (&["--autopilot"], false),
+        (&["--headless", "--seconds=1"], false),
+    ] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let files = folder.path().join("p2c2r");
+        std::fs::create_dir(&files).expect("a folder");
+        std::fs::write(files.join("settings.toml"), "sound = [").expect("a file");
+        let mut game = command("p2c2r-game");
+        game.arg("--local").args(arguments).env("XDG_CONFIG_HOME", folder.path());
+        game.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").env_remove("P2C2R_SETTINGS");
+        let mut game = Program::start("game", game);
+        game.ended();
+        let aside = files.join("settings.toml.damaged-1");
+        assert_eq!(aside.exists(), is_read, "{arguments:?}: {}", game.seen());
+    }
+}

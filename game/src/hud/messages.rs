@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use bevy::prelude::*;
 use p2c2r_offload::{LocalReason, OffloadMode, OffloadState, OffloadSwitch};
+use p2c2r_tasks::TaskKind as _;
+use p2c2r_tasks::reflection::Reflection;
 
 use super::middle::Middle;
 use super::palette::{BRIGHT, EDGE, Ground, ORANGE, PANEL, Rim};
@@ -109,7 +111,10 @@ fn show_toast(
     if settled && !toast.left.is_zero() {
         let words = match toast.about {
             Thrown::Offload => toast_text(&state.mode).to_owned(),
-            Thrown::Reflections => reflections_text(reflecting.enabled, &state.mode).to_owned(),
+            Thrown::Reflections => {
+                let borrowed = state.is_remote() && switch.allows(Reflection::ID);
+                reflections_text(reflecting.enabled, borrowed).to_owned()
+            }
             Thrown::Figures => file.said.clone(),
             Thrown::Autopilot => {
                 autopilot_text(flies, settings.keys.in_hand(Action::Autopilot, in_hand.0.is_some()))
@@ -151,11 +156,11 @@ fn toast_text(mode: &OffloadMode) -> &'static str {
     }
 }
 
-fn reflections_text(enabled: bool, mode: &OffloadMode) -> &'static str {
-    match (enabled, mode) {
+fn reflections_text(enabled: bool, borrowed: bool) -> &'static str {
+    match (enabled, borrowed) {
         (false, _) => "Light and mirrors OFF",
-        (true, OffloadMode::Remote) => "Light and mirrors ON: other computers compute them",
-        (true, OffloadMode::Local(_)) => "Light and mirrors ON: this computer computes them",
+        (true, true) => "Light and mirrors ON: other computers compute them",
+        (true, false) => "Light and mirrors ON: this computer computes them",
     }
 }
 
@@ -190,10 +195,10 @@ mod tests {
         for reason in [LocalReason::NoCoordinator, LocalReason::SwitchedOff] {
             let mode = OffloadMode::Local(reason);
             assert!(toast_text(&mode).contains("this computer"));
-            assert!(reflections_text(true, &mode).contains("this computer"));
-            assert!(!reflections_text(false, &mode).contains("computer"));
         }
-        assert!(reflections_text(true, &OffloadMode::Remote).contains("other computers"));
+        assert!(reflections_text(true, true).contains("other computers"));
+        assert!(reflections_text(true, false).contains("this computer"));
+        assert!(!reflections_text(false, true).contains("computer"));
     }
 
     #[test]

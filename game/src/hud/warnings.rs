@@ -71,7 +71,8 @@ impl Warning {
                 let tasks = if refused == 1 { "task" } else { "tasks" };
                 format!("REFUSED: the coordinator turned {refused} {tasks} away")
             }),
-            Self::Here => worst(|kind| kind.local_percent, HERE_SAID)
+            // Not of kinds that the player has computed here.
+            Self::Here => worst(|kind| kind.local_percent.filter(|_| !kind.kept_here), HERE_SAID)
                 .filter(|_| figures.remote)
                 .map(|(name, share)| format!("HERE: this computer does {share:.0} % of {name} itself")),
         }
@@ -161,6 +162,15 @@ mod tests {
         let empty = Figures { workers: Some(0.0), ..well() };
         assert_eq!(said(&empty, 0), [Warning::NoWorkers]);
         assert_eq!(said(&well(), 2), [Warning::Refused]);
+    }
+
+    #[test]
+    fn what_the_player_has_computed_here_is_no_trouble_and_hides_none() {
+        let mut chosen = well();
+        (chosen.kinds[0].kept_here, chosen.kinds[0].local_percent) = (true, Some(100.0));
+        assert_eq!(said(&chosen, 0), []);
+        chosen.kinds.push(KindFigures { name: "physics", local_percent: Some(30.0), ..default() });
+        assert!(Warning::Here.words(&chosen, 0).unwrap().contains("30 % of motions"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::figures::UNKNOWN;
 
 /// Keys that one action may have: one for each hand.
 const KEYS_MAX: usize = 2;
-/// Keys that menus need; with one of them bound, a player could not leave a menu.
+/// Keys that cannot be bound: Escape opens the pause menu in play, so that it would act twice; Enter is for pages alone.
 const RESERVED: [KeyCode; 2] = [KeyCode::Escape, KeyCode::Enter];
 
 /// Declares the actions with their names and default bindings.

@@ -3,11 +3,9 @@
 use bevy::prelude::*;
 use bevy::window::WindowCloseRequested;
 use p2c2r_arena::Controls;
-use p2c2r_offload::OffloadSwitch;
 
-use super::{Battlefield, Ending, Intent, Pilot, Reflecting};
+use super::{Battlefield, Ending, Intent, Pilot};
 use crate::input::{Action, Actions, Aim, InputSystems};
-use crate::presets::Chosen;
 use crate::screens::Page;
 use crate::settings::Settings;
 
@@ -37,18 +35,15 @@ fn fly(actions: Res<Actions>, aim: Res<Aim>, battlefield: Res<Battlefield>, mut 
 
 fn switch_things(
     actions: Res<Actions>,
-    mut switch: ResMut<OffloadSwitch>,
-    mut reflecting: ResMut<Reflecting>,
     mut pilot: ResMut<Pilot>,
-    mut chosen: ResMut<Chosen>,
     mut settings: ResMut<Settings>,
     mut next: ResMut<NextState<Page>>,
 ) {
     if actions.just(Action::Offload) {
-        switch.toggle();
+        settings.borrowing.enabled ^= true;
     }
     if actions.just(Action::Reflections) {
-        reflecting.enabled = !reflecting.enabled;
+        settings.borrowing.mirrors ^= true;
     }
     if actions.just(Action::Pause) {
         next.set(Page::Paused);
@@ -60,8 +55,7 @@ fn switch_things(
         };
     }
     if actions.just(Action::Preset) {
-        chosen.preset = chosen.preset.next();
-        settings.borrowing.preset = chosen.preset;
+        settings.borrowing.preset = settings.borrowing.preset.next();
     }
 }
 

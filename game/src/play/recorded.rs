@@ -6,9 +6,10 @@ use std::time::Duration;
 use bevy::prelude::*;
 use bevy::time::common_conditions::on_real_timer;
 use p2c2r_arena::Flight;
-use p2c2r_offload::OffloadSwitch;
 
 use crate::GameError;
+use crate::input::InputSystems;
+use crate::settings::{Settings, SettingsAtStart};
 
 /// The flight in this file.
 pub(crate) fn read_flight(path: &Path) -> Result<Flight, GameError> {
@@ -20,10 +21,12 @@ pub(crate) fn read_flight(path: &Path) -> Result<Flight, GameError> {
 /// Switches borrowing off and on, by real time.
 pub(crate) fn flip_plugin(every: Duration) -> impl Plugin {
     move |app: &mut App| {
-        app.add_systems(PreUpdate, flip.run_if(on_real_timer(every)));
+        app.add_systems(PreUpdate, flip.in_set(InputSystems::Act).run_if(on_real_timer(every)));
     }
 }
 
-fn flip(mut switch: ResMut<OffloadSwitch>) {
-    switch.toggle();
+/// Both, so that what the player prefers stays as it is in the file.
+fn flip(mut settings: ResMut<Settings>, mut at_start: ResMut<SettingsAtStart>) {
+    settings.borrowing.enabled ^= true;
+    at_start.started.borrowing.enabled = settings.borrowing.enabled;
 }

@@ -119,7 +119,7 @@ fn centred() -> Node {
 }
 
 fn choice(number: usize, item: &super::Item, chosen: bool, padding: Val) -> impl Bundle {
-    let turns = matches!(item.verb, MenuAction::Turn(_));
+    let turns = matches!(item.verb, MenuAction::Turn(_) | MenuAction::TurnTable);
     // Marks that are there and not seen keep the card as wide as before when another item is chosen.
     let marks = if chosen { Visibility::Inherited } else { Visibility::Hidden };
     let mark = |mark: &'static str| (marks, text(if turns { mark } else { "" }, 18.0, SKY_BLUE));

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use bevy::prelude::*;
-use p2c2r_offload::{KindTotals, OffloadFrameBudget, OffloadTotals, StageTimes};
+use p2c2r_offload::{KindTotals, LocalReason, OffloadFrameBudget, OffloadMode, OffloadTotals, StageTimes};
 use p2c2r_protocol::Nanos;
 
 use super::Page;
-use crate::figures;
+use crate::{alone, figures};
 
 /// A frame that takes one and a half times its budget is long: players see that it stutters.
 const FRAME_LONG: f64 = 1.5;
@@ -154,6 +154,8 @@ impl SessionMark {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Card {
     round: SessionMark,
+    /// Why nobody was borrowed from at its end; `None` where somebody was.
+    alone: Option<LocalReason>,
 }
 
 /// Which link of the chain a mark is for.
@@ -166,8 +168,17 @@ enum Link {
 }
 
 impl Card {
-    pub(super) fn new(totals: &OffloadTotals, before: &SessionMark, frames: FrameCount) -> Self {
-        Self { round: SessionMark::of(totals, frames).since(before) }
+    pub(super) fn new(
+        totals: &OffloadTotals,
+        before: &SessionMark,
+        frames: FrameCount,
+        mode: &OffloadMode,
+    ) -> Self {
+        let alone = match mode {
+            OffloadMode::Remote => None,
+            OffloadMode::Local(reason) => Some(reason.clone()),
+        };
+        Self { round: SessionMark::of(totals, frames).since(before), alone }
     }
 
     /// Mean milliseconds in these stages of the slowest kind, which is the one that a player waits for; none before the
@@ -224,7 +235,11 @@ impl Card {
         };
         let marks_text = marks.iter().map(mark).collect::<Vec<_>>().join("   ");
         lines.push(format!("Marks of 100:  {marks_text}{asked}"));
-        lines.push(if self.borrowed_percent() > 0 { advice(&marks) } else { ALONE }.into());
+        lines.push(match &self.alone {
+            Some(reason) => alone::brief(reason),
+            None if self.borrowed_percent() == 0 => NOTHING_BORROWED.into(),
+            None => advice(&marks).into(),
+        });
         lines
     }
 
@@ -249,8 +264,9 @@ impl Link {
     }
 }
 
-/// Advice for a round in which nothing was borrowed.
-const ALONE: &str = "This computer did all of it. With a join link others help: p2c2r-game --join LINK";
+/// Advice for a round in which nothing was borrowed though somebody could be borrowed from.
+const NOTHING_BORROWED: &str =
+    "You are connected, yet this computer did all of it: Settings, Borrowing says which work may leave it.";
 /// With this mark or a better one a link needs no advice.
 const GOOD: u32 = 90;
 
@@ -271,7 +287,7 @@ fn advice(marks: &[(Link, Option<u32>)]) -> &'static str {
         Some((_, Link::Workers)) => {
             "Weakest: the workers. Too little of what they were asked for came in time; invite some."
         }
-        None => ALONE,
+        None => NOTHING_BORROWED,
     }
 }
 
@@ -297,7 +313,8 @@ mod tests {
             stages,
             ..Share::default()
         };
-        Card { round: SessionMark { frames, kinds: [("path", share)].into(), ..SessionMark::default() } }
+        let round = SessionMark { frames, kinds: [("path", share)].into(), ..SessionMark::default() };
+        Card { round, alone: None }
     }
 
     #[test]
@@ -320,7 +337,24 @@ mod tests {
         let lines = alone.lines();
         assert!(lines[lines.len() - 2].contains("workers -"), "{lines:?}");
         assert!(!lines.iter().any(|line| line.contains("Others computed")), "{lines:?}");
-        assert!(lines[lines.len() - 1].contains("--join"), "a dearer preset would help nobody: {lines:?}");
+    }
+
+    #[test]
+    fn who_ends_a_round_alone_is_told_why_and_what_to_do() {
+        let said = |card: Card| card.lines().pop().unwrap();
+        for reason in [
+            LocalReason::NoCoordinator,
+            LocalReason::SwitchedOff,
+            LocalReason::HourCap { cap: Nanos(7) },
+            LocalReason::BalanceTooLow { available: Nanos(7) },
+        ] {
+            // Whatever was borrowed before.
+            for remote in [0, 500] {
+                let card = Card { alone: Some(reason.clone()), ..card(remote, 500, 0, None) };
+                assert_eq!(said(card), alone::brief(&reason));
+            }
+        }
+        assert_eq!(said(card(0, 500, 0, None)), NOTHING_BORROWED, "a dearer preset would help nobody");
     }
 
     #[test]
@@ -340,7 +374,7 @@ mod tests {
     fn workers_are_judged_by_what_was_asked_of_them_alone() {
         let workers = |share: Share| {
             let round = SessionMark { kinds: [("path", share)].into(), ..SessionMark::default() };
-            Card { round }.marks()[3].1
+            Card { round, alone: None }.marks()[3].1
         };
         let asked = Share { remote: 95, owed: 100, owed_in_time: 95, ended: 100, ..Share::default() };
         assert_eq!(workers(asked), Some(95));
@@ -349,9 +383,8 @@ mod tests {
         assert_eq!(workers(besides), Some(95));
         let nothing_asked = Share { owed: 0, owed_in_time: 0, ..besides };
         assert_eq!(workers(nothing_asked), None, "nothing is known of them");
-        let lines =
-            Card { round: SessionMark { kinds: [("path", besides)].into(), ..SessionMark::default() } }
-                .lines();
+        let round = SessionMark { kinds: [("path", besides)].into(), ..SessionMark::default() };
+        let lines = Card { round, alone: None }.lines();
         assert!(lines[lines.len() - 2].ends_with("workers 95 (asked 100)"), "{lines:?}");
     }
 
@@ -364,7 +397,9 @@ mod tests {
             kind.stages.add(outcome(200_000));
         }
         let before = SessionMark::of(&totals, FrameCount::default());
-        let of_round = |totals: &OffloadTotals| Card::new(totals, &before, FrameCount::default()).marks();
+        let of_round = |totals: &OffloadTotals| {
+            Card::new(totals, &before, FrameCount::default(), &OffloadMode::Remote).marks()
+        };
         assert_eq!(of_round(&totals)[1].1, None, "nothing has come in this round");
         totals.kinds.entry("path").or_default().stages.add(outcome(20_000));
         // 40 of the 400 ms at which there are no points; the session's mean would give 0.

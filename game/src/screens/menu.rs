@@ -51,6 +51,8 @@ pub enum MenuAction {
     Exit,
     /// Changes a setting.
     Turn(Row),
+    /// Shows the best rounds of another difficulty.
+    TurnTable,
     /// Waits for a key or button to bind.
     Bind(Action),
     /// Binds everything as at first.

@@ -150,7 +150,10 @@ pub(super) fn plugin(first: Page) -> impl Plugin {
             .add_plugins((rounds::plugin, marks::plugin, loading::plugin, away::plugin))
             .add_systems(
                 PreUpdate,
-                (nudges::listen.in_set(InputSystems::Read), obey::obey.in_set(InputSystems::Act)),
+                (
+                    nudges::listen.in_set(InputSystems::Read),
+                    (obey::obey, obey::give_up_waiting).chain().in_set(InputSystems::Act),
+                ),
             )
             .add_systems(First, keep_time.after(bevy::time::TimeSystems))
             .add_systems(Update, pages::fill);

@@ -3,19 +3,24 @@
 use std::time::Duration;
 
 use bevy::prelude::*;
-use p2c2r_offload::OffloadSwitch;
+use p2c2r_arena::Difficulty;
 
 use super::menu::{Menu, MenuAction};
 use super::rounds::Rounds;
+use super::scores::TableShown;
 use super::{Nudge, Page, Trail};
 use crate::input::{Action, BindingRefusal, Bindings, Input};
 use crate::joining::JoinDialog;
 use crate::play::Ending;
-use crate::settings::{Row, Settings};
+use crate::settings::{Settings, next};
 
 /// A round ends while its player still fires: inputs sooner than this were not meant for the page that
 /// follows.
 const UNTIL_HANDS_ARE_CALM: Duration = Duration::from_millis(800);
+
+/// How long an action waits for its input. With a pad alone there is no other way to leave it as it is: each button can be
+/// bound.
+const CAPTURE_WAITS: Duration = Duration::from_secs(5);
 
 /// The action that waits for its input, and a pressed input that another action has.
 #[derive(Resource, Clone, Copy, Debug, Default)]
@@ -23,9 +28,15 @@ pub(crate) struct Capture {
     action: Option<Action>,
     /// Pressed once although another action has it; pressed again, it is moved.
     asked: Option<Input>,
+    /// How long it goes on waiting.
+    left: Duration,
 }
 
 impl Capture {
+    fn of(action: Action) -> Self {
+        Self { action: Some(action), asked: None, left: CAPTURE_WAITS }
+    }
+
     pub(super) fn is_waiting(&self) -> bool {
         self.action.is_some()
     }
@@ -42,10 +53,10 @@ pub(super) struct MenuParams<'w> {
     trail: ResMut<'w, Trail>,
     capture: ResMut<'w, Capture>,
     settings: ResMut<'w, Settings>,
-    switch: Res<'w, OffloadSwitch>,
     ending: ResMut<'w, Ending>,
     joining: ResMut<'w, JoinDialog>,
     rounds: Rounds<'w>,
+    table: ResMut<'w, TableShown>,
 }
 
 pub(super) fn obey(
@@ -93,14 +104,27 @@ pub(super) fn obey(
     }
 }
 
+/// Leaves an action as it is when nothing has been pressed for it.
+pub(super) fn give_up_waiting(time: Res<Time<Real>>, mut capture: ResMut<Capture>, mut menu: ResMut<Menu>) {
+    if capture.is_waiting() {
+        capture.left = capture.left.saturating_sub(time.delta());
+        if capture.left.is_zero() {
+            *capture = Capture::default();
+            menu.note = "Nothing was pressed, so nothing was changed.".into();
+        }
+    }
+}
+
 impl MenuParams<'_> {
     fn turn(&mut self, menu: &Menu, step: i32) {
-        let Some(MenuAction::Turn(row)) = menu.verb() else { return };
-        if row == Row::Offload {
-            // T may have been pressed since: the row continues from the state in force.
-            self.settings.borrowing.enabled = self.switch.enabled;
+        match menu.verb() {
+            Some(MenuAction::Turn(row)) => row.turn(&mut self.settings, step),
+            Some(MenuAction::TurnTable) => {
+                let shown = self.table.difficulty(&self.settings);
+                self.table.0 = Some(next(&Difficulty::ALL, shown, step));
+            }
+            _ => {}
         }
-        row.turn(&mut self.settings, step);
     }
 
     fn accept(&mut self, page: Page, menu: &Menu) {
@@ -122,8 +146,8 @@ impl MenuParams<'_> {
                 self.next.set(Page::Title);
             }
             Some(MenuAction::Exit) => self.ending.end_now(),
-            Some(MenuAction::Turn(_)) => self.turn(menu, 1),
-            Some(MenuAction::Bind(action)) => *self.capture = Capture { action: Some(action), asked: None },
+            Some(MenuAction::Turn(_) | MenuAction::TurnTable) => self.turn(menu, 1),
+            Some(MenuAction::Bind(action)) => *self.capture = Capture::of(action),
             Some(MenuAction::Join) => self.joining.begin(),
             Some(MenuAction::ResetKeys) => self.settings.keys = Bindings::default(),
             None => {}
@@ -150,6 +174,7 @@ impl MenuParams<'_> {
             *self.capture = Capture::default();
             return "Nothing was changed.".into();
         }
+        self.capture.left = CAPTURE_WAITS;
         let label = input.label();
         match self.settings.keys.check(action, input) {
             Err(BindingRefusal::Reserved) => format!("{label} is needed in menus. Press another one."),
@@ -157,7 +182,7 @@ impl MenuParams<'_> {
             Err(BindingRefusal::Taken(owner)) if self.capture.asked != Some(input) => {
                 self.capture.asked = Some(input);
                 format!(
-                    "{label} already does `{}`. Press it again to move it, Escape to leave it.",
+                    "{label} already does `{}`. Press it again to move it; Escape, or waiting, leaves it.",
                     owner.label()
                 )
             }

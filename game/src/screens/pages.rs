@@ -10,7 +10,7 @@ use super::loading::Warming;
 use super::menu::{Item, Menu, MenuAction, item};
 use super::obey::Capture;
 use super::rounds::LastRound;
-use super::scores::{Round, Scores};
+use super::scores::{Round, Scores, TableShown};
 use super::{Page, Trail};
 use crate::alone;
 use crate::figures;
@@ -26,6 +26,7 @@ use crate::sound::Silence;
 pub(super) struct Told<'w> {
     settings: Res<'w, Settings>,
     scores: Res<'w, Scores>,
+    shown: Res<'w, TableShown>,
     last: Res<'w, LastRound>,
     files: Res<'w, UserFiles>,
     capture: Res<'w, Capture>,
@@ -62,7 +63,7 @@ impl Told<'_> {
             Page::Loading => ("BORROWED LIGHT", vec![self.warming.sentence()], Vec::new()),
             Page::Title => self.title(),
             Page::HowToPlay => ("HOW TO PLAY", self.how_to_play(), back()),
-            Page::Scores => ("THE BEST ROUNDS", self.table(), back_after(&[Row::Difficulty], &self.settings)),
+            Page::Scores => ("THE BEST ROUNDS", self.table(), self.table_items()),
             Page::Settings => ("SETTINGS", Vec::new(), settings_items()),
             Page::Video => ("PICTURE", Vec::new(), back_after(&Row::VIDEO, &self.settings)),
             Page::Sound => ("SOUND", Vec::new(), back_after(&Row::SOUND, &self.settings)),
@@ -226,7 +227,7 @@ impl Told<'_> {
         let bound = |action: &Action| Item {
             label: action.label().into(),
             value: Some(if waits == Some(*action) {
-                "press it now, or Escape".into()
+                "press it now (Escape or waiting leaves it)".into()
             } else {
                 self.settings.keys.label(*action)
             }),
@@ -238,10 +239,16 @@ impl Told<'_> {
         items
     }
 
-    /// The best rounds of the chosen difficulty, in columns of letters that are all equally wide.
+    fn table_items(&self) -> Vec<Item> {
+        let value = Some(self.shown.difficulty(&self.settings).label().into());
+        let table = Item { label: Row::Difficulty.label().into(), value, verb: MenuAction::TurnTable };
+        std::iter::once(table).chain(back()).collect()
+    }
+
+    /// The best rounds of the difficulty that is looked at, in columns of letters that are all equally wide.
     fn table(&self) -> Vec<String> {
-        let difficulty = self.settings.difficulty.label();
-        let table = self.scores.table(self.settings.difficulty);
+        let shown = self.shown.difficulty(&self.settings);
+        let (difficulty, table) = (shown.label(), self.scores.table(shown));
         if table.is_empty() {
             return vec![format!("Nobody has finished a round as {difficulty} yet.")];
         }
@@ -263,12 +270,15 @@ impl Told<'_> {
     }
 
     fn round_over(&self) -> Vec<String> {
-        let LastRound { round, difficulty, card, place, by } = &*self.last;
+        let LastRound { round, difficulty, card, place, by, flew_itself } = &*self.last;
         let Round { score, wave, .. } = round;
         let (time, cost, difficulty) = (minutes(round), cost(round), difficulty.label());
         let mut lines = vec![format!("{score} points as {difficulty}   wave {wave}   {time}   {cost}")];
         if let Some(place) = place {
             lines.push(format!("Place {place} among the best."));
+        }
+        if *flew_itself {
+            lines.push("You did not fly all of it, so it is not kept among the best.".into());
         }
         lines.extend(by.map(|by| format!("The last ship: {}", harm::lesson(by))));
         lines.push(String::new());

@@ -5,11 +5,11 @@ use std::time::{Duration, SystemTime};
 use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
 use p2c2r_arena::{ArenaConfig, ArenaEvent, Difficulty, Harm};
-use p2c2r_offload::OffloadTotals;
+use p2c2r_offload::{OffloadState, OffloadTotals};
 
 use super::Page;
 use super::marks::{Card, FrameCount, SessionMark};
-use super::scores::{Borrowed, Round, Scores, day};
+use super::scores::{Borrowed, Round, Scores, TableShown, day};
 use crate::play::{Battlefield, Happened, Pilot};
 use crate::presets::Chosen;
 use crate::settings::{Settings, UserFiles};
@@ -17,8 +17,9 @@ use crate::settings::{Settings, UserFiles};
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Scores>()
         .init_resource::<LastRound>()
+        .init_resource::<TableShown>()
         .init_resource::<RoundBegan>()
-        .add_systems(Update, notice_end);
+        .add_systems(Update, (note_pilot, notice_end).chain());
 }
 
 /// What beginning a round changes.
@@ -26,6 +27,7 @@ pub(super) fn plugin(app: &mut App) {
 pub(super) struct Rounds<'w> {
     battlefield: ResMut<'w, Battlefield>,
     began: ResMut<'w, RoundBegan>,
+    pilot: ResMut<'w, Pilot>,
     totals: Res<'w, OffloadTotals>,
     frames: Res<'w, FrameCount>,
 }
@@ -38,13 +40,19 @@ struct RoundBegan {
     standing: SessionMark,
     /// Whether its end is still to be noticed.
     running: bool,
+    /// Whether somebody other than the player has flown in it.
+    flew_itself: bool,
+    /// Whether the run was started to steer itself.
+    run_steers_itself: bool,
 }
 
 /// A run that begins in the fight goes through no menu: its first round is as hard as the settings say.
 impl FromWorld for RoundBegan {
     fn from_world(world: &mut World) -> Self {
         let difficulty = world.get_resource_or_init::<Settings>().difficulty;
-        Self { difficulty, tick: 0, standing: SessionMark::default(), running: false }
+        let run_steers_itself = !matches!(&*world.get_resource_or_init::<Pilot>(), Pilot::Gamer);
+        let standing = SessionMark::default();
+        Self { difficulty, tick: 0, standing, running: false, flew_itself: false, run_steers_itself }
     }
 }
 
@@ -61,10 +69,13 @@ pub struct LastRound {
     pub place: Option<usize>,
     /// What destroyed the last ship, where that is known.
     pub by: Option<Harm>,
+    /// Whether somebody other than the player has flown in it.
+    pub flew_itself: bool,
 }
 
 impl Rounds<'_> {
-    /// Begins a round at the difficulty of the settings, in a sector that nobody has seen.
+    /// Begins a round at the difficulty of the settings, in a sector that nobody has seen. The ship is the player's again,
+    /// unless the run was started to steer itself.
     pub(super) fn begin(&mut self, settings: &Settings) {
         let base = ArenaConfig::of(settings.difficulty).with_allies(settings.allies.count());
         self.battlefield.arena.begin(ArenaConfig { seed: fresh_seed(), ..base });
@@ -73,7 +84,12 @@ impl Rounds<'_> {
             tick: self.battlefield.arena.tick(),
             standing: SessionMark::of(&self.totals, *self.frames),
             running: true,
+            flew_itself: false,
+            run_steers_itself: self.began.run_steers_itself,
         };
+        if !self.began.run_steers_itself {
+            *self.pilot = Pilot::Gamer;
+        }
     }
 
     /// Ends the round without its being counted.
@@ -94,18 +110,23 @@ fn fresh_seed() -> u64 {
         % SEEDS
 }
 
-/// Keeps a round that has ended and goes to the page for it, after a last look at the fight, and away from it when the next has begun by itself, as the
-/// autopilot's does.
+/// A round counts only if the player has flown all of it: the autopilot may be switched off again before its end.
+fn note_pilot(page: Res<State<Page>>, pilot: Res<Pilot>, mut began: ResMut<RoundBegan>) {
+    began.flew_itself |= *page.get() == Page::Play && !matches!(*pilot, Pilot::Gamer);
+}
+
+/// Keeps a round that has ended, and goes to its page after a last look at the fight. Leaves that page when the next round has
+/// begun by itself, as the autopilot's does.
 fn notice_end(
     page: Res<State<Page>>,
     battlefield: Res<Battlefield>,
     totals: Res<OffloadTotals>,
     pilot: Res<Pilot>,
-    (frames, chosen, time): (Res<FrameCount>, Res<Chosen>, Res<Time<Real>>),
+    (frames, chosen, offload, time): (Res<FrameCount>, Res<Chosen>, Res<OffloadState>, Res<Time<Real>>),
     (mut happened, mut by): (MessageReader<Happened>, Local<Option<Harm>>),
     mut looks: Local<Option<Duration>>,
     mut began: ResMut<RoundBegan>,
-    mut scores: ResMut<Scores>,
+    (mut scores, mut shown): (ResMut<Scores>, ResMut<TableShown>),
     mut last: ResMut<LastRound>,
     mut files: ResMut<UserFiles>,
     mut next: ResMut<NextState<Page>>,
@@ -121,7 +142,7 @@ fn notice_end(
     }
     match (*page.get(), *looks, arena.is_over()) {
         (Page::Play, None, true) => {
-            let card = Card::new(&totals, &began.standing, *frames);
+            let card = Card::new(&totals, &began.standing, *frames, &offload.mode);
             let round = Round {
                 score: arena.score(),
                 wave: arena.wave(),
@@ -131,13 +152,14 @@ fn notice_end(
                 borrowed: Some(Borrowed { preset: chosen.preset.name(), percent: card.borrowed_percent() }),
                 seed: Some(arena.config().seed),
             };
-            // What the game flew itself is no score of the player's.
-            let counts = began.running && matches!(*pilot, Pilot::Gamer);
-            let place = if counts { scores.enter(began.difficulty, round.clone()) } else { None };
+            let (difficulty, flew_itself) = (began.difficulty, began.flew_itself);
+            let counts = began.running && !flew_itself;
+            let place = if counts { scores.enter(difficulty, round.clone()) } else { None };
             if place.is_some() {
                 files.save(&*scores);
             }
-            *last = LastRound { round, difficulty: began.difficulty, card, place, by: by.take() };
+            *shown = TableShown(Some(difficulty));
+            *last = LastRound { round, difficulty, card, place, by: by.take(), flew_itself };
             began.running = false;
             let left = if matches!(*pilot, Pilot::Gamer) { LAST_LOOK } else { Duration::ZERO };
             *looks = Some(left);
@@ -154,6 +176,7 @@ fn notice_end(
         (Page::RoundOver, _, false) => {
             began.tick = arena.tick();
             began.standing = SessionMark::of(&totals, *frames);
+            began.flew_itself = false;
             next.set(Page::Play);
         }
         _ => {}

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::figures::UNKNOWN;
-use crate::settings::PlayerFile;
+use crate::settings::{PlayerFile, Settings};
 use bevy::prelude::*;
 use p2c2r_arena::Difficulty;
 use p2c2r_protocol::printable;
@@ -114,6 +114,18 @@ pub struct Scores {
     cadet: Vec<Round>,
     pilot: Vec<Round>,
     ace: Vec<Round>,
+}
+
+/// The difficulty whose table is shown: the one looked at last, or of a round that has ended since; none yet: the one that is
+/// played next.
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct TableShown(pub(super) Option<Difficulty>);
+
+impl TableShown {
+    /// Which one.
+    pub(super) fn difficulty(self, settings: &Settings) -> Difficulty {
+        self.0.unwrap_or(settings.difficulty)
+    }
 }
 
 impl PlayerFile for Scores {

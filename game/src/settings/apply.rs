@@ -12,11 +12,13 @@ use p2c2r_tasks::reflection::Reflection;
 use p2c2r_tasks::tactics::Tactics;
 
 use super::{Borrowing, FrameRate, Settings, UserFiles, Video};
+use crate::input::InputSystems;
 use crate::play::Reflecting;
 use crate::presets::Chosen;
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(PreUpdate, apply_borrowing.run_if(resource_changed::<Settings>))
+    // After the keys, which are to take effect in the frame in which they are pressed.
+    app.add_systems(PreUpdate, apply_borrowing.after(InputSystems::Act).run_if(resource_changed::<Settings>))
         .add_systems(Last, save_settings.run_if(resource_changed::<Settings>));
 }
 
@@ -26,46 +28,35 @@ pub(crate) fn window_plugin(app: &mut App) {
         .add_systems(Last, bound_frame_rate);
 }
 
+/// The one place that writes these resources: keys, menus and recorded runs change the settings alone.
 fn apply_borrowing(
     settings: Res<Settings>,
-    mut last: Local<Option<Borrowing>>,
     mut switch: ResMut<OffloadSwitch>,
     mut caps: ResMut<OffloadCaps>,
     mut chosen: ResMut<Chosen>,
     mut reflecting: ResMut<Reflecting>,
 ) {
+    // Written only if it differs: a write counts as a change, which is told on the screen.
     let wanted = &settings.borrowing;
-    // A switch may have been changed elsewhere since; only what the player has changed in the settings is
-    // applied.
-    let last = last.replace(wanted.clone());
-    let Some(last) = last.filter(|last| last != wanted) else { return };
-    if last.enabled != wanted.enabled {
-        switch.enabled = wanted.enabled;
-    }
-    set_kinds(&mut switch, wanted);
-    if last.cap_millidollars_per_hour != wanted.cap_millidollars_per_hour {
-        caps.hour = wanted.hour_cap();
-    }
-    if last.preset != wanted.preset {
-        chosen.preset = wanted.preset;
-    }
-    if last.mirrors != wanted.mirrors {
+    switch.set_if_neq(wanted.switch());
+    caps.set_if_neq(OffloadCaps { hour: wanted.hour_cap(), ..*caps });
+    chosen.set_if_neq(Chosen { preset: wanted.preset, ..*chosen });
+    if reflecting.enabled != wanted.mirrors {
         reflecting.enabled = wanted.mirrors;
     }
 }
 
-/// Which kinds may leave this computer.
-pub(crate) fn set_kinds(switch: &mut OffloadSwitch, wanted: &Borrowing) {
-    let before = switch.clone();
-    let mut after = before.clone();
-    after.set_kind::<Path>(wanted.paths);
-    after.set_kind::<Physics>(wanted.physics);
-    after.set_kind::<Reflection>(wanted.reflections);
-    after.set_kind::<Lightfield>(wanted.reflections);
-    after.set_kind::<Tactics>(wanted.plans);
-    // Written only if it differs: a write counts as a change of the switch.
-    if after != before {
-        *switch = after;
+impl Borrowing {
+    /// What may leave this computer.
+    pub(crate) fn switch(&self) -> OffloadSwitch {
+        let mut switch = OffloadSwitch::default();
+        switch.enabled = self.enabled;
+        switch.set_kind::<Path>(self.paths);
+        switch.set_kind::<Physics>(self.physics);
+        switch.set_kind::<Reflection>(self.reflections);
+        switch.set_kind::<Lightfield>(self.reflections);
+        switch.set_kind::<Tactics>(self.plans);
+        switch
     }
 }
 

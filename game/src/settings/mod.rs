@@ -26,10 +26,11 @@ use p2c2r_protocol::Nanos;
 use crate::cli::{DifficultyChoice, QualityChoice};
 use crate::input::Bindings;
 use crate::presets::Preset;
-pub(crate) use apply::{SettingsAtStart, set_kinds, window_plugin};
+pub(crate) use apply::{SettingsAtStart, window_plugin};
 pub use comparison::Comparison;
 pub(crate) use kept::{PlayerFile, UserFiles, text_of};
 pub use rows::Row;
+pub(crate) use rows::next;
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Settings>()
@@ -44,7 +45,7 @@ settings_table! {
     /// `docs/settings.md` follow. What holds for one run alone is in [`StartOptions`](crate::cli::StartOptions).
     #[derive(Resource, Clone, Debug, PartialEq)]
     pub struct Settings {
-        /// How hard the fight is; without the flag, `pilot` for a run that begins in it
+        /// How hard the fight is; without the flag, `pilot` for a run that no player steers
         pub difficulty: Difficulty = Difficulty::default() =>
             choice::<DifficultyChoice>().map(Into::into, |difficulty: &Difficulty| Some((*difficulty).into())),
         /// How many wingmen fly with the player, from the next round on
@@ -218,7 +219,7 @@ settings_table! {
     /// What is borrowed.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Borrowing {
-        /// Whether work is borrowed from other computers; T switches it while playing
+        /// Whether work is borrowed from other computers; T changes it
         pub enabled: bool = true => on_off(),
         /// Whether enemies' paths are borrowed, or computed here
         pub paths: bool = true => on_off(),
@@ -228,7 +229,7 @@ settings_table! {
         pub plans: bool = true => on_off(),
         /// Whether light and mirrors are borrowed, or computed here: what hulls mirror, and the light on everything around
         pub reflections: bool = true => on_off(),
-        /// Whether light and mirrors are computed and shown at all; R switches them while playing
+        /// Whether light and mirrors are computed and shown at all; R changes it
         pub mirrors: bool = true => on_off().flag("reflections"),
         /// How much is bought from other computers; `--presets` says what each costs. `stress` is for benches
         pub preset: Preset = Preset::Default => choice().flag("preset"),

@@ -71,11 +71,11 @@ impl Row {
         Self::Offload,
         Self::Preset,
         Self::Cap,
+        Self::Mirrors,
         Self::Paths,
         Self::Physics,
         Self::Plans,
         Self::Reflections,
-        Self::Mirrors,
         Self::Allies,
     ];
 
@@ -103,10 +103,10 @@ impl Row {
             Self::Offload => "Borrow computers",
             Self::Paths => "Enemies' paths",
             Self::Physics => "Rocks' motions",
-            Self::Plans => "Wingmen's plans",
+            Self::Plans => "Plans of wingmen and bosses",
             Self::Allies => "Wingmen",
-            Self::Reflections => "Light and mirrors",
-            Self::Mirrors => "Show light and mirrors",
+            Self::Reflections => "Tracing of light",
+            Self::Mirrors => "Light and mirrors",
             Self::Preset => "How much is bought",
             Self::Cap => "At most an hour",
             Self::Difficulty => "Difficulty",
@@ -147,7 +147,7 @@ impl Row {
             Self::Scale => percent(display.scale),
             Self::Corner => display.corner.label().into(),
             Self::Palette => match display.palette {
-                Palette::Standard => "as designed".into(),
+                Palette::Standard => "standard".into(),
                 Palette::HighContrast => "high contrast".into(),
             },
             Self::Offload => on(borrowing.enabled, "yes", "no: this one does it all"),
@@ -160,7 +160,7 @@ impl Row {
                 Allies::Two => "two (next round)".into(),
             },
             Self::Reflections => on(borrowing.reflections, "borrowed", "computed here"),
-            Self::Mirrors => on(borrowing.mirrors, "yes", "no"),
+            Self::Mirrors => on(borrowing.mirrors, "shown", "none"),
             Self::Preset => borrowing.preset.name(),
             Self::Cap if borrowing.cap_millidollars_per_hour == 0 => "no cap".into(),
             Self::Cap => {
@@ -227,7 +227,7 @@ impl Row {
 }
 
 /// The choice `step` further on; for a value not in the list, counted from the first.
-fn next<T: Copy + PartialEq>(choices: &[T], now: T, step: i32) -> T {
+pub(crate) fn next<T: Copy + PartialEq>(choices: &[T], now: T, step: i32) -> T {
     let place = choices.iter().position(|choice| *choice == now).unwrap_or(0) as i32;
     choices[(place + step).rem_euclid(choices.len() as i32) as usize]
 }

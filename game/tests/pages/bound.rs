@@ -90,3 +90,22 @@ fn a_mouse_button_is_bound_and_one_that_is_taken_asks_first() {
     assert_eq!(settings(&app).keys.click_of(Action::Boost), Some(MouseButton::Right));
     assert_eq!(settings(&app).keys.click_of(Action::Thrust), None);
 }
+
+#[test]
+fn a_pad_alone_leaves_an_action_as_it_is_by_waiting() {
+    let mut app = on_title();
+    let pad = connect_pad(&mut app);
+    choose(&mut app, MenuAction::Go(Page::Settings));
+    choose(&mut app, MenuAction::Go(Page::Keys));
+    choose(&mut app, MenuAction::Bind(Action::Autopilot));
+    play(&mut app, 240);
+    tap(&mut app, pad, GamepadButton::West);
+    assert!(menu(&app).note.contains(Action::Missile.label()), "{}", menu(&app).note);
+    play(&mut app, 240);
+    assert!(!menu(&app).note.contains("Nothing was pressed"), "it waits anew after each button");
+    play(&mut app, 90);
+    assert!(menu(&app).note.contains("Nothing was pressed"), "{}", menu(&app).note);
+    let before = menu(&app).chosen;
+    tap(&mut app, pad, GamepadButton::DPadDown);
+    assert_eq!((menu(&app).chosen, &settings(&app).keys), (before + 1, &Bindings::default()));
+}

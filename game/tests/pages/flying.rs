@@ -23,7 +23,6 @@ fn a_pad_goes_through_menus_and_flies() {
     assert_eq!(menu(&app).chosen, before + 1);
     tap(&mut app, pad, GamepadButton::DPadUp);
     tap(&mut app, pad, GamepadButton::South);
-    take_over(&mut app);
     let heading = ship(&app).heading;
     hold(&mut app, pad, GamepadButton::RightTrigger2, 1.0);
     lean(&mut app, pad, GamepadAxis::LeftStickX, 0.9);
@@ -97,7 +96,8 @@ fn a_window_that_loses_the_focus_pauses_a_players_round_and_not_one_that_flies_i
     let mut app = in_a_round();
     leave(&mut app);
     assert_eq!(page(&app), Page::Paused);
-    let mut app = on_title();
+    let (mut app, _, _) = local_game(&["--page", "title", "--autopilot"]);
+    play(&mut app, 3);
     choose(&mut app, MenuAction::Begin);
     leave(&mut app);
     assert_eq!(page(&app), Page::Play);
@@ -152,7 +152,6 @@ fn a_tap_within_one_slow_frame_still_launches_a_missile() {
 fn the_arrows_and_space_alone_go_through_menus_and_fly() {
     let mut app = on_title();
     press(&mut app, KeyCode::Space);
-    take_over(&mut app);
     let before = ship(&app).heading;
     for key in [KeyCode::ArrowUp, KeyCode::ArrowLeft, KeyCode::Space] {
         app.world_mut().write_message(stroke(key, ButtonState::Pressed));

@@ -74,19 +74,8 @@ fn a_round_that_counts_is_kept_with_all_that_a_table_of_scores_tells() {
     play(&mut app, 3);
     app.world_mut().resource_mut::<Settings>().difficulty = Difficulty::Ace;
     choose(&mut app, MenuAction::Begin);
-    take_over(&mut app);
-    let arena = &mut app.world_mut().resource_mut::<Battlefield>().arena;
-    let (seed, mut autopilot) = (arena.config().seed, p2c2r_arena::Autopilot::default());
-    while arena.score() == 0 {
-        let controls = autopilot.controls(arena);
-        arena.step(controls, &[]);
-    }
-    while !arena.is_over() {
-        arena.step(Controls { thrust: 1, ..Controls::default() }, &[]);
-        assert!(arena.tick() < 60 * 600, "no round ended");
-    }
-    play(&mut app, 90);
-    assert_eq!(page(&app), Page::RoundOver);
+    let seed = app.world().resource::<Battlefield>().arena.config().seed;
+    score_and_lose(&mut app);
     let kept = app.world().resource::<Scores>().table(Difficulty::Ace).to_vec();
     let [round] = &kept[..] else { panic!("{kept:?}") };
     assert_eq!((round.seed, round.borrowed().as_str()), (Some(seed), "alone"));

@@ -9,6 +9,7 @@ mod reaching;
 mod refused;
 mod rounds;
 mod spending;
+mod switching;
 
 use bevy::input::ButtonState;
 use bevy::input::gamepad::{
@@ -20,7 +21,7 @@ use bevy::input::mouse::MouseButtonInput;
 use p2c2r_arena::{Controls, Difficulty};
 use p2c2r_game::input::{Action, Aim, Bindings, Input};
 use p2c2r_game::screens::{LastRound, Menu, MenuAction, Nudge, Page, Scores};
-use p2c2r_game::settings::{Corner, Palette, Row, Settings};
+use p2c2r_game::settings::{Corner, Palette, Row};
 
 use super::*;
 
@@ -74,19 +75,36 @@ fn press(app: &mut App, key: KeyCode) {
     }
 }
 
-/// The autopilot lets go.
-fn take_over(app: &mut App) {
-    assert_eq!(page(app), Page::Play);
-    press(app, KeyCode::F5);
-    assert!(!ship(app).thrusting);
-}
-
 /// A round that a player flies, not the autopilot.
 fn in_a_round() -> App {
     let mut app = on_title();
     choose(&mut app, MenuAction::Begin);
-    take_over(&mut app);
+    assert_eq!(page(&app), Page::Play);
     app
+}
+
+/// The same where ships are soon lost.
+fn in_a_hard_round() -> App {
+    let mut app = on_title();
+    app.world_mut().resource_mut::<Settings>().difficulty = Difficulty::Ace;
+    choose(&mut app, MenuAction::Begin);
+    app
+}
+
+/// Scores, loses all ships, and goes to the page for the end of a round.
+fn score_and_lose(app: &mut App) {
+    let arena = &mut app.world_mut().resource_mut::<Battlefield>().arena;
+    let mut autopilot = p2c2r_arena::Autopilot::default();
+    while arena.score() == 0 {
+        let controls = autopilot.controls(arena);
+        arena.step(controls, &[]);
+    }
+    while !arena.is_over() {
+        arena.step(Controls { thrust: 1, ..Controls::default() }, &[]);
+        assert!(arena.tick() < 60 * 600, "no round ended");
+    }
+    play(app, 90);
+    assert_eq!(page(app), Page::RoundOver);
 }
 
 fn connect_pad(app: &mut App) -> Entity {

@@ -7,10 +7,10 @@ use bevy::prelude::*;
 use bevy::ui::UiGlobalTransform;
 use p2c2r_arena::ArenaEvent;
 use p2c2r_game::screens::Page;
-use p2c2r_game::settings::{BorrowingDetail, Corner};
+use p2c2r_game::settings::{BorrowingDetail, Corner, Settings};
 use p2c2r_game::{Battlefield, Happened};
 use p2c2r_link::problem::BRIEF_CHARS_MAX;
-use p2c2r_offload::{LinkProblem, OffloadSwitch};
+use p2c2r_offload::LinkProblem;
 
 use super::scenes::lost;
 use super::stage::Stage;
@@ -176,10 +176,10 @@ pub fn check(width: u32, height: u32, scale: u8) -> Result<Vec<String>, String> 
         for level in BorrowingDetail::ALL {
             // Off and on again: the other mode's column, a toast, and the banner, since nobody can be borrowed from.
             for _ in 0..2 {
-                stage.app().world_mut().resource_mut::<OffloadSwitch>().toggle();
+                stage.app().world_mut().resource_mut::<Settings>().borrowing.enabled ^= true;
                 stage.play(2);
             }
-            let settings = |settings: &mut p2c2r_game::settings::Settings| {
+            let settings = |settings: &mut Settings| {
                 (settings.display.level, settings.display.corner) = (level, corner);
             };
             let world = stage.app().world_mut();

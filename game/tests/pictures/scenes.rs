@@ -7,7 +7,6 @@ use p2c2r_game::screens::{Borrowed, Page, Round, Scores};
 use p2c2r_game::settings::{BorrowingDetail, Palette};
 use p2c2r_game::{Battlefield, Happened};
 use p2c2r_link::problem::other_version;
-use p2c2r_offload::OffloadSwitch;
 use p2c2r_protocol::ProtocolIdentity;
 
 use super::compare::{DRAWN_PER_STORED, HEIGHT, WIDTH};
@@ -51,8 +50,8 @@ pub fn draw() -> Result<Vec<(&'static str, RgbImage)>, String> {
         settings.display.palette = Palette::Standard;
         settings.display.level = BorrowingDetail::Compact;
     });
-    stage.app().world_mut().resource_mut::<OffloadSwitch>().toggle();
-    stage.play(60);
+    stage.choose(|settings| settings.borrowing.enabled = false);
+    stage.play(28);
     look("switched-off", &mut stage);
     stage.choose(|settings| settings.display.level = BorrowingDetail::Off);
     for event in hit_and_lost() {

@@ -73,6 +73,7 @@ impl Stage {
         let always = [
             "p2c2r-game",
             "--headless",
+            "--autopilot",
             "--local",
             "--screenshot=never.png",
             "--seconds=86400",
