@@ -14,6 +14,7 @@ use p2c2r_offload::{BorrowFrom, OffloadConfig};
 use p2c2r_protocol::{ProtocolIdentity, Role};
 
 use crate::cli::{NAME_DEFAULT, StartOptions};
+use crate::clipboard::Clipboard;
 use crate::screens::Page;
 
 /// How long the coordinator may take to let the player in; every address of its name is tried in this time.
@@ -22,7 +23,8 @@ const ASK_MAX: Duration = Duration::from_secs(20);
 const SHOWN_MAX: usize = 56;
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Update, finish)
+    app.init_resource::<Clipboard>()
+        .add_systems(Update, (take_pasted, finish))
         .add_systems(OnExit(Page::Join), |mut joining: ResMut<JoinDialog>| joining.forget());
 }
 
@@ -33,6 +35,8 @@ pub struct JoinDialog {
     /// Where the coordinator is.
     coordinator: Option<String>,
     typed: String,
+    /// What was copied elsewhere, asked for and not there yet.
+    pasting: Option<Awaited<Result<String, String>>>,
     stage: Stage,
 }
 
@@ -46,12 +50,9 @@ struct Asks {
 
 enum Stage {
     Typing,
-    /// The lock is only for the compiler: one system reads.
-    Asking(Mutex<Receiver<Result<JoinClient, String>>>),
+    Asking(Awaited<Result<JoinClient, String>>),
     Failed(String),
-    Joined {
-        at_once: bool,
-    },
+    Joined { at_once: bool },
 }
 
 impl JoinDialog {
@@ -62,7 +63,8 @@ impl JoinDialog {
             folder: start.keys.clone(),
             identity: offload.kinds.identity(),
         };
-        Self { asks, coordinator: offload.coordinator.clone(), typed: String::new(), stage: Stage::Typing }
+        let coordinator = offload.coordinator.clone();
+        Self { asks, coordinator, typed: String::new(), pasting: None, stage: Stage::Typing }
     }
 
     /// Where the coordinator is, and whether the game is connected to it.
@@ -82,6 +84,31 @@ impl JoinDialog {
         }
         self.stage = Stage::Typing;
         self.typed.extend(letters.chars().filter(|letter| !letter.is_control()));
+    }
+
+    /// Asks for what was copied elsewhere.
+    pub(crate) fn paste(&mut self, clipboard: &Clipboard) {
+        if matches!(self.stage, Stage::Asking(_)) || self.pasting.is_some() {
+            return;
+        }
+        let clipboard = clipboard.clone();
+        match Awaited::of("paste", move || clipboard.text()) {
+            Ok(pasting) => self.pasting = Some(pasting),
+            Err(why) => self.stage = Stage::Failed(why),
+        }
+    }
+
+    /// Types what was copied elsewhere, once it is there.
+    fn take_pasted(&mut self) {
+        let Some(answer) = self.pasting.as_mut().and_then(Awaited::take) else { return };
+        self.pasting = None;
+        match answer.flatten() {
+            Ok(text) if self.typed.len() + text.trim().len() > LINK_CHARS_MAX => {
+                self.stage = Stage::Failed("with what was copied it is too long for a join link".into());
+            }
+            Ok(text) => self.type_in(text.trim()),
+            Err(why) => self.stage = Stage::Failed(why),
+        }
     }
 
     /// Takes back the last letter.
@@ -141,31 +168,50 @@ impl JoinDialog {
             return;
         }
         let (asks, typed) = (self.asks.clone(), self.typed.trim().to_owned());
-        let (sender, receiver) = channel();
-        let spawned = std::thread::Builder::new().name("join".into()).spawn(move || {
-            // Nobody listens any more if the game has ended.
-            let _ = sender.send(asks.join(&typed));
-        });
-        self.stage = match spawned {
-            Ok(_) => Stage::Asking(Mutex::new(receiver)),
-            Err(error) => Stage::Failed(format!("this computer has no room for it ({error})")),
-        };
+        self.stage = Awaited::of("join", move || asks.join(&typed)).map_or_else(Stage::Failed, Stage::Asking);
     }
 
     fn answer(&mut self) -> Option<Result<JoinClient, String>> {
-        let Stage::Asking(receiver) = &mut self.stage else { return None };
-        match receiver.get_mut().unwrap_or_else(PoisonError::into_inner).try_recv() {
-            Ok(answer) => Some(answer),
-            Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => Some(Err("this program's own search broke off".into())),
-        }
+        let Stage::Asking(answer) = &mut self.stage else { return None };
+        answer.take().map(Result::flatten)
     }
 
     /// Nothing typed stays behind when the page is left.
     fn forget(&mut self) {
         self.typed.clear();
+        self.pasting = None;
         if !matches!(self.stage, Stage::Asking(_)) {
             self.stage = Stage::Typing;
+        }
+    }
+}
+
+/// What a thread of its own finds out.
+struct Awaited<T>(
+    /// The lock is only for the compiler: one system reads.
+    Mutex<Receiver<T>>,
+);
+
+impl<T: Send + 'static> Awaited<T> {
+    /// Begins; the error is a sentence.
+    fn of(name: &str, find_out: impl FnOnce() -> T + Send + 'static) -> Result<Self, String> {
+        let (sender, receiver) = channel();
+        let spawned = std::thread::Builder::new().name(name.into()).spawn(move || {
+            // Nobody listens any more if the game has ended.
+            let _ = sender.send(find_out());
+        });
+        match spawned {
+            Ok(_) => Ok(Self(Mutex::new(receiver))),
+            Err(error) => Err(format!("this computer has no room for it ({error})")),
+        }
+    }
+
+    /// What was found, once, or why nothing was.
+    fn take(&mut self) -> Option<Result<T, String>> {
+        match self.0.get_mut().unwrap_or_else(PoisonError::into_inner).try_recv() {
+            Ok(found) => Some(Ok(found)),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Err("this program's own search broke off".into())),
         }
     }
 }
@@ -208,6 +254,10 @@ fn masked(text: &str) -> String {
         }
         _ => text.to_owned(),
     }
+}
+
+fn take_pasted(mut joining: ResMut<JoinDialog>) {
+    joining.take_pasted();
 }
 
 /// Takes the coordinator's answer, and has the game borrow from it.

@@ -15,6 +15,7 @@
 //! | [`console`] | one line a second and the summary |
 //! | [`report`], `frames`, `vitals` | the JSON report; one line per frame for benches; what must not grow |
 //! | `joining` | joining a coordinator by a link that is typed in the settings |
+//! | `clipboard` | what was copied elsewhere, to be pasted |
 //! | `alone` | why nobody is borrowed from, in words |
 //! | `view` | drawing the arena; reads it, never writes it |
 //! | `hud` | the numbers on the screen |
@@ -28,6 +29,7 @@
 mod alone;
 pub mod app;
 pub mod cli;
+mod clipboard;
 pub mod console;
 mod error;
 pub mod figures;
@@ -49,6 +51,7 @@ mod view;
 mod vitals;
 
 pub use app::{build, run};
+pub use clipboard::Clipboard;
 pub use error::GameError;
 pub use graphics::Quality;
 pub use play::{Battlefield, Happened};

@@ -1,10 +1,11 @@
 //! Turns keys and pad buttons into nudges: the same few on every page.
 
-use bevy::input::keyboard::KeyboardInput;
+use bevy::input::keyboard::{Key, KeyboardInput};
 use bevy::prelude::*;
 
 use super::Page;
 use super::obey::Capture;
+use crate::clipboard::Clipboard;
 use crate::input::{Action, Input};
 use crate::joining::JoinDialog;
 use crate::settings::Settings;
@@ -76,7 +77,7 @@ pub(super) fn listen(
     capture: Res<Capture>,
     settings: Res<Settings>,
     mut strokes: MessageReader<KeyboardInput>,
-    (held, mut joining): (Res<ButtonInput<KeyCode>>, ResMut<JoinDialog>),
+    (held, clipboard, mut joining): (Res<ButtonInput<KeyCode>>, Res<Clipboard>, ResMut<JoinDialog>),
     clicks: Res<ButtonInput<MouseButton>>,
     pads: Query<&Gamepad>,
     mut leaning: Local<bool>,
@@ -89,7 +90,7 @@ pub(super) fn listen(
     if *page.get() == Page::Join {
         keys.retain(|key| NOT_TYPED.contains(key));
         for stroke in strokes {
-            type_in(stroke, &held, &mut joining);
+            type_in(stroke, &held, &clipboard, &mut joining);
         }
     }
     if *page.get() == Page::Play {
@@ -126,14 +127,27 @@ pub(super) fn listen(
     nudges.write_batch(lean(&mut leaning, pads.iter().map(Gamepad::left_stick)));
 }
 
-/// Types a letter, or takes one back; what is pressed together with a key for commands is no letter.
-fn type_in(stroke: &KeyboardInput, held: &ButtonInput<KeyCode>, joining: &mut JoinDialog) {
+/// Types a letter, takes one back, or pastes; what is pressed together with a key for commands is no letter.
+fn type_in(
+    stroke: &KeyboardInput,
+    held: &ButtonInput<KeyCode>,
+    clipboard: &Clipboard,
+    joining: &mut JoinDialog,
+) {
     let (control, command) =
         ([KeyCode::ControlLeft, KeyCode::ControlRight], [KeyCode::SuperLeft, KeyCode::SuperRight]);
     // On some keyboards the right Alt key, with which letters such as @ are typed, counts as both Alt and Control.
     let is_command =
         held.any_pressed(command) || held.any_pressed(control) && !held.pressed(KeyCode::AltRight);
+    let is_v = match &stroke.logical_key {
+        Key::Character(letter) if letter.is_ascii() => letter.eq_ignore_ascii_case("v"),
+        // On a keyboard of other letters it is the key in the place of V.
+        _ => stroke.key_code == KeyCode::KeyV,
+    };
+    let shifted = held.any_pressed([KeyCode::ShiftLeft, KeyCode::ShiftRight]);
+    let pastes = is_command && is_v || shifted && stroke.key_code == KeyCode::Insert;
     match (stroke.key_code, &stroke.text) {
+        _ if pastes && !stroke.repeat => joining.paste(clipboard),
         (KeyCode::Backspace, _) => joining.erase(),
         (key, Some(letters)) if !is_command && !NOT_TYPED.contains(&key) => joining.type_in(letters),
         _ => {}

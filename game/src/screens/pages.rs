@@ -191,8 +191,9 @@ impl Told<'_> {
             format!("You borrow from: {}", self.coordinator()),
             borrows_from(&self.offload.mode),
             String::new(),
-            "To borrow from another, type the join link that its operator gave you, or @ and the name".into(),
-            "of a file that holds it. A keyboard is needed for that.".into(),
+            "To borrow from another, paste (Control+V) or type the join link that its operator gave you,"
+                .into(),
+            "or @ and the name of a file that holds it. A keyboard is needed for that.".into(),
         ]
     }
 

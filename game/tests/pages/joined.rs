@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use p2c2r_game::Clipboard;
 use p2c2r_join::{JoinLink, Memberships};
 use p2c2r_link::{ClientLink, ServerTransport};
 use p2c2r_protocol::{Nanos, Role};
@@ -166,6 +167,54 @@ fn keys_type_and_do_nothing_else_and_a_pad_leaves_the_page() {
     tap(&mut app, pad, GamepadButton::DPadDown);
     tap(&mut app, pad, GamepadButton::South);
     assert_eq!(page(&app), Page::Borrowing);
+}
+
+/// Presses a key while another is held, until what was copied is there or the time for that is over.
+fn paste_by(app: &mut App, held: KeyCode, key: KeyCode, logical_key: Key) {
+    let before = (typed(app).to_owned(), menu(app).note.clone());
+    app.world_mut().write_message(stroke(held, ButtonState::Pressed));
+    play(app, 1);
+    app.world_mut().write_message(KeyboardInput { logical_key, ..stroke(key, ButtonState::Pressed) });
+    play(app, 1);
+    app.world_mut().write_message(stroke(key, ButtonState::Released));
+    app.world_mut().write_message(stroke(held, ButtonState::Released));
+    let give_up = Instant::now() + PATIENCE;
+    while (typed(app), &menu(app).note) == (before.0.as_str(), &before.1) {
+        app.update();
+        assert!(Instant::now() < give_up, "nothing was pasted");
+    }
+}
+
+#[test]
+fn a_copied_link_is_pasted_behind_what_is_typed_and_what_cannot_be_is_said() {
+    let none = || Key::Unidentified(NativeKey::Unidentified);
+    let letter = |letter: &str| Key::Character(letter.into());
+    let keys = tempfile::tempdir().unwrap();
+    let mut app = on_the_page(keys.path(), Some(ClientTransport::Later));
+    for (held, key, logical_key) in [
+        (KeyCode::ControlLeft, KeyCode::KeyV, none()),
+        (KeyCode::ControlRight, KeyCode::KeyV, letter("v")),
+        // A keyboard on which V is elsewhere, and one that has none.
+        (KeyCode::ControlLeft, KeyCode::Period, letter("v")),
+        (KeyCode::ControlLeft, KeyCode::KeyV, letter("м")),
+        (KeyCode::SuperLeft, KeyCode::KeyV, none()),
+        (KeyCode::ShiftLeft, KeyCode::Insert, none()),
+    ] {
+        app.insert_resource(Clipboard::asked_by(|| Ok(" a.example/sesame#77\n".into())));
+        type_in(&mut app, "p2c2r://");
+        paste_by(&mut app, held, key, logical_key);
+        assert_eq!(typed(&app), "p2c2r://a.example/******#77_");
+        press(&mut app, KeyCode::Escape);
+        choose(&mut app, MenuAction::Go(Page::Join));
+        assert_eq!(typed(&app), "_");
+    }
+    for (copied, said) in
+        [(Ok("x".repeat(100_000)), "too long"), (Err("no such thing".to_owned()), "no such thing")]
+    {
+        app.insert_resource(Clipboard::asked_by(move || copied.clone()));
+        paste_by(&mut app, KeyCode::ControlLeft, KeyCode::KeyV, none());
+        assert!(menu(&app).note.contains(said) && typed(&app) == "_", "{}", menu(&app).note);
+    }
 }
 
 #[test]

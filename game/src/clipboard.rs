@@ -1,0 +1,182 @@
+//! What was copied in another program, to be pasted.
+
+use std::sync::Arc;
+
+use bevy::ecs::resource::Resource;
+
+/// How a text that was copied elsewhere is asked for: it is returned, or a sentence that says why there is none. Whoever
+/// copied it may be slow to say, so this is asked on a thread of its own.
+#[derive(Resource, Clone)]
+pub struct Clipboard(Arc<dyn Fn() -> Result<String, String> + Send + Sync>);
+
+impl Default for Clipboard {
+    fn default() -> Self {
+        Self::asked_by(|| text_of(None))
+    }
+}
+
+impl Clipboard {
+    /// A clipboard that is asked in this way.
+    pub fn asked_by(ask: impl Fn() -> Result<String, String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ask))
+    }
+
+    /// The text.
+    pub(crate) fn text(&self) -> Result<String, String> {
+        self.0()
+    }
+}
+
+/// The text of the clipboard of this display, or of the one that the environment names.
+#[cfg(target_os = "linux")]
+fn text_of(display: Option<&str>) -> Result<String, String> {
+    x11::text(display)
+        .unwrap_or_else(|error| Err(format!("the desktop does not say what was copied ({error})")))
+}
+
+/// Other systems are not asked.
+#[cfg(not(target_os = "linux"))]
+fn text_of(_: Option<&str>) -> Result<String, String> {
+    Err("pasting is only known on Linux; name a file that holds the link, after @".into())
+}
+
+#[cfg(target_os = "linux")]
+mod x11 {
+    use std::error::Error;
+    use std::time::{Duration, Instant};
+
+    use p2c2r_join::join_link::LINK_CHARS_MAX;
+    use x11rb::connection::Connection as _;
+    use x11rb::protocol::Event;
+    use x11rb::protocol::xproto::{
+        Atom, AtomEnum, ConnectionExt as _, CreateWindowAux, SelectionNotifyEvent, WindowClass,
+    };
+
+    /// How long the program in which it was copied may take.
+    const ANSWER_MAX: Duration = Duration::from_secs(2);
+    /// How often its answer is looked for.
+    const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+    /// Asks the owner of the selection `CLIPBOARD`, as the X Window System's conventions for clients (ICCCM, section 2) say,
+    /// over a connection of its own, since the engine keeps what comes over its own to itself. The outer error is of the
+    /// connection.
+    pub(super) fn text(display: Option<&str>) -> Result<Result<String, String>, Box<dyn Error>> {
+        let (server, screen) = x11rb::connect(display)?;
+        let root = server.setup().roots[screen].root;
+        let window = server.generate_id()?;
+        let nothing = CreateWindowAux::new();
+        server.create_window(0, window, root, 0, 0, 1, 1, 0, WindowClass::INPUT_ONLY, 0, &nothing)?;
+        let atom = |name: &str| -> Result<Atom, Box<dyn Error>> {
+            Ok(server.intern_atom(false, name.as_bytes())?.reply()?.atom)
+        };
+        let (clipboard, utf8, here) = (atom("CLIPBOARD")?, atom("UTF8_STRING")?, atom("P2C2R_PASTED")?);
+        server.convert_selection(window, clipboard, utf8, here, x11rb::CURRENT_TIME)?;
+        server.flush()?;
+        let give_up = Instant::now() + ANSWER_MAX;
+        let property = loop {
+            match server.poll_for_event()? {
+                Some(Event::SelectionNotify(SelectionNotifyEvent { property, .. })) => break property,
+                Some(_) => {}
+                None if Instant::now() >= give_up => {
+                    return Ok(Err("the program in which it was copied does not answer".into()));
+                }
+                None => std::thread::sleep(LOOK_EVERY),
+            }
+        };
+        if property == x11rb::NONE {
+            return Ok(Err("nothing was copied that could be typed".into()));
+        }
+        let words = (LINK_CHARS_MAX / 4) as u32 + 1;
+        let copied = server.get_property(true, window, here, AtomEnum::ANY, 0, words)?.reply()?;
+        // A text of another type is too long for one property: it would come in parts.
+        if copied.type_ != utf8 || copied.bytes_after > 0 {
+            return Ok(Err("what was copied is too long for a join link".into()));
+        }
+        Ok(String::from_utf8(copied.value).map_err(|_| "what was copied is no text".into()))
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Child, Command, Stdio};
+
+    use p2c2r_join::join_link::LINK_CHARS_MAX;
+    use x11rb::connection::Connection as _;
+    use x11rb::protocol::Event;
+    use x11rb::protocol::xproto::{
+        ConnectionExt as _, CreateWindowAux, EventMask, PropMode, SELECTION_NOTIFY_EVENT,
+        SelectionNotifyEvent, WindowClass,
+    };
+    use x11rb::wrapper::ConnectionExt as _;
+
+    use super::*;
+
+    /// A server of its own, which ends with the test.
+    struct XServer(Child);
+
+    impl Drop for XServer {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    fn x_server() -> Option<(XServer, String)> {
+        let mut start = Command::new("Xvfb");
+        start.args(["-displayfd", "1", "-screen", "0", "64x64x24", "-nolisten", "tcp", "-noreset"]);
+        let mut child =
+            start.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+        let output = child.stdout.take().expect("its output is a pipe");
+        let server = XServer(child);
+        let mut number = String::new();
+        BufReader::new(output).read_line(&mut number).expect("the server says which display it has");
+        Some((server, format!(":{}", number.trim())))
+    }
+
+    /// A program in which this was copied; until the server ends.
+    fn copy(display: &str, text: String) {
+        let (server, screen) = x11rb::connect(Some(display)).unwrap();
+        let root = server.setup().roots[screen].root;
+        let window = server.generate_id().unwrap();
+        let nothing = CreateWindowAux::new();
+        server.create_window(0, window, root, 0, 0, 1, 1, 0, WindowClass::INPUT_ONLY, 0, &nothing).unwrap();
+        let clipboard = server.intern_atom(false, b"CLIPBOARD").unwrap().reply().unwrap().atom;
+        server.set_selection_owner(window, clipboard, x11rb::CURRENT_TIME).unwrap().check().unwrap();
+        std::thread::spawn(move || {
+            while let Ok(event) = server.wait_for_event() {
+                let Event::SelectionRequest(asked) = event else { continue };
+                let (to, property) = (asked.requestor, asked.property);
+                server
+                    .change_property8(PropMode::REPLACE, to, property, asked.target, text.as_bytes())
+                    .unwrap();
+                let answer = SelectionNotifyEvent {
+                    response_type: SELECTION_NOTIFY_EVENT,
+                    sequence: 0,
+                    time: asked.time,
+                    requestor: to,
+                    selection: asked.selection,
+                    target: asked.target,
+                    property,
+                };
+                server.send_event(false, to, EventMask::NO_EVENT, answer).unwrap();
+                server.flush().unwrap();
+            }
+        });
+    }
+
+    #[test]
+    fn what_was_copied_in_another_program_is_read_and_what_cannot_be_pasted_is_said() {
+        let Some((_server, display)) = x_server() else {
+            eprintln!("skipped: there is no Xvfb");
+            return;
+        };
+        let text = || text_of(Some(&display));
+        assert!(text().unwrap_err().contains("nothing was copied"), "{:?}", text());
+        copy(&display, "p2c2r://a.example/sesame#77\n".into());
+        assert_eq!(text().as_deref(), Ok("p2c2r://a.example/sesame#77\n"));
+        copy(&display, "x".repeat(LINK_CHARS_MAX + 8));
+        assert!(text().unwrap_err().contains("too long"), "{:?}", text());
+        assert!(text_of(Some(":none")).unwrap_err().contains("desktop"));
+    }
+}
