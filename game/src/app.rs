@@ -20,14 +20,15 @@ use p2c2r_protocol::Role;
 use crate::cli::{GameCli, GameVerb, NAME_DEFAULT, PreferencesVerb, QualityChoice, Screen};
 use crate::graphics::{self, GraphicsPlugin, Quality};
 use crate::joining::JoinDialog;
+use crate::last_hour::{HourSpending, minute_now};
 use crate::play::{Battlefield, Ending, Pilot, Reflecting};
 use crate::presets::{Chosen, Preset};
 use crate::screens::{Page, Scores};
 use crate::settings::{Settings, SettingsAtStart, UserFiles};
 use crate::view::Picture;
 use crate::{
-    GameError, console, figures, figures_file, frame_budget, frames, hud, input, joining, play, presets,
-    report, screens, settings, sound, view, vitals,
+    GameError, console, figures, figures_file, frame_budget, frames, hud, input, joining, last_hour, play,
+    presets, report, screens, settings, sound, view, vitals,
 };
 
 /// Plays as the command line says and reports how it ended.
@@ -151,7 +152,9 @@ fn build_with(
     let settings = at_start.started.clone();
     let quality = add_engine(&mut app, cli, settings.video.quality)?;
     let first = if cli.starts_in_play() { Page::Play } else { Page::Loading };
-    app.insert_resource(files.load::<Scores>()).insert_resource(files);
+    let last_hour = files.load::<HourSpending>();
+    let offload = OffloadConfig { spent_before: last_hour.before(minute_now()), ..offload };
+    app.insert_resource(last_hour).insert_resource(files.load::<Scores>()).insert_resource(files);
     app.insert_resource(Battlefield { arena: Arena::new(arena(cli, &settings)) })
         .insert_resource(settings.borrowing.switch())
         .insert_resource(pilot(cli)?)
@@ -175,6 +178,7 @@ fn build_with(
             figures::plugin,
             figures_file::plugin,
             frame_budget::plugin,
+            last_hour::plugin,
         ));
     if cli.screen() != Screen::None {
         let offscreen = (cli.screen() == Screen::Offscreen).then(|| cli.size());

@@ -16,6 +16,7 @@
 //! | [`report`], `frames`, `vitals` | the JSON report; one line per frame for benches; what must not grow |
 //! | `joining` | joining a coordinator by a link that is typed in the settings |
 //! | `clipboard` | what was copied elsewhere, to be pasted |
+//! | `last_hour` | what the last hour has cost, kept over a restart |
 //! | `alone` | why nobody is borrowed from, in words |
 //! | `view` | drawing the arena; reads it, never writes it |
 //! | `hud` | the numbers on the screen |
@@ -41,6 +42,7 @@ mod harm;
 mod hud;
 pub mod input;
 mod joining;
+mod last_hour;
 mod play;
 pub mod presets;
 pub mod report;

@@ -36,3 +36,34 @@ fn nothing_is_charged_during_a_pause_however_long_it_is() {
     coordinator.play_with(&mut app, 120);
     assert!(coordinator.charged() > stopped, "and it goes on");
 }
+
+#[test]
+fn the_cap_on_an_hour_is_reached_by_what_the_run_before_has_spent() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap().to_owned();
+    let hub = MemoryHub::new();
+    hub.set_credit(Nanos::DOLLAR);
+    let mut coordinator = NearCoordinator::start(&hub, FRAME);
+    let mut spend_for = |frames: u32, cap: Option<Nanos>| {
+        let (mut app, _, _) = linked_game(
+            &["--page", "title", "--settings", &path],
+            Some(ClientTransport::Memory(hub.clone())),
+        );
+        coordinator.play_with(&mut app, 120);
+        if let Some(cap) = cap {
+            app.world_mut().resource_mut::<OffloadCaps>().hour = Some(cap);
+        }
+        choose(&mut app, MenuAction::Begin);
+        coordinator.play_with(&mut app, frames);
+        let mode = app.world().resource::<OffloadState>().mode.clone();
+        app.world_mut().write_message(AppExit::Success);
+        coordinator.play_with(&mut app, 2);
+        (app.world().resource::<OffloadTotals>().cost_nanos, mode)
+    };
+    let (spent, _) = spend_for(400, None);
+    assert!(spent > Nanos(0));
+    let (again, mode) = spend_for(400, Some(spent));
+    assert_eq!((again, mode), (Nanos(0), OffloadMode::Local(LocalReason::HourCap { cap: spent })));
+    let (more, _) = spend_for(400, Some(spent + spent));
+    assert!(more > Nanos(0) && more <= spent, "{more} of {spent}");
+}

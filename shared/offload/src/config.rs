@@ -44,6 +44,9 @@ pub struct OffloadConfig {
     pub session_cap: Option<Nanos>,
     /// The most any sixty minutes may spend; at the cap everything is computed locally until it falls below.
     pub hour_cap: Option<Nanos>,
+    /// What was spent before the start, and how long ago: what a game keeps of it over a restart counts for
+    /// [`hour_cap`](Self::hour_cap). What is more than an hour ago counts for nothing.
+    pub spent_before: Vec<(Duration, Nanos)>,
 }
 
 /// Where the game's own compute runs. Never on the app's thread, except simulated.
@@ -78,6 +81,7 @@ impl Default for OffloadConfig {
             patient_folder: None,
             session_cap: None,
             hour_cap: None,
+            spent_before: Vec::new(),
         }
     }
 }

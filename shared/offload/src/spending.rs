@@ -20,8 +20,12 @@ pub(crate) struct Spending {
     reserved: Nanos,
     /// The most the ledger has charged beyond all receipts; `minutes` includes it too.
     unseen: Nanos,
-    /// Minute since start, and what was spent in it.
+    /// Minute, counted from [`MINUTES`] before the start, and what was spent in it; oldest first.
     minutes: VecDeque<(u64, Nanos)>,
+}
+
+fn minute_of(now: Micros) -> u64 {
+    MINUTES + now.0 / Micros::from(MINUTE).0
 }
 
 fn plus(a: Nanos, b: Nanos) -> Nanos {
@@ -30,6 +34,15 @@ fn plus(a: Nanos, b: Nanos) -> Nanos {
 }
 
 impl Spending {
+    /// Nothing is spent in this session; `before` is how long before it what was spent, which counts for the hour's cap.
+    pub fn new(before: &[(Duration, Nanos)]) -> Self {
+        let minute = |ago: Duration| MINUTES.checked_sub(ago.as_secs() / MINUTE.as_secs());
+        let counts = before.iter().filter_map(|(ago, spent)| Some((minute(*ago)?, *spent)));
+        let mut minutes: VecDeque<(u64, Nanos)> = counts.collect();
+        minutes.make_contiguous().sort_unstable_by_key(|(then, _)| *then);
+        Self { minutes, ..Self::default() }
+    }
+
     /// Refuses a price that does not fit under the caps. `charged` is what the ledger says this session has
     /// been charged, which is more than the receipts' sum if receipts were lost with a connection.
     pub fn check(
@@ -81,7 +94,7 @@ impl Spending {
     }
 
     fn count(&mut self, price: Nanos, now: Micros) {
-        let minute = now.0 / Micros::from(MINUTE).0;
+        let minute = minute_of(now);
         while self.minutes.front().is_some_and(|(then, _)| then + MINUTES <= minute) {
             self.minutes.pop_front();
         }
@@ -103,7 +116,7 @@ impl Spending {
 
     /// What the last sixty minutes cost.
     pub fn last_hour(&self, now: Micros) -> Nanos {
-        let minute = now.0 / Micros::from(MINUTE).0;
+        let minute = minute_of(now);
         let counts = |(then, _): &&(u64, Nanos)| then + MINUTES > minute;
         self.minutes.iter().filter(counts).fold(Nanos::ZERO, |sum, (_, spent)| plus(sum, *spent))
     }

@@ -215,7 +215,7 @@ impl Ladder {
                 None | Some(ClientTransport::Later) => None,
                 Some(_) => Some(Session::down(connecting())),
             },
-            spending: Spending::default(),
+            spending: Spending::new(&config.spent_before),
             capped: None,
             estimates: Vec::new(),
             processor_estimates: Vec::new(),

@@ -1,0 +1,146 @@
+//! What the last hour has cost, kept over a restart: a cap on an hour is one on the hour, not on a run.
+
+use std::time::{Duration, SystemTime};
+
+use bevy::app::AppExit;
+use bevy::prelude::*;
+use bevy::time::common_conditions::on_real_timer;
+use p2c2r_offload::OffloadAccount;
+use p2c2r_protocol::Nanos;
+use serde::{Deserialize, Serialize};
+
+use crate::settings::{PlayerFile, UserFiles};
+
+/// How often it is written: as much spending a game that is killed forgets.
+const WRITE_EVERY: Duration = Duration::from_secs(10);
+/// Whole minutes that may count for an hour: the current one and sixty before it.
+const MINUTES: u64 = 61;
+
+pub(super) fn plugin(app: &mut App) {
+    app.init_resource::<HourSpending>()
+        .add_systems(Last, note_spending.run_if(on_real_timer(WRITE_EVERY).or_else(on_message::<AppExit>)));
+}
+
+/// What was spent, minute by minute, by this player's runs. Of two that run at the same time, the one that writes last is kept.
+#[derive(Resource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct HourSpending {
+    minutes: Vec<Minute>,
+    /// What of this session is in it.
+    #[serde(skip)]
+    counted: Nanos,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Minute {
+    /// Minutes since 1970, by this computer's clock.
+    at: u64,
+    nanos: i64,
+}
+
+impl HourSpending {
+    /// What was spent, and how long ago it was, at this minute. A clock that was set back since makes it later, never longer ago.
+    pub(crate) fn before(&self, now: u64) -> Vec<(Duration, Nanos)> {
+        let ago = |minute: &Minute| Duration::from_mins(now.saturating_sub(minute.at));
+        self.minutes.iter().map(|minute| (ago(minute), Nanos(minute.nanos))).collect()
+    }
+
+    /// Refuses what no game has written, and what is so far ahead that the clock says nothing about how long ago it was.
+    fn check(&self, now: u64) -> Result<(), String> {
+        if self.minutes.iter().any(|minute| minute.nanos < 0) {
+            return Err("it tells of less than nothing".into());
+        }
+        if self.minutes.iter().any(|minute| minute.at > now + MINUTES) {
+            return Err("it is dated in the future".into());
+        }
+        Ok(())
+    }
+
+    /// Counts what the session has cost by this minute; false if nothing has come to it.
+    fn count(&mut self, session: Nanos, now: u64) -> bool {
+        if session <= self.counted {
+            return false;
+        }
+        let nanos = session.0 - std::mem::replace(&mut self.counted, session).0;
+        self.minutes.retain(|minute| minute.at + MINUTES > now);
+        match self.minutes.iter_mut().find(|minute| minute.at == now) {
+            Some(minute) => minute.nanos = minute.nanos.saturating_add(nanos),
+            None => self.minutes.push(Minute { at: now, nanos }),
+        }
+        true
+    }
+}
+
+/// Minutes since 1970; 0 where the clock is before that.
+pub(crate) fn minute_now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs() / 60)
+}
+
+impl PlayerFile for HourSpending {
+    const FILE: &'static str = "spending.toml";
+    const WHAT: &'static str = "notes of the last hour's spending";
+
+    fn read(file: &toml::Table) -> Result<Self, String> {
+        let hour: Self = file.clone().try_into().map_err(|error| error.message().to_owned())?;
+        hour.check(minute_now())?;
+        Ok(hour)
+    }
+
+    fn written(&self) -> Result<toml::Table, String> {
+        toml::Table::try_from(self).map_err(|error| error.to_string())
+    }
+}
+
+fn note_spending(account: Res<OffloadAccount>, mut hour: ResMut<HourSpending>, mut files: ResMut<UserFiles>) {
+    // What was charged without a receipt was spent as well.
+    if hour.count(account.session_estimate.max(account.session_charged), minute_now()) {
+        files.save(&*hour);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 30_000_000;
+
+    #[test]
+    fn what_a_session_costs_is_counted_once_and_forgotten_after_an_hour() {
+        let mut hour = HourSpending::default();
+        assert!(!hour.count(Nanos(0), NOW));
+        assert!(hour.count(Nanos(70), NOW) && hour.count(Nanos(100), NOW + 30));
+        assert!(!hour.count(Nanos(100), NOW + 31));
+        let minutes = Duration::from_mins;
+        assert_eq!(hour.before(NOW + 40), [(minutes(40), Nanos(70)), (minutes(10), Nanos(30))]);
+        assert!(hour.count(Nanos(101), NOW + 61));
+        assert_eq!(hour.before(NOW + 61), [(minutes(31), Nanos(30)), (minutes(0), Nanos(1))]);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_by_up_to_an_hour_forgives_nothing_and_a_file_from_beyond_is_refused() {
+        let mut hour = HourSpending::default();
+        hour.count(Nanos(70), NOW);
+        for back in [1, 60] {
+            assert_eq!(hour.check(NOW - back), Ok(()));
+            assert_eq!(hour.before(NOW - back), [(Duration::ZERO, Nanos(70))]);
+        }
+        assert!(hour.check(NOW - 100).is_err());
+        hour.minutes[0].nanos = -70;
+        assert!(hour.check(NOW).is_err());
+    }
+
+    #[test]
+    fn a_file_is_read_again_and_a_strange_one_is_refused() {
+        let mut hour = HourSpending::default();
+        hour.count(Nanos(i64::MAX), minute_now());
+        let kept = HourSpending { counted: Nanos(0), ..hour };
+        assert_eq!(HourSpending::read(&kept.written().unwrap()).as_ref(), Ok(&kept));
+        for strange in [
+            "minutes = 7",
+            "[[minutes]]\nat = -1\nnanos = 1",
+            "[[minutes]]\nat = 9223372036854775807\nnanos = 1",
+        ] {
+            assert!(HourSpending::read(&toml::from_str(strange).unwrap()).is_err(), "{strange}");
+        }
+    }
+}
