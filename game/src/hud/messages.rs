@@ -82,13 +82,13 @@ fn show_toast(
     (chosen, pilot): (Res<Chosen>, Res<Pilot>),
     (settings, in_hand): (Res<Settings>, Res<PadInHand>),
     file: Res<FiguresFile>,
-    mut reflected: Local<Option<bool>>,
-    mut flown: Local<Option<bool>>,
+    (mut switched, mut reflected, mut flown): (Local<Option<bool>>, Local<Option<bool>>, Local<Option<bool>>),
     toast: Single<(&mut Toast, &mut Node, &Children)>,
     mut texts: Query<&mut Text>,
 ) {
     let (mut toast, mut node, children) = toast.into_inner();
-    if switch.is_changed() && !switch.is_added() {
+    // The resource changes with the switch of a kind, too, so the switch for everything is compared.
+    if switched.replace(switch.enabled).is_some_and(|before| before != switch.enabled) {
         (toast.left, toast.about) = (TOAST, Thrown::Offload);
     }
     // The resource changes with every task it asks for, so the switch itself is compared.

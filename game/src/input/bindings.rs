@@ -143,9 +143,14 @@ impl Default for Bindings {
 }
 
 impl Bindings {
+    /// The keys of an action, one by one: for what is asked in every frame.
+    pub fn each_key_of(&self, action: Action) -> impl Iterator<Item = KeyCode> {
+        self.keys.get(&action).into_iter().flatten().map(|Bound(key)| *key)
+    }
+
     /// The keys of an action.
     pub fn keys_of(&self, action: Action) -> Vec<KeyCode> {
-        self.keys.get(&action).into_iter().flatten().map(|Bound(key)| *key).collect()
+        self.each_key_of(action).collect()
     }
 
     /// The pad button of an action.
@@ -162,13 +167,13 @@ impl Bindings {
     /// bound to nothing, the other; `None` where nothing does it.
     pub fn in_hand(&self, action: Action, has_pad: bool) -> Option<String> {
         let button = self.button_of(action).map(super::input_label);
-        let key = self.keys_of(action).first().map(|key| super::input_label(*key));
+        let key = self.each_key_of(action).next().map(super::input_label);
         if has_pad { button.or(key) } else { key.or(button) }
     }
 
     /// `A or Left`.
     pub fn keys_label(&self, action: Action) -> String {
-        let keys: Vec<String> = self.keys_of(action).into_iter().map(super::input_label).collect();
+        let keys: Vec<String> = self.each_key_of(action).map(super::input_label).collect();
         if keys.is_empty() { UNKNOWN.to_owned() } else { keys.join(" or ") }
     }
 
@@ -182,7 +187,7 @@ impl Bindings {
     /// The action that an input is bound to.
     pub fn owner(&self, input: Input) -> Option<Action> {
         Action::ALL.iter().copied().find(|action| match input {
-            Input::Key(key) => self.keys_of(*action).contains(&key),
+            Input::Key(key) => self.each_key_of(*action).any(|bound| bound == key),
             Input::Button(button) => self.button_of(*action) == Some(button),
             Input::Click(button) => self.click_of(*action) == Some(button),
         })

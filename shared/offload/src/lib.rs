@@ -146,7 +146,8 @@
 //! computed here without a hitch. [`OffloadState`] says where tasks go and why, in words for the player.
 //! [`OffloadAccount`] tells charged, held and estimated money apart. [`OffloadCaps`], set at first from
 //! [`OffloadConfig`], bounds what a session and an hour may cost; a task is sent only if its price fits under both
-//! beside everything that is out.
+//! beside everything that is out. An hour does not end with the program: a game that keeps what it spends and says so at the
+//! next start, in [`OffloadConfig::spent_before`], keeps to its cap.
 //! [`BorrowFrom`] has the player move to another coordinator without a new start.
 //!
 //! # Numbers
