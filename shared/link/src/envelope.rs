@@ -11,7 +11,7 @@ use crate::server::Seal;
 pub(crate) const VERSION: &[u8; 13] = b"NETCODE 1.02\0";
 pub(crate) const TAG_BYTES: usize = 16;
 pub(crate) const REQUEST_BYTES: usize = 1 + 13 + 8 + 8 + 24 + 1_024;
-/// Sequence numbers from here on are invalid: at a million packets a second they are 290,000 years away.
+/// Sequence numbers from here on are invalid: at a million packets a second they are 146,000 years away.
 const SEQUENCE_MAX: u64 = 1 << 62;
 
 /// netcode's packet types.

@@ -8,6 +8,7 @@ use p2c2r_protocol::Channel;
 use renet::RenetClient;
 
 use crate::channels::new_connection;
+use crate::connection::ConnectionEnd;
 use crate::envelope::{self, Envelope, REQUEST_BYTES};
 use crate::guard::{self, Guard, Pass};
 use crate::limits::{BYTES_PER_CALL, SLICE_BYTES};
@@ -54,7 +55,7 @@ pub fn connect_token(bytes: &[u8]) -> bool {
 pub fn payloads(mut bytes: &[u8]) -> bool {
     let (mut server, under_way) = busy_server();
     let newest_sent = under_way.iter().filter_map(|packet| Some(guard::header(packet)?.1)).max();
-    let (mut restorer, mut guard) = (Restorer::default(), Guard::default());
+    let (mut restorer, mut guard) = (Restorer::default(), Guard::new(ConnectionEnd::Server));
     for _ in 0..PAYLOADS_MAX {
         let Some((length, rest)) = bytes.split_first_chunk() else { break };
         let (payload, rest) = rest.split_at(usize::from(u16::from_le_bytes(*length)).min(rest.len()));
@@ -91,7 +92,7 @@ fn pass_on(server: &mut RenetClient, packet: &[u8], pass: Pass) {
 
 /// A server with unacknowledged packets to its client, so that there is something to acknowledge.
 fn busy_server() -> (RenetClient, Vec<Vec<u8>>) {
-    let mut server = new_connection();
+    let mut server = new_connection(ConnectionEnd::Server);
     server.set_connected();
     let mut under_way = Vec::new();
     for number in 0..8_u8 {
@@ -149,7 +150,7 @@ fn private_part(first: &[u8], second: &[u8]) -> Vec<u8> {
 /// The payloads of a renet client with small messages and slices to send, and optionally packets to
 /// acknowledge.
 fn honest_payloads(acknowledges: bool) -> Vec<u8> {
-    let mut client = new_connection();
+    let mut client = new_connection(ConnectionEnd::Client);
     client.set_connected();
     if acknowledges {
         for packet in busy_server().1 {
@@ -164,7 +165,7 @@ fn honest_payloads(acknowledges: bool) -> Vec<u8> {
 
 /// A burst with its parity and without its first packet.
 fn protected_payloads() -> Vec<u8> {
-    let mut client = new_connection();
+    let mut client = new_connection(ConnectionEnd::Client);
     client.set_connected();
     client.send_message(Channel::Tasks as u8, vec![2; 2_000]);
     let mut packets = client.get_packets_to_send();

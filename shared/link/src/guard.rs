@@ -10,9 +10,11 @@ use std::collections::{HashMap, VecDeque};
 
 use p2c2r_protocol::Channel;
 
+use crate::connection::ConnectionEnd;
 use crate::limits::{
-    ACK_RANGES_MAX, BEAT_BYTES_MAX, BEATS_PER_PACKET_MAX, MESSAGES_AHEAD_MAX, MESSAGES_AHEAD_POSSIBLE,
-    PACKETS_EARLY_MAX, PACKETS_LATE_MAX, REASSEMBLY_BYTES_MAX, SLICE_BYTES, SLICES_MAX,
+    ACK_RANGES_MAX, BEAT_BYTES_MAX, BEATS_PER_PACKET_MAX, CONTROL_AHEAD_MAX, MESSAGES_AHEAD_MAX,
+    MESSAGES_AHEAD_POSSIBLE, PACKETS_EARLY_MAX, PACKETS_LATE_MAX, REASSEMBLY_BYTES_MAX, SLICE_BYTES,
+    SLICES_MAX,
 };
 
 /// renet's packet types, the first byte of a packet.
@@ -52,14 +54,25 @@ pub(crate) enum Pass {
 }
 
 /// The mirror of one peer's sending side.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Guard {
     newest_packet: Option<u64>,
     control: Received,
     tasks: Received,
+    /// `None` at the coordinator, which is sent nothing there.
+    spare: Option<Received>,
 }
 
 impl Guard {
+    /// At this end of a connection that is new.
+    pub(crate) fn new(end: ConnectionEnd) -> Self {
+        let (control, spare) = match end {
+            ConnectionEnd::Server => (Received::new(CONTROL_AHEAD_MAX, 0), None),
+            ConnectionEnd::Client => (Received::with_long_messages(), Some(Received::with_long_messages())),
+        };
+        Self { newest_packet: None, control, tasks: Received::with_long_messages(), spare }
+    }
+
     /// Checks one packet. `newest_sent` is the sequence number of the newest packet sent to this peer.
     pub(crate) fn check(&mut self, packet: &[u8], newest_sent: Option<u64>) -> Result<Pass, Violation> {
         let mut reader = Reader(packet);
@@ -88,6 +101,10 @@ impl Guard {
         match channel {
             c if c == Channel::Control as u8 => Ok((Channel::Control, &mut self.control)),
             c if c == Channel::Tasks as u8 => Ok((Channel::Tasks, &mut self.tasks)),
+            c if c == Channel::Spare as u8 => {
+                let received = self.spare.as_mut().ok_or(Violation("a connect token for the coordinator"))?;
+                Ok((Channel::Spare, received))
+            }
             _ => Err(Violation("reliable data on a channel that is not reliable")),
         }
     }
@@ -190,8 +207,12 @@ fn acknowledgement(reader: &mut Reader<'_>, newest_sent: Option<u64>) -> Result<
 }
 
 /// What has been received on one reliable channel.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Received {
+    /// Messages that a peer may be ahead of the oldest one still missing.
+    ahead_max: u64,
+    /// Bytes of partly received messages; 0 where all messages are short.
+    partial_bytes_max: usize,
     /// Every message below this id has been received.
     oldest_missing: u64,
     /// Whether the messages from `oldest_missing` on have been received.
@@ -208,12 +229,27 @@ struct Partial {
 }
 
 impl Received {
+    fn new(ahead_max: u64, partial_bytes_max: usize) -> Self {
+        Self {
+            ahead_max,
+            partial_bytes_max,
+            oldest_missing: 0,
+            ahead: VecDeque::new(),
+            partial: HashMap::new(),
+            partial_bytes: 0,
+        }
+    }
+
+    fn with_long_messages() -> Self {
+        Self::new(MESSAGES_AHEAD_MAX, REASSEMBLY_BYTES_MAX)
+    }
+
     fn is_too_far_ahead(&self, id: u64) -> Result<bool, Violation> {
         let ahead = id.saturating_sub(self.oldest_missing);
         if ahead > MESSAGES_AHEAD_POSSIBLE {
             return Err(Violation("message id jumps ahead"));
         }
-        Ok(ahead >= MESSAGES_AHEAD_MAX)
+        Ok(ahead >= self.ahead_max)
     }
 
     fn is_finished(&self, id: u64) -> bool {
@@ -264,7 +300,7 @@ impl Received {
                 completes = true;
             }
         } else {
-            if self.partial_bytes + bytes > REASSEMBLY_BYTES_MAX {
+            if self.partial_bytes + bytes > self.partial_bytes_max {
                 return Ok(Pass::Ignore("too many half-received messages"));
             }
             self.partial_bytes += bytes;

@@ -9,6 +9,10 @@ use rand_pcg::Pcg32;
 use super::*;
 use crate::channels::new_connection;
 
+fn guard() -> Guard {
+    Guard::new(ConnectionEnd::Server)
+}
+
 fn packet(kind: u8, sequence: u64, rest: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut out = vec![kind];
     put_varint(&mut out, sequence);
@@ -62,7 +66,7 @@ fn beats(count: u16, bytes: u64, channel: u8) -> Vec<u8> {
 }
 
 fn refused(packets: &[Vec<u8>]) -> &'static str {
-    let mut guard = Guard::default();
+    let mut guard = guard();
     let (last, first) = packets.split_last().unwrap();
     for packet in first {
         guard.check(packet, Some(100)).unwrap();
@@ -74,7 +78,7 @@ fn refused(packets: &[Vec<u8>]) -> &'static str {
 /// renet.
 #[test]
 fn raw_renet_panics_where_the_guard_refuses() {
-    let mut server = new_connection();
+    let mut server = new_connection(ConnectionEnd::Server);
     server.set_connected();
     let poison = slice(0, 5, 2, SLICE_BYTES);
     assert!(poison.len() < 1_300, "one packet does it");
@@ -117,7 +121,7 @@ fn empty_misplaced_and_far_away_messages_are_refused() {
 
 #[test]
 fn beats_are_few_and_small() {
-    assert!(Guard::default().check(&beats(2, 20, 2), None).is_ok());
+    assert!(guard().check(&beats(2, 20, 2), None).is_ok());
     assert_eq!(refused(&[beats(100, 1, 2)]), "too many heartbeats in one packet");
     assert_eq!(refused(&[beats(1, 0, 2)]), "heartbeat of an impossible length");
     assert_eq!(refused(&[beats(1, 500, 2)]), "heartbeat of an impossible length");
@@ -126,28 +130,28 @@ fn beats_are_few_and_small() {
 
 #[test]
 fn acknowledgements_stay_within_what_was_sent() {
-    assert!(Guard::default().check(&ack(100, 3, &[(5, 2), (0, 0)]), Some(100)).is_ok());
+    assert!(guard().check(&ack(100, 3, &[(5, 2), (0, 0)]), Some(100)).is_ok());
     assert_eq!(refused(&[ack(101, 0, &[])]), "acknowledges a packet that was never sent");
     assert_eq!(refused(&[ack(10, 11, &[])]), "acknowledged range below zero");
     assert_eq!(refused(&[ack(10, 5, &[(4, 0)])]), "acknowledged range below zero");
     assert_eq!(refused(&[ack(100, 0, &vec![(0, 0); 300])]), "too many acknowledged ranges");
-    assert!(Guard::default().check(&ack(0, 0, &[]), None).is_err(), "nothing was sent at all");
+    assert!(guard().check(&ack(0, 0, &[]), None).is_err(), "nothing was sent at all");
 }
 
 #[test]
 fn truncated_packets_are_refused_at_every_length() {
     let whole = [slice(0, 1, 2, 700), small(0, 0, &[(0, 5), (1, 9)]), ack(90, 3, &[(5, 2), (1, 70)])];
     for packet in whole {
-        assert!(Guard::default().check(&packet, Some(100)).is_ok());
+        assert!(guard().check(&packet, Some(100)).is_ok());
         for length in 0..packet.len() {
-            assert!(Guard::default().check(&packet[..length], Some(100)).is_err(), "{length} bytes");
+            assert!(guard().check(&packet[..length], Some(100)).is_err(), "{length} bytes");
         }
     }
 }
 
 #[test]
 fn what_is_too_much_for_now_waits_for_a_resend() {
-    let mut guard = Guard::default();
+    let mut guard = guard();
     let far = small(0, 1, &[(MESSAGES_AHEAD_MAX, 1)]);
     assert!(matches!(guard.check(&far, None), Ok(Pass::Ignore(_))));
     let per_message = SLICES_MAX * SLICE_BYTES as u64;
@@ -161,8 +165,31 @@ fn what_is_too_much_for_now_waits_for_a_resend() {
 }
 
 #[test]
+fn a_client_has_little_wait_at_the_coordinator_and_no_connect_token_for_it() {
+    let long = packet(packet_type::RELIABLE_SLICE, 0, |out| {
+        out.push(Channel::Control as u8);
+        for value in [1, 0, 2, SLICE_BYTES as u64] {
+            put_varint(out, value);
+        }
+        out.extend([7; SLICE_BYTES]);
+    });
+    let mut guard = guard();
+    let mut takes = |packet: &[u8]| matches!(guard.check(packet, None), Ok(Pass::Feed { .. }));
+    assert!(!takes(&long), "a message of several packets");
+    for id in 1..CONTROL_AHEAD_MAX {
+        assert!(takes(&small(id, Channel::Control as u8, &[(id, SLICE_BYTES)])));
+    }
+    assert!(!takes(&small(99, Channel::Control as u8, &[(CONTROL_AHEAD_MAX, 1)])));
+    assert!(takes(&small(100, Channel::Control as u8, &[(0, 1)])), "all but this one waited");
+    assert!(takes(&small(101, Channel::Control as u8, &[(CONTROL_AHEAD_MAX, 1)])));
+    let token = small(0, Channel::Spare as u8, &[(0, 1)]);
+    assert_eq!(refused(std::slice::from_ref(&token)), "a connect token for the coordinator");
+    assert!(Guard::new(ConnectionEnd::Client).check(&token, None).is_ok());
+}
+
+#[test]
 fn copies_of_what_is_complete_are_acknowledged_and_not_read() {
-    let mut guard = Guard::default();
+    let mut guard = guard();
     for index in 0..2 {
         assert_eq!(
             guard.check(&slice(1, index, 2, 1_200), None),
@@ -172,7 +199,7 @@ fn copies_of_what_is_complete_are_acknowledged_and_not_read() {
     assert_eq!(guard.check(&slice(1, 0, 2, 1_200), None), Ok(Pass::Repeat { sequence: 1 }));
     let mut empty = Vec::new();
     empty_packet(77, &mut empty);
-    let mut client = new_connection();
+    let mut client = new_connection(ConnectionEnd::Client);
     client.set_connected();
     client.process_packet(&empty);
     assert!(client.is_connected());
@@ -186,11 +213,11 @@ fn copies_of_what_is_complete_are_acknowledged_and_not_read() {
 fn honest_peers_pass_over_a_bad_network_and_everything_arrives() {
     for seed in 0..20 {
         let mut random = Pcg32::seed_from_u64(seed);
-        let mut server = new_connection();
+        let mut server = new_connection(ConnectionEnd::Server);
         server.set_connected();
-        let mut client = new_connection();
+        let mut client = new_connection(ConnectionEnd::Client);
         client.set_connected();
-        let mut guards = [Guard::default(), Guard::default()];
+        let mut guards = [guard(), Guard::new(ConnectionEnd::Client)];
         let mut newest = [None, None];
         let mut under_way: Vec<(usize, u64, Vec<u8>)> = Vec::new();
         let (mut sent, mut arrived) = (0_u32, Vec::new());
@@ -262,8 +289,8 @@ fn nothing_that_passes_makes_renet_panic() {
     let mut random = Pcg32::seed_from_u64(11);
     let mut passed = 0;
     for round in 0..3_000 {
-        let mut guard = Guard::default();
-        let mut server = new_connection();
+        let mut guard = guard();
+        let mut server = new_connection(ConnectionEnd::Server);
         server.set_connected();
         server.send_message(Channel::Tasks as u8, vec![1; 5_000]);
         let mut newest = None;
@@ -376,7 +403,7 @@ fn junk_is_split_without_losing_a_byte() {
             let mut whole = [packet, rest.unwrap_or_default()].concat();
             pad(&mut whole, datagram.len());
             assert_eq!(whole, datagram);
-            let mut guard = Guard::default();
+            let mut guard = guard();
             let _ = guard.check(packet, Some(100)).and_then(|_| {
                 rest.map_or(Ok(Pass::Feed { channel: None, completes: false }), |rest| {
                     guard.check(rest, Some(100))

@@ -58,6 +58,12 @@ pub const CALLS_PER_UPDATE_MAX: usize = 64;
 /// Bytes that a receiving channel may hold: twice what a sender may have in flight, because renet counts the
 /// last slice of a message as a full one.
 pub const RECEIVE_BYTES_MAX: usize = 2 * CHANNEL_MEMORY_BYTES_MAX;
+/// The same on the ordered channel at the coordinator, where messages wait for one that is missing: a client sends a handful of
+/// short ones there in its life.
+pub const CONTROL_BYTES_MAX: usize = 64 * 1024;
+/// Messages there that may wait for a missing one, each of one slice at most; those further ahead wait for a resend, as do
+/// longer ones.
+pub const CONTROL_AHEAD_MAX: u64 = 48;
 /// Bytes of partly received messages per channel of one peer; slices of further messages wait for a resend.
 pub const REASSEMBLY_BYTES_MAX: usize = 512 * 1024;
 /// Reliable messages a peer may be ahead of the oldest one still missing; those further ahead wait.
@@ -114,7 +120,7 @@ pub const PLACES_WIDE_LEAST: u32 = 64;
 pub const TOKEN_SECONDS: u64 = 60;
 /// Connect tokens of one account made within their lifetime: sixteen programs that try four times each.
 pub const TOKENS_PER_ACCOUNT_MAX: usize = 64;
-/// Connect tokens neither used nor over, of all accounts together; each takes about 700 bytes.
+/// Connect tokens neither used nor over, of all accounts together; each takes about half a kilobyte.
 pub const TOKENS_MAX: usize = 32_768;
 /// Connect tokens that were made within their lifetime, used or not; of more the oldest are forgotten.
 pub const TOKENS_MADE_MAX: usize = 2 * TOKENS_MAX;
@@ -135,6 +141,10 @@ pub const SPARE_PATIENCE: Duration = Duration::from_millis(200);
 /// Time between two connect tokens that a client asks for because it misses the coordinator: a line that loses heartbeats
 /// must not cost a TLS handshake for each.
 pub const TOKEN_AHEAD_EVERY: Duration = Duration::from_secs(30);
+/// How long a client that has lost its coordinator waits for a token asked for before it asks for a second one: a TCP connection
+/// whose first packet was lost with the line makes its next try after a second too. Sooner, and each client would cost a
+/// coordinator that was restarted two TLS handshakes.
+pub const TOKEN_AGAIN: Duration = Duration::from_secs(1);
 /// Time-out of a client for its connect token: a name look-up, and several addresses tried over HTTPS.
 pub const TOKEN_WAIT_MAX: Duration = Duration::from_secs(40);
 /// Netcode's own time-out, in case our heartbeats fail.
@@ -224,4 +234,5 @@ const _: () = assert!(CHALLENGE_PAUSE.as_millis() < NETCODE_RESEND.as_millis());
 const _: () = assert!(BYTES_PER_CALL >= 2 * SLICE_BYTES as u64, "a slice must fit beside a heartbeat");
 const _: () = assert!(REASSEMBLY_BYTES_MAX >= 2 * MESSAGE_BYTES_MAX);
 const _: () = assert!(REASSEMBLY_BYTES_MAX + CHANNEL_MEMORY_BYTES_MAX <= RECEIVE_BYTES_MAX);
+const _: () = assert!(CONTROL_AHEAD_MAX as usize * SLICE_BYTES <= CONTROL_BYTES_MAX);
 const _: () = assert!(ACK_PACKETS <= ACK_PACKETS_MAX && ACK_PACKETS_MAX < 64, "renet keeps 64 ranges");

@@ -11,7 +11,7 @@ const WINDOWS: usize = 5;
 #[derive(Debug, Default)]
 pub(crate) struct LossMeter {
     newest: Option<u64>,
-    /// A sequence number above the newest that no authenticated packet has confirmed yet.
+    /// A sequence number above the newest that no packet that is certainly new has confirmed yet.
     claimed: Option<u64>,
     /// Which of the 128 packets up to the newest have arrived; the newest is the lowest bit.
     seen: u128,
@@ -25,8 +25,8 @@ pub(crate) struct LossMeter {
 }
 
 impl LossMeter {
-    /// Records a packet that may be forged. It counts once an authenticated one shows that its number has
-    /// been reached, so a forged number can neither advance the meter nor make others seem lost.
+    /// Records a packet that may be a copy. It counts once one that is certainly new shows that its number has been
+    /// reached, so it can neither advance the meter nor make others seem lost.
     pub(crate) fn claimed(&mut self, sequence: u64) {
         let Some(newest) = self.newest else { return };
         if sequence > newest {
@@ -43,7 +43,7 @@ impl LossMeter {
         }
     }
 
-    /// Records an authenticated packet.
+    /// Records a packet that the peer has sealed and not sent before.
     pub(crate) fn received(&mut self, now: Duration, sequence: u64) {
         let Some(newest) = self.newest else {
             self.newest = Some(sequence);
@@ -72,7 +72,7 @@ impl LossMeter {
         }
     }
 
-    /// The highest number of an authenticated packet.
+    /// The highest number of such a packet.
     pub(crate) fn newest(&self) -> Option<u64> {
         self.newest
     }

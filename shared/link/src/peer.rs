@@ -102,7 +102,7 @@ impl PeerSession {
             heartbeat: Heartbeat::new(now, end),
             send_queue: SendQueue::new(now, bucket, ack_delay),
             restorer: Restorer::default(),
-            guard: Guard::default(),
+            guard: Guard::new(end),
             loss: LossMeter::default(),
             packets: TokenBucket::new(packets, packets / 2.0),
             bytes: TokenBucket::new(bytes, bytes / 2.0),
@@ -143,8 +143,7 @@ impl PeerSession {
         !self.forged.take(now, 0)
     }
 
-    /// netcode delivered nothing from a packet, but has heard the peer in this update: a keep-alive, or a
-    /// forged packet beside a genuine one. So it proves nothing.
+    /// Records a keep-alive that the peer has sealed. It may be a copy of an older one, so it proves nothing.
     pub(crate) fn may_have_kept_alive(&mut self, sequence: u64, bytes: usize) {
         self.loss.claimed(sequence);
         self.stats.received_bytes += bytes as u64;
@@ -279,7 +278,7 @@ impl PeerSession {
         mut hand_over: impl FnMut(M),
     ) -> Result<TakenMessages, Offence> {
         let mut taken = TakenMessages::default();
-        for channel in [Channel::Control, Channel::Tasks] {
+        for channel in Channel::RELIABLE {
             if !std::mem::take(&mut self.has_mail[channel as usize]) {
                 continue;
             }
@@ -385,7 +384,7 @@ impl PeerSession {
     ) -> Result<(), Offence> {
         connection.advance(self.send_queue.advance_clock(now, self.loss.share()));
         let mut posted = Ok(());
-        for channel in [Channel::Control, Channel::Tasks] {
+        for channel in Channel::RELIABLE {
             let bytes = self.parcels[channel as usize].len();
             posted = posted.and(self.post(channel, bytes, connection));
         }
@@ -402,7 +401,7 @@ impl PeerSession {
             stats.sent_packets += 1;
         });
         self.stats.backlog_bytes = self.send_queue.queued_bytes();
-        for channel in [Channel::Control, Channel::Tasks] {
+        for channel in Channel::RELIABLE {
             if !self.send_queue.may_be_unacknowledged(channel) {
                 continue;
             }
@@ -413,6 +412,11 @@ impl PeerSession {
             self.stats.backlog_bytes += unacknowledged;
         }
         posted
+    }
+
+    /// Whether the peer has received all that it was sent on a reliable channel.
+    pub(crate) fn has_received_all(&self, channel: Channel, connection: &impl Connection) -> bool {
+        connection.free_bytes(channel) >= CHANNEL_MEMORY_BYTES_MAX
     }
 
     /// When this session next needs attention.

@@ -13,6 +13,43 @@ use crate::runner::Sockets;
 
 use udp::Udp;
 
+/// The two ends of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ends {
+    /// The other program's address.
+    pub(crate) theirs: SocketAddr,
+    /// The address of this machine at which that program reaches this one; it takes no packet from another one.
+    /// `None` lets the system choose.
+    pub(crate) ours: Option<IpAddr>,
+}
+
+impl Ends {
+    /// The same for a whole connection: our address is left out where the system chooses it by itself, because a
+    /// packet for which it is given costs more to send. If the system changes its mind meanwhile, the other program
+    /// misses this one and comes back.
+    pub(crate) fn settled(self) -> Self {
+        let chosen = || -> io::Result<IpAddr> {
+            let any = any_like(self.theirs);
+            let probe = UdpSocket::bind(SocketAddr::new(any, 0))?;
+            probe.connect(self.theirs)?;
+            Ok(probe.local_addr()?.ip().to_canonical())
+        };
+        let is_chosen = |ours: &IpAddr| chosen().is_ok_and(|chosen| chosen == ours.to_canonical());
+        Self { ours: self.ours.filter(|ours| !is_chosen(ours)), ..self }
+    }
+}
+
+/// Every address of the IP version of this one.
+fn any_like(address: SocketAddr) -> IpAddr {
+    if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
+}
+
+impl From<SocketAddr> for Ends {
+    fn from(theirs: SocketAddr) -> Self {
+        Self { theirs, ours: None }
+    }
+}
+
 /// What packets travel over.
 #[derive(Debug)]
 pub(crate) enum Medium {
@@ -73,8 +110,8 @@ impl Wire {
         from: Option<IpAddr>,
         impair: Option<Impairment>,
     ) -> io::Result<Self> {
-        let any = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        let socket = mio::net::UdpSocket::bind(SocketAddr::new(from.unwrap_or(any), 0))?;
+        let from = from.unwrap_or_else(|| any_like(server));
+        let socket = mio::net::UdpSocket::bind(SocketAddr::new(from, 0))?;
         socket.connect(server)?;
         Ok(Self::new(Medium::Udp(Box::new(Udp::new(socket, Some(server))?)), impair))
     }
@@ -100,7 +137,8 @@ impl Wire {
 
     /// Sends a packet, through the impairment if there is one: at the latest when [`flush`](Self::flush) is
     /// called, as at the end of every update.
-    pub(crate) fn send(&mut self, now: Duration, to: SocketAddr, packet: &[u8]) {
+    pub(crate) fn send(&mut self, now: Duration, to: impl Into<Ends>, packet: &[u8]) {
+        let to = to.into();
         match &mut self.lines {
             Some(lines) => lines.0.enter(now, to, packet),
             None => self.medium.send(to, packet, &mut self.was_refused),
@@ -122,7 +160,7 @@ impl Wire {
     }
 
     /// The next packet that has arrived.
-    pub(crate) fn receive(&mut self, now: Duration, buffer: &mut [u8]) -> Option<(SocketAddr, usize)> {
+    pub(crate) fn receive(&mut self, now: Duration, buffer: &mut [u8]) -> Option<(Ends, usize)> {
         if self.lines.is_none() {
             return self.take_in(buffer);
         }
@@ -137,7 +175,7 @@ impl Wire {
     }
 
     /// The next packet in the medium, if this update may take another.
-    fn take_in(&mut self, buffer: &mut [u8]) -> Option<(SocketAddr, usize)> {
+    fn take_in(&mut self, buffer: &mut [u8]) -> Option<(Ends, usize)> {
         if !self.has_unread || self.intake_left == 0 {
             return None;
         }
@@ -164,21 +202,21 @@ impl Wire {
 }
 
 impl Medium {
-    fn send(&mut self, to: SocketAddr, packet: &[u8], was_refused: &mut bool) {
+    fn send(&mut self, to: Ends, packet: &[u8], was_refused: &mut bool) {
         match self {
             Self::Udp(udp) => udp.send(to, packet, was_refused),
-            Self::Memory(port) => port.send_to(packet, to),
+            Self::Memory(port) => port.send_to(packet, to.theirs),
         }
     }
 
-    fn receive(&mut self, buffer: &mut [u8], was_refused: &mut bool) -> Option<(SocketAddr, usize)> {
+    fn receive(&mut self, buffer: &mut [u8], was_refused: &mut bool) -> Option<(Ends, usize)> {
         match self {
             Self::Udp(udp) => udp.receive(buffer, was_refused),
             Self::Memory(port) => {
                 let (from, packet) = port.receive()?;
                 let length = packet.len().min(buffer.len());
                 buffer[..length].copy_from_slice(&packet[..length]);
-                Some((from, length))
+                Some((from.into(), length))
             }
         }
     }

@@ -18,6 +18,10 @@ pub trait TokenSource: fmt::Debug + Send + Sync + 'static {
     /// dropped counts as a failure.
     fn ask(&self, answer: TokenAnswer);
 
+    /// The server of an [`Access`] that this source gave did not answer over UDP. A source that knows other places
+    /// of the coordinator tries those first from now on.
+    fn not_over_udp(&self, _server: SocketAddr) {}
+
     /// The address of this machine that connections leave from; `None` lets the system choose.
     fn leaves_from(&self) -> Option<IpAddr> {
         None
@@ -125,6 +129,11 @@ impl PendingToken {
 pub(crate) struct AskedTokens(Vec<PendingToken>);
 
 impl AskedTokens {
+    /// Whether none is awaited.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Asks for one more.
     pub(crate) fn ask(&mut self, source: &dyn TokenSource, waker: Option<Waker>) {
         self.0.push(PendingToken::of(source, waker));

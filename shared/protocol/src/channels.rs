@@ -5,12 +5,14 @@
 //! | `Beat` | unreliable | heartbeats with clock readings | never |
 //! | `Control` | reliable, ordered | welcome, statements, farewells | 80 ms |
 //! | `Tasks` | reliable, unordered | submits, assignments, outcomes, refusals | 70 ms |
+//! | `Spare` | reliable, unordered | connect tokens for the next connection | 250 ms |
 //!
 //! renet serves channels in this order. Its default resend of 300 ms is longer than a task's whole budget;
-//! 70 ms is one lost packet recovered inside 200 ms on a 40 ms round trip, at the price of one needless copy
-//! on links slower than that. Task messages are reliable even though late ones are worthless, because a
+//! 70 ms is one lost packet recovered inside 200 ms on a 40 ms round trip. On slower lines the link slows the
+//! clock by which renet resends, so that nothing travels twice without need. Task messages are reliable even though late ones are worthless, because a
 //! message over 1,200 bytes travels in slices and an unreliable one is lost whole with any slice: at 3 % loss
-//! a 6 KB outcome would vanish 17 % of the time.
+//! a 6 KB outcome would vanish 17 % of the time. A connect token fills one packet, which a path for short packets
+//! alone never carries: on a channel of its own it holds nothing back there, and whether it has arrived is known.
 
 use std::time::Duration;
 
@@ -27,13 +29,17 @@ pub enum Channel {
     Control = 0,
     /// Task traffic: reliable, unordered, so one lost slice does not hold back the tasks behind it.
     Tasks = 1,
-    /// Time after which an unacknowledged message is sent again; `None` for the unreliable channel.
+    /// Heartbeats: unreliable, because the next one says it better.
     Beat = 2,
+    /// Connect tokens for the next connection, from the coordinator: reliable, and seldom sent again.
+    Spare = 3,
 }
 
 impl Channel {
     /// Every channel; their ids count from zero.
-    pub const ALL: [Self; 3] = [Self::Control, Self::Tasks, Self::Beat];
+    pub const ALL: [Self; 4] = [Self::Control, Self::Tasks, Self::Beat, Self::Spare];
+    /// Those that are reliable, in the order in which they are served.
+    pub const RELIABLE: [Self; 3] = [Self::Control, Self::Tasks, Self::Spare];
 
     /// After how long an unacknowledged message is sent again; `None` for the unreliable channel.
     pub const fn resend_after(self) -> Option<Duration> {
@@ -41,6 +47,7 @@ impl Channel {
             Self::Control => Some(Duration::from_millis(80)),
             Self::Tasks => Some(Duration::from_millis(70)),
             Self::Beat => None,
+            Self::Spare => Some(Duration::from_millis(250)),
         }
     }
 }

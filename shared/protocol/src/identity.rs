@@ -17,8 +17,8 @@ use crate::money::{Device, Nanos, PriceList, WorkUnits};
 use crate::wire;
 
 /// Raised by hand when a change leaves the messages' encoding as it was: their meaning, the width of an
-/// integer, or how the link packs messages into packets.
-pub const PROTOCOL_REVISION: u16 = 6;
+/// integer, the channel it travels on, or how the link packs messages into packets.
+pub const PROTOCOL_REVISION: u16 = 7;
 
 /// Characters of a version that is named beside another: two of them and a few words fit on one line.
 pub const VERSION_CHARS_MAX: usize = 10;

@@ -1,7 +1,7 @@
 //! Every bound the programs enforce on one another, in one place, with the relations between them checked at
 //! compile time.
 
-/// Bytes of a peer's public name, UTF-8. Names go into the connect token's 256 bytes of user data.
+/// Bytes of a peer's public name, UTF-8.
 pub const NAME_BYTES_MAX: usize = 64;
 /// Bytes of a worker's region. A longer one has no room beside the worker count of a game's display.
 pub const REGION_BYTES_MAX: usize = 12;

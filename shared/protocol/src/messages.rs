@@ -1,7 +1,7 @@
 //! The messages, one enum per direction, and the receipts they carry.
 //!
-//! A connection opens with netcode's handshake, whose user data name the peer's role and public name (the
-//! link owns that). Then the coordinator speaks first: `Welcome`. Heartbeats travel beside these messages on
+//! A connection opens with netcode's handshake by a connect token, of which the coordinator knows whose it is:
+//! role, account and public name. Then the coordinator speaks first: `Welcome`. Heartbeats travel beside these messages on
 //! their own channel and never reach the programs' own logic.
 
 use std::fmt;

@@ -54,9 +54,12 @@ impl Attempt {
         self.sent_at + NETCODE_RESEND
     }
 
-    /// Begins the handshake anew, so that the next tick asks at once. Only before a challenge was taken: requests are not
-    /// sealed with the session's key, of which each number must seal one packet.
+    /// Begins the handshake anew, so that the next tick asks at once, unless this update has asked. Only before a challenge
+    /// was taken: requests are not sealed with the session's key, of which each number must seal one packet.
     pub(super) fn ask_anew(&mut self, now: Duration) {
+        if self.sent_at == now {
+            return;
+        }
         if let Ok(netcode) = new_netcode(&self.token) {
             self.netcode = netcode;
             self.ticked_at = now;
@@ -98,31 +101,27 @@ pub(super) fn receive_connected(
         session.stats.garbage += 1;
         return Ok(());
     }
-    let sequence = match envelope::open(packet) {
-        Ok(Envelope::Payload { sequence } | Envelope::KeepAlive { sequence }) => Some(sequence),
-        Ok(Envelope::Disconnect) => None,
+    let envelope = match envelope::open(packet) {
         // Late answers to the handshake.
         Ok(Envelope::Challenge | Envelope::Denied) => return Ok(()),
+        // netcode does not say whether it has taken a keep-alive.
+        Ok(keep_alive @ Envelope::KeepAlive { .. }) if attempt.is_genuine(packet) => keep_alive,
+        Ok(other @ (Envelope::Payload { .. } | Envelope::Disconnect)) => other,
         _ => {
             session.stats.garbage += 1;
             return Ok(());
         }
     };
-    match (attempt.decrypt(packet), sequence) {
-        (Some(payload), Some(sequence)) => {
+    match (attempt.decrypt(packet), envelope) {
+        (Some(payload), Envelope::Payload { sequence }) => {
             session.heard(now, sequence, bytes);
-            session.receive(now, payload, renet).map(drop)
+            return session.receive(now, payload, renet).map(drop);
         }
-        (None, Some(sequence)) if attempt.netcode.time_since_last_received_packet().is_zero() => {
-            session.may_have_kept_alive(sequence, bytes);
-            Ok(())
-        }
-        (None, Some(_)) => {
-            session.stats.garbage += 1;
-            Ok(())
-        }
-        _ => Ok(()),
+        (None, Envelope::KeepAlive { sequence }) => session.may_have_kept_alive(sequence, bytes),
+        (_, Envelope::Disconnect) => {}
+        _ => session.stats.garbage += 1,
     }
+    Ok(())
 }
 
 fn new_netcode(token: &ConnectToken) -> Result<NetcodeClient, String> {

@@ -19,7 +19,7 @@ use super::{ClientLinkConfig, ClientTransport};
 use crate::channels::new_connection;
 use crate::connection::ConnectionEnd;
 use crate::envelope::{self, Envelope};
-use crate::limits::{BEAT_IDLE_TO_CLIENT, NETCODE_TICK_AT_CLIENT, TOKEN_WAIT_MAX};
+use crate::limits::{BEAT_IDLE_TO_CLIENT, NETCODE_TICK_AT_CLIENT, TOKEN_AGAIN, TOKEN_WAIT_MAX};
 use crate::peer::{Offence, PeerSession};
 use crate::runner::Sockets;
 use crate::socket::{Medium, Wire};
@@ -57,10 +57,24 @@ pub(super) struct DialerEvents {
 }
 
 enum State {
-    Waiting { until: Duration },
-    Fetching { asked: AskedTokens, give_up_at: Duration },
-    Trying { attempt: Box<Attempt>, give_up_at: Duration },
-    Connected { attempt: Box<Attempt>, session: Box<PeerSession>, since: Duration },
+    Waiting {
+        until: Duration,
+    },
+    /// A token is asked for, and perhaps a second one later.
+    Fetching {
+        asked: AskedTokens,
+        again_at: Option<Duration>,
+        give_up_at: Duration,
+    },
+    Trying {
+        attempt: Box<Attempt>,
+        give_up_at: Duration,
+    },
+    Connected {
+        attempt: Box<Attempt>,
+        session: Box<PeerSession>,
+        since: Duration,
+    },
     Closed,
 }
 
@@ -141,15 +155,19 @@ impl Dialer {
             if !matches!(link.status, LinkStatus::Refused { .. }) {
                 link.status = LinkStatus::Connecting;
             }
-            let mut asked = self.ahead.take().map(|(asked, _)| asked).unwrap_or_default();
+            let (mut asked, asked_at) = self.ahead.take().unwrap_or_default();
             if let Some(Ok(access)) = asked.take() {
                 return self.try_with(now, &access, renet, link);
             }
-            // Also where one is on its way: that one may have been asked for over a line that has just been cut.
-            asked.ask(&*self.tokens, sockets.map(Sockets::waker));
-            self.state = State::Fetching { asked, give_up_at: now + TOKEN_WAIT_MAX };
+            // One that is on its way may have been asked for over a line that has just been cut.
+            let again_at = if asked.is_empty() { now } else { asked_at + TOKEN_AGAIN };
+            self.state =
+                State::Fetching { asked, again_at: Some(again_at), give_up_at: now + TOKEN_WAIT_MAX };
         }
-        let State::Fetching { asked, give_up_at } = &mut self.state else { return };
+        let State::Fetching { asked, again_at, give_up_at } = &mut self.state else { return };
+        if again_at.take_if(|at| now >= *at).is_some() {
+            asked.ask(&*self.tokens, sockets.map(Sockets::waker));
+        }
         let answer = match asked.take() {
             Some(answer) => answer,
             None if now < *give_up_at => return,
@@ -168,7 +186,7 @@ impl Dialer {
         match self.dial(now, access) {
             Ok(attempt) => {
                 self.beside = None;
-                *renet = new_connection();
+                *renet = new_connection(ConnectionEnd::Client);
                 let give_up_at = self.retries.give_up_at(now);
                 self.state = State::Trying { attempt: Box::new(attempt), give_up_at };
             }
@@ -333,7 +351,9 @@ impl Dialer {
             // The end of its hope for the spare token is among what that handshake has to do.
             State::Waiting { .. } if self.waits_for_spare(now) => (None, None),
             State::Waiting { until } => (Some(*until), None),
-            State::Fetching { give_up_at, .. } => (Some(*give_up_at), None),
+            State::Fetching { again_at, give_up_at, .. } => {
+                (Some(again_at.map_or(*give_up_at, |at| at.min(*give_up_at))), None)
+            }
             State::Trying { attempt, give_up_at } => {
                 (Some(attempt.sends_at().min(*give_up_at)), attempt.wire.next_due())
             }

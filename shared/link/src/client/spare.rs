@@ -58,10 +58,18 @@ pub(super) struct SpareTry {
     began_at: Duration,
     good_until: Duration,
     round_trip: Duration,
-    hopes_until: Duration,
-    is_challenged: bool,
-    /// Whether the session before is given up, so that the challenge may be answered.
-    is_alone: bool,
+    stage: Stage,
+}
+
+/// How far a handshake with a spare token has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It asks to be let in. `is_alone`: the session before is given up, so that a challenge may be answered.
+    Asking { is_alone: bool, hopes_until: Duration },
+    /// The coordinator has sent its challenge, and the session before may still speak again.
+    Challenged,
+    /// It answers the challenge.
+    Answering { hopes_until: Duration },
 }
 
 impl SpareTry {
@@ -73,9 +81,7 @@ impl SpareTry {
             began_at: now,
             good_until: spare.good_until,
             round_trip,
-            hopes_until: now + SPARE_PATIENCE,
-            is_challenged: false,
-            is_alone: false,
+            stage: Stage::Asking { is_alone: false, hopes_until: now + SPARE_PATIENCE },
         }
     }
 
@@ -84,13 +90,16 @@ impl SpareTry {
     }
 
     pub(super) fn is_challenged(&self) -> bool {
-        self.is_challenged
+        !matches!(self.stage, Stage::Asking { .. })
     }
 
     /// Whether it is worth while to wait for it before another way is looked for: it has just begun, or the coordinator has
     /// answered.
     pub(super) fn hopes(&self, now: Duration) -> bool {
-        now < self.hopes_until || self.is_challenged && !self.is_alone
+        match self.stage {
+            Stage::Asking { hopes_until, .. } | Stage::Answering { hopes_until } => now < hopes_until,
+            Stage::Challenged => true,
+        }
     }
 
     /// Whether nothing can come of it: it was refused, nothing listens there, or the token is too old.
@@ -100,13 +109,19 @@ impl SpareTry {
 
     /// The session before is given up: answers the challenge, or asks once more, in case the line has just come back.
     pub(super) fn go_on_alone(&mut self, now: Duration) {
-        self.is_alone = true;
-        if self.is_challenged {
-            self.hopes_until = now + self.round_trip + SPARE_PATIENCE;
-        } else {
-            self.attempt.ask_anew(now);
+        match self.stage {
+            Stage::Asking { hopes_until, .. } => {
+                self.stage = Stage::Asking { is_alone: true, hopes_until };
+                self.attempt.ask_anew(now);
+            }
+            Stage::Challenged => self.answer(now),
+            Stage::Answering { .. } => {}
         }
         self.attempt.tick(now);
+    }
+
+    fn answer(&mut self, now: Duration) {
+        self.stage = Stage::Answering { hopes_until: now + self.round_trip + SPARE_PATIENCE };
     }
 
     pub(super) fn begin_receiving(&mut self, sockets: Option<&Sockets>) {
@@ -114,7 +129,7 @@ impl SpareTry {
     }
 
     pub(super) fn tick(&mut self, now: Duration) {
-        if self.is_alone || !self.is_challenged {
+        if self.stage != Stage::Challenged {
             self.attempt.tick(now);
         }
     }
@@ -123,20 +138,22 @@ impl SpareTry {
     pub(super) fn receive(&mut self, now: Duration, buffer: &mut [u8]) -> bool {
         while let Some((from, bytes)) = self.attempt.wire.receive(now, buffer) {
             let packet = &mut buffer[..bytes];
-            if from != self.attempt.server {
+            if from.theirs != self.attempt.server {
                 continue;
             }
-            match envelope::open(packet) {
-                Ok(Envelope::Challenge) if !self.is_challenged && self.attempt.is_genuine(packet) => {
+            match (envelope::open(packet), self.stage) {
+                (Ok(Envelope::Challenge), Stage::Asking { is_alone, .. })
+                    if self.attempt.is_genuine(packet) =>
+                {
                     self.attempt.decrypt(packet);
-                    self.is_challenged = true;
-                    self.hopes_until = now + self.round_trip + SPARE_PATIENCE;
+                    if is_alone {
+                        self.answer(now);
+                    } else {
+                        self.stage = Stage::Challenged;
+                    }
                     self.tick(now);
                 }
-                Ok(Envelope::Denied) => {
-                    self.attempt.decrypt(packet);
-                }
-                Ok(Envelope::KeepAlive { .. }) if self.is_alone => {
+                (Ok(Envelope::Denied), _) | (Ok(Envelope::KeepAlive { .. }), Stage::Answering { .. }) => {
                     self.attempt.decrypt(packet);
                 }
                 _ => {}
@@ -154,8 +171,12 @@ impl SpareTry {
 
     /// When it next has something to do.
     pub(super) fn next_due(&self, now: Duration) -> Option<Duration> {
-        let sends_at = (self.is_alone || !self.is_challenged).then(|| self.attempt.sends_at());
-        let hopes_until = Some(self.hopes_until).filter(|until| *until > now);
+        let (sends_at, hopes_until) = match self.stage {
+            Stage::Asking { hopes_until, .. } | Stage::Answering { hopes_until } => {
+                (Some(self.attempt.sends_at()), Some(hopes_until).filter(|until| *until > now))
+            }
+            Stage::Challenged => (None, None),
+        };
         [sends_at, hopes_until, self.attempt.wire.next_due()].into_iter().flatten().min()
     }
 

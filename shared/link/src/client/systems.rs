@@ -14,6 +14,7 @@ use super::link::ClientLink;
 use super::{ClientLinkConfig, FromServer, LinkDown, LinkUp, Side, ToServer};
 use crate::channels::new_connection;
 use crate::clock::this_moment;
+use crate::connection::ConnectionEnd;
 use crate::limits::{ACK_DELAY, PACKET_BYTES_MAX, PACKETS_PER_UPDATE_MAX};
 use crate::peer::{Offence, TakenMessages};
 use crate::problem as problems;
@@ -22,7 +23,7 @@ use crate::sets::LinkSystems;
 
 pub(super) fn set_up<S: Side>(app: &mut App, config: &ClientLinkConfig) {
     runner::set_up(app);
-    app.insert_resource(RenetClient(new_connection()))
+    app.insert_resource(RenetClient(new_connection(ConnectionEnd::Client)))
         .insert_resource(Dialer::new(config, S::ROLE))
         .init_resource::<ClientLink>()
         .add_message::<LinkUp>()
@@ -67,7 +68,7 @@ fn receive<S: Side>(
         let Some((from, bytes)) = dialer.wire().and_then(|wire| wire.receive(now, &mut buffer)) else {
             break;
         };
-        dialer.receive(now, from, &mut buffer[..bytes], renet, link);
+        dialer.receive(now, from.theirs, &mut buffer[..bytes], renet, link);
     }
     dialer.receive_beside(now, &mut buffer, renet, link);
     if dialer.wire().is_some_and(|wire| wire.has_unread()) {

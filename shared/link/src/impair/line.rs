@@ -2,7 +2,6 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use rand::{Rng, SeedableRng};
@@ -10,6 +9,7 @@ use rand_pcg::Pcg32;
 
 use super::Impairment;
 use crate::limits::IMPAIRED_PACKETS_MAX;
+use crate::socket::Ends;
 
 /// The longest queue before packets are lost, as time at the line's bandwidth.
 const QUEUE_TIME_MAX: Duration = Duration::from_millis(250);
@@ -29,7 +29,7 @@ pub(crate) struct DelayLine {
 struct UnderWay {
     due: Duration,
     number: u64,
-    address: SocketAddr,
+    ends: Ends,
     packet: Vec<u8>,
 }
 
@@ -67,7 +67,7 @@ impl DelayLine {
     }
 
     /// Adds a packet.
-    pub(crate) fn enter(&mut self, now: Duration, address: SocketAddr, packet: &[u8]) {
+    pub(crate) fn enter(&mut self, now: Duration, ends: Ends, packet: &[u8]) {
         if self.chance(self.fate.loss) || self.under_way.len() >= IMPAIRED_PACKETS_MAX {
             return;
         }
@@ -90,17 +90,17 @@ impl DelayLine {
             self.last_due = due;
         }
         if self.chance(self.fate.duplicate) {
-            self.push(due + Duration::from_millis(1), address, packet);
+            self.push(due + Duration::from_millis(1), ends, packet);
         }
-        self.push(due, address, packet);
+        self.push(due, ends, packet);
     }
 
     /// The next packet that has arrived.
-    pub(crate) fn leave(&mut self, now: Duration) -> Option<(SocketAddr, Vec<u8>)> {
+    pub(crate) fn leave(&mut self, now: Duration) -> Option<(Ends, Vec<u8>)> {
         if self.next_due()? > now {
             return None;
         }
-        self.under_way.pop().map(|Reverse(arrived)| (arrived.address, arrived.packet))
+        self.under_way.pop().map(|Reverse(arrived)| (arrived.ends, arrived.packet))
     }
 
     /// When the next packet arrives.
@@ -108,9 +108,9 @@ impl DelayLine {
         self.under_way.peek().map(|Reverse(next)| next.due)
     }
 
-    fn push(&mut self, due: Duration, address: SocketAddr, packet: &[u8]) {
+    fn push(&mut self, due: Duration, ends: Ends, packet: &[u8]) {
         self.entered += 1;
-        let under_way = UnderWay { due, number: self.entered, address, packet: packet.to_vec() };
+        let under_way = UnderWay { due, number: self.entered, ends, packet: packet.to_vec() };
         self.under_way.push(Reverse(under_way));
     }
 
@@ -125,12 +125,12 @@ mod tests {
 
     fn run(fate: Impairment, packets: u32) -> Vec<(u32, Duration)> {
         let mut line = DelayLine::new(fate, 0);
-        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let ends = std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into();
         let mut arrived = Vec::new();
         for ms in 0..u64::from(packets) + 2_000 {
             let now = Duration::from_millis(ms);
             if ms < u64::from(packets) {
-                line.enter(now, address, &(ms as u32).to_le_bytes());
+                line.enter(now, ends, &(ms as u32).to_le_bytes());
             }
             while let Some((_, packet)) = line.leave(now) {
                 arrived.push((u32::from_le_bytes(packet.try_into().unwrap()), now));

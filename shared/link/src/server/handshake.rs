@@ -10,7 +10,8 @@
 //! outstanding token is recognised by its seal, which cannot be guessed, with one look-up in the mint's
 //! table; that is cheaper than a rate limit per address, which would lock out those whose addresses others
 //! spoof. Only requests with such a token take room: handshakes and places, of which each address and each
-//! prefix has its share.
+//! prefix has its share. A program that comes back needs no place beside that of its own older connection,
+//! which it replaces.
 
 mod packet_source;
 mod pending;
@@ -19,7 +20,7 @@ mod places;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::mint::Mint;
+use super::mint::{Grant, Mint, Program};
 use super::peers::LinkTotals;
 use super::refusal::PacketRefusal;
 use crate::envelope::{self, ConnectionRequest, Envelope, REQUEST_BYTES};
@@ -42,8 +43,8 @@ const FIRST_NUMBER: u64 = 1 << 61;
 pub(super) enum PacketAction {
     /// Send the stranger [`Handshaker::answer`].
     Answer,
-    /// It has proven its address: admit it.
-    Admit(Box<Handshake>),
+    /// It has proven its address and used up its token: admit it as this one's holder.
+    Admit(Box<(Handshake, Grant)>),
 }
 
 /// Holds the handshakes with strangers, and decides which are admitted.
@@ -118,7 +119,7 @@ impl Handshaker {
         if says.protocol_id != self.protocol_id {
             return Err(PacketRefusal::OtherVersion);
         }
-        self.mint.admits(&says.seal, from)?;
+        let program = self.mint.admits(&says.seal, from)?;
         if let Some(handshake) = self.handshakes.of_token(&says.seal) {
             if now < handshake.answered_at + CHALLENGE_PAUSE {
                 return Err(PacketRefusal::TooSoon);
@@ -129,11 +130,11 @@ impl Handshaker {
         }
         // The seal may have been observed on its way and sent with other content.
         let token = seal::open_token(packet, self.mint.key()).ok_or(PacketRefusal::UnknownToken)?;
-        if !self.places.has_one_for(PacketSource::of(from.ip())) {
-            return Ok(self.deny(&token.to_client, totals));
-        }
         let key = token.to_client;
-        let handshake = Handshake::new(now, from, token, says.seal, packet);
+        if !self.places.has_one_for(PacketSource::of(from.ip()), program) {
+            return Ok(self.deny(PacketRefusal::NoPlace, &key, totals));
+        }
+        let handshake = Handshake::new(now, from, token, (says.seal, program), packet);
         let challenge = handshake.challenge;
         totals.refused.evicted += u64::from(self.handshakes.begin(handshake));
         Ok(self.seal(CHALLENGE, &key, &challenge))
@@ -158,14 +159,19 @@ impl Handshaker {
         let number = self.candidates.iter().find(answers).copied();
         let handshake = number.and_then(|number| self.handshakes.end(number));
         let handshake = handshake.ok_or(PacketRefusal::ForgedResponse)?;
-        if !self.places.has_one_for(PacketSource::of(from.ip())) {
-            return Ok(self.deny(&handshake.token.to_client, totals));
+        let key = handshake.token.to_client;
+        if !self.places.has_one_for(PacketSource::of(from.ip()), handshake.program) {
+            return Ok(self.deny(PacketRefusal::NoPlace, &key, totals));
         }
-        Ok(PacketAction::Admit(Box::new(handshake)))
+        // The token may have been voided, or run out, since it was shown.
+        match self.mint.redeem(&handshake.seal, from) {
+            Ok(grant) => Ok(PacketAction::Admit(Box::new((handshake, grant)))),
+            Err(refusal) => Ok(self.deny(refusal, &key, totals)),
+        }
     }
 
-    fn deny(&mut self, key: &SealKey, totals: &mut LinkTotals) -> PacketAction {
-        totals.refused.count(PacketRefusal::NoPlace);
+    fn deny(&mut self, refusal: PacketRefusal, key: &SealKey, totals: &mut LinkTotals) -> PacketAction {
+        totals.refused.count(refusal);
         self.seal(DENIED, key, &[])
     }
 
@@ -180,14 +186,14 @@ impl Handshaker {
         self.handshakes.len()
     }
 
-    /// Records that a peer at this address takes a place.
-    pub(super) fn came_in(&mut self, address: IpAddr) {
-        self.places.take(PacketSource::of(address));
+    /// Records that a program at this address takes a place.
+    pub(super) fn came_in(&mut self, address: IpAddr, program: Program) {
+        self.places.take(PacketSource::of(address), program);
     }
 
-    /// Records that a peer at this address has left its place.
-    pub(super) fn went_out(&mut self, address: IpAddr) {
-        self.places.give_back(PacketSource::of(address));
+    /// Records that a program has left its place.
+    pub(super) fn went_out(&mut self, program: Program) {
+        self.places.give_back(program);
     }
 
     /// Drops handshakes that took too long.

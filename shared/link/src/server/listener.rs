@@ -23,7 +23,7 @@ use crate::limits::{NETCODE_TICK, NETCODE_TICK_SLACK, NETCODE_TICK_UNCONFIRMED, 
 use crate::peer::{Offence, PeerSession};
 use crate::rate_limit::TokenBucket;
 use crate::seal::{self, SealKey};
-use crate::socket::{Medium, Wire};
+use crate::socket::{Ends, Medium, Wire};
 use crate::{Impairment, RateLimit};
 
 /// netcode's packet type of a response.
@@ -111,13 +111,14 @@ impl Listener {
     pub(super) fn receive(
         &mut self,
         now: Duration,
-        from: SocketAddr,
+        ends: Ends,
         packet: &mut [u8],
         peers: &mut Peers,
     ) -> bool {
         peers.totals.packets += 1;
+        let from = ends.theirs;
         let Some(peer) = peers.by_address.get(&from).copied() else {
-            self.receive_from_stranger(now, from, packet, peers);
+            self.receive_from_stranger(now, ends, packet, peers);
             return false;
         };
         let envelope = match self.admit(now, packet, peer, peers) {
@@ -131,7 +132,7 @@ impl Listener {
                 return false;
             }
         };
-        if self.is_forged(packet, peer, peers) {
+        if self.is_forged(envelope, packet, peer, peers) {
             note_forged(now, peer, peers);
             return false;
         }
@@ -156,17 +157,28 @@ impl Listener {
     }
 
     /// Handles a packet of an address that is no peer's.
-    fn receive_from_stranger(&mut self, now: Duration, from: SocketAddr, packet: &[u8], peers: &mut Peers) {
-        match self.handshaker.look_at(now, from, packet, &mut peers.totals) {
-            Ok(PacketAction::Answer) => self.wire.send(now, from, self.handshaker.answer()),
-            Ok(PacketAction::Admit(handshake)) => self.let_in(now, *handshake, peers),
-            Err(refusal) => refuse(from, refusal, peers),
+    fn receive_from_stranger(&mut self, now: Duration, ends: Ends, packet: &[u8], peers: &mut Peers) {
+        match self.handshaker.look_at(now, ends.theirs, packet, &mut peers.totals) {
+            Ok(PacketAction::Answer) => self.wire.send(now, ends, self.handshaker.answer()),
+            Ok(PacketAction::Admit(admitted)) => {
+                let (handshake, grant) = *admitted;
+                self.let_in(now, ends, handshake, grant, peers);
+            }
+            Err(refusal) => refuse(ends.theirs, refusal, peers),
         }
     }
 
     /// Takes renetcode through the handshake that a newcomer has completed with the [`Handshaker`]: requests
     /// a challenge and answers it at once, with the keys of the newcomer's token.
-    fn let_in(&mut self, now: Duration, handshake: Handshake, peers: &mut Peers) {
+    fn let_in(&mut self, now: Duration, ends: Ends, handshake: Handshake, who: Grant, peers: &mut Peers) {
+        // A program that reconnects, perhaps from another address, does not wait until its old connection
+        // times out, and takes its place, where there may be no other.
+        let is_older = |entry: &PeerEntry| entry.who.program() == who.program();
+        let older: Vec<PeerId> =
+            peers.entries.iter().filter(|(_, entry)| is_older(entry)).map(|(peer, _)| *peer).collect();
+        for older in older {
+            self.drop_peer(older, "it came back over another connection", now, peers);
+        }
         let Handshake { address, token, mut request, .. } = handshake;
         let key = token.from_client;
         let protocol_id = self.protocol_id;
@@ -181,25 +193,18 @@ impl Listener {
             let mut response = Vec::new();
             seal::seal_packet(&mut response, RESPONSE, 0, protocol_id, &token.from_client, &challenge);
             match netcode.process_packet(address, &mut response) {
-                ServerResult::ClientConnected { client_id, user_data, payload, .. } => {
-                    Some((client_id, user_data, payload.to_vec()))
+                ServerResult::ClientConnected { client_id, payload, .. } => {
+                    Some((client_id, payload.to_vec()))
                 }
                 _ => None,
             }
         });
-        let Some((client_id, user_data, answer)) = result.ok().flatten() else {
+        let Some((client_id, answer)) = result.ok().flatten() else {
             refuse(address, PacketRefusal::Shape("a token that netcode does not take"), peers);
             return;
         };
-        self.wire.send(now, address, &answer);
-        match self.mint.redeem(client_id, &user_data, address) {
-            Ok(grant) => self.join(now, client_id, (address, key), grant, peers),
-            Err(reason) => {
-                peers.totals.garbage += 1;
-                tracing::debug!(%address, reason, "refused at the end of its handshake");
-                self.hang_up(now, client_id);
-            }
-        }
+        self.wire.send(now, ends, &answer);
+        self.join(now, client_id, (ends.settled(), key), who, peers);
     }
 
     /// Handles what netcode has decrypted.
@@ -251,11 +256,14 @@ impl Listener {
         Ok(envelope)
     }
 
-    /// Whether a packet with a peer's address is forged, checked only during a flood of those: renetcode
-    /// searches all its places before it finds that out, and meanwhile serves no peer.
-    fn is_forged(&self, packet: &[u8], peer: PeerId, peers: &Peers) -> bool {
+    /// Whether a packet with a peer's address is forged. Checked of keep-alives, of which netcode does not say
+    /// whether it has taken them, and of other packets only during a flood of forged ones: renetcode searches all
+    /// its places before it finds that out, and meanwhile serves no peer.
+    fn is_forged(&self, envelope: Envelope, packet: &[u8], peer: PeerId, peers: &Peers) -> bool {
+        let is_keep_alive = matches!(envelope, Envelope::KeepAlive { .. });
         peers.entries.get(&peer).is_some_and(|entry| {
-            entry.session.is_suspect() && !seal::is_sealed(packet, self.protocol_id, &entry.key.0)
+            (is_keep_alive || entry.session.is_suspect())
+                && !seal::is_sealed(packet, self.protocol_id, &entry.key.0)
         })
     }
 
@@ -264,10 +272,7 @@ impl Listener {
         let Some(entry) = peers.entries.get_mut(&peer) else { return };
         let heard = self.netcode.time_since_last_received_packet(entry.client) == Some(Duration::ZERO);
         match envelope {
-            Envelope::KeepAlive { sequence } if heard => {
-                entry.session.forged(now);
-                entry.session.may_have_kept_alive(sequence, bytes);
-            }
+            Envelope::KeepAlive { sequence } if heard => entry.session.may_have_kept_alive(sequence, bytes),
             _ => note_forged(now, peer, peers),
         }
     }
@@ -276,18 +281,11 @@ impl Listener {
         &mut self,
         now: Duration,
         client: u64,
-        (address, key): (SocketAddr, SealKey),
+        (ends, key): (Ends, SealKey),
         who: Grant,
         peers: &mut Peers,
     ) {
-        // A program that reconnects, perhaps from another address, does not wait until its old connection
-        // times out.
-        let same = |entry: &PeerEntry| (entry.who.account, entry.who.instance) == (who.account, who.instance);
-        let older: Vec<PeerId> =
-            peers.entries.iter().filter(|(_, entry)| same(entry)).map(|(peer, _)| *peer).collect();
-        for older in older {
-            self.drop_peer(older, "it came back over another connection", now, peers);
-        }
+        let address = ends.theirs;
         self.numbered += 1;
         let peer = PeerId(self.numbered);
         let bucket = RateLimit::bucket(self.rate_limit, address.ip().to_canonical(), self.is_impaired);
@@ -303,13 +301,13 @@ impl Listener {
             credit: who.credit,
             address: SocketAddr::new(address.ip().to_canonical(), address.port()).to_string(),
         });
-        self.handshaker.came_in(address.ip());
-        let mut renet = new_connection();
+        self.handshaker.came_in(address.ip(), who.program());
+        let mut renet = new_connection(ConnectionEnd::Server);
         renet.set_connected();
         let entry = PeerEntry {
             client,
             renet,
-            address,
+            ends,
             key: HiddenKey(key),
             who,
             session,
@@ -343,27 +341,22 @@ impl Listener {
 
     /// Disconnects a peer that is not heard any more. It may come back by its spare token.
     pub(super) fn give_up(&mut self, peer: PeerId, reason: &str, now: Duration, peers: &mut Peers) {
-        if let Some(entry) = peers.entries.get(&peer) {
-            self.hang_up(now, entry.client);
-            self.leave(peer, reason, peers);
-        }
-    }
-
-    /// Sends netcode's disconnect packet, three times because it is not acknowledged.
-    fn hang_up(&mut self, now: Duration, client: u64) {
-        if let ServerResult::ClientDisconnected { addr, payload: Some(payload), .. } =
-            self.netcode.disconnect(client)
+        let Some(entry) = peers.entries.get(&peer) else { return };
+        if let ServerResult::ClientDisconnected { payload: Some(payload), .. } =
+            self.netcode.disconnect(entry.client)
         {
+            // Three times, because it is not acknowledged.
             for _ in 0..3 {
-                self.wire.send(now, addr, payload);
+                self.wire.send(now, entry.ends, payload);
             }
         }
+        self.leave(peer, reason, peers);
     }
 
     /// Removes a peer whose connection is over.
     pub(super) fn leave(&mut self, peer: PeerId, reason: &str, peers: &mut Peers) {
         let Some(entry) = peers.remove(peer) else { return };
-        self.handshaker.went_out(entry.address.ip());
+        self.handshaker.went_out(entry.who.program());
         self.timers.remove(&(entry.timer, peer));
         let reason = reason.to_owned();
         let Grant { role, account, name, .. } = entry.who;
@@ -383,13 +376,13 @@ impl Listener {
         entry.is_dirty = false;
         let renewed = entry.renew_spare(&self.mint, now);
         let (netcode, wire) = (&mut self.netcode, &mut self.wire);
-        let client = entry.client;
+        let (client, ends) = (entry.client, entry.ends);
         let sent_before = entry.session.stats.sent_packets;
         let sent =
             entry.session.send(now, stamp.into(), &mut entry.renet, everything, |payload| {
                 match netcode.generate_payload_packet(client, payload) {
-                    Ok((address, packet)) => {
-                        wire.send(now, address, packet);
+                    Ok((_, packet)) => {
+                        wire.send(now, ends, packet);
                         packet.len()
                     }
                     Err(error) => {
@@ -433,10 +426,10 @@ impl Listener {
         entry.netcode_due =
             now + if entry.session.is_confirmed() { NETCODE_TICK } else { NETCODE_TICK_UNCONFIRMED };
         match self.netcode.update_client(entry.client) {
-            ServerResult::PacketToSend { addr, payload } => self.wire.send(now, addr, payload),
-            ServerResult::ClientDisconnected { addr, payload, .. } => {
+            ServerResult::PacketToSend { payload, .. } => self.wire.send(now, entry.ends, payload),
+            ServerResult::ClientDisconnected { payload, .. } => {
                 if let Some(payload) = payload {
-                    self.wire.send(now, addr, payload);
+                    self.wire.send(now, entry.ends, payload);
                 }
                 self.leave(peer, "it timed out", peers);
             }

@@ -2,11 +2,10 @@
 //! expire.
 //!
 //! The coordinator that makes a token is the one that admits it, so it records its tokens. That closes from
-//! outside what renetcode 2.0.0 leaves open: its challenge is bound to neither address nor client id and
-//! never expires, so the user data of one token could be used with another; its table of used tokens evicts
-//! the oldest; and a client at the same address may use a token twice. Here a request whose seal is not of an
-//! outstanding token never reaches netcode, a token is bound to the first address it comes from, and when a
-//! client connects, its id and its user data must be of one token, which is then used up.
+//! outside what renetcode 2.0.0 leaves open: its table of used tokens evicts the oldest, and a client at the
+//! same address may use a token twice. Here a request whose seal is not of an outstanding token never reaches
+//! netcode, a token is bound to the first address it comes from, and whoever answers the challenge that went
+//! there has used it up.
 //!
 //! A connected client is given a spare token in advance (`spares.rs`).
 //!
@@ -17,18 +16,17 @@ mod holders;
 mod spares;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bevy_ecs::resource::Resource;
 use p2c2r_protocol::{AccountKey, Digest, Nanos, ProtocolIdentity, Role, SeededHash, fit_name};
-use renetcode::{ConnectToken, NETCODE_USER_DATA_BYTES, ServerAuthentication};
+use renetcode::{ConnectToken, ServerAuthentication};
 use thiserror::Error;
 
 use self::holders::Holders;
-use self::spares::Spares;
 use super::handshake::PacketSource;
 use super::refusal::PacketRefusal;
 use crate::limits::{
@@ -49,6 +47,9 @@ const EPOCH: Duration = Duration::from_secs(1_000_000_000);
 
 /// The seal of a token, which no two tokens share.
 pub(crate) type Seal = [u8; SEAL_BYTES];
+
+/// One of an account's programs, which has one connection at most: account and instance.
+pub(crate) type Program = (AccountKey, u64);
 
 /// The holder of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +85,11 @@ impl Grant {
 }
 
 impl Grant {
+    /// Whose token it is.
+    pub(crate) fn program(&self) -> Program {
+        (self.account, self.instance)
+    }
+
     /// The address prefix that asks.
     fn prefix(&self) -> Option<u128> {
         self.asked_from.map(|address| PacketSource::of(address).narrow)
@@ -96,6 +102,9 @@ pub enum MintRefusal {
     /// The limit of tokens per minute for this account is reached.
     #[error("this account connects too often; try again in a minute")]
     AccountFull,
+    /// The operator has closed this account since the coordinator started.
+    #[error("the coordinator's operator has closed this account")]
+    AccountClosed,
     /// netcode failed to seal it.
     #[error("the coordinator could not make a connect token")]
     Sealing,
@@ -112,19 +121,19 @@ pub struct Mint {
 struct State {
     clock: Clock,
     by_seal: HashMap<Seal, Outstanding, SeededHash>,
-    by_client: HashMap<u64, Seal, SeededHash>,
-    /// Tokens made within the last [`TOKEN_SECONDS`], used or not, and spare ones used, oldest first; at most
-    /// [`TOKENS_MADE_MAX`].
-    made: VecDeque<(Duration, Seal, AccountKey)>,
+    /// For whom tokens were made within the last [`TOKEN_SECONDS`], used or not, and spare ones used, and until
+    /// when each counts, oldest first; at most [`TOKENS_MADE_MAX`].
+    made: VecDeque<(Duration, AccountKey)>,
     /// Number of them by account.
     made_for: HashMap<AccountKey, usize, SeededHash>,
-    /// Outstanding tokens by number.
+    /// Outstanding tokens by number; a later number expires no earlier.
     by_number: BTreeMap<u64, Seal>,
     numbered: u64,
     /// Their numbers by account, and by the address prefix that asked for them.
     of_account: Holders<AccountKey>,
     of_prefix: Holders<u128>,
-    spares: Spares,
+    /// Accounts that the operator has closed since the start.
+    closed: HashSet<AccountKey, SeededHash>,
 }
 
 /// netcode's time, which dates tokens: monotonic, so a wall clock that steps locks no client out.
@@ -136,8 +145,6 @@ enum Clock {
 
 struct Outstanding {
     number: u64,
-    client: u64,
-    user_data: [u8; NETCODE_USER_DATA_BYTES],
     grant: Grant,
     expires_at: Duration,
     /// The first address that it came from, and when.
@@ -158,14 +165,13 @@ impl Mint {
         let state = State {
             clock: Clock::Monotonic(Instant::now()),
             by_seal: HashMap::default(),
-            by_client: HashMap::default(),
             made: VecDeque::new(),
             made_for: HashMap::default(),
             by_number: BTreeMap::new(),
             numbered: 0,
             of_account: Holders::default(),
             of_prefix: Holders::default(),
-            spares: Spares::default(),
+            closed: HashSet::default(),
         };
         Self {
             identity: Arc::new(identity.clone()),
@@ -180,11 +186,14 @@ impl Mint {
         let now = state.clock.now();
         state.forget_old(now);
         let account = grant.account;
+        if state.closed.contains(&account) {
+            return Err(MintRefusal::AccountClosed);
+        }
         if state.made_for.get(&account).is_some_and(|made| *made >= TOKENS_PER_ACCOUNT_MAX) {
             return Err(MintRefusal::AccountFull);
         }
-        let (bytes, seal, token) = self.make(&state, now, grant, false)?;
-        state.count_made(token.expires_at, seal, account);
+        let (bytes, seal, token) = self.make(now, grant, false)?;
+        state.count_made(token.expires_at, account);
         state.add(seal, token);
         Ok(bytes)
     }
@@ -192,16 +201,12 @@ impl Mint {
     /// A token as netcode writes it, its seal, and what is kept of it.
     fn make(
         &self,
-        state: &State,
         now: Duration,
         grant: Grant,
         is_spare: bool,
     ) -> Result<(Vec<u8>, Seal, Outstanding), MintRefusal> {
-        let mut client = u64::from_le_bytes(renetcode::generate_random_bytes());
-        while state.by_client.contains_key(&client) {
-            client = client.wrapping_add(1);
-        }
-        let user_data = renetcode::generate_random_bytes();
+        // netcode's number of the connection, which must be no other connection's.
+        let client = u64::from_le_bytes(renetcode::generate_random_bytes());
         let token = ConnectToken::generate(
             now,
             self.identity.id,
@@ -209,7 +214,7 @@ impl Mint {
             client,
             NETCODE_TIMEOUT_SECONDS,
             vec![ANY_ADDRESS],
-            Some(&user_data),
+            None,
             &self.key,
         )
         .map_err(|_| MintRefusal::Sealing)?;
@@ -218,11 +223,7 @@ impl Mint {
         let seal = seal_of(&token.private_data).ok_or(MintRefusal::Sealing)?;
         let expires_at = Duration::from_secs(token.expire_timestamp);
         let grant = Grant { name: fit_name(&grant.name), ..grant };
-        Ok((
-            bytes,
-            seal,
-            Outstanding { number: 0, client, user_data, grant, expires_at, from: None, is_spare },
-        ))
+        Ok((bytes, seal, Outstanding { number: 0, grant, expires_at, from: None, is_spare }))
     }
 
     /// Tokens neither used nor expired.
@@ -239,47 +240,40 @@ impl Mint {
         MintSource { mint: self.clone(), grant, identity: identity.clone(), server }
     }
 
-    /// Whether a connection request with this seal may be answered: the token must be outstanding, and come
-    /// from the address it came from before. One look-up, so that forged requests cost next to nothing.
-    pub(crate) fn admits(&self, seal: &Seal, from: SocketAddr) -> Result<(), PacketRefusal> {
+    /// Whose token a connection request with this seal has, if it may be answered: the token must be outstanding,
+    /// and come from the address it came from before. One look-up, so that forged requests cost next to nothing.
+    pub(crate) fn admits(&self, seal: &Seal, from: SocketAddr) -> Result<Program, PacketRefusal> {
         let mut state = self.lock();
         let now = state.clock.now();
-        let token = state.by_seal.get_mut(seal).ok_or(PacketRefusal::UnknownToken)?;
-        if now >= token.expires_at {
-            return Err(PacketRefusal::OutOfDate);
-        }
-        if token.grant.asked_from.is_some_and(|asked_from| !is_same_version(asked_from, from.ip())) {
-            return Err(PacketRefusal::MisusedToken);
-        }
-        if token.from.get_or_insert((from, now)).0 != from {
-            return Err(PacketRefusal::MisusedToken);
-        }
-        Ok(())
+        state.shown(seal, from, now).map(|token| token.grant.program())
     }
 
-    /// The holder that connects with this client id and user data, if both are of one token, which is then
-    /// used up.
-    pub(crate) fn redeem(
-        &self,
-        client: u64,
-        user_data: &[u8; NETCODE_USER_DATA_BYTES],
-        from: SocketAddr,
-    ) -> Result<Grant, &'static str> {
+    /// The holder of the token with this seal, which is used up from now on. For who has proven that it is at
+    /// this address and knows the token's keys.
+    pub(crate) fn redeem(&self, seal: &Seal, from: SocketAddr) -> Result<Grant, PacketRefusal> {
         let mut state = self.lock();
         let now = state.clock.now();
-        let seal = *state.by_client.get(&client).ok_or("its token is used, or not ours")?;
-        let token = state.remove(&seal).ok_or("its token is used, or not ours")?;
-        if token.user_data != *user_data {
-            return Err("its challenge was another token's");
-        }
-        if token.from.is_none_or(|(first, _)| first != from) || now >= token.expires_at {
-            return Err("its token is out of date, or tied to another address");
-        }
+        state.shown(seal, from, now)?;
+        let token = state.remove(seal).ok_or(PacketRefusal::UnknownToken)?;
         if token.is_spare {
             state.forget_old(now);
-            state.count_made(expiry(now), seal, token.grant.account);
+            state.count_made(expiry(now), token.grant.account);
         }
         Ok(token.grant)
+    }
+
+    /// Voids all tokens of an account that are out.
+    pub fn void(&self, account: AccountKey) {
+        let mut state = self.lock();
+        for seal in state.seals_of(account) {
+            state.remove(&seal);
+        }
+    }
+
+    /// The operator has closed an account: its tokens are void, and it gets none any more.
+    pub fn close(&self, account: AccountKey) {
+        self.lock().closed.insert(account);
+        self.void(account);
     }
 
     /// The key that seals tokens.
@@ -329,7 +323,6 @@ impl State {
         self.numbered += 1;
         let token = Outstanding { number: self.numbered, ..token };
         let account = token.grant.account;
-        self.by_client.insert(token.client, seal);
         self.by_number.insert(token.number, seal);
         self.of_account.add(account, token.number);
         if let Some(prefix) = token.grant.prefix() {
@@ -338,16 +331,45 @@ impl State {
         self.by_seal.insert(seal, token);
     }
 
-    /// Counts a token against what its account may have made within the life of one; of too many in sum the oldest is
-    /// forgotten.
-    fn count_made(&mut self, until: Duration, seal: Seal, account: AccountKey) {
+    /// The token with this seal, if it is good now and from there.
+    fn shown(&mut self, seal: &Seal, from: SocketAddr, now: Duration) -> Result<&Outstanding, PacketRefusal> {
+        let token = self.by_seal.get_mut(seal).ok_or(PacketRefusal::UnknownToken)?;
+        if now >= token.expires_at {
+            return Err(PacketRefusal::OutOfDate);
+        }
+        if token.grant.asked_from.is_some_and(|asked_from| !is_same_version(asked_from, from.ip())) {
+            return Err(PacketRefusal::MisusedToken);
+        }
+        if token.from.get_or_insert((from, now)).0 != from {
+            return Err(PacketRefusal::MisusedToken);
+        }
+        Ok(token)
+    }
+
+    /// The seals of an account's tokens.
+    fn seals_of(&self, account: AccountKey) -> Vec<Seal> {
+        self.of_account.of(account).filter_map(|number| self.by_number.get(&number).copied()).collect()
+    }
+
+    /// Counts a token against what its account may have made within the life of one; of too many in sum the oldest
+    /// counts no longer.
+    fn count_made(&mut self, until: Duration, account: AccountKey) {
         while self.made.len() >= TOKENS_MADE_MAX
-            && let Some((_, seal, account)) = self.made.pop_front()
+            && let Some((_, account)) = self.made.pop_front()
         {
-            self.forget(&seal, account);
+            self.uncount(account);
         }
         *self.made_for.entry(account).or_default() += 1;
-        self.made.push_back((until, seal, account));
+        self.made.push_back((until, account));
+    }
+
+    fn uncount(&mut self, account: AccountKey) {
+        if let Some(made) = self.made_for.get_mut(&account) {
+            *made -= 1;
+            if *made == 0 {
+                self.made_for.remove(&account);
+            }
+        }
     }
 
     /// Takes back the oldest token of the account or of the prefix that holds most; false if there is none.
@@ -358,28 +380,18 @@ impl State {
     }
 
     fn forget_old(&mut self, now: Duration) {
-        while let Some((_, seal, account)) = self.made.pop_front_if(|(expires_at, ..)| *expires_at <= now) {
-            self.forget(&seal, account);
+        while let Some((_, account)) = self.made.pop_front_if(|(until, _)| *until <= now) {
+            self.uncount(account);
         }
-        while let Some(seal) = self.spares.next_over(now) {
+        while let Some(seal) = self.by_number.first_key_value().map(|(_, seal)| *seal)
+            && self.by_seal.get(&seal).is_some_and(|token| token.expires_at <= now)
+        {
             self.remove(&seal);
-        }
-    }
-
-    /// Forgets a token that was made, used or not.
-    fn forget(&mut self, seal: &Seal, account: AccountKey) {
-        self.remove(seal);
-        if let Some(made) = self.made_for.get_mut(&account) {
-            *made -= 1;
-            if *made == 0 {
-                self.made_for.remove(&account);
-            }
         }
     }
 
     fn remove(&mut self, seal: &Seal) -> Option<Outstanding> {
         let gone = self.by_seal.remove(seal)?;
-        self.by_client.remove(&gone.client);
         self.by_number.remove(&gone.number);
         self.of_account.remove(gone.grant.account, gone.number);
         if let Some(prefix) = gone.grant.prefix() {

@@ -15,6 +15,7 @@ use super::spares::PeerSpare;
 use crate::PeerStats;
 use crate::peer::PeerSession;
 use crate::seal::SealKey;
+use crate::socket::Ends;
 
 /// What the link has refused since it started, for all peers and strangers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,7 +64,7 @@ pub(super) struct PeerEntry {
     /// Its connection. Not in a `RenetServer`, which looks each one up by a hash at every step and advances the clocks of all
     /// of them together.
     pub(super) renet: RenetClient,
-    pub(super) address: SocketAddr,
+    pub(super) ends: Ends,
     /// Seals what the peer sends.
     pub(super) key: HiddenKey,
     pub(super) who: Grant,
@@ -166,7 +167,7 @@ impl Peers {
     /// Takes a peer out that has left.
     pub(super) fn remove(&mut self, peer: PeerId) -> Option<PeerEntry> {
         let entry = self.entries.remove(&peer)?;
-        self.by_address.remove(&entry.address);
+        self.by_address.remove(&entry.ends.theirs);
         if entry.is_measured {
             self.measured.retain(|other| *other != peer);
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use p2c2r_protocol::{PeerId, Role, ServerToGame, ServerToWorker};
+use p2c2r_protocol::{Channel, PeerId, Role, ServerToGame, ServerToWorker};
 
 use super::listener::Listener;
 use super::mint::{Grant, Mint, Seal};
@@ -32,7 +32,8 @@ impl PeerSpare {
 
 impl PeerEntry {
     /// Gives the peer a new spare token if it is time for one. Only if it has just been heard: the former one is void from
-    /// then on, and who is cut off would never get this one.
+    /// then on, and who is cut off would never get this one. Nor while it has not received the former one: that is sent
+    /// again and again, on a path that carries no packets so long for ever, and more of them would fill the line.
     pub(super) fn renew_spare(&mut self, mint: &Mint, now: Duration) -> Result<(), Offence> {
         if now < self.spare.look_at
             || self.session.heartbeat.heard_at() != now
@@ -41,7 +42,10 @@ impl PeerEntry {
             return Ok(());
         }
         self.spare.look_at = now + SPARE_LOOK;
-        let grant = Grant { asked_from: Some(self.address.ip()), ..self.who.clone() };
+        if !self.session.has_received_all(Channel::Spare, &self.renet) {
+            return Ok(());
+        }
+        let grant = Grant { asked_from: Some(self.ends.theirs.ip()), ..self.who.clone() };
         let Some((seal, token)) = mint.spare(self.spare.seal, grant) else { return Ok(()) };
         self.spare.seal = Some(seal);
         match self.who.role {

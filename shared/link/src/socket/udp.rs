@@ -5,6 +5,9 @@
 //! several times what sealing a datagram does, is then taken once for all of them. Elsewhere, and where the
 //! system refuses, each goes by itself.
 //!
+//! A socket that listens at every address of the machine answers from the one that it was asked at: a client
+//! takes packets from no other address, and neither does a router on the way.
+//!
 //! The library underneath forbids the system to fragment datagrams. Ours take at most 1,277 bytes on an IPv4
 //! path and 1,297 on an IPv6 path; the rare path with a smaller limit carries none of our full slices.
 
@@ -13,6 +16,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 
+use super::Ends;
 use crate::limits::{REPORTS_MAX, RUN_BYTES_MAX};
 
 /// A non-blocking socket with its outgoing and incoming runs.
@@ -21,15 +25,17 @@ pub(crate) struct Udp {
     socket: mio::net::UdpSocket,
     /// The one peer of a client: a connected socket reports a port where no program listens.
     connected: Option<SocketAddr>,
+    /// Whether it listens at every address of the machine.
+    is_at_every_address: bool,
     offload: UdpSocketState,
     outbox: Outbox,
     inbox: Inbox,
 }
 
-/// Datagrams of one size, the last perhaps smaller, for one address.
+/// Datagrams of one size, the last perhaps smaller, from one address for one other.
 #[derive(Debug)]
 struct Outbox {
-    to: SocketAddr,
+    to: Ends,
     size: usize,
     bytes: Vec<u8>,
 }
@@ -37,7 +43,7 @@ struct Outbox {
 /// The run that was read last, and how much of it has been returned.
 #[derive(Debug)]
 struct Inbox {
-    from: SocketAddr,
+    from: Ends,
     size: usize,
     buffer: Box<[u8]>,
     taken: usize,
@@ -46,7 +52,7 @@ struct Inbox {
 
 impl Outbox {
     /// Whether this packet can be the next of the run; a shorter one must be the last.
-    fn takes(&self, to: SocketAddr, packet: &[u8], datagrams_max: usize) -> bool {
+    fn takes(&self, to: Ends, packet: &[u8], datagrams_max: usize) -> bool {
         self.bytes.is_empty()
             || (self.to == to
                 && packet.len() <= self.size
@@ -55,7 +61,7 @@ impl Outbox {
                 && self.bytes.len() + packet.len() <= RUN_BYTES_MAX)
     }
 
-    fn add(&mut self, to: SocketAddr, packet: &[u8]) {
+    fn add(&mut self, to: Ends, packet: &[u8]) {
         if self.bytes.is_empty() {
             (self.to, self.size) = (to, packet.len());
         }
@@ -65,9 +71,10 @@ impl Outbox {
 
 impl Udp {
     pub(super) fn new(socket: mio::net::UdpSocket, connected: Option<SocketAddr>) -> io::Result<Self> {
-        let nobody = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let nobody = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into();
         Ok(Self {
             offload: UdpSocketState::new((&socket).into())?,
+            is_at_every_address: connected.is_none() && socket.local_addr()?.ip().is_unspecified(),
             socket,
             connected,
             outbox: Outbox { to: nobody, size: 0, bytes: Vec::new() },
@@ -103,7 +110,7 @@ impl Udp {
     }
 
     /// Sends a packet with the run it fits into, at the latest when [`flush`](Self::flush) is called.
-    pub(super) fn send(&mut self, to: SocketAddr, packet: &[u8], was_refused: &mut bool) {
+    pub(super) fn send(&mut self, to: Ends, packet: &[u8], was_refused: &mut bool) {
         // Other systems have other conditions for a connected socket.
         let datagrams_max = if cfg!(target_os = "linux") { self.offload.max_gso_segments() } else { 1 };
         if !self.outbox.takes(to, packet, datagrams_max) {
@@ -118,29 +125,31 @@ impl Udp {
         if bytes.is_empty() {
             return;
         }
+        let segments_max = self.offload.max_gso_segments();
+        let mut is_refused_address = false;
         if bytes.len() <= *size || !self.send_run(was_refused) {
             for packet in bytes.chunks(*size) {
-                let sent = match self.connected {
-                    Some(_) => self.socket.send(packet),
-                    None => self.socket.send_to(packet, *to),
-                };
-                note(sent.map(drop), was_refused);
+                let sent = self.send_one(packet);
+                is_refused_address |= to.ours.is_some()
+                    && sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::InvalidInput);
+                note(sent, was_refused);
             }
         }
         self.outbox.bytes.clear();
+        if is_refused_address && self.offload.max_gso_segments() < segments_max {
+            // That address is a broadcast, or an IPv6 address that this machine has lost. quinn-udp takes the error for
+            // that of a system that cannot segment runs, and would make none for anybody any more.
+            match UdpSocketState::new((&self.socket).into()) {
+                Ok(offload) => self.offload = offload,
+                Err(error) => tracing::debug!(%error, "packets go one by one from now on"),
+            }
+        }
     }
 
     /// Sends the run as one buffer; false if its datagrams must go one by one, because the system cannot
     /// segment a run on that path.
     fn send_run(&self, was_refused: &mut bool) -> bool {
-        let run = Transmit {
-            destination: self.outbox.to,
-            ecn: None,
-            contents: &self.outbox.bytes,
-            segment_size: Some(self.outbox.size),
-            src_ip: None,
-        };
-        let sent = self.offload.try_send((&self.socket).into(), &run);
+        let sent = self.transmit(&self.outbox.bytes, Some(self.outbox.size));
         let is_over = sent.as_ref().map_or_else(|error| is_loss(error.kind()), |()| true);
         match sent {
             Err(error) if !is_over => tracing::debug!(%error, "a run was refused; its packets go one by one"),
@@ -149,13 +158,24 @@ impl Udp {
         is_over
     }
 
+    /// Sends one datagram of the run.
+    fn send_one(&self, packet: &[u8]) -> io::Result<()> {
+        match (self.connected, self.outbox.to) {
+            (Some(_), _) => self.socket.send(packet).map(drop),
+            (None, Ends { theirs, ours: None }) => self.socket.send_to(packet, theirs).map(drop),
+            (None, Ends { ours: Some(_), .. }) => self.transmit(packet, None),
+        }
+    }
+
+    fn transmit(&self, contents: &[u8], segment_size: Option<usize>) -> io::Result<()> {
+        let Ends { theirs: destination, ours: src_ip } = self.outbox.to;
+        let transmit = Transmit { destination, ecn: None, contents, segment_size, src_ip };
+        self.offload.try_send((&self.socket).into(), &transmit)
+    }
+
     /// The next packet, cut to `buffer`: with a buffer one byte longer than a packet may be, a packet that is
     /// too long still shows.
-    pub(super) fn receive(
-        &mut self,
-        buffer: &mut [u8],
-        was_refused: &mut bool,
-    ) -> Option<(SocketAddr, usize)> {
+    pub(super) fn receive(&mut self, buffer: &mut [u8], was_refused: &mut bool) -> Option<(Ends, usize)> {
         if self.inbox.taken == self.inbox.end {
             self.receive_run(was_refused)?;
         }
@@ -174,9 +194,10 @@ impl Udp {
             let mut buffers = [IoSliceMut::new(&mut inbox.buffer)];
             match self.offload.recv((&self.socket).into(), &mut buffers, &mut meta) {
                 Ok(_) => {
-                    let [RecvMeta { addr, len, stride, .. }] = meta;
-                    // A peer may answer from another address than the one it was connected by.
-                    inbox.from = self.connected.unwrap_or(addr);
+                    let [RecvMeta { addr, len, stride, dst_ip, .. }] = meta;
+                    // A coordinator that was asked for at 0.0.0.0 answers as 127.0.0.1.
+                    let theirs = self.connected.unwrap_or(addr);
+                    inbox.from = Ends { theirs, ours: dst_ip.filter(|_| self.is_at_every_address) };
                     (inbox.size, inbox.taken, inbox.end) = (stride, 0, len);
                     return Some(());
                 }
@@ -245,7 +266,7 @@ mod tests {
         let packets: Vec<Vec<u8>> =
             sizes.iter().enumerate().map(|(number, size)| vec![number as u8; *size]).collect();
         for packet in &packets {
-            near.send(there, packet, &mut false);
+            near.send(there.into(), packet, &mut false);
         }
         near.flush(&mut false);
         assert_eq!(all_in(&mut far), packets);
@@ -257,7 +278,7 @@ mod tests {
         let packets: Vec<Vec<u8>> = (0..150).map(|number| vec![number; 1_200]).collect();
         let mut arrived = Vec::new();
         for packet in &packets {
-            near.send(there, packet, &mut false);
+            near.send(there.into(), packet, &mut false);
             // A receive buffer need not hold them all.
             arrived.extend(all_in(&mut far));
         }
@@ -271,7 +292,8 @@ mod tests {
         let (mut near, mut far, there) = pair();
         let (_, mut other, elsewhere) = pair();
         for number in 0..6_u8 {
-            near.send(if number % 2 == 0 { there } else { elsewhere }, &[number; SIZE], &mut false);
+            let to = if number % 2 == 0 { there } else { elsewhere };
+            near.send(to.into(), &[number; SIZE], &mut false);
         }
         near.flush(&mut false);
         assert_eq!(all_in(&mut far), [0, 2, 4].map(|number| vec![number; SIZE]));
@@ -312,19 +334,87 @@ mod tests {
         socket.connect(asked).unwrap();
         socket.set_nonblocking(true).unwrap();
         let mut client = Udp::new(mio::net::UdpSocket::from_std(socket), Some(asked)).unwrap();
-        client.send(asked, &[1], &mut false);
+        client.send(asked.into(), &[1], &mut false);
         client.flush(&mut false);
         let mut buffer = [0; 8];
         let (_, from) = server.recv_from(&mut buffer).unwrap();
         server.send_to(&[2, 2], from).unwrap();
-        assert_eq!(client.receive(&mut buffer, &mut false), Some((asked, 2)));
+        assert_eq!(client.receive(&mut buffer, &mut false), Some((asked.into(), 2)));
+    }
+
+    /// A coordinator at every address of this machine, and where a client reaches it by an address that the system would not
+    /// choose for an answer.
+    #[cfg(target_os = "linux")]
+    fn at_every_address(listen: &str) -> Option<(Udp, UdpSocket)> {
+        let socket = UdpSocket::bind(listen).ok()?;
+        socket.set_nonblocking(true).unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let client = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        client.connect((Ipv4Addr::new(127, 0, 0, 2), port)).unwrap();
+        client.set_nonblocking(true).unwrap();
+        Some((Udp::new(mio::net::UdpSocket::from_std(socket), None).unwrap(), client))
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn an_answer_comes_from_the_address_that_was_asked_alone_and_in_a_run() {
+        for listen in ["0.0.0.0:0", "[::]:0"] {
+            let Some((mut server, client)) = at_every_address(listen) else {
+                assert_eq!(listen, "[::]:0", "this machine may have no IPv6");
+                continue;
+            };
+            client.send(&[1]).unwrap();
+            let (asked, _) = server.receive(&mut [0; 8], &mut false).unwrap();
+            assert_eq!(asked.settled(), asked, "the system would choose another");
+            for answers in [vec![vec![2; SIZE]], vec![vec![3; SIZE]; 3]] {
+                for answer in &answers {
+                    server.send(asked, answer, &mut false);
+                }
+                server.flush(&mut false);
+                for answer in &answers {
+                    let mut buffer = [0; 2 * SIZE];
+                    assert_eq!(client.recv(&mut buffer).ok(), Some(SIZE), "{listen}");
+                    assert_eq!(buffer[..SIZE], answer[..], "{listen}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_that_the_system_chooses_by_itself_is_not_given() {
+        let (near, ..) = pair();
+        let theirs = near.socket.local_addr().unwrap();
+        for ours in [theirs.ip(), Ipv4Addr::LOCALHOST.to_ipv6_mapped().into()] {
+            assert_eq!(Ends { theirs, ours: Some(ours) }.settled(), theirs.into());
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn who_asks_by_a_broadcast_cannot_be_answered_and_costs_nobody_else_anything() {
+        let (mut server, client) = at_every_address("0.0.0.0:0").unwrap();
+        client.send(&[1]).unwrap();
+        let (asked, _) = server.receive(&mut [0; 8], &mut false).unwrap();
+        let segments_max = server.offload.max_gso_segments();
+        let all = Ends { ours: Some(Ipv4Addr::BROADCAST.into()), ..asked };
+        for count in [1, 3] {
+            for _ in 0..count {
+                server.send(all, &[2; SIZE], &mut false);
+            }
+            server.flush(&mut false);
+        }
+        assert_eq!(server.offload.max_gso_segments(), segments_max);
+        server.send(asked, &[3; SIZE], &mut false);
+        server.flush(&mut false);
+        let mut buffer = [0; 2 * SIZE];
+        assert_eq!((client.recv(&mut buffer).ok(), buffer[0]), (Some(SIZE), 3));
     }
 
     #[test]
     fn what_is_too_long_for_the_buffer_is_cut() {
         let (mut near, mut far, there) = pair();
-        near.send(there, &[1; 300], &mut false);
-        near.send(there, &[2; 300], &mut false);
+        near.send(there.into(), &[1; 300], &mut false);
+        near.send(there.into(), &[2; 300], &mut false);
         near.flush(&mut false);
         let mut buffer = [0; 200];
         for number in [1, 2] {

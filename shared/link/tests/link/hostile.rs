@@ -440,6 +440,51 @@ fn what_waited_for_one_lost_packet_is_handed_on_in_bounded_steps() {
 }
 
 #[test]
+fn little_waits_for_the_first_message_of_who_never_sends_it() {
+    let mut world = World::connected(Settings::default());
+    let mut mallory = Mallory::join(&mut world, "mallory");
+    let leaving = wire::encode(&GameToServer::Leaving).repeat(1_190);
+    for id in 1..=1_700 {
+        mallory.send(&small(id, 0, &[(id, &leaving)]));
+    }
+    world.run(Duration::from_millis(10));
+    assert!(from_games(&mut world.server).is_empty());
+    mallory.send(&small(1_701, 0, &[(0, &leaving)]));
+    world.run(Duration::from_millis(10));
+    let (waited, each) = (from_games(&mut world.server).len(), leaving.len());
+    assert!((1..=64 * 1_024).contains(&waited), "{waited} bytes waited, in messages of {each}");
+    goes_on(&mut world);
+}
+
+/// To both ends, with the numbers that come next: packets with data, and such as only keep a connection alive.
+#[test]
+fn forged_packets_are_garbage_and_not_received() {
+    let mut world = World::connected(Settings::default());
+    world.run(Duration::from_millis(1_000));
+    let (ann, server) = (world.hub.client_address("ann").unwrap(), world.hub.server_address());
+    let gamer = world.peer(Role::Gamer);
+    let both = |world: &World| {
+        [link(&world.games[0]).stats(), peers(&world.server).get(gamer).unwrap()].map(Clone::clone)
+    };
+    for (kind, body) in [(5, 60), (4, 8)] {
+        let before = both(&world);
+        for number in 0..100 {
+            let mut packet = vec![0x10 | kind, 60 + number];
+            packet.resize(2 + body + 16, number);
+            world.hub.inject(server, ann, &packet);
+            world.hub.inject(ann, server, &packet);
+        }
+        world.run(Duration::from_millis(5));
+        for (before, after) in before.into_iter().zip(both(&world)) {
+            assert_eq!(after.garbage - before.garbage, 100, "of type {kind}");
+            let received = after.received_packets - before.received_packets;
+            assert!(received <= 4, "{received} packets of type {kind} were taken for received");
+        }
+    }
+    assert!(link(&world.games[0]).is_connected() && left(&mut world.server).is_empty());
+}
+
+#[test]
 fn the_other_roles_messages_are_refused() {
     let mut world = World::connected(Settings::default());
     let mut mallory = Mallory::join(&mut world, "mallory");

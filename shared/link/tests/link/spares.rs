@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use p2c2r_link::memory::Fate;
 use p2c2r_link::{
-    Grant, Impairment, MemoryHub, Mint, PeerJoined, Peers, ServerTransport, TokenAnswer, TokenSource,
+    ClientLink, Grant, Impairment, LinkStatus, MemoryHub, Mint, PeerJoined, Peers, ServerTransport,
+    TokenAnswer, TokenSource,
 };
-use p2c2r_protocol::{PeerId, Role};
+use p2c2r_protocol::{PeerId, Role, ServerToWorker};
 
 use crate::harness::*;
 
@@ -203,6 +204,111 @@ fn within_a_second_up_to_round_trips_of_200_ms_from_another_address() {
         assert!(took <= 1_000, "round trips of {round_trip} ms: {took} ms");
         assert_eq!(peers(&far.world.server).len(), 1, "it took the place of its older connection");
     }
+}
+
+/// At home, where a coordinator has few places, or where it is full.
+#[test]
+fn who_is_cut_off_is_back_within_a_second_where_its_own_older_connection_has_the_last_place() {
+    let mut world = World::new(Settings { peers_max: 1, ..Settings::default() });
+    world.add_worker("wes");
+    world.run(ms(8_000));
+    assert!(link(&world.workers[0]).is_connected());
+    world.add_worker("bob");
+    let is_refused = |status| matches!(status, LinkStatus::Refused { .. });
+    world
+        .run_until("there is no place for another", ms(1_000), |world| is_refused(status(&world.workers[1])));
+    let before = peers(&world.server).totals().refused.no_place;
+
+    world.hub.cut_ports("wes");
+    let mut milliseconds = 0;
+    world.run_until("it has noticed", ms(1_000), |world| {
+        milliseconds += 1;
+        !link(&world.workers[0]).is_connected()
+    });
+    world.run_until("it is back", ms(1_000 - milliseconds), |world| link(&world.workers[0]).is_connected());
+    assert_eq!(peers(&world.server).totals().refused.no_place, before);
+    assert_eq!(peers(&world.server).len(), 1, "it has taken the place of its older connection");
+    assert!(left(&mut world.server).iter().any(|left| left.reason.contains("came back")));
+}
+
+#[test]
+fn who_comes_back_to_a_restarted_coordinator_fetches_one_token_and_a_second_one_where_that_takes_a_second() {
+    for round_trip in [0, 20, 60, 110] {
+        let mut far = Far::connected(round_trip);
+        let asked = far.tokens.count();
+        far.restart();
+        far.noticed();
+        far.back();
+        assert_eq!(far.tokens.count(), asked + 1, "round trips of {round_trip} ms");
+    }
+
+    let mut far = Far::with(60, false);
+    let asked = far.tokens.count();
+    far.restart();
+    far.until("a token is asked for", 1_000, |far| far.tokens.count() > asked);
+    let never_answered = std::mem::take(&mut far.tokens.0.lock().unwrap().waiting);
+    let took = far.noticed() + far.back();
+    assert_eq!(far.tokens.count(), asked + 2);
+    assert!((1_000..=1_000 + 6 * 60 + 60).contains(&took), "back {took} ms after it asked");
+    drop(never_answered);
+}
+
+/// With tasks out a client gives its session up so early that many have not shown their spare token until then.
+#[test]
+fn a_spare_token_is_shown_once_in_an_update() {
+    let mut shown_at_the_end = 0;
+    for number in 0..8 {
+        let mut world = World::new(Settings { step: ms(5), ..Settings::default() });
+        world.add_worker(&format!("wes-{number}"));
+        world.run(ms(8_000));
+        world.workers[0].world_mut().resource_mut::<ClientLink>().mark_busy(true);
+        world.run(ms(1_000));
+        let shown = Arc::new(Mutex::new(0));
+        let (seen, coordinator) = (Arc::clone(&shown), world.hub.server_address());
+        world.hub.tap(move |_, to, packet| {
+            *seen.lock().unwrap() += usize::from(to == coordinator && packet[0] == 0);
+            Fate::Drop
+        });
+        for _ in 0..200 {
+            let was_connected = link(&world.workers[0]).is_connected();
+            let before = *shown.lock().unwrap();
+            world.step();
+            let in_this_update = *shown.lock().unwrap() - before;
+            assert!(in_this_update <= 1, "{in_this_update} requests of wes-{number} in one update");
+            let is_at_the_end = was_connected && !link(&world.workers[0]).is_connected();
+            shown_at_the_end += usize::from(is_at_the_end && before == 0 && in_this_update == 1);
+        }
+    }
+    assert!(shown_at_the_end > 0, "some have shown it only when they gave their session up");
+}
+
+/// On a path that carries no packet of its length.
+#[test]
+fn a_spare_token_that_never_arrives_holds_nothing_back_and_does_not_fill_the_line() {
+    let mut world = World::new(Settings { step: ms(10), ..Settings::default() });
+    let sent = Arc::new(Mutex::new(0));
+    let (seen, coordinator) = (Arc::clone(&sent), world.hub.server_address());
+    world.hub.tap(move |from, _, packet| {
+        if from != coordinator {
+            return Fate::Deliver;
+        }
+        *seen.lock().unwrap() += packet.len();
+        if packet.len() > 1_078 { Fate::Drop } else { Fate::Deliver }
+    });
+    world.add_worker("wes");
+    world.run(Duration::from_mins(10));
+    let before = *sent.lock().unwrap();
+    world.run(ms(10_000));
+    let bytes_per_second = (*sent.lock().unwrap() - before) / 10;
+    println!("{bytes_per_second} bytes a second to an idle worker");
+    assert!(bytes_per_second < 20_000, "{bytes_per_second} bytes a second");
+
+    let mut samples = p2c2r_protocol::identity::samples_of_server_to_worker().into_iter();
+    let statement = samples.find(|sample| matches!(sample, ServerToWorker::Statement(_))).unwrap();
+    let worker = world.peer(Role::Worker);
+    to_worker(&mut world.server, worker, statement.clone());
+    world.run(ms(100));
+    assert!(at_worker(&mut world.workers[0]).iter().any(|heard| heard.message == statement));
 }
 
 #[test]

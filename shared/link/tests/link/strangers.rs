@@ -263,6 +263,25 @@ fn a_challenge_is_good_for_seconds_and_a_token_for_one_connection() {
 }
 
 #[test]
+fn who_answers_its_challenge_when_its_token_is_over_is_denied_and_never_takes_itself_for_connected() {
+    let mut world = World::new(coarse());
+    let mut slow = RawClient::new(&world.hub, far(1), token(&world.hub, "slow"));
+    world.run(Duration::from_secs(58));
+    let asks = slow.next_packet(ms(10)).unwrap();
+    slow.send(&asks);
+    world.run(ms(20));
+    slow.read();
+    let answers = slow.next_packet(ms(250)).unwrap();
+    world.run(Duration::from_secs(3));
+    slow.send(&answers);
+    world.run(ms(50));
+    slow.read();
+    assert_eq!(slow.netcode.disconnect_reason(), Some(DisconnectReason::ConnectionDenied));
+    assert!(peers(&world.server).is_empty());
+    assert_eq!(peers(&world.server).totals().refused.out_of_date, 1);
+}
+
+#[test]
 fn a_request_in_a_peers_name_changes_nothing_for_it() {
     let mut world = World::connected(Settings::default());
     let (ann, server) = (world.hub.client_address("ann").unwrap(), world.hub.server_address());

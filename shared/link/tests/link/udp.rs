@@ -1,5 +1,6 @@
 //! The same over real sockets on this machine.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bevy_app::{App, AppExit, Startup, Update};
@@ -55,6 +56,23 @@ fn a_game_joins_talks_and_leaves() {
         gone += left(&mut server).len();
     }
     assert_eq!(gone, 1);
+}
+
+/// The system would answer from 127.0.0.1, and the game's own system would take that for another program's packet.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_coordinator_with_several_addresses_answers_from_the_one_that_it_is_asked_at() {
+    let settings = Settings::default();
+    let socket = bind_server("0.0.0.0:0".parse().unwrap()).unwrap();
+    let address = SocketAddr::from(([127, 0, 0, 2], socket.local_addr().unwrap().port()));
+    let mint = Mint::new(&settings.identity);
+    let mut server = server_with(ServerTransport::Udp(socket), &settings, mint.clone());
+    let mut game = client::<GameSide>(udp(&mint, address, "ann"), "ann", &settings);
+    for _ in 0..2_000 {
+        game.update();
+        server.update();
+    }
+    assert!(link(&game).is_connected() && peers(&server).len() == 1, "{:?}", link(&game));
 }
 
 #[test]

@@ -26,7 +26,8 @@ impl Routed for GameToServer {
 impl Routed for ServerToGame {
     fn channel(&self) -> Channel {
         match self {
-            Self::Welcome(_) | Self::Statement(_) | Self::Closing { .. } | Self::Spare(_) => Channel::Control,
+            Self::Welcome(_) | Self::Statement(_) | Self::Closing { .. } => Channel::Control,
+            Self::Spare(_) => Channel::Spare,
             Self::Refused { .. } | Self::Failed { .. } | Self::Done(_) => Channel::Tasks,
         }
     }
@@ -35,7 +36,8 @@ impl Routed for ServerToGame {
 impl Routed for ServerToWorker {
     fn channel(&self) -> Channel {
         match self {
-            Self::Welcome(_) | Self::Statement(_) | Self::Closing { .. } | Self::Spare(_) => Channel::Control,
+            Self::Welcome(_) | Self::Statement(_) | Self::Closing { .. } => Channel::Control,
+            Self::Spare(_) => Channel::Spare,
             Self::Assign(_) | Self::Revoke { .. } => Channel::Tasks,
         }
     }

@@ -28,6 +28,7 @@ impl Dialer {
                 } else if attempt.netcode.is_disconnected() || attempt.wire.was_refused || now >= *give_up_at
                 {
                     let server = attempt.server;
+                    self.tokens.not_over_udp(server);
                     self.fail(now, link, problems::not_over_udp(server));
                 }
             }

@@ -9,6 +9,7 @@ use super::{Dialer, State};
 use crate::channels::new_connection;
 use crate::client::link::ClientLink;
 use crate::client::spare::{Spare, SpareTry};
+use crate::connection::ConnectionEnd;
 use crate::limits::{DOUBT_IDLE, TOKEN_AHEAD_EVERY};
 use crate::runner::Sockets;
 use crate::tokens::AskedTokens;
@@ -92,7 +93,7 @@ impl Dialer {
     ) {
         let is_connected = self.beside.as_mut().is_some_and(|beside| beside.receive(now, buffer));
         if let Some(beside) = self.beside.take_if(|_| is_connected) {
-            *renet = new_connection();
+            *renet = new_connection(ConnectionEnd::Client);
             self.connected(now, beside.into_attempt(), renet, link);
         }
     }

@@ -14,7 +14,7 @@ use crate::limits::{
     HANDSHAKE_TIME_MAX, HANDSHAKES_MAX, HANDSHAKES_NARROW_MAX, HANDSHAKES_PORT_MAX, HANDSHAKES_WIDE_MAX,
 };
 use crate::seal::{CHALLENGE_BYTES, Token};
-use crate::server::Seal;
+use crate::server::mint::{Program, Seal};
 
 /// One pending handshake.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub(in crate::server) struct Handshake {
     pub(in crate::server) request: Box<[u8; REQUEST_BYTES]>,
     /// The seal of its token, by which the mint identifies it.
     pub(super) seal: Seal,
+    /// Whose token it is.
+    pub(super) program: Program,
     /// A secret that only the receiver at this address can know.
     pub(super) challenge: [u8; CHALLENGE_BYTES],
     pub(super) answered_at: Duration,
@@ -36,12 +38,13 @@ impl Handshake {
         now: Duration,
         address: SocketAddr,
         token: Token,
-        seal: Seal,
+        (seal, program): (Seal, Program),
         request: &[u8; REQUEST_BYTES],
     ) -> Self {
         let mut challenge = [0; CHALLENGE_BYTES];
         challenge[..32].copy_from_slice(&renetcode::generate_random_bytes::<32>());
-        Self { address, token, request: Box::new(*request), seal, challenge, answered_at: now, began_at: now }
+        let request = Box::new(*request);
+        Self { address, token, request, seal, program, challenge, answered_at: now, began_at: now }
     }
 }
 
@@ -153,7 +156,8 @@ mod tests {
         let mut seal = [0; 16];
         seal[..4].copy_from_slice(&number.to_le_bytes());
         let token = Token { from_client: [0; 32], to_client: [0; 32] };
-        Handshake::new(Duration::ZERO, (address, port).into(), token, seal, &[0; REQUEST_BYTES])
+        let whose = (seal, (p2c2r_protocol::AccountKey([0; 32]), 0));
+        Handshake::new(Duration::ZERO, (address, port).into(), token, whose, &[0; REQUEST_BYTES])
     }
 
     fn is_consistent(handshakes: &PendingHandshakes) -> bool {

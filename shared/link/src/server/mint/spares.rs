@@ -4,24 +4,12 @@
 //! may have made only once they are used: the coordinator makes them by its own clock, and an account that runs many programs
 //! must still get tokens over HTTPS.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use p2c2r_protocol::{AccountKey, SpareToken, fit_name};
 
 use super::{Grant, Mint, Seal};
-use crate::limits::{HANDSHAKE_TIME_MAX, SPARE_EVERY, TOKEN_SECONDS, TOKENS_MAX, TOKENS_PER_ACCOUNT_MAX};
-
-/// The spare tokens made within their lifetime, oldest first, whether or not they are still out.
-#[derive(Default)]
-pub(super) struct Spares(VecDeque<(Duration, Seal)>);
-
-impl Spares {
-    /// Takes one that is over by now.
-    pub(super) fn next_over(&mut self, now: Duration) -> Option<Seal> {
-        self.0.pop_front_if(|(expires_at, _)| *expires_at <= now).map(|(_, seal)| seal)
-    }
-}
+use crate::limits::{HANDSHAKE_TIME_MAX, SPARE_EVERY, TOKEN_SECONDS, TOKENS_PER_ACCOUNT_MAX};
 
 impl Mint {
     /// A spare token for a connection, if it is time for one: its `former` one is old, or was shown and not gone on with, or is
@@ -43,16 +31,10 @@ impl Mint {
         if state.made_for.get(&grant.account).is_some_and(|made| *made >= TOKENS_PER_ACCOUNT_MAX) {
             return None;
         }
-        let (bytes, seal, token) = self.make(&state, now, grant, true).ok()?;
+        let (bytes, seal, token) = self.make(now, grant, true).ok()?;
         if let Some(former) = former {
             state.remove(&former);
         }
-        while state.spares.0.len() >= TOKENS_MAX
-            && let Some((_, oldest)) = state.spares.0.pop_front()
-        {
-            state.remove(&oldest);
-        }
-        state.spares.0.push_back((token.expires_at, seal));
         state.add(seal, token);
         Some((seal, SpareToken(bytes)))
     }
@@ -65,9 +47,7 @@ impl Mint {
     /// The operator has named an account: who connects with a token that is out has the new name.
     pub fn rename(&self, account: AccountKey, name: &str) {
         let mut state = self.lock();
-        let numbers: Vec<u64> = state.of_account.of(account).collect();
-        for number in numbers {
-            let Some(seal) = state.by_number.get(&number).copied() else { continue };
+        for seal in state.seals_of(account) {
             if let Some(token) = state.by_seal.get_mut(&seal) {
                 token.grant.name = fit_name(name);
             }

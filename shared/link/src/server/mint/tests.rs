@@ -14,51 +14,60 @@ fn mint() -> Mint {
     mint
 }
 
-/// A token's id, user data and seal.
-fn issued(mint: &Mint, account: u8) -> (u64, [u8; NETCODE_USER_DATA_BYTES], Seal) {
-    let token = ConnectToken::read(&mut mint.issue(grant(account)).unwrap().as_slice()).unwrap();
-    let seal = seal_of(&token.private_data).unwrap();
-    let user_data = mint.lock().by_seal[&seal].user_data;
-    (token.client_id, user_data, seal)
+fn seal_in(token: &[u8]) -> Seal {
+    seal_of(&ConnectToken::read(&mut &token[..]).unwrap().private_data).unwrap()
+}
+
+/// The seal of a new token.
+fn issued(mint: &Mint, account: u8) -> Seal {
+    seal_in(&mint.issue(grant(account)).unwrap())
 }
 
 #[test]
 fn a_token_is_good_once_and_from_the_address_it_first_came_from() {
     let mint = mint();
-    let (client, user_data, seal) = issued(&mint, 1);
+    let seal = issued(&mint, 1);
     let elsewhere = SocketAddr::new(FROM.ip(), 10);
-    assert_eq!(mint.admits(&seal, FROM), Ok(()));
-    assert_eq!(mint.admits(&seal, FROM), Ok(()), "a request may be repeated");
-    assert!(mint.admits(&seal, elsewhere).is_err());
-    assert_eq!(mint.redeem(client, &user_data, FROM).unwrap().account, AccountKey([1; 32]));
-    assert!(mint.admits(&seal, FROM).is_err() && mint.redeem(client, &user_data, FROM).is_err());
-    assert!(mint.outstanding() == 0 && mint.lock().by_client.is_empty());
-}
-
-#[test]
-fn a_challenge_of_one_token_does_not_let_another_in() {
-    let mint = mint();
-    let (client, _, seal) = issued(&mint, 1);
-    let (_, held, _) = issued(&mint, 2);
-    mint.admits(&seal, FROM).unwrap();
-    assert!(mint.redeem(client, &held, FROM).is_err());
-    assert!(mint.redeem(client, &held, FROM).is_err(), "and its own token is used up");
+    assert_eq!(mint.admits(&seal, FROM), Ok((AccountKey([1; 32]), 0)));
+    assert!(mint.admits(&seal, FROM).is_ok(), "a request may be repeated");
+    assert_eq!(mint.admits(&seal, elsewhere), Err(PacketRefusal::MisusedToken));
+    assert_eq!(mint.redeem(&seal, elsewhere), Err(PacketRefusal::MisusedToken));
+    assert_eq!(mint.redeem(&seal, FROM).unwrap().account, AccountKey([1; 32]));
+    assert!(mint.admits(&seal, FROM).is_err() && mint.redeem(&seal, FROM).is_err());
+    assert_eq!(mint.outstanding(), 0);
 }
 
 #[test]
 fn a_token_is_over_after_its_seconds_and_bound_to_its_ip_version() {
     let mint = mint();
-    let (client, user_data, seal) = issued(&mint, 1);
+    let seal = issued(&mint, 1);
     mint.admits(&seal, FROM).unwrap();
     mint.set_time(EPOCH + Duration::from_secs(TOKEN_SECONDS));
-    assert!(mint.admits(&seal, FROM).is_err() && mint.redeem(client, &user_data, FROM).is_err());
+    assert_eq!(mint.admits(&seal, FROM), Err(PacketRefusal::OutOfDate));
+    assert_eq!(mint.redeem(&seal, FROM), Err(PacketRefusal::OutOfDate));
     let asked_from = Some("2001:db8::2".parse().unwrap());
-    let token = mint.issue(Grant { asked_from, ..grant(1) }).unwrap();
-    let seal = seal_of(&ConnectToken::read(&mut token.as_slice()).unwrap().private_data).unwrap();
+    let seal = seal_in(&mint.issue(Grant { asked_from, ..grant(1) }).unwrap());
     assert!(mint.admits(&seal, FROM).is_err());
     assert!(mint.admits(&seal, "[2001:db8::1]:1".parse().unwrap()).is_ok());
     let [mapped, plain] = ["::ffff:1.2.3.4", "1.2.3.5"].map(|address| address.parse().unwrap());
     assert!(is_same_version(mapped, plain));
+}
+
+#[test]
+fn an_accounts_tokens_are_void_together_and_a_closed_account_gets_no_more() {
+    let mint = mint();
+    let (fetched, (spare, _), others) =
+        (issued(&mint, 1), mint.spare(None, grant(1)).unwrap(), issued(&mint, 2));
+    mint.admits(&fetched, FROM).unwrap();
+    mint.void(AccountKey([1; 32]));
+    assert_eq!(mint.redeem(&fetched, FROM), Err(PacketRefusal::UnknownToken), "also in mid-handshake");
+    assert_eq!(mint.admits(&spare, FROM), Err(PacketRefusal::UnknownToken));
+    assert!(mint.admits(&others, FROM).is_ok() && mint.outstanding() == 1);
+    let again = issued(&mint, 1);
+    mint.close(AccountKey([1; 32]));
+    assert_eq!(mint.admits(&again, FROM), Err(PacketRefusal::UnknownToken));
+    assert_eq!(mint.issue(grant(1)), Err(MintRefusal::AccountClosed));
+    assert!(mint.admits(&others, FROM).is_ok() && mint.issue(grant(2)).is_ok());
 }
 
 fn account(number: usize) -> AccountKey {
@@ -75,10 +84,8 @@ fn add(state: &mut State, number: usize, address: [u8; 4], of: AccountKey) -> Se
     let mut seal = [0; SEAL_BYTES];
     seal[..8].copy_from_slice(&number.to_le_bytes());
     let grant = Grant { account: of, asked_from: Some(IpAddr::from(address)), ..grant(1) };
-    let (client, user_data, expires_at) = (number as u64, [0; NETCODE_USER_DATA_BYTES], EPOCH);
-    state.count_made(expires_at, seal, of);
-    let token = Outstanding { number: 0, client, user_data, grant, expires_at, from: None, is_spare: false };
-    state.add(seal, token);
+    state.count_made(EPOCH, of);
+    state.add(seal, Outstanding { number: 0, grant, expires_at: EPOCH, from: None, is_spare: false });
     seal
 }
 
@@ -93,7 +100,7 @@ fn tokens_are_bounded_per_account_and_in_sum_and_forgotten_in_time() {
     issued(&mint, 1);
     let state = mint.lock();
     assert_eq!((state.by_seal.len(), state.made.len(), state.made_for.len()), (1, 1, 1));
-    assert_eq!((state.by_client.len(), state.by_number.len()), (1, 1));
+    assert_eq!(state.by_number.len(), 1);
 }
 
 /// Everybody who asks while `flood` asks a hundred times as often, each from an address of its own: the smallest number
@@ -116,7 +123,7 @@ fn newcomers_hold_out(mut flood: impl FnMut(&mut State, usize)) -> usize {
         });
     }
     assert_eq!(state.by_seal.len(), TOKENS_MAX);
-    assert!(state.made.len() <= TOKENS_MADE_MAX && state.by_client.len() == TOKENS_MAX);
+    assert!(state.made.len() <= TOKENS_MADE_MAX && state.by_number.len() == TOKENS_MAX);
     shortest
 }
 
@@ -152,18 +159,15 @@ fn two_mints_have_two_keys() {
     assert_ne!(mint().key, mint().key);
 }
 
-/// A spare token's id, user data and seal.
-fn spare(mint: &Mint, former: Option<Seal>) -> Option<(u64, [u8; NETCODE_USER_DATA_BYTES], Seal)> {
-    let (seal, token) = mint.spare(former, grant(1))?;
-    let token = ConnectToken::read(&mut token.0.as_slice()).unwrap();
-    let user_data = mint.lock().by_seal[&seal].user_data;
-    Some((token.client_id, user_data, seal))
+/// The seal of a spare token.
+fn spare(mint: &Mint, former: Option<Seal>) -> Option<Seal> {
+    mint.spare(former, grant(1)).map(|(seal, _)| seal)
 }
 
 #[test]
 fn the_next_spare_token_voids_the_one_before_once_that_is_old_or_was_shown_and_not_used() {
     let (mint, at) = (mint(), |seconds| EPOCH + Duration::from_secs(seconds));
-    let (.., first) = spare(&mint, None).unwrap();
+    let first = spare(&mint, None).unwrap();
     mint.set_time(at(44));
     assert!(spare(&mint, Some(first)).is_none() && mint.outstanding() == 1);
     mint.set_time(at(45));
@@ -171,21 +175,20 @@ fn the_next_spare_token_voids_the_one_before_once_that_is_old_or_was_shown_and_n
     mint.set_time(at(49));
     assert!(spare(&mint, Some(first)).is_none(), "a handshake may be under way with it");
     mint.set_time(at(50));
-    let (.., second) = spare(&mint, Some(first)).unwrap();
+    let second = spare(&mint, Some(first)).unwrap();
     assert_eq!(mint.outstanding(), 1);
     assert!(mint.admits(&first, FROM).is_err());
     mint.admits(&second, FROM).unwrap();
     mint.set_time(at(55));
-    let (.., third) = spare(&mint, Some(second)).unwrap();
+    let third = spare(&mint, Some(second)).unwrap();
     assert_eq!(mint.outstanding(), 1);
     mint.withdraw(&third);
     assert_eq!(mint.outstanding(), 0);
     spare(&mint, Some(third)).unwrap();
     mint.set_time(at(200));
-    mint.lock().forget_old(at(200));
-    let mut state = mint.lock();
-    assert_eq!((state.by_seal.len(), state.by_client.len(), state.by_number.len()), (0, 0, 0));
-    assert!(state.spares.next_over(at(900)).is_none() && state.made_for.is_empty());
+    assert_eq!(mint.outstanding(), 0);
+    let state = mint.lock();
+    assert!(state.by_seal.is_empty() && state.by_number.is_empty() && state.made_for.is_empty());
 }
 
 #[test]
@@ -193,10 +196,10 @@ fn spare_tokens_take_nothing_of_what_an_account_may_fetch_until_they_are_used() 
     let mint = mint();
     let spares: Vec<_> = (0..TOKENS_PER_ACCOUNT_MAX).map(|_| spare(&mint, None).unwrap()).collect();
     issued(&mint, 1);
-    for (client, user_data, seal) in &spares {
+    for seal in &spares {
         mint.admits(seal, FROM).unwrap();
-        assert!(mint.redeem(*client, user_data, FROM).is_ok());
-        assert!(mint.redeem(*client, user_data, FROM).is_err(), "good once");
+        assert!(mint.redeem(seal, FROM).is_ok());
+        assert!(mint.redeem(seal, FROM).is_err(), "good once");
     }
     assert_eq!(mint.issue(grant(1)), Err(MintRefusal::AccountFull));
     assert!(spare(&mint, None).is_none(), "nor are there more of them");
@@ -207,12 +210,8 @@ fn spare_tokens_take_nothing_of_what_an_account_may_fetch_until_they_are_used() 
 #[test]
 fn a_renamed_account_connects_under_its_new_name_also_with_an_older_token() {
     let mint = mint();
-    let (client, user_data, seal) = spare(&mint, None).unwrap();
-    let (other, others_data, others) = issued(&mint, 2);
+    let (seal, others) = (spare(&mint, None).unwrap(), issued(&mint, 2));
     mint.rename(AccountKey([1; 32]), "Ada");
-    for seal in [seal, others] {
-        mint.admits(&seal, FROM).unwrap();
-    }
-    assert_eq!(mint.redeem(client, &user_data, FROM).unwrap().name, "Ada");
-    assert_eq!(mint.redeem(other, &others_data, FROM).unwrap().name, "ann");
+    assert_eq!(mint.redeem(&seal, FROM).unwrap().name, "Ada");
+    assert_eq!(mint.redeem(&others, FROM).unwrap().name, "ann");
 }
