@@ -47,6 +47,10 @@ impl TokenSource for From {
         self.source.ask(answer);
     }
 
+    fn not_over_udp(&self, server: SocketAddr) {
+        self.source.not_over_udp(server);
+    }
+
     fn leaves_from(&self) -> Option<IpAddr> {
         Some(self.address)
     }

@@ -1,15 +1,17 @@
 //! How the programs find their coordinator: names, addresses, the pinned key, and what they say when they do not.
 
 use std::io::Write as _;
-use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use p2c2r_join::{Fingerprint, JoinClient, JoinLink};
-use p2c2r_link::{Access, LinkProblem, NoToken, fetch};
+use p2c2r_link::{Access, ClientLink, LinkProblem, NoToken, TokenSource, fetch};
 use p2c2r_protocol::{ProtocolIdentity, Role};
-use p2c2r_server::join::WallSeconds;
+use p2c2r_server::join::{WallSeconds, bind_both};
 
-use crate::lab::{Folder, PROTOCOL, key, secret};
+use crate::lab::{Folder, PATIENCE, PROTOCOL, key, secret};
+use crate::town::Town;
 
 /// Longer than a client takes to try every address there is here.
 const LONG: Duration = Duration::from_mins(1);
@@ -65,6 +67,46 @@ fn every_place_and_every_address_of_a_name_is_tried() {
     let access = get(&link(&places, print, Some(&invite))).unwrap();
     assert_eq!(access.server, lab.address, "the link goes to where it was answered");
     assert!(get(&link(&places[2..], print, None)).is_ok(), "it has an account now, and needs no invite");
+}
+
+/// HTTPS is answered at every address of this machine, and UDP at one, as where a firewall lets it through there alone.
+#[test]
+#[cfg(target_os = "linux")]
+fn an_address_that_does_not_answer_over_udp_is_left_for_one_that_does() {
+    let folder = Folder::new();
+    let (udp, tcp) = bind_both("0.0.0.0:0".parse().unwrap()).unwrap();
+    let port = tcp.local_addr().unwrap().port();
+    drop(udp);
+    let udp = UdpSocket::bind(("127.0.0.2", port)).unwrap();
+    let mut town = Town::open_on(&folder, (udp, tcp), |_| ());
+    let places = [format!("127.0.0.1:{port}"), format!("127.0.0.2:{port}")];
+    let link = link(&places, town.service.fingerprint(), Some(&folder.invite(Role::Worker, 1)));
+    let client = JoinClient::new(link, secret(1), (Role::Worker, "ada"), town.identity.clone());
+    let mut worker = town.worker(Arc::new(client));
+    let give_up = Instant::now() + PATIENCE;
+    while !worker.world().resource::<ClientLink>().is_connected() {
+        worker.update();
+        town.app.update();
+        assert!(Instant::now() < give_up, "{:?}", worker.world().resource::<ClientLink>());
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn of_addresses_that_all_fail_over_udp_each_has_its_turn() {
+    let folder = Folder::new();
+    let sockets = bind_both("0.0.0.0:0".parse().unwrap()).unwrap();
+    let port = sockets.1.local_addr().unwrap().port();
+    let town = Town::open_on(&folder, sockets, |_| ());
+    let places = [1, 2, 3].map(|last| format!("127.0.0.{last}:{port}"));
+    let link = link(&places, town.service.fingerprint(), Some(&folder.invite(Role::Gamer, 1)));
+    let client = JoinClient::new(link, secret(1), (Role::Gamer, "ann"), town.identity.clone());
+    for turn in 0..7 {
+        let access = fetch(&client, LONG).unwrap();
+        assert_eq!(access.server.to_string(), places[turn % 3]);
+        client.not_over_udp(access.server);
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A coordinator's app that lets people in over real HTTPS and UDP, stepped by hand.
 
+use std::net::{TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -30,6 +31,15 @@ impl Town {
     }
 
     pub fn open_with(folder: &Folder, change: impl FnOnce(&mut ServerConfig)) -> Self {
+        Self::open_on(folder, bind_both("127.0.0.1:0".parse().unwrap()).unwrap(), change)
+    }
+
+    /// On these sockets.
+    pub fn open_on(
+        folder: &Folder,
+        (udp, tcp): (UdpSocket, TcpListener),
+        change: impl FnOnce(&mut ServerConfig),
+    ) -> Self {
         let mut config = ServerConfig {
             db: folder.path().join(LEDGER_FILE),
             data_dir: folder.path(),
@@ -37,7 +47,6 @@ impl Town {
         };
         change(&mut config);
         p2c2r_server::join::make_data_folder(&config.data_dir).unwrap();
-        let (udp, tcp) = bind_both("127.0.0.1:0".parse().unwrap()).unwrap();
         let mut app = build_app(config.clone(), ServerTransport::Udp(udp)).unwrap();
         let service = let_people_in(&mut app, &config, tcp).unwrap();
         Self { app, service, identity: config.kinds.identity() }

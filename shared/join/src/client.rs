@@ -1,7 +1,7 @@
 //! The client's side: every address of a name, challenge, signature, token.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use p2c2r_link::problem::{self, fit};
 use p2c2r_link::{Access, LinkProblem, NoToken, TokenAnswer, TokenSource};
@@ -13,12 +13,14 @@ use crate::api::{
     TokenRefusal, TokenRequest,
 };
 use crate::https::{CONNECT_MAX, Https, HttpsError, RECONNECT_MAX};
-use crate::join_link::{Host, JoinLink};
+use crate::join_link::{HOSTS_MAX, Host, JoinLink};
 use crate::key::AccountSecret;
 use crate::pin::client_config;
 
 /// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 8;
+/// Addresses that failed over UDP that are remembered: all that a link can lead to.
+const FAILED_MAX: usize = ADDRESSES_MAX * HOSTS_MAX;
 /// Failed addresses that are named to the person.
 const NAMED_MAX: usize = 3;
 /// Characters of a coordinator's sentence that are shown to a person.
@@ -44,6 +46,9 @@ struct Inner {
     tls: Result<Arc<ClientConfig>, String>,
     /// The address that answered last: it is tried first, as long as the name still has it.
     answered: Mutex<Option<SocketAddr>>,
+    /// Addresses that answered here and then not over UDP, as where a network lets no UDP through or one of a machine's
+    /// addresses is filtered: they are tried last, the one that failed first before the others.
+    not_over_udp: Mutex<Vec<SocketAddr>>,
 }
 
 impl std::fmt::Debug for JoinClient {
@@ -73,6 +78,7 @@ impl JoinClient {
             identity,
             tls,
             answered: Mutex::new(None),
+            not_over_udp: Mutex::new(Vec::new()),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -100,6 +106,19 @@ impl TokenSource for JoinClient {
             tracing::warn!(%error, "cannot look for a connect token");
         }
     }
+
+    fn not_over_udp(&self, server: SocketAddr) {
+        let mut failed = lock(&self.inner.not_over_udp);
+        failed.retain(|address| *address != server);
+        failed.push(server);
+        if failed.len() > FAILED_MAX {
+            failed.remove(0);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Inner {
@@ -107,18 +126,15 @@ impl Inner {
         let tls = self.tls.as_ref().map_err(|error| NoToken::Unreachable {
             reason: LinkProblem::new("This computer cannot connect securely: see the log", error),
         })?;
-        let mut failures = Vec::new();
+        let (mut failures, mut last) = (Vec::new(), Vec::new());
         for host in &self.link.hosts {
             match self.addresses(host) {
                 Ok(addresses) => {
                     for address in addresses {
-                        match self.ask_at(host, address, tls) {
-                            Ok(access) => {
-                                *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
-                                return Ok(access);
-                            }
-                            Err(Failure::Refused(reason)) => return Err(NoToken::Refused { reason }),
-                            Err(Failure::Https(error)) => failures.push((address, error)),
+                        if let Some(rank) = self.rank_of_failed(address) {
+                            last.push((rank, host, address));
+                        } else if let Some(answer) = self.try_at(host, address, tls, &mut failures) {
+                            return answer;
                         }
                     }
                 }
@@ -126,7 +142,39 @@ impl Inner {
                 Err(reason) => tracing::debug!(%reason, "one of the coordinator's places"),
             }
         }
+        last.sort_by_key(|(rank, ..)| *rank);
+        for (_, host, address) in last {
+            if let Some(answer) = self.try_at(host, address, tls, &mut failures) {
+                return answer;
+            }
+        }
         Err(describe(&failures))
+    }
+
+    /// How many failed over UDP before this address last did; `None` if it did not.
+    fn rank_of_failed(&self, address: SocketAddr) -> Option<usize> {
+        lock(&self.not_over_udp).iter().position(|failed| *failed == address)
+    }
+
+    /// The answer at an address; where there is none, the reason is added to `failures`.
+    fn try_at(
+        &self,
+        host: &Host,
+        address: SocketAddr,
+        tls: &Arc<ClientConfig>,
+        failures: &mut Vec<(SocketAddr, HttpsError)>,
+    ) -> Option<Result<Access, NoToken>> {
+        match self.ask_at(host, address, tls) {
+            Ok(access) => {
+                *lock(&self.answered) = Some(address);
+                Some(Ok(access))
+            }
+            Err(Failure::Refused(reason)) => Some(Err(NoToken::Refused { reason })),
+            Err(Failure::Https(error)) => {
+                failures.push((address, error));
+                None
+            }
+        }
     }
 
     /// Every address that the name has now, since it may have moved.
@@ -144,14 +192,14 @@ impl Inner {
                 addresses.push(address);
             }
         }
-        let answered = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        let answered = *lock(&self.answered);
         // Stable: the others stay in the order of the system's resolver.
         addresses.sort_by_key(|address| Some(*address) != answered);
         Ok(addresses)
     }
 
     fn ask_at(&self, host: &Host, address: SocketAddr, tls: &Arc<ClientConfig>) -> Result<Access, Failure> {
-        let answered = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        let answered = *lock(&self.answered);
         let connect_max = if answered == Some(address) { RECONNECT_MAX } else { CONNECT_MAX };
         let https = Https::new(host, address, Arc::clone(tls), connect_max);
         let mut tries = 0;
