@@ -1,15 +1,14 @@
 //! Applies the operator's account changes to connected peers.
 
-use std::collections::VecDeque;
 use std::net::TcpListener;
+use std::time::Duration;
 
 use bevy_app::{App, Plugin, Update};
-use bevy_ecs::message::Messages;
-use bevy_ecs::resource::Resource;
 use bevy_ecs::schedule::IntoScheduleConfigs;
-use bevy_ecs::system::{Res, ResMut};
-use p2c2r_link::{Mint, PeerJoined, Peers};
-use p2c2r_protocol::{AccountKey, Micros};
+use bevy_ecs::system::{Local, Res};
+use bevy_time::{Real, Time};
+use p2c2r_link::{Mint, Peers};
+use p2c2r_protocol::AccountKey;
 use tracing::info;
 
 use super::certificate::make_data_folder;
@@ -32,8 +31,9 @@ use crate::waking::LateWaker;
 const REVOKED: &str = "the coordinator's operator has closed this account";
 /// What the programs of an account are told that made place for another.
 const MADE_PLACE: &str = "this account was of little use and made place for another; it is registered anew by itself if there is room";
-/// How long a token from just before an account was closed may still be used: twice a token's life of 60 seconds.
-const REMEMBERED: Micros = Micros(120_000_000);
+/// Time between two notes of who is connected. Much longer, and an account that is connected for days on end, and so fetches no
+/// token, would seem to be away.
+const NOTED_EVERY: Duration = Duration::from_hours(1);
 
 /// Lets people in to the coordinator `app`, which [`build_app`](crate::build_app) has built with `config`: answers HTTPS
 /// on `listener` until the returned service is dropped, which has to be before the ledger is closed.
@@ -93,12 +93,10 @@ struct JoinPlugin;
 
 impl Plugin for JoinPlugin {
     fn build(&self, app: &mut App) {
-        app.init_resource::<RecentlyRevoked>();
         app.add_systems(
             Update,
             (
                 apply_account_changes.run_if(|news: Res<'_, AccountNews>| !news.is_empty()),
-                turn_revoked_away.run_if(|revoked: Res<'_, RecentlyRevoked>| !revoked.0.is_empty()),
                 close_with_the_coordinator,
                 note_who_is_here.run_if(|peers: Res<'_, Peers>| !peers.is_empty()),
             )
@@ -108,22 +106,13 @@ impl Plugin for JoinPlugin {
     }
 }
 
-/// Accounts closed while the coordinator runs, with the moment: tokens made before may still be used. An account closed
-/// longer ago gets no token, so it is not remembered here.
-#[derive(Resource, Debug, Default)]
-pub struct RecentlyRevoked(VecDeque<(AccountKey, Micros)>);
-
-/// Disconnects the programs of closed accounts, applies new names, and passes quarantines and hourly caps on.
-pub fn apply_account_changes(
-    news: Res<'_, AccountNews>,
-    mint: Res<'_, Mint>,
-    mut revoked: ResMut<'_, RecentlyRevoked>,
-    mut exchange: Exchange<'_>,
-) {
+/// Disconnects the programs of accounts that are no more and voids their connect tokens, applies new names, and passes
+/// quarantines and hourly caps on.
+pub fn apply_account_changes(news: Res<'_, AccountNews>, mint: Res<'_, Mint>, mut exchange: Exchange<'_>) {
     while let Some(change) = news.take() {
         match change {
             OperatorChange::Revoked(key) => {
-                revoked.0.push_back((key, exchange.now()));
+                mint.close(key);
                 let connected: Vec<_> = exchange.peers.of_account(key).collect();
                 info!(
                     target: crate::console::TARGET, event = "revoked", account = key.short(),
@@ -134,6 +123,7 @@ pub fn apply_account_changes(
                 }
             }
             OperatorChange::MadePlace(key) => {
+                mint.void(key);
                 let connected: Vec<_> = exchange.peers.of_account(key).collect();
                 for peer in connected {
                     exchange.show_out(peer, MADE_PLACE);
@@ -161,25 +151,22 @@ pub fn apply_account_changes(
     }
 }
 
-/// Disconnects programs of closed accounts that connect with an older token, before any system sees them as joined.
-pub fn turn_revoked_away(
-    mut joined: ResMut<'_, Messages<PeerJoined>>,
-    mut revoked: ResMut<'_, RecentlyRevoked>,
-    mut exchange: Exchange<'_>,
+/// Whoever is connected proves that UDP arrives, and is not away.
+fn note_who_is_here(
+    news: Res<'_, AccountNews>,
+    peers: Res<'_, Peers>,
+    time: Res<'_, Time<Real>>,
+    mut noted_at: Local<'_, Duration>,
 ) {
-    let now = exchange.now();
-    while revoked.0.pop_front_if(|(_, at)| now.0.saturating_sub(at.0) > REMEMBERED.0).is_some() {}
-    let (away, welcome): (Vec<_>, Vec<_>) =
-        joined.drain().partition(|joined| revoked.0.iter().any(|(key, _)| *key == joined.account));
-    joined.write_batch(welcome);
-    for joined in away {
-        exchange.show_out(joined.peer, REVOKED);
-    }
-}
-
-/// Whoever is connected proves that UDP arrives.
-fn note_who_is_here(news: Res<'_, AccountNews>) {
     news.somebody_is_here();
+    // Who has just connected was noted when it fetched its token.
+    if time.elapsed() >= *noted_at + NOTED_EVERY {
+        *noted_at = time.elapsed();
+        let mut here: Vec<AccountKey> = peers.iter().filter_map(|(peer, _)| peers.account_of(peer)).collect();
+        here.sort_unstable();
+        here.dedup();
+        news.are_here(here);
+    }
 }
 
 /// Refuses new peers while the coordinator is draining.

@@ -198,6 +198,10 @@ async fn give_token(
         Err(full @ MintRefusal::AccountFull) => {
             Err(JoinRefusal::saying(RefusalCode::TooMany, full.to_string()))
         }
+        // It was closed since it was looked for.
+        Err(closed @ MintRefusal::AccountClosed) => {
+            Err(JoinRefusal::saying(RefusalCode::Revoked, closed.to_string()))
+        }
         Err(other) => Err(JoinRefusal::saying(RefusalCode::Unavailable, other.to_string())),
     }
 }

@@ -1,5 +1,6 @@
 //! Watches the account store for changes by the operator's commands, which are other processes: reports closed,
 //! renamed, capped and quarantined accounts to the app, and has the ledger record credits and quarantine orders.
+//! Keeps in the store which accounts are connected.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use tracing::{debug, error};
 use super::error::JoinError;
 use super::limits::LastComplaint;
 use super::reach::SharedUdpReach;
-use super::store::{AccountStore, OperatorChange, Order};
+use super::store::{AccountStore, OperatorChange, Order, WallSeconds};
 use crate::core::state::gamers::HourCap;
 use crate::ledger::AccountId;
 
@@ -32,6 +33,7 @@ pub type Clerk = Box<dyn Fn(&Order) -> Result<AccountId, String> + Send>;
 #[derive(Resource, Debug)]
 pub struct AccountNews {
     changes: Receiver<OperatorChange>,
+    here: Sender<Vec<AccountKey>>,
     closing: Arc<AtomicBool>,
     reach: SharedUdpReach,
 }
@@ -40,6 +42,12 @@ impl AccountNews {
     /// Notes that somebody is connected, so UDP arrives.
     pub fn somebody_is_here(&self) {
         self.reach.somebody_is_here();
+    }
+
+    /// Has the store keep that these accounts are connected.
+    pub fn are_here(&self, accounts: Vec<AccountKey>) {
+        // The watch has ended, and with it the coordinator in a moment.
+        let _ = self.here.send(accounts);
     }
 
     /// The port at which UDP does not arrive, if it does not.
@@ -74,6 +82,8 @@ pub(super) struct Watch {
     store: AccountStore,
     clerk: Clerk,
     changes: Sender<OperatorChange>,
+    /// Accounts that are connected, now and then.
+    here: Receiver<Vec<AccountKey>>,
     stop: Receiver<()>,
     /// State of the store when it was last read.
     version: Option<i64>,
@@ -102,11 +112,13 @@ impl Watch {
         for (key, cap) in &hour_caps {
             let _ = changes_in.send(OperatorChange::Capped(*key, *cap));
         }
+        let (here_in, here) = unbounded();
         let (stop_in, stop) = crossbeam_channel::bounded(0);
         let watch = Self {
             store,
             clerk,
             changes: changes_in,
+            here,
             stop,
             version: None,
             epoch,
@@ -115,7 +127,7 @@ impl Watch {
             looks_until_next_try: 0,
             reach: reach.clone(),
         };
-        Ok((watch, AccountNews { changes, closing: Arc::default(), reach }, stop_in))
+        Ok((watch, AccountNews { changes, here: here_in, closing: Arc::default(), reach }, stop_in))
     }
 
     /// Where else to tell the app of what happened to an account.
@@ -136,6 +148,7 @@ impl Watch {
             if self.carry_out() {
                 wake();
             }
+            self.keep_visits();
             self.reach.report();
             if self.stop.recv_timeout(LOOK_EVERY) != Err(RecvTimeoutError::Timeout) {
                 return;
@@ -166,6 +179,15 @@ impl Watch {
             let _ = self.changes.send(change);
         }
         Ok(is_news)
+    }
+
+    /// Keeps who is connected; where the store fails, the next note does.
+    fn keep_visits(&mut self) {
+        while let Ok(accounts) = self.here.try_recv() {
+            if let Err(cause) = self.store.keep_visits(&accounts, WallSeconds::now()) {
+                debug!(%cause, "who is connected is not kept yet");
+            }
+        }
     }
 
     /// Carries out the pending orders; returns whether there is news for the app.

@@ -138,6 +138,20 @@ fn when_registration_is_full_the_account_of_no_use_that_was_away_for_longest_mak
 }
 
 #[test]
+fn who_is_connected_for_a_month_is_not_away_though_it_fetches_no_token() {
+    let mut town = Town::open(room_for(2));
+    assert_eq!([town.ask_after(1, Role::Worker, 0), town.ask_after(2, Role::Worker, 0)], [Ok(()); 2]);
+    for day in 1..=31 {
+        town.registrar.store().keep_visits(&[key(1)], WallSeconds(NOW.0 + day * 24 * 3_600)).unwrap();
+    }
+    assert_eq!(
+        (town.ask_after(3, Role::Worker, 31 * 24), town.gone()),
+        (Ok(()), Some(OperatorChange::MadePlace(key(2))))
+    );
+    assert_eq!(town.ask_after(4, Role::Worker, 31 * 24 + 1), Err(RefusalCode::RegistrationFull));
+}
+
+#[test]
 fn a_clock_that_was_ahead_gives_nobody_a_place_for_good() {
     let mut town = Town::open(room_for(2));
     assert_eq!([town.ask_after(1, Role::Worker, 90_000), town.ask_after(2, Role::Worker, 0)], [Ok(()); 2]);

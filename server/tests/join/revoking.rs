@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use bevy_app::App;
 use bevy_ecs::message::Messages;
+use bevy_time::TimeUpdateStrategy;
 use p2c2r_link::{
-    Access, ClientLink, FromServer, Impairment, LinkDown, LinkStatus, Mint, Peers, TokenAnswer, TokenSource,
-    WorkerSide, fetch,
+    Access, ClientLink, FromServer, Impairment, LinkDown, LinkStatus, Mint, NoToken, Peers, TokenAnswer,
+    TokenSource, WorkerSide, fetch,
 };
 use p2c2r_protocol::{Role, ServerToWorker};
 use p2c2r_server::join::WallSeconds;
@@ -36,6 +37,16 @@ impl Town {
             assert!(Instant::now() < give_up, "{what}: {:?}", worker.world().resource::<ClientLink>());
             std::thread::yield_now();
         }
+    }
+
+    /// Steps both until the worker has shown a token that is void.
+    #[track_caller]
+    fn is_no_way_in(&mut self, worker: &mut App) {
+        let shown = |app: &App| app.world().resource::<Peers>().totals().refused.unknown_token;
+        let before = shown(&self.app);
+        self.until("the token is shown", worker, |coordinator, _| shown(coordinator) > before);
+        assert!(!worker.world().resource::<ClientLink>().is_connected());
+        assert_eq!(peers(&self.app), 0);
     }
 }
 
@@ -83,17 +94,7 @@ fn a_closed_accounts_programs_are_disconnected_told_why_and_kept_out_also_with_a
     });
 
     let mut late = town.worker(Arc::new(Before(before)));
-    let (mut said, mut is_welcome) = (None, false);
-    town.until("the old token is no way in", &mut late, |_, late| {
-        let heard = late.world().resource::<Messages<FromServer<ServerToWorker>>>();
-        is_welcome |= heard
-            .iter_current_update_messages()
-            .any(|heard| matches!(heard.message, ServerToWorker::Welcome(_)));
-        said = said.take().or_else(|| loss(late));
-        said.is_some()
-    });
-    assert!(said.as_ref().is_some_and(|said| said.contains(CLOSED)) && !is_welcome, "{said:?}");
-    assert_eq!(peers(&town.app), 0);
+    town.is_no_way_in(&mut late);
 }
 
 /// Puts a program out whose round trips take 400 ms and that says nothing meanwhile: the coordinator waits for nothing of it.
@@ -130,8 +131,10 @@ fn a_program_whose_account_made_place_for_another_is_disconnected_and_told_what_
         config.join.open.workers = true;
         config.join.open.accounts_max = 1;
     });
-    let mut worker = town.worker(Arc::new(town.client("ada", None)));
+    let client = town.client("ada", None);
+    let mut worker = town.worker(Arc::new(client.clone()));
     town.until("it joins", &mut worker, |coordinator, _| peers(coordinator) == 1);
+    let before = fetch(&client, PATIENCE).unwrap();
     let store = Connection::open(folder.path().join(ACCOUNTS_FILE)).unwrap();
     assert_eq!(store.execute("UPDATE accounts SET seen_at = 1", []).unwrap(), 1);
 
@@ -147,12 +150,41 @@ fn a_program_whose_account_made_place_for_another_is_disconnected_and_told_what_
         let status = worker.world().resource::<ClientLink>().status();
         matches!(status, LinkStatus::Refused { reason } if reason.detail.contains("as many accounts"))
     });
+    assert_eq!(tokens_out(&town.app), 1, "those of the account that made place are void");
+    let mut late = town.worker(Arc::new(Before(before)));
+    town.is_no_way_in(&mut late);
+}
+
+#[test]
+fn a_connected_account_makes_no_place_however_long_it_has_fetched_no_token() {
+    let folder = Folder::new();
+    let mut town = Town::open_with(&folder, |config| {
+        config.join.open.workers = true;
+        config.join.open.accounts_max = 1;
+    });
+    let mut worker = town.worker(Arc::new(town.client("ada", None)));
+    town.until("it joins", &mut worker, |coordinator, _| peers(coordinator) == 1);
+    let store = Connection::open(folder.path().join(ACCOUNTS_FILE)).unwrap();
+    assert_eq!(store.execute("UPDATE accounts SET seen_at = 1", []).unwrap(), 1);
+
+    town.app.insert_resource(TimeUpdateStrategy::ManualDuration(Duration::from_hours(1)));
+    town.app.update();
+    town.app.insert_resource(TimeUpdateStrategy::Automatic);
+    assert_eq!(peers(&town.app), 1);
+    let seen_at = || store.query_row("SELECT seen_at FROM accounts", [], |row| row.get::<_, i64>(0)).unwrap();
+    town.until("it is noted that it is there", &mut worker, |_, _| seen_at() > 1);
+    let other = town.client_of(secret(2), Role::Worker, "bob", None);
+    let refused = fetch(&other, PATIENCE);
+    assert!(
+        matches!(&refused, Err(NoToken::Refused { reason }) if reason.detail.contains("as many accounts")),
+        "{refused:?}"
+    );
 }
 
 /// A worker that has joined, and its spare token too.
 fn with_spare_token(town: &mut Town, folder: &Folder) -> App {
     let mut worker = town.joined(folder, "ada");
-    town.until("it is given its spare token", &mut worker, |coordinator, _| spares(coordinator) == 1);
+    town.until("it is given its spare token", &mut worker, |coordinator, _| tokens_out(coordinator) == 1);
     for _ in 0..100 {
         town.app.update();
         worker.update();
@@ -160,8 +192,8 @@ fn with_spare_token(town: &mut Town, folder: &Folder) -> App {
     worker
 }
 
-/// Connect tokens that are out: of connected programs, their spare ones.
-fn spares(app: &App) -> usize {
+/// Connect tokens that are out: those that were fetched and not used, and the spare ones of connected programs.
+fn tokens_out(app: &App) -> usize {
     app.world().resource::<Mint>().outstanding()
 }
 
@@ -172,7 +204,7 @@ fn closing_an_account_voids_the_spare_token_of_its_program() {
     let mut worker = with_spare_token(&mut town, &folder);
     folder.store().revoke(key(1), WallSeconds::now()).unwrap();
     town.until("it is put out", &mut worker, |coordinator, _| peers(coordinator) == 0);
-    assert_eq!(spares(&town.app), 0);
+    assert_eq!(tokens_out(&town.app), 0);
 }
 
 #[test]
@@ -199,5 +231,5 @@ fn a_program_that_was_cut_off_when_its_account_was_closed_does_not_come_back_by_
         matches!(status, LinkStatus::Refused { reason } if reason.detail.contains(CLOSED))
     });
     assert!(!is_welcome);
-    assert_eq!((peers(&town.app), spares(&town.app)), (0, 0));
+    assert_eq!((peers(&town.app), tokens_out(&town.app)), (0, 0));
 }

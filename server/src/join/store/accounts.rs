@@ -40,7 +40,7 @@ pub struct AccountRecord {
     pub credit: Nanos,
     /// When the operator closed it, if so.
     pub revoked_at: Option<WallSeconds>,
-    /// When it was last given a connect token; kept to the hour, and for those alone who registered openly.
+    /// When it was last given a connect token or seen connected; kept to the hour, and for those alone who registered openly.
     pub seen_at: WallSeconds,
     /// Whether the name is what its owner wishes now, and not kept yet.
     pub is_renamed: bool,
@@ -95,6 +95,15 @@ impl AccountStore {
             let sql =
                 "UPDATE accounts SET name = iif(named_by_operator, name, ?2), seen_at = ?3 WHERE key = ?1";
             transaction.execute(sql, params![key.0, name, now.0]).map(|_| ())
+        })
+    }
+
+    /// Keeps that these accounts were connected at `now`, of those that registered openly, in one write.
+    pub fn keep_visits(&mut self, keys: &[AccountKey], now: WallSeconds) -> Result<(), JoinError> {
+        self.write(|transaction| {
+            let sql = "UPDATE accounts SET seen_at = ?2 WHERE key = ?1 AND invite IS NULL";
+            let mut visit = transaction.prepare_cached(sql)?;
+            keys.iter().try_for_each(|key| visit.execute(params![key.0, now.0]).map(drop))
         })
     }
 

@@ -18,7 +18,7 @@ use crate::ledger::{Standing, Standings};
 /// What an account was charged, has earned or is owed counts from here on: a cent, some four minutes of a core's work. Less
 /// would let strangers hold all places for the price of one tiny task each.
 const OF_USE_MIN: Nanos = Nanos(Nanos::DOLLAR.0 / 100);
-/// How long an account that is of no use keeps its place without a visit. A day of the default rate, 200 an hour, is half of
+/// How long an account that is of no use keeps its place without a token or a connection. A day of the default rate, 200 an hour, is half of
 /// the default 10,000 places, so there registration is never shut by such accounts alone.
 const UNUSED_KEPT: Duration = Duration::from_hours(24);
 /// How long one that is of use keeps it, unless it is owed something.
@@ -35,8 +35,8 @@ pub struct OpenedAccount {
 
 impl AccountStore {
     /// Opens an account without invite. If there are `accounts_max` such accounts, the one that has been away for longest makes
-    /// place, of those that were charged or have earned less than a cent and had no token for a day, and of those that had none
-    /// for 30 days; but none that is owed a cent. What the operator has closed is not counted; what the operator has named,
+    /// place, of those that were charged or have earned less than a cent and had neither token nor connection for a day, and of
+    /// those that had none for 30 days; but none that is owed a cent. What the operator has closed is not counted; what the operator has named,
     /// credited, capped or judged stays. Without `books`, which say what an account has done, none makes place.
     pub fn enrol_openly(
         &mut self,
