@@ -20,7 +20,7 @@ mod places;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::mint::{Grant, Mint, Program};
+use super::mint::{Grant, Mint, ProgramKey};
 use super::peers::LinkTotals;
 use super::refusal::PacketRefusal;
 use crate::envelope::{self, ConnectionRequest, Envelope, REQUEST_BYTES};
@@ -187,12 +187,12 @@ impl Handshaker {
     }
 
     /// Records that a program at this address takes a place.
-    pub(super) fn came_in(&mut self, address: IpAddr, program: Program) {
+    pub(super) fn came_in(&mut self, address: IpAddr, program: ProgramKey) {
         self.places.take(PacketSource::of(address), program);
     }
 
     /// Records that a program has left its place.
-    pub(super) fn went_out(&mut self, program: Program) {
+    pub(super) fn went_out(&mut self, program: ProgramKey) {
         self.places.give_back(program);
     }
 

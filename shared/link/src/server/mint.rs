@@ -49,7 +49,7 @@ const EPOCH: Duration = Duration::from_secs(1_000_000_000);
 pub(crate) type Seal = [u8; SEAL_BYTES];
 
 /// One of an account's programs, which has one connection at most: account and instance.
-pub(crate) type Program = (AccountKey, u64);
+pub(crate) type ProgramKey = (AccountKey, u64);
 
 /// The holder of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl Grant {
 
 impl Grant {
     /// Whose token it is.
-    pub(crate) fn program(&self) -> Program {
+    pub(crate) fn program(&self) -> ProgramKey {
         (self.account, self.instance)
     }
 
@@ -242,7 +242,7 @@ impl Mint {
 
     /// Whose token a connection request with this seal has, if it may be answered: the token must be outstanding,
     /// and come from the address it came from before. One look-up, so that forged requests cost next to nothing.
-    pub(crate) fn admits(&self, seal: &Seal, from: SocketAddr) -> Result<Program, PacketRefusal> {
+    pub(crate) fn admits(&self, seal: &Seal, from: SocketAddr) -> Result<ProgramKey, PacketRefusal> {
         let mut state = self.lock();
         let now = state.clock.now();
         state.shown(seal, from, now).map(|token| token.grant.program())

@@ -14,7 +14,7 @@ use crate::limits::{
     HANDSHAKE_TIME_MAX, HANDSHAKES_MAX, HANDSHAKES_NARROW_MAX, HANDSHAKES_PORT_MAX, HANDSHAKES_WIDE_MAX,
 };
 use crate::seal::{CHALLENGE_BYTES, Token};
-use crate::server::mint::{Program, Seal};
+use crate::server::mint::{ProgramKey, Seal};
 
 /// One pending handshake.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub(in crate::server) struct Handshake {
     /// The seal of its token, by which the mint identifies it.
     pub(super) seal: Seal,
     /// Whose token it is.
-    pub(super) program: Program,
+    pub(super) program: ProgramKey,
     /// A secret that only the receiver at this address can know.
     pub(super) challenge: [u8; CHALLENGE_BYTES],
     pub(super) answered_at: Duration,
@@ -38,7 +38,7 @@ impl Handshake {
         now: Duration,
         address: SocketAddr,
         token: Token,
-        (seal, program): (Seal, Program),
+        (seal, program): (Seal, ProgramKey),
         request: &[u8; REQUEST_BYTES],
     ) -> Self {
         let mut challenge = [0; CHALLENGE_BYTES];

@@ -6,14 +6,14 @@ use p2c2r_protocol::SeededHash;
 
 use super::packet_source::PacketSource;
 use crate::limits::{PLACES_NARROW_LEAST, PLACES_WIDE_LEAST};
-use crate::server::mint::Program;
+use crate::server::mint::ProgramKey;
 
 /// Places taken, by program, by address and by prefix.
 pub(super) struct Places {
     narrow_max: u32,
     wide_max: u32,
     all_max: usize,
-    by_program: HashMap<Program, PacketSource, SeededHash>,
+    by_program: HashMap<ProgramKey, PacketSource, SeededHash>,
     taken: HashMap<u128, u32>,
 }
 
@@ -31,7 +31,7 @@ impl Places {
 
     /// Whether a program at this source may come in. The place that it holds already is its own: it leaves that one
     /// when it comes in.
-    pub(super) fn has_one_for(&self, source: PacketSource, program: Program) -> bool {
+    pub(super) fn has_one_for(&self, source: PacketSource, program: ProgramKey) -> bool {
         let own = self.by_program.get(&program);
         let is_own = |key: u128| own.is_some_and(|own| own.narrow == key || own.wide == key);
         let taken = |key: u128| self.taken.get(&key).copied().unwrap_or_default() - u32::from(is_own(key));
@@ -41,7 +41,7 @@ impl Places {
     }
 
     /// A program comes in that holds no place.
-    pub(super) fn take(&mut self, source: PacketSource, program: Program) {
+    pub(super) fn take(&mut self, source: PacketSource, program: ProgramKey) {
         self.by_program.insert(program, source);
         for key in [source.narrow, source.wide] {
             *self.taken.entry(key).or_default() += 1;
@@ -49,7 +49,7 @@ impl Places {
     }
 
     /// A program leaves its place.
-    pub(super) fn give_back(&mut self, program: Program) {
+    pub(super) fn give_back(&mut self, program: ProgramKey) {
         let Some(source) = self.by_program.remove(&program) else { return };
         for key in [source.narrow, source.wide] {
             let Some(taken) = self.taken.get_mut(&key) else { continue };
@@ -71,7 +71,7 @@ mod tests {
         PacketSource::of([203, b, 113, d].into())
     }
 
-    fn program(number: u64) -> Program {
+    fn program(number: u64) -> ProgramKey {
         (AccountKey([1; 32]), number)
     }
 
