@@ -164,12 +164,7 @@ impl Posting<'_, '_> {
         let Some(id) = find(self.sql.connection, role, key)? else {
             return Ok(Err(LedgerError::NoAccount { role, account: key.to_string() }));
         };
-        if quarantined {
-            self.book.convicted.push(id);
-            self.convict()?;
-        } else {
-            self.forgive(id)?;
-        }
+        self.convict_or_forgive(id, quarantined)?;
         Ok(Ok(id))
     }
 

@@ -111,8 +111,8 @@ pub(super) struct Book {
     pub disputed: Vec<TaskNo>,
     /// What the current group has learned of workers.
     pub trust: BTreeMap<AccountId, WorkerTrust>,
-    /// Workers that the current group convicts.
-    pub convicted: Vec<AccountId>,
+    /// Workers that the current group convicts or, with `false`, forgives, in this order.
+    pub judged: Vec<(AccountId, bool)>,
     /// Patient tasks that the current group closed or dropped.
     pub patient_closed: usize,
 }
@@ -128,7 +128,8 @@ impl Book {
             Entry::TaskVoided { task, reason } => self.void(task, reason),
             Entry::OutcomeDisputed { task } => self.disputed.push(task),
             Entry::TrustChanged { worker, trust } => self.learn(worker, *trust),
-            Entry::WorkerConvicted { worker } => self.convict(worker),
+            Entry::WorkerConvicted { worker } => self.judge(worker, true),
+            Entry::WorkerForgiven { worker } => self.judge(worker, false),
         }
     }
 
@@ -154,7 +155,8 @@ impl Book {
             Entry::TaskAdmitted(admission) => admission.gamer,
             Entry::AttemptStarted { worker: Some(worker), .. }
             | Entry::TrustChanged { worker, .. }
-            | Entry::WorkerConvicted { worker } => *worker,
+            | Entry::WorkerConvicted { worker }
+            | Entry::WorkerForgiven { worker } => *worker,
             // Accounts with an open task or a live attempt are in memory.
             _ => return None,
         };
@@ -340,15 +342,16 @@ impl Book {
         self.trust.insert(worker, trust);
     }
 
-    fn convict(&mut self, worker: AccountId) {
-        if let Some(trust) = self.trust.get_mut(&worker) {
-            trust.quarantined = true;
-        }
+    fn judge(&mut self, worker: AccountId, quarantined: bool) {
         if !self.is(worker, Role::Worker) {
             self.anomalies.wrong_account += 1;
-        } else if !self.convicted.contains(&worker) {
-            self.convicted.push(worker);
+            return;
         }
+        if !quarantined {
+            // It is written after the judgements, and a newcomer is not known for what it did before.
+            self.trust.remove(&worker);
+        }
+        self.judged.push((worker, quarantined));
     }
 
     /// Releases a hold: the rest of it can be spent again, also by later entries of the same group.

@@ -76,7 +76,7 @@ pub enum Entry {
         /// The task, which was settled not long ago.
         task: TaskNo,
     },
-    /// A worker's new record; replaces the earlier one for the kinds it names.
+    /// A worker's new record; replaces the earlier one for the kinds it names. Whether it is in quarantine stays as it is.
     TrustChanged {
         /// Whose.
         worker: AccountId,
@@ -87,6 +87,12 @@ pub enum Entry {
     /// where they cannot be determined, and its kept outcomes are deleted, including those of earlier entries. Both
     /// happen in bounded steps, which a restart continues; meanwhile nothing of either is paid out or handed out.
     WorkerConvicted {
+        /// Whose.
+        worker: AccountId,
+    },
+    /// A worker gets work again, as a newcomer: neither its failures nor its accepted answers count any more. The money stays
+    /// where it is.
+    WorkerForgiven {
         /// Whose.
         worker: AccountId,
     },

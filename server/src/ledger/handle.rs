@@ -169,7 +169,8 @@ impl Ledger {
         self.wait_for(&self.ask_for(Ask::PayOut { account, amount, reference: reference.into() }, || {})?)
     }
 
-    /// Convicts a worker by the operator's hand, as [`Entry::WorkerConvicted`] does, or lets it work again as a newcomer.
+    /// Convicts a worker by the operator's hand, as [`Entry::WorkerConvicted`] does, or forgives it, as
+    /// [`Entry::WorkerForgiven`] does.
     pub fn judge(&self, key: AccountKey, quarantined: bool) -> Result<Account, LedgerError> {
         self.wait_for(&self.ask_for(Ask::Judge { key, quarantined }, || {})?)
     }

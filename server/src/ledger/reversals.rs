@@ -60,30 +60,27 @@ impl Reversals {
 }
 
 impl Posting<'_, '_> {
-    /// Takes back what the workers convicted in this group have pending, and what they computed.
-    pub fn convict(&mut self) -> Result<()> {
+    /// Quarantines a worker, and takes back what it has pending and what it computed.
+    pub fn convict(&mut self, worker: AccountId) -> Result<()> {
         let connection = self.sql.connection;
-        for worker in std::mem::take(&mut self.book.convicted) {
-            self.quarantine(worker)?;
-            self.outcomes.revoke(connection, worker)?;
-            self.wrote = true;
-            let Some(taken) = self.earnings.take(connection, worker, self.group)? else { continue };
-            // One reversal per worker at a time; a worker convicted twice in one group has nothing left to take.
-            while let Some(&reversal) = self.reversals.0.get(&worker) {
-                self.step(worker, reversal)?;
-            }
-            let reversal = Reversal {
-                first_group: taken.first_group,
-                last_group: self.group,
-                below: i64::MAX,
-                rest: taken.amount,
-            };
-            connection.execute(
-                "INSERT INTO reversals (worker, first_grp, last_grp, below, rest) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![worker.0, reversal.first_group, reversal.last_group, reversal.below, reversal.rest],
-            )?;
-            self.reversals.0.insert(worker, reversal);
+        self.quarantine(worker)?;
+        self.outcomes.revoke(connection, worker)?;
+        let Some(taken) = self.earnings.take(connection, worker, self.group)? else { return Ok(()) };
+        // One reversal per worker at a time; a worker convicted twice in one group has nothing left to take.
+        while let Some(&reversal) = self.reversals.0.get(&worker) {
+            self.step(worker, reversal)?;
         }
+        let reversal = Reversal {
+            first_group: taken.first_group,
+            last_group: self.group,
+            below: i64::MAX,
+            rest: taken.amount,
+        };
+        connection.execute(
+            "INSERT INTO reversals (worker, first_grp, last_grp, below, rest) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![worker.0, reversal.first_group, reversal.last_group, reversal.below, reversal.rest],
+        )?;
+        self.reversals.0.insert(worker, reversal);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Workers' trust records: kept for the next start, read when a worker joins, listed for the operator.
 //!
-//! The newest record replaces earlier ones. A conviction is written in the same group that reverses pay and revokes
-//! outcomes, so a crash leaves all of it or nothing.
+//! The newest record replaces earlier ones. It does not touch the quarantine: only a conviction sets it, in the same group
+//! that reverses pay and revokes outcomes, and only forgiving lifts it, so a crash leaves all of either or nothing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,7 +29,7 @@ pub struct WorkerTrust {
     pub failures: u32,
     /// Deep checks passed since the last of them.
     pub clean_checks: u64,
-    /// It gets no work.
+    /// It gets no work. Told when it joins; in [`Entry::TrustChanged`](super::Entry::TrustChanged) it changes nothing.
     pub quarantined: bool,
 }
 
@@ -77,24 +77,31 @@ impl Posting<'_, '_> {
                 of.checked as i64
             ])?;
         }
-        let is_remarkable = trust.failures > 0 || trust.quarantined;
-        let sql = if is_remarkable {
-            "INSERT INTO standings (worker, failures, clean_checks, quarantined_ms) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT DO UPDATE SET failures = ?2, clean_checks = ?3,
-                 quarantined_ms = CASE WHEN ?4 IS NULL THEN NULL ELSE ifnull(quarantined_ms, ?4) END"
+        let sql = if trust.failures > 0 {
+            "INSERT INTO standings (worker, failures, clean_checks) VALUES (?1, ?2, ?3)
+             ON CONFLICT DO UPDATE SET failures = ?2, clean_checks = ?3"
         } else {
             // Most workers never fail and have no row here.
-            "UPDATE standings SET failures = ?2, clean_checks = ?3, quarantined_ms = ?4 WHERE worker = ?1"
+            "UPDATE standings SET failures = ?2, clean_checks = ?3 WHERE worker = ?1"
         };
-        let quarantined_ms = trust.quarantined.then_some(self.now_ms);
-        connection.prepare_cached(sql)?.execute(params![
-            worker.0,
-            trust.failures,
-            trust.clean_checks as i64,
-            quarantined_ms
-        ])?;
+        let clean_checks = trust.clean_checks as i64;
+        connection.prepare_cached(sql)?.execute(params![worker.0, trust.failures, clean_checks])?;
         self.wrote = true;
         Ok(())
+    }
+
+    /// Convicts and forgives workers as the group says.
+    pub fn judgements(&mut self) -> Result<()> {
+        for (worker, quarantined) in std::mem::take(&mut self.book.judged) {
+            self.convict_or_forgive(worker, quarantined)?;
+        }
+        Ok(())
+    }
+
+    /// Convicts a worker or, if it is not to be `quarantined`, forgives it.
+    pub fn convict_or_forgive(&mut self, worker: AccountId, quarantined: bool) -> Result<()> {
+        self.wrote = true;
+        if quarantined { self.convict(worker) } else { self.forgive(worker) }
     }
 
     /// Records that a worker is quarantined.
@@ -104,11 +111,9 @@ impl Posting<'_, '_> {
                    ON CONFLICT DO UPDATE SET quarantined_ms = ifnull(quarantined_ms, ?2)";
         self.sql.connection.prepare_cached(sql)?.execute([worker.0, self.now_ms]).map(|_| ())
     }
-}
 
-impl Posting<'_, '_> {
     /// Lets a worker work again, as a newcomer.
-    pub fn forgive(&mut self, worker: AccountId) -> Result<()> {
+    fn forgive(&mut self, worker: AccountId) -> Result<()> {
         let connection = self.sql.connection;
         let sql =
             "UPDATE standings SET failures = 0, clean_checks = 0, quarantined_ms = NULL WHERE worker = ?1";
@@ -117,7 +122,6 @@ impl Posting<'_, '_> {
             "UPDATE trust SET answers = 0, since_ms = ?2 WHERE worker = ?1",
             [worker.0, self.now_ms],
         )?;
-        self.wrote = true;
         Ok(())
     }
 }

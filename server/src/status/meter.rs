@@ -148,7 +148,7 @@ impl Meter {
                 self.sums.convicted.inc();
             }
             // How far a worker or an outcome is trusted now: the ledger's own matter, and no event of a task.
-            Entry::TrustChanged { .. } | Entry::OutcomeDisputed { .. } => {}
+            Entry::TrustChanged { .. } | Entry::WorkerForgiven { .. } | Entry::OutcomeDisputed { .. } => {}
         }
     }
 

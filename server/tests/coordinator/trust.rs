@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use p2c2r_protocol::{ComputedBy, Nanos, PassedCheck, PeerId, TaskFailure, TaskId};
+use p2c2r_protocol::{ComputedBy, Micros, Nanos, PassedCheck, PeerId, TaskFailure, TaskId, TaskNo};
 use p2c2r_server::config::TrustRules;
-use p2c2r_server::{ComputeMode, Fallback};
+use p2c2r_server::core::{Core, Effects, Event};
+use p2c2r_server::ledger::{AccountId, Entry};
+use p2c2r_server::{ComputeMode, Fallback, ServerConfig};
 
 use crate::stage::{Heard, Stage};
 use crate::toy::{self, SLY, ToySpec};
@@ -298,4 +300,18 @@ fn an_answer_that_there_is_no_time_to_check_waits_and_is_never_let_through() {
     }
     assert_eq!(stage.done(patient).receipt.check, PassedCheck::Deep);
     stage.books();
+}
+
+#[test]
+fn what_the_operator_orders_is_booked_also_of_a_worker_that_is_not_here() {
+    let config = ServerConfig { kinds: toy::kinds(), ..ServerConfig::default() };
+    let mut core = Core::new(config.policy(), TaskNo(1), [0; 32]);
+    let (mut effects, account) = (Effects::default(), AccountId(10));
+    for quarantined in [true, false] {
+        core.handle(Micros(1), Event::Judged { account, quarantined }, &mut effects);
+    }
+    let [convicted, forgiven, learned] = &effects.entries[..] else { panic!("{:?}", effects.entries) };
+    assert!(matches!(convicted, Entry::WorkerConvicted { worker } if *worker == account));
+    assert!(matches!(forgiven, Entry::WorkerForgiven { worker } if *worker == account));
+    assert!(matches!(learned, Entry::TrustChanged { worker, .. } if *worker == account));
 }

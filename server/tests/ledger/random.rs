@@ -114,9 +114,10 @@ impl Auditor {
             Entry::AttemptEnded { task, attempt, verdict, .. } => self.ended(task.0, attempt.0, verdict),
             Entry::TaskSettled(settlement) => self.settled(settlement),
             Entry::TaskVoided { task, .. } => self.void(task.0),
-            Entry::OutcomeDisputed { .. } | Entry::TrustChanged { .. } | Entry::WorkerConvicted { .. } => {
-                unreachable!("no operation here judges workers")
-            }
+            Entry::OutcomeDisputed { .. }
+            | Entry::TrustChanged { .. }
+            | Entry::WorkerConvicted { .. }
+            | Entry::WorkerForgiven { .. } => unreachable!("no operation here judges workers"),
         }
     }
 

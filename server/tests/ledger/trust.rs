@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use p2c2r_protocol::{KindId, Role, TaskNo};
-use p2c2r_server::ledger::{self, Entry, KindTrust, LedgerError, WorkerTrust};
+use p2c2r_server::ledger::{self, Entry, KindTrust, Ledger, LedgerError, WorkerTrust};
 use rusqlite::Connection;
 
 use super::lab::{Lab, account_of, append, gamer, whole, worker};
@@ -84,4 +84,64 @@ fn a_conviction_is_written_whole_whether_by_checks_or_by_the_operator_and_can_be
     ledger.close().unwrap();
     lab.check();
     assert!(account_of(&lab.open(), Role::Worker, "bob").trust.quarantined);
+}
+
+#[test]
+fn no_record_of_what_a_worker_did_lifts_its_quarantine_or_restores_it() {
+    let lab = Lab::new();
+    let ledger = lab.open();
+    let bob = worker(&ledger);
+    let key = account_of(&ledger, Role::Worker, "bob").key.unwrap();
+    let learned = |failures, quarantined| {
+        let trust = WorkerTrust { kinds: vec![of(1, 10)], failures, clean_checks: 0, quarantined };
+        Entry::TrustChanged { worker: bob, trust: Box::new(trust) }
+    };
+    let known = |ledger: &Ledger| account_of(ledger, Role::Worker, "bob").trust;
+    // The coordinator's scheduler has not heard of the order yet, and is killed before it does.
+    for failures in [0, 1] {
+        ledger.judge(key, true).unwrap();
+        append(&ledger, [learned(failures, false)]);
+        ledger.flush().unwrap();
+        assert!(known(&ledger).quarantined, "{failures} failures");
+        ledger.judge(key, false).unwrap();
+        append(&ledger, [learned(failures, true)]);
+        ledger.flush().unwrap();
+        assert!(!known(&ledger).quarantined, "{failures} failures");
+    }
+    ledger.judge(key, true).unwrap();
+    append(&ledger, [learned(0, false)]);
+    ledger.close().unwrap();
+    assert!(known(&lab.open()).quarantined);
+    lab.check();
+}
+
+#[test]
+fn convictions_and_forgiving_of_one_group_count_in_their_order() {
+    let lab = Lab::new();
+    let ledger = lab.open();
+    let (ada, bob) = (gamer(&ledger), worker(&ledger));
+    let learned = |failures| {
+        let trust = WorkerTrust { kinds: vec![of(1, 10)], failures, ..WorkerTrust::default() };
+        Entry::TrustChanged { worker: bob, trust: Box::new(trust) }
+    };
+    let (convicted, forgiven) =
+        (|| Entry::WorkerConvicted { worker: bob }, || Entry::WorkerForgiven { worker: bob });
+    let known = |ledger: &Ledger| {
+        ledger.flush().unwrap();
+        let trust = account_of(ledger, Role::Worker, "bob").trust;
+        (trust.quarantined, trust.failures, trust.kinds[0].answers)
+    };
+    append(&ledger, [learned(2), convicted()]);
+    assert_eq!(known(&ledger), (true, 2, 10));
+    append(&ledger, [learned(2), forgiven()]);
+    assert_eq!(known(&ledger), (false, 0, 0), "what was learned before is forgotten");
+    append(&ledger, [forgiven(), learned(1)]);
+    assert_eq!(known(&ledger), (false, 1, 10), "and what is learned after it is not");
+    append(&ledger, [forgiven(), convicted()]);
+    assert_eq!(known(&ledger), (true, 0, 0));
+    append(&ledger, [convicted(), forgiven()]);
+    assert_eq!(known(&ledger), (false, 0, 0));
+    append(&ledger, [Entry::WorkerForgiven { worker: ada }]);
+    ledger.flush().unwrap();
+    assert_eq!(ledger.drain_committed().anomalies.wrong_account, 1);
 }

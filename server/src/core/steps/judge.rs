@@ -356,9 +356,13 @@ pub fn record_everything(core: &mut Core) {
     }
 }
 
-/// Applies the operator's order on a worker's account. The ledger has it already; recording it again changes nothing.
+/// Applies the operator's order on a worker's account. The ledger has it already, and gets it again because it may have been
+/// sent entries about the worker meanwhile that did not know of the order.
 pub fn order(core: &mut Core, account: AccountId, quarantined: bool) {
     let known = core.trust.order(account, quarantined, core.now);
+    if !quarantined {
+        core.book(Entry::WorkerForgiven { worker: account });
+    }
     record(core, account, known);
     if quarantined {
         quarantine(core, account);

@@ -170,7 +170,7 @@ impl WriterState {
         posting.charges.write(posting.sql.connection, now_ms)?;
         // First the step, then the convictions, whose steps begin with the next group.
         posting.reverse()?;
-        posting.convict()?;
+        posting.judgements()?;
         posting.trust()?;
         for asked in &mut answers.accounts {
             asked.found = Some(posting.account(&asked.ask, &mut self.next_grant, &mut self.next_payout)?);

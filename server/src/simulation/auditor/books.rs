@@ -125,7 +125,8 @@ impl Books {
             Entry::AttemptStarted { .. }
             | Entry::AttemptEnded { .. }
             | Entry::OutcomeDisputed { .. }
-            | Entry::TrustChanged { .. } => {}
+            | Entry::TrustChanged { .. }
+            | Entry::WorkerForgiven { .. } => {}
         }
         self.balance()
     }

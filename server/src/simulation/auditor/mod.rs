@@ -274,7 +274,7 @@ impl Auditor {
             }
             Entry::TaskSettled(settlement) => self.settled(settlement)?,
             Entry::TaskVoided { task, reason } => self.voided(*task, *reason)?,
-            Entry::OutcomeDisputed { .. } | Entry::TrustChanged { .. } => {}
+            Entry::OutcomeDisputed { .. } | Entry::TrustChanged { .. } | Entry::WorkerForgiven { .. } => {}
             Entry::WorkerConvicted { worker } => self.convicted(*worker)?,
         }
         self.books.enter(entry, self.now)?;
@@ -311,6 +311,9 @@ impl Auditor {
                 Entry::WorkerConvicted { worker } => {
                     self.known.entry(*worker).or_default().is_convicted_durably = true;
                     self.settled.retain(|_, finished| finished.maker != Some(*worker));
+                }
+                Entry::WorkerForgiven { worker } => {
+                    self.known.entry(*worker).or_default().is_convicted_durably = false;
                 }
                 Entry::TaskSettled(Settlement { task, outcome, check, .. }) => {
                     let ended = self.unrecorded.remove(task);

@@ -50,7 +50,10 @@ impl Auditor {
             }
             Entry::TaskSettled(settlement) => self.settle(settlement),
             Entry::TaskVoided { task, .. } => self.charge(*task, Nanos::ZERO),
-            Entry::OutcomeDisputed { .. } | Entry::TrustChanged { .. } | Entry::WorkerConvicted { .. } => {}
+            Entry::OutcomeDisputed { .. }
+            | Entry::TrustChanged { .. }
+            | Entry::WorkerConvicted { .. }
+            | Entry::WorkerForgiven { .. } => {}
         }
     }
 
