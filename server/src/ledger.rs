@@ -23,16 +23,17 @@
 //! pending -> gamer, pending -> fee   the worker was convicted before that: back to who paid, if that can be told
 //! ```
 //!
-//! Rows of ended tasks are kept for a day (longer if the fraud window is) and then folded into sums per account, kind
-//! and verdict, so that the file stays as large as a day's work; the hash chain goes on (`ledger/folding.rs`). A
-//! gamer's number for a task is remembered as long as the task's row.
+//! Rows of ended tasks are kept for a day (longer if the fraud window is, and only while pay is pending and for ten minutes
+//! where there are too many) and then folded into sums per account, kind and verdict, so that the file stays as large as a
+//! day's work; the hash chain goes on (`ledger/folding.rs`). A gamer's number for a task is remembered as long as the
+//! task's row.
 //!
 //! A task admitted and settled inside one group is written once, in its final state: `gamer -> pending` and
 //! `gamer -> fee`, with the same balances. If a worker did it in one attempt, as is the rule, the task's row names the
 //! worker and alone says the attempt and the transfers; all others have rows of their own.
 //!
-//! Transfers are never changed or deleted (triggers refuse it, also for the rows of tasks that are over), and each group's
-//! transfers, and what it does to accounts, are hashed into a chain (`ledger/chain.rs`).
+//! Transfers are never changed, and deleted only when they are folded (triggers refuse all else, also for the rows of tasks
+//! that are over), and each group's transfers, and what it does to accounts, are hashed into a chain (`ledger/chain.rs`).
 //!
 //! # Charged once
 //! Four unique keys: the gamer's number for a task is unique per gamer; a task's row leaves the state "open" once; a

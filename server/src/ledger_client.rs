@@ -86,8 +86,9 @@ impl LedgerClient {
         self.ledger.drain_committed()
     }
 
-    /// The smallest session number for a new connection. The ledger forgets an account's last number after a day of its
-    /// time; this minimum, which grows with that time, has passed it by then, whatever the wall clock says.
+    /// The smallest session number for a new connection. The ledger forgets an account's last number when the task that has
+    /// it is folded, after ten minutes of its time at the earliest. This minimum counts the seconds of that time, so it has
+    /// passed the number by then, whatever the wall clock says, unless the account connected more than once a second.
     pub fn session_at_least(&self) -> u32 {
         u32::try_from(self.ledger.seconds()).unwrap_or(u32::MAX / 2)
     }

@@ -156,6 +156,15 @@ pub(super) fn take_over(connection: &Connection) -> Result<()> {
         .map(|_| ())
 }
 
+/// The last group, up to `last`, by which no more than `rows_max` rows are in the log.
+pub(super) fn in_bounds(connection: &Connection, last: i64, rows_max: i64) -> Result<i64> {
+    let first_beyond: Option<i64> = connection
+        .prepare_cached("SELECT grp FROM account_log ORDER BY grp LIMIT 1 OFFSET ?1")?
+        .query_row([rows_max], |row| row.get(0))
+        .optional()?;
+    Ok(first_beyond.map_or(last, |group| last.min(group - 1)))
+}
+
 /// Applies a folded row.
 pub(super) fn fold(connection: &Connection, change: &AccountLogEntry) -> Result<()> {
     let AccountLogEntry { account, what, number, bytes, text } = change;

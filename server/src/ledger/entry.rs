@@ -73,7 +73,7 @@ pub enum Entry {
     /// Another worker's answer to the task, which is settled, is a different one: what is kept of its outcome is deleted, because
     /// it is not known which is right.
     OutcomeDisputed {
-        /// The task, which was settled not long ago.
+        /// The task.
         task: TaskNo,
     },
     /// A worker's new record; replaces the earlier one for the kinds it names. Whether it is in quarantine stays as it is.

@@ -1,4 +1,4 @@
-//! Folding: rows older than a day are replaced by sums, so that the file is as large as a day's work.
+//! Folding: rows older than a day are replaced by sums, sooner where there are too many, so that the file stays bounded.
 //!
 //! Groups are folded in order, a few per step, and only if their hashes match, so that tampered rows are not turned
 //! into sums. The chain continues from the newest folded group's hash, and the group that folds hashes a digest of all
@@ -18,11 +18,12 @@ use super::outcomes::KeptOutcomes;
 pub(super) use sums::FoldedSums;
 use sums::{Fold, GroupRow};
 
-/// Transfers folded in one step, unless a single group has more; some 10 ms.
-const TRANSFERS_PER_GROUP: i64 = 2_048;
+/// Transfers, ended tasks and changes of accounts folded in one step, of each so many, unless a single group has more.
+/// Nothing else is recorded meanwhile, so a step has to stay short; `what_a_step_of_folding_takes` measures it.
+const ROWS_PER_STEP: i64 = 2_048;
 
 /// Groups folded in one step.
-const GROUPS_PER_GROUP: i64 = 1_024;
+const GROUPS_PER_STEP: i64 = 1_024;
 
 /// Extra time that rows are kept, so that a quiet ledger folds occasionally instead of in every group.
 const SLACK_MS: i64 = 10 * 60 * 1_000;
@@ -139,8 +140,9 @@ impl Folding {
         self.due_ms = self.due_ms.map(|due_ms| due_ms.min(next_ms));
     }
 
-    /// Folds one step of groups that are old enough and whose `outcomes` have expired, or if it `is_early`, because there
-    /// are too many rows, with their outcomes. `None` if there was nothing to fold.
+    /// Folds one step of groups that are old enough, or if it `is_early`, because there are too many rows, of those whose pay
+    /// is not pending, and deletes their tasks' `outcomes`. Those of groups that are old enough have expired, unless they
+    /// were once to be kept for longer. `None` if there was nothing to fold.
     pub fn step(
         &mut self,
         connection: &Connection,
@@ -151,12 +153,8 @@ impl Folding {
         if self.due_ms.is_none_or(|due_ms| due_ms > now_ms) {
             return Ok(None);
         }
-        let before_ms = if is_early {
-            now_ms - self.kept_early_ms
-        } else {
-            (now_ms - self.kept_ms).min(outcomes.kept_from_ms())
-        };
-        let groups = oldest_groups(connection, before_ms)?;
+        let kept_ms = if is_early { self.kept_early_ms } else { self.kept_ms };
+        let groups = oldest_groups(connection, now_ms - kept_ms)?;
         let Some(last) = groups.last() else {
             self.due_ms = Some(now_ms + if is_early { EARLY_SLACK_MS } else { SLACK_MS });
             return Ok(None);
@@ -201,15 +199,21 @@ impl Folding {
 fn oldest_groups(connection: &Connection, before_ms: i64) -> Result<Vec<GroupRow>> {
     let mut select = connection
         .prepare_cached("SELECT id, at_ms, transfers, hash, folded FROM groups ORDER BY id LIMIT ?1")?;
-    let mut rows = select.query([GROUPS_PER_GROUP])?;
+    let mut rows = select.query([GROUPS_PER_STEP])?;
     let (mut groups, mut transfers) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let group = read_group(row)?;
         transfers += group.transfers;
-        if group.at_ms >= before_ms || transfers > TRANSFERS_PER_GROUP && !groups.is_empty() {
+        if group.at_ms >= before_ms || transfers > ROWS_PER_STEP && !groups.is_empty() {
             break;
         }
         groups.push(group);
+    }
+    if let Some(last) = groups.last() {
+        // Tasks that were voided in the group they began in have no transfers, nor have changes of accounts.
+        let last = account_log::in_bounds(connection, last.id, ROWS_PER_STEP)?;
+        let last = sums::in_bounds(connection, last, ROWS_PER_STEP)?;
+        groups.truncate(groups.partition_point(|group| group.id <= last).max(1));
     }
     Ok(groups)
 }

@@ -1,12 +1,13 @@
 //! Kept outcomes: for 24 hours, up to a number of bytes, and not of convicted workers; deleted in steps that
 //! keep a group short.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use p2c2r_protocol::{Digest, KindId, Nanos, PassedCheck, TaskId, TaskNo, WorkUnits};
-use rusqlite::{Connection, OptionalExtension as _, Result, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Result, Row};
 
 use super::account::{CachedOutcome, SettledTask};
 use super::chain::checksum;
@@ -20,9 +21,6 @@ const EXPIRED_PER_GROUP: i64 = 8_192;
 
 /// Rows searched for revoked workers' outcomes per group; about 10 ms.
 const REVOKED_PER_GROUP: i64 = 4_096;
-
-/// Outcomes behind the newest one among which that of one task is looked for: it was settled seconds ago.
-const LOOKED_BACK_MAX: i64 = 65_536;
 
 /// The writer's state of the outcomes table.
 pub(super) struct KeptOutcomes {
@@ -43,8 +41,6 @@ pub(super) struct KeptOutcomes {
 struct OldestOutcome {
     id: i64,
     expires_ms: i64,
-    /// When it was kept, which is when its task was closed.
-    kept_at_ms: i64,
 }
 
 struct Revocation {
@@ -116,13 +112,13 @@ impl KeptOutcomes {
         }
         self.next_id += 1;
         self.bytes += bytes.len() as i64;
-        self.oldest.get_or_insert(OldestOutcome { id, expires_ms, kept_at_ms: now_ms });
+        self.oldest.get_or_insert(OldestOutcome { id, expires_ms });
         Ok(())
     }
 
     /// Deletes one step of rows that have expired or exceed the bounds; returns whether anything was deleted.
     pub fn expire(&mut self, connection: &Connection, now_ms: i64) -> Result<bool> {
-        let Some(OldestOutcome { id: first, expires_ms, .. }) = self.oldest else { return Ok(false) };
+        let Some(OldestOutcome { id: first, expires_ms }) = self.oldest else { return Ok(false) };
         if expires_ms > now_ms && self.bytes <= self.bytes_max {
             return Ok(false);
         }
@@ -166,19 +162,42 @@ impl KeptOutcomes {
         self.find_oldest(connection)
     }
 
-    /// Deletes the outcome of a task that was settled not long ago; says whether it was there.
+    /// Deletes the outcome of a task; says whether it was there. Outcomes lie in the order in which their tasks were closed,
+    /// those of one group in the order of the tasks' numbers, so few rows are looked at.
     pub fn forget(&mut self, connection: &Connection, task: TaskNo) -> Result<bool> {
-        let found: Option<(i64, i64)> = connection
-            .prepare_cached(
-                "SELECT id, length(bytes) FROM outcomes WHERE id >= ?1 AND task = ?2 ORDER BY id DESC LIMIT 1",
-            )?
-            .query_row([self.next_id - LOOKED_BACK_MAX, task.0 as i64], |row| Ok((row.get(0)?, row.get(1)?)))
+        let closed: Option<Option<i64>> = connection
+            .prepare_cached("SELECT closed_grp FROM tasks WHERE no = ?1")?
+            .query_row([task.0 as i64], |row| row.get(0))
             .optional()?;
-        let Some((id, bytes)) = found else { return Ok(false) };
-        connection.prepare_cached("DELETE FROM outcomes WHERE id = ?1")?.execute([id])?;
-        self.bytes -= bytes;
-        self.find_oldest(connection)?;
-        Ok(true)
+        let (Some(group), Some(oldest)) = (closed.flatten(), self.oldest) else { return Ok(false) };
+        let mut select = connection.prepare_cached(
+            "SELECT o.id, t.closed_grp, t.no, length(o.bytes) FROM outcomes o JOIN tasks t ON t.no = o.task
+             WHERE o.id >= ?1 AND o.id < ?2 ORDER BY o.id LIMIT 1",
+        )?;
+        let (mut from, mut to) = (oldest.id, self.next_id);
+        while from < to {
+            let middle = from + (to - from) / 2;
+            let found = select
+                .query_row([middle, to], |row| {
+                    Ok((row.get::<_, i64>(0)?, (row.get(1)?, row.get(2)?), row.get::<_, i64>(3)?))
+                })
+                .optional()?;
+            let Some((id, place, bytes)) = found else {
+                to = middle;
+                continue;
+            };
+            match place.cmp(&(group, task.0 as i64)) {
+                Ordering::Less => from = id + 1,
+                Ordering::Greater => to = middle,
+                Ordering::Equal => {
+                    connection.prepare_cached("DELETE FROM outcomes WHERE id = ?1")?.execute([id])?;
+                    self.bytes -= bytes;
+                    self.find_oldest(connection)?;
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Marks all present outcomes of `worker` for deletion.
@@ -225,11 +244,6 @@ impl KeptOutcomes {
         self.kept_ms
     }
 
-    /// When the oldest outcome was kept, whose task is still needed; far in the future if there is none.
-    pub fn kept_from_ms(&self) -> i64 {
-        self.oldest.map_or(i64::MAX, |oldest| oldest.kept_at_ms)
-    }
-
     /// When there is next something to delete; `None` if never.
     pub fn next_due_ms(&self) -> Option<i64> {
         if !self.revoked.is_empty() || self.bytes > self.bytes_max && self.oldest.is_some() {
@@ -266,14 +280,8 @@ impl KeptOutcomes {
 
     fn find_oldest(&mut self, connection: &Connection) -> Result<()> {
         self.oldest = connection
-            .prepare_cached(
-                "SELECT o.id, o.expires_ms, g.at_ms
-                 FROM outcomes o JOIN tasks t ON t.no = o.task JOIN groups g ON g.id = t.closed_grp
-                 ORDER BY o.id LIMIT 1",
-            )?
-            .query_row(params![], |row| {
-                Ok(OldestOutcome { id: row.get(0)?, expires_ms: row.get(1)?, kept_at_ms: row.get(2)? })
-            })
+            .prepare_cached("SELECT id, expires_ms FROM outcomes ORDER BY id LIMIT 1")?
+            .query_row([], |row| Ok(OldestOutcome { id: row.get(0)?, expires_ms: row.get(1)? }))
             .optional()?;
         Ok(())
     }

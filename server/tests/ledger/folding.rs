@@ -142,6 +142,73 @@ fn folding_takes_steps_and_balances_after_each_also_after_a_crash() {
     assert!(steps >= 6_000 * 2 / 2_048, "{steps} steps");
 }
 
+/// Groups that folded something, once everything so far is folded, earlier such groups too.
+fn steps_until_folded(lab: &Lab, ledger: &Ledger) -> i64 {
+    lab.pass(FOLDED_AFTER);
+    fold(ledger);
+    count(lab, "groups WHERE folded IS NOT NULL")
+}
+
+#[test]
+fn tasks_that_move_no_money_are_folded_in_steps_too() {
+    let lab = Lab::new();
+    let ledger = lab.open();
+    let payer = gamer(&ledger);
+    for first in (1..20_000).step_by(100) {
+        let cancelled = |no| {
+            let void = Entry::TaskVoided { task: TaskNo(no), reason: VoidReason::Cancelled };
+            [admitted(TaskNo(no), payer, no, 10), void]
+        };
+        append(&ledger, (first..first + 100).flat_map(cancelled));
+        ledger.flush().unwrap();
+    }
+    let steps = steps_until_folded(&lab, &ledger);
+    assert!(steps >= 20_000 / 4_096, "{steps} steps");
+    let check = lab.check();
+    assert_eq!((check.folded_tasks, check.tasks), (20_000, 0), "{check}");
+}
+
+#[test]
+fn changes_of_accounts_are_folded_in_steps_too() {
+    let lab = Lab::new();
+    let ledger = lab.open();
+    for round in 0..10 {
+        for number in 0..1_000 {
+            let name = format!("bob {round} {number}");
+            ledger.ask_account(Role::Worker, key_of("bob"), &name, Nanos::ZERO, || {}).unwrap();
+        }
+        ledger.flush().unwrap();
+    }
+    let steps = steps_until_folded(&lab, &ledger);
+    assert!(steps >= 10_000 / 4_096, "{steps} steps");
+    assert_eq!(count(&lab, "account_log"), 0);
+    lab.check();
+}
+
+/// Patient tasks began long before the tasks among which they end, and others that are open lie before them.
+#[test]
+fn steps_go_on_past_tasks_that_were_open_for_long() {
+    let lab = Lab::new();
+    let ledger = lab.open();
+    let (payer, helper) = (gamer(&ledger), worker(&ledger));
+    append(&ledger, (1..=3_000).map(|no| patient(TaskNo(no), payer, no, 30)));
+    ledger.flush().unwrap();
+    lab.pass(FOLDED_AFTER);
+    fold(&ledger);
+    for first in (3_001..12_000).step_by(100) {
+        append(&ledger, (first..first + 100).flat_map(|no| whole(TaskNo(no), payer, helper, 100, 10)));
+        let old = TaskNo(first / 100);
+        append(&ledger, [started(old, 1, helper), settled(old, 1, helper, 20, 2)]);
+        ledger.flush().unwrap();
+    }
+    let check = lab.check();
+    assert_eq!((check.tasks, check.folded_tasks), (12_000, 0), "{check}");
+    let steps = steps_until_folded(&lab, &ledger);
+    let check = lab.check();
+    assert_eq!((check.tasks, check.open_tasks, check.folded_tasks), (2_910, 2_910, 9_090), "{check}");
+    assert!(steps < 20, "{steps} steps");
+}
+
 #[test]
 fn a_folded_tasks_number_is_not_given_out_again() {
     let lab = Lab::new();
@@ -241,7 +308,7 @@ fn any_number_of_accounts_fits_into_little_memory() {
 }
 
 #[test]
-fn outcomes_that_were_to_be_kept_for_longer_keep_their_tasks_until_they_expire() {
+fn outcomes_that_were_to_be_kept_for_longer_go_with_their_tasks() {
     let lab = Lab::new();
     let kept_for = |hours| LedgerOptions { outcomes_kept: Duration::from_hours(hours), ..lab.options() };
     let ledger = Ledger::open(&lab.path, kept_for(24), || {}).unwrap();
@@ -252,15 +319,12 @@ fn outcomes_that_were_to_be_kept_for_longer_keep_their_tasks_until_they_expire()
     let ledger = Ledger::open(&lab.path, kept_for(2), || {}).unwrap();
     append(&ledger, whole(TaskNo(2), payer, helper, 100, 10));
     fold(&ledger);
-    assert_eq!(ledger.take_cached_outcomes().len(), 1, "it is there for two hours from now on");
-    assert_eq!((lab.check().tasks, count(&lab, "outcomes")), (2, 2));
-    lab.pass(2 * 3_600);
-    fold(&ledger);
-    assert_eq!(count(&lab, "outcomes"), 0);
-    lab.pass(3_600);
+    let check = lab.check();
+    assert_eq!((check.folded_tasks, check.tasks, count(&lab, "outcomes")), (1, 1, 1), "{check}");
+    lab.pass(3 * 3_600);
     fold(&ledger);
     ledger.close().unwrap();
-    assert_eq!(lab.check().folded_tasks, 2);
+    assert_eq!((lab.check().folded_tasks, count(&lab, "outcomes")), (2, 0));
 }
 
 #[test]

@@ -10,6 +10,8 @@ mod export;
 #[cfg(target_os = "linux")]
 mod file;
 mod folding;
+#[cfg(target_os = "linux")]
+mod folding_cost;
 mod groups;
 mod heads;
 mod lab;

@@ -139,6 +139,68 @@ fn neither_what_is_revoked_nor_disputed_nor_damaged_is_read_nor_what_was_not_che
     assert_eq!(found, [Gone, Gone, Gone, Found(4), Nowhere]);
 }
 
+/// Tasks of which outcomes are kept.
+fn tasks_with_outcomes(lab: &Lab) -> Vec<i64> {
+    let connection = rusqlite::Connection::open(&lab.path).unwrap();
+    let mut select = connection.prepare("SELECT task FROM outcomes ORDER BY id").unwrap();
+    select.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+fn dispute(ledger: &Ledger, task: u64) {
+    append(ledger, [Entry::OutcomeDisputed { task: TaskNo(task) }]);
+    ledger.flush().unwrap();
+}
+
+#[test]
+fn a_disputed_outcome_goes_however_many_were_kept_after_it() {
+    const TASKS: u64 = 65_537;
+    let lab = Lab::new();
+    let ledger = lab.open();
+    let (payer, helper) = (gamer(&ledger), worker(&ledger));
+    for first in (1..=TASKS).step_by(8_192) {
+        let last = TASKS.min(first + 8_191);
+        append(&ledger, (first..=last).flat_map(|no| whole(TaskNo(no), payer, helper, 10, 1)));
+        ledger.flush().unwrap();
+    }
+    dispute(&ledger, 1);
+    let left = tasks_with_outcomes(&lab);
+    assert_eq!((left[0], left.len() as u64), (2, TASKS - 1));
+}
+
+#[test]
+fn a_disputed_outcome_is_found_among_gaps_and_in_whatever_order_tasks_ended() {
+    let lab = Lab::new();
+    let ledger = lab.open();
+    let (payer, honest) = (gamer(&ledger), worker(&ledger));
+    let liar = account_of(&ledger, p2c2r_protocol::Role::Worker, "eve").id;
+    let by = |no, worker| whole(TaskNo(no), payer, worker, 10, 1);
+    let [admitted, started, late] = by(1, honest);
+    append(&ledger, [admitted, started]);
+    ledger.flush().unwrap();
+    append(&ledger, (2..=60).rev().flat_map(|no| by(no, if (10..50).contains(&no) { liar } else { honest })));
+    append(&ledger, [Entry::WorkerConvicted { worker: liar }]);
+    ledger.flush().unwrap();
+    // What is settled without an outcome has none to be found.
+    let mut bare = by(61, honest);
+    if let Entry::TaskSettled(settlement) = &mut bare[2] {
+        settlement.outcome = None;
+    }
+    append(&ledger, by(62, honest).into_iter().chain([late]).chain(bare));
+    ledger.flush().unwrap();
+    let mut left: Vec<i64> = (2..10).chain(50..=60).chain([1, 62]).collect();
+    assert_eq!(tasks_with_outcomes(&lab), left);
+    for task in [61, 30, 99, 9, 50, 1, 2, 60, 62, 5, 5] {
+        dispute(&ledger, task);
+        left.retain(|kept| *kept != task as i64);
+        assert_eq!(tasks_with_outcomes(&lab), left, "after {task}");
+    }
+    append(&ledger, by(63, honest).into_iter().chain([Entry::OutcomeDisputed { task: TaskNo(63) }]));
+    ledger.flush().unwrap();
+    assert_eq!(tasks_with_outcomes(&lab), left, "in the group that kept it");
+    ledger.close().unwrap();
+    lab.check();
+}
+
 #[test]
 fn a_file_that_cannot_be_read_is_tried_again() {
     let lab = Lab::new();

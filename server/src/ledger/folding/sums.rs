@@ -1,6 +1,6 @@
 //! Groups on their way into sums: what is found of them, whether it is what they were hashed with, and what is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use rusqlite::{Connection, Result, Row, params};
 
@@ -50,6 +50,33 @@ pub(super) struct GroupRow {
     pub transfers: i64,
     pub hash: [u8; 32],
     pub folded: Option<[u8; 32]>,
+}
+
+/// The last group, up to `last`, by which no more than `tasks_max` tasks with rows have ended.
+pub(super) fn in_bounds(connection: &Connection, mut last: i64, tasks_max: i64) -> Result<i64> {
+    let mut tasks = connection.prepare_cached("SELECT opened_grp, closed_grp FROM tasks ORDER BY no")?;
+    let mut rows = tasks.query([])?;
+    let (mut ends, mut younger) = (BinaryHeap::new(), 0);
+    while let Some(row) = rows.next()?
+        && younger <= OUT_OF_ORDER_MAX
+    {
+        let (opened, closed): (i64, Option<i64>) = (row.get(0)?, row.get(1)?);
+        if opened > last {
+            younger += 1;
+            continue;
+        }
+        younger = 0;
+        ends.extend(closed.filter(|closed| *closed <= last));
+        if ends.len() as i64 > tasks_max
+            && let Some(latest) = ends.pop()
+        {
+            last = latest - 1;
+            while ends.peek().is_some_and(|end| *end > last) {
+                ends.pop();
+            }
+        }
+    }
+    Ok(last)
 }
 
 impl Fold {
