@@ -122,16 +122,8 @@ fn seed(config: &ServerConfig) -> [u8; 32] {
 }
 
 fn open_ledger(config: &ServerConfig, waker: LateWaker) -> Result<Ledger, ServerError> {
-    let options = LedgerOptions {
-        group_commit: config.group_commit,
-        fraud_window: config.fraud_window,
-        tasks_max: config.ledger_tasks,
-        tasks_per_account_max: config.ledger_tasks_per_account,
-        cache_entries_max: config.cache_entries_max,
-        cache_bytes_max: config.cache_bytes_max,
-        on_failure: OnFailure::new(move || waker.wake()),
-        ..LedgerOptions::default()
-    };
+    let options =
+        LedgerOptions { on_failure: OnFailure::new(move || waker.wake()), ..config.ledger_options() };
     // No wake-up on commit: commits are collected once a second, and every append reports a failure.
     Ok(Ledger::open(&config.db, options, || {})?)
 }

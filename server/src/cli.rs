@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use p2c2r_program::settings::SettingsArgs;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use p2c2r_program::settings::{SettingError, SettingsArgs};
 use p2c2r_protocol::Role;
 
+use crate::backup::BackupFolderArgs;
 use crate::config::ServerConfig;
 use crate::join::commands::{AccountsCommand, InviteArgs};
 use crate::ledger_commands::LedgerCommand;
@@ -39,6 +40,10 @@ pub enum Command {
     /// Look at what is known of workers, take one's work away or let it work again.
     #[command(subcommand)]
     Workers(WorkersCommand),
+    /// Copy all that brings the coordinator back, ledger, accounts and keys, into a new folder; also while it runs.
+    Backup(BackupFolderArgs),
+    /// Put such a copy into an empty data folder. The coordinator must not run.
+    Restore(BackupFolderArgs),
     /// Look into the ledger, verify, export or copy it, and book what workers were paid.
     #[command(subcommand)]
     Ledger(LedgerCommand),
@@ -50,6 +55,31 @@ pub enum Command {
     /// Look at the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+/// Which coordinator a command is about. It is found as the coordinator finds its own files: what is given here, then the
+/// environment, then the configuration file.
+#[derive(Clone, Debug, Default, Args)]
+pub struct WhichCoordinator {
+    /// The coordinator's configuration file.
+    #[arg(long, env = "P2C2R_CONFIG", value_name = "PATH")]
+    pub config: Option<PathBuf>,
+    /// The coordinator's data folder: ledger, accounts, certificate. [default: as it is set in the file, or p2c2r/server
+    /// among the user's data]
+    #[arg(long, env = "P2C2R_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// The ledger's database file. [default: as it is set in the file, or results.db in the data folder]
+    #[arg(long, env = "P2C2R_DB", value_name = "PATH")]
+    pub db: Option<PathBuf>,
+}
+
+impl WhichCoordinator {
+    /// The settings that the coordinator has if it is started so.
+    pub fn settings(&self) -> Result<ServerConfig, SettingError> {
+        let named = [("--config", &self.config), ("--data-dir", &self.data_dir), ("--db", &self.db)];
+        let words = named.into_iter().filter_map(|(flag, path)| Some([flag.into(), path.clone()?.into()]));
+        SettingsArgs::from_words(words.flatten())?.resolve()
+    }
 }
 
 /// On which side an account is.
@@ -92,7 +122,7 @@ pub enum ConfigCommand {
 mod tests {
     use std::path::Path;
 
-    use clap::{Args as _, CommandFactory as _, FromArgMatches as _};
+    use clap::{CommandFactory as _, FromArgMatches as _};
     use p2c2r_program::settings::{self, SettingValue, SettingsTable as _};
 
     use super::*;

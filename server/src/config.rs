@@ -28,7 +28,7 @@ pub use crate::core::state::trust::TrustRules;
 use crate::error::ServerError;
 use crate::join::JoinSettings;
 use crate::join::settings::default_data_dir;
-use crate::ledger::{CREDIT_MAX, GROUP_COMMIT_MAX};
+use crate::ledger::{CREDIT_MAX, GROUP_COMMIT_MAX, LedgerId, LedgerOptions};
 
 /// Nano-dollars for a million work units, unless the price list says otherwise: a helper's fully used core
 /// then earns $0.32 an hour after the fee, whatever the kind.
@@ -226,6 +226,8 @@ settings_table! {
         pub log_format: LogFormat = LogFormat::default() => choice(),
         /// The kinds of work on offer.
         pub kinds: KindRegistry = KindRegistry::builtin(),
+        /// The ledger that the accounts in the data folder belong to, as far as one was ever opened.
+        pub ledger_id: Option<LedgerId> = None,
     }
 }
 
@@ -334,6 +336,20 @@ impl ServerConfig {
         self.join.settle()?;
         within("the number of kinds in prices", self.prices.nanos_per_mega_unit.len(), 0..=KINDS_MAX)?;
         Ok(())
+    }
+
+    /// How the ledger is opened.
+    pub fn ledger_options(&self) -> LedgerOptions {
+        LedgerOptions {
+            id: self.ledger_id,
+            group_commit: self.group_commit,
+            fraud_window: self.fraud_window,
+            tasks_max: self.ledger_tasks,
+            tasks_per_account_max: self.ledger_tasks_per_account,
+            cache_entries_max: self.cache_entries_max,
+            cache_bytes_max: self.cache_bytes_max,
+            ..LedgerOptions::default()
+        }
     }
 
     /// What the scheduler has to know of the settings.

@@ -47,6 +47,20 @@ pub enum ServerError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// There is something where a backup, or what is restored from one, should go.
+    #[error("{} is not empty: a backup goes to a new folder, and is restored into an empty one", path.display())]
+    FolderInUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder is no backup.
+    #[error("{} is no backup of a coordinator: it has no {missing}", path.display())]
+    NoBackup {
+        /// The folder.
+        path: PathBuf,
+        /// A file that every backup has.
+        missing: &'static str,
+    },
     /// The coordinator on this machine takes no tasks.
     #[error("{0}")]
     NotReady(String),
@@ -68,10 +82,15 @@ pub enum ServerError {
 
 impl ServerError {
     /// The exit status of the program: 2 where the command line, the environment or the configuration must be
-    /// changed, 1 for everything else.
+    /// changed, 3 where the ledger is not where it belongs, so that starting again cannot help, 1 for everything else.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::OutOfRange(_) | Self::Log(_) | Self::Settings(_) => 2,
+            Self::Config(_)
+            | Self::OutOfRange(_)
+            | Self::Log(_)
+            | Self::Settings(_)
+            | Self::Join(JoinError::Settings(_)) => 2,
+            Self::Ledger(error) if error.needs_a_person() => 3,
             _ => 1,
         }
     }

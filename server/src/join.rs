@@ -14,7 +14,7 @@
 //! | [`store`] | accounts, invites and credits, on disk |
 //! | [`enrol`] | who is let in |
 //! | [`challenge`] | what clients sign, made without keeping it and good once |
-//! | [`certificate`] | the coordinator's key and certificate, or the operator's |
+//! | [`certificate`], [`renewal`] | the coordinator's key and certificate, or the operator's, also when that is renewed |
 //! | [`limits`] | what strangers may cost, per address prefix and in sum |
 //! | `places` | which HTTPS connection is ended when one more comes than there are places |
 //! | [`ports`] | one port number for UDP and TCP |
@@ -38,6 +38,7 @@ mod places;
 pub mod ports;
 pub mod reach;
 pub mod refusals;
+pub mod renewal;
 mod routes;
 pub mod service;
 pub mod settings;

@@ -50,7 +50,7 @@
 //! | `options.rs` | settings and limits |
 //! | `error.rs` | errors an operator can act on |
 //! | `queue.rs` | the bounded queue between the two threads |
-//! | `file.rs` | opening the file: pragmas, migrations, refusals |
+//! | `file.rs`, `meta.rs` | opening the file: pragmas, migrations, refusals; what it says of itself |
 //! | `lock.rs` | one coordinator for one file, and whether it is still there |
 //! | `reading.rs` | opening the file to read it, without a right to write |
 //! | `backup.rs` | `backup`: a whole copy of a ledger that is in use |
@@ -96,6 +96,7 @@ mod handle;
 mod head_key;
 mod heads;
 mod lock;
+mod meta;
 mod options;
 mod outcome_index;
 mod outcome_reader;
@@ -127,6 +128,7 @@ pub use account::{
 pub use audit::{CheckReport, PROBLEMS_NAMED_MAX};
 pub use back_pressure::AdmissionRoom;
 pub use backup::BackupReport;
+pub(crate) use backup::copy_pages;
 pub use charges::RecentCharge;
 pub use entry::{
     ATTEMPT_MAX, AccountId, Admission, ComputedFrom, Entry, PatientPayload, Settlement, Verdict, VoidReason,
@@ -136,8 +138,8 @@ pub use handle::{AccountRequest, Ledger};
 pub use head_key::{HEAD_KEY_FILE, existing_head_key, head_key};
 pub use heads::{BadHead, Head, Link, SignedHead, read_heads};
 pub use options::{
-    CREDIT_MAX, GROUP_COMMIT_MAX, LedgerClock, LedgerOptions, MONEY_MAX, OnFailure, PATIENT_TASKS_MAX,
-    QUEUE_BYTES_MAX, QUEUE_ENTRIES_MAX, TASK_NO_GAP, TASK_NO_MAX,
+    CREDIT_MAX, GROUP_COMMIT_MAX, LedgerClock, LedgerId, LedgerOptions, MONEY_MAX, OnFailure,
+    PATIENT_TASKS_MAX, QUEUE_BYTES_MAX, QUEUE_ENTRIES_MAX, TASK_NO_GAP, TASK_NO_MAX,
 };
 pub use outcome_reader::{OutcomeReader, READS_WAITING_MAX, ReadOutcome};
 pub use payouts::{PAYOUT_REFERENCE_CHARS_MAX, Payable, Payables};
@@ -187,9 +189,9 @@ pub fn report(path: &Path) -> Result<LedgerReport, LedgerError> {
 
 /// Opens the ledger at `path` to change it by the operator's hand while no coordinator runs; unlike [`Ledger::open`] it
 /// creates none.
-pub fn open_existing(path: &Path) -> Result<Ledger, LedgerError> {
+pub fn open_existing(path: &Path, options: LedgerOptions) -> Result<Ledger, LedgerError> {
     if !path.exists() {
         return Err(LedgerError::Missing { path: path.to_owned() });
     }
-    Ledger::open(path, LedgerOptions::default(), || {})
+    Ledger::open(path, options, || {})
 }

@@ -1,4 +1,5 @@
-//! The operator's commands about the ledger: `ledger check`, `head`, `report`, `export`, `payout`, `backup`, `claim`.
+//! The operator's commands about the ledger: `ledger check`, `head`, `report`, `export`, `payout`, `backup`, `replace`,
+//! `claim`.
 
 use std::fs::OpenOptions;
 use std::io::{BufWriter, Write as _};
@@ -12,10 +13,12 @@ use p2c2r_protocol::{AccountKey, Nanos};
 use p2c2r_tasks::KindRegistry;
 use serde::Serialize;
 
-use crate::cli::{ReportFormat, RoleArg};
-use crate::config::LEDGER_FILE;
+use crate::cli::{ReportFormat, RoleArg, WhichCoordinator};
+use crate::config::ServerConfig;
 use crate::error::ServerError;
-use crate::join::commands::{DataDirArgs, some_dollars};
+use crate::join::commands::some_dollars;
+use crate::join::store::ACCOUNTS_FILE;
+use crate::join::{self, AccountStore};
 use crate::ledger::{self, CheckReport, LedgerError, SignedHead};
 
 /// What to do with the ledger.
@@ -25,7 +28,7 @@ pub enum LedgerCommand {
     Check(CheckArgs),
     /// Print a signed head of the hash chain. Kept elsewhere, `ledger check --head` finds out with it whether the ledger was
     /// rewritten.
-    Head(WhichLedger),
+    Head(WhichCoordinator),
     /// Print balances, fees and earnings.
     Report(ReportArgs),
     /// Write all transfers as comma-separated values, and what was folded as a sum for each account.
@@ -35,34 +38,19 @@ pub enum LedgerCommand {
     Payout(PayoutCommand),
     /// Make a whole copy and verify it, also while the coordinator runs.
     Backup(BackupArgs),
+    /// Let the next start go on with another ledger than so far: with the file that is there, or with an empty one if there is
+    /// none. Everybody then has what that ledger says.
+    Replace(WhichCoordinator),
     /// Give an account of an older ledger, which was found by its name, to whoever has a key. The coordinator must not run.
     Claim(ClaimArgs),
-}
-
-/// Which ledger.
-#[derive(Debug, Args)]
-pub struct WhichLedger {
-    /// The ledger's database file. [default: results.db in the data folder]
-    #[arg(long, env = "P2C2R_DB", value_name = "PATH")]
-    pub db: Option<PathBuf>,
-    /// Which coordinator's.
-    #[command(flatten)]
-    pub data_dir: DataDirArgs,
-}
-
-impl WhichLedger {
-    /// The ledger's file.
-    pub fn path(&self) -> PathBuf {
-        self.db.clone().unwrap_or_else(|| self.data_dir.folder().join(LEDGER_FILE))
-    }
 }
 
 /// Which ledger is verified, and against what.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Which ledger.
+    /// Which coordinator's.
     #[command(flatten)]
-    pub ledger: WhichLedger,
+    pub which: WhichCoordinator,
     /// A file of heads that were signed earlier: the ledger must still contain them. May be given several times.
     #[arg(long, value_name = "FILE")]
     pub head: Vec<PathBuf>,
@@ -77,9 +65,9 @@ pub struct CheckArgs {
 /// Which ledger, and how to print.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// Which ledger.
+    /// Which coordinator's.
     #[command(flatten)]
-    pub ledger: WhichLedger,
+    pub which: WhichCoordinator,
     /// For people, or for programs.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub format: ReportFormat,
@@ -88,9 +76,9 @@ pub struct ReportArgs {
 /// Which ledger is exported, how and where to.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// Which ledger.
+    /// Which coordinator's.
     #[command(flatten)]
-    pub ledger: WhichLedger,
+    pub which: WhichCoordinator,
     /// Comma-separated values with exact dollars: the only form there is.
     #[arg(long, required = true)]
     pub csv: bool,
@@ -113,26 +101,26 @@ pub enum PayoutCommand {
         dollars: Nanos,
         /// What the payment is called where it was made: each is recorded once.
         reference: String,
-        /// Which ledger.
+        /// Which coordinator's.
         #[command(flatten)]
-        ledger: WhichLedger,
+        which: WhichCoordinator,
     },
     /// Record that a payment came back, by an entry of its own. The coordinator must not run.
     Undo {
         /// The reference that it was recorded under.
         reference: String,
-        /// Which ledger.
+        /// Which coordinator's.
         #[command(flatten)]
-        ledger: WhichLedger,
+        which: WhichCoordinator,
     },
 }
 
 /// Which ledger is copied, and where to.
 #[derive(Debug, Args)]
 pub struct BackupArgs {
-    /// Which ledger.
+    /// Which coordinator's.
     #[command(flatten)]
-    pub ledger: WhichLedger,
+    pub which: WhichCoordinator,
     /// Where the copy goes; nothing is replaced.
     #[arg(value_name = "COPY")]
     pub path: PathBuf,
@@ -141,9 +129,9 @@ pub struct BackupArgs {
 /// Which account goes to which key.
 #[derive(Debug, Args)]
 pub struct ClaimArgs {
-    /// Which ledger.
+    /// Which coordinator's.
     #[command(flatten)]
-    pub ledger: WhichLedger,
+    pub which: WhichCoordinator,
     /// Whether it is a gamer's or a worker's account.
     #[arg(long, value_enum)]
     pub role: RoleArg,
@@ -168,17 +156,19 @@ pub fn run(command: LedgerCommand) -> Result<ExitCode, ServerError> {
             return Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         LedgerCommand::Head(which) => {
-            say(ledger::head(&which.path(), &ledger::head_key(&which.data_dir.folder())?)?);
+            let settings = which.settings()?;
+            say(ledger::head(&settings.db, &ledger::head_key(&settings.data_dir)?)?);
         }
         LedgerCommand::Report(args) => {
-            let mut report = ledger::report(&args.ledger.path())?;
+            let mut report = ledger::report(&args.which.settings()?.db)?;
             let kinds = KindRegistry::builtin();
             report.name_kinds(|kind| kinds.get(kind).map(|kind| kind.name().to_owned()));
             print(&report, args.format)?;
         }
         LedgerCommand::Export(args) => export(&args)?,
         LedgerCommand::Payout(command) => payout(command)?,
-        LedgerCommand::Backup(args) => say(ledger::backup(&args.ledger.path(), &args.path)?),
+        LedgerCommand::Backup(args) => say(ledger::backup(&args.which.settings()?.db, &args.path)?),
+        LedgerCommand::Replace(which) => say(replace(&which)?),
         LedgerCommand::Claim(args) => claim(args)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -199,10 +189,11 @@ fn check(args: &CheckArgs) -> Result<CheckReport, ServerError> {
     for path in &args.head {
         heads.extend(read_heads(path)?);
     }
-    let mut report = ledger::check_with_heads(&args.ledger.path(), &heads)?;
+    let settings = args.which.settings()?;
+    let mut report = ledger::check_with_heads(&settings.db, &heads)?;
     if !heads.is_empty() {
         let own = || -> Result<_, LedgerError> {
-            let found = ledger::existing_head_key(&args.ledger.data_dir.folder())?;
+            let found = ledger::existing_head_key(&settings.data_dir)?;
             Ok(found.map(|secret| secret.public()))
         };
         // An auditor may not read the key.
@@ -243,12 +234,13 @@ fn read_heads(path: &Path) -> Result<Vec<SignedHead>, LedgerError> {
 }
 
 /// An error of writing to a file is reported; standard output may be closed by its reader.
-fn export(args: &ExportArgs) -> Result<(), LedgerError> {
-    let ledger = args.ledger.path();
+fn export(args: &ExportArgs) -> Result<(), ServerError> {
+    let ledger = args.which.settings()?.db;
     let Some(path) = &args.to else {
         let mut out = BufWriter::new(Output::Standard);
         ledger::export(&ledger, &mut out)?;
-        return out.flush().map_err(|error| LedgerError::Output(error.to_string()));
+        out.flush().map_err(|error| LedgerError::Output(error.to_string()))?;
+        return Ok(());
     };
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => LedgerError::Exists { path: path.clone() },
@@ -265,13 +257,35 @@ fn export(args: &ExportArgs) -> Result<(), LedgerError> {
     Ok(())
 }
 
+/// The coordinator's settings, with the ledger that its accounts belong to: nothing is written to another one.
+fn settings_to_write(which: &WhichCoordinator) -> Result<ServerConfig, ServerError> {
+    let mut settings = which.settings()?;
+    if settings.data_dir.join(ACCOUNTS_FILE).exists() {
+        settings.ledger_id = AccountStore::open(&settings.data_dir)?.ledger()?;
+    }
+    Ok(settings)
+}
+
+fn replace(which: &WhichCoordinator) -> Result<String, ServerError> {
+    let settings = which.settings()?;
+    join::commands::open_existing(&settings.data_dir)?.forget_ledger()?;
+    let path = settings.db.display();
+    Ok(if settings.db.exists() {
+        format!("The next start goes on with the ledger {path}, whichever it is.")
+    } else {
+        format!(
+            "The next start begins an empty ledger, {path}: everybody has their opening credit again and nothing else."
+        )
+    })
+}
+
 fn payout(command: PayoutCommand) -> Result<(), ServerError> {
     match command {
-        PayoutCommand::List(args) => print(&ledger::payables(&args.ledger.path())?, args.format),
-        PayoutCommand::Record { account, dollars, reference, ledger } => {
-            let path = ledger.path();
-            let worker = ledger::payables(&path)?.find(&account)?.account;
-            let ledger = ledger::open_existing(&path)?;
+        PayoutCommand::List(args) => print(&ledger::payables(&args.which.settings()?.db)?, args.format),
+        PayoutCommand::Record { account, dollars, reference, which } => {
+            let settings = settings_to_write(&which)?;
+            let worker = ledger::payables(&settings.db)?.find(&account)?.account;
+            let ledger = ledger::open_existing(&settings.db, settings.ledger_options())?;
             let paid = ledger.pay_out(worker, dollars, &reference);
             ledger.close()?;
             let paid = paid?;
@@ -281,8 +295,9 @@ fn payout(command: PayoutCommand) -> Result<(), ServerError> {
             ));
             Ok(())
         }
-        PayoutCommand::Undo { reference, ledger } => {
-            let ledger = ledger::open_existing(&ledger.path())?;
+        PayoutCommand::Undo { reference, which } => {
+            let settings = settings_to_write(&which)?;
+            let ledger = ledger::open_existing(&settings.db, settings.ledger_options())?;
             let undone = ledger.take_back_payout(&reference);
             ledger.close()?;
             let undone = undone?;
@@ -296,7 +311,8 @@ fn payout(command: PayoutCommand) -> Result<(), ServerError> {
 }
 
 fn claim(args: ClaimArgs) -> Result<(), ServerError> {
-    let ledger = ledger::open_existing(&args.ledger.path())?;
+    let settings = settings_to_write(&args.which)?;
+    let ledger = ledger::open_existing(&settings.db, settings.ledger_options())?;
     let account = ledger.claim(args.role.into(), &args.name, args.key)?;
     ledger.close()?;
     say(format_args!(

@@ -12,6 +12,7 @@
 //! | [`peers`] | between app and core: messages become events, effects become messages, jobs and entries; the order of an update |
 //! | [`compute`] | threads for kernels and checks |
 //! | [`ledger_client`], [`ledger`] | the app's end of the ledger, and the durable books |
+//! | [`backup`] | all that brings a coordinator back, in one folder |
 //! | [`ledger_commands`] | what the operator does with the ledger |
 //! | [`worker_commands`] | what the operator does with what is known of workers |
 //! | [`join`] | who may connect: HTTPS, invites, accounts, connect tokens |
@@ -23,6 +24,7 @@
 //! | [`console`] | what the operator sees |
 
 pub mod app;
+pub mod backup;
 pub mod cli;
 pub mod compute;
 pub mod config;

@@ -9,10 +9,12 @@ use p2c2r_link::{EventDrivenPlugin, ServerTransport};
 use p2c2r_program::settings::{self, SettingsArgs};
 use p2c2r_program::{command_line, complain, quiet_caught_panics, say, service, signals};
 use p2c2r_server::cli::{Command, ConfigCommand, ServerCli};
+use p2c2r_server::join::AccountStore;
 use p2c2r_server::ledger::{self, HeadPublisher, Ledger};
 use p2c2r_server::recording::{self, Replayed};
 use p2c2r_server::{
-    ServerConfig, ServerError, Shutdown, build_app, console, join, ledger_commands, status, worker_commands,
+    ServerConfig, ServerError, Shutdown, backup, build_app, console, join, ledger_commands, status,
+    worker_commands,
 };
 use tracing::info;
 
@@ -40,6 +42,8 @@ fn main() -> ExitCode {
         Some(Command::Accounts(command)) => {
             join::commands::accounts(&command).map_err(ServerError::from).map(answer)
         }
+        Some(Command::Backup(args)) => backup::backup(&args).map(answer),
+        Some(Command::Restore(args)) => backup::restore(&args).map(answer),
         Some(Command::Replay { file }) => replay(&file),
         Some(Command::Workers(command)) => worker_commands::run(command).map(answer),
         Some(Command::Ledger(command)) => ledger_commands::run(command),
@@ -69,17 +73,21 @@ fn answer(text: String) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn run(config: ServerConfig) -> Result<ExitCode, ServerError> {
+fn run(mut config: ServerConfig) -> Result<ExitCode, ServerError> {
     console::start_logging(&config)?;
     quiet_caught_panics();
     // Before the ledger, which is in this folder by default.
     join::make_data_folder(&config.data_dir)?;
+    let mut accounts = AccountStore::open(&config.data_dir)?;
+    config.ledger_id = accounts.ledger()?;
     let (socket, listener) = join::bind_both(config.listen)?;
     let address =
         socket.local_addr().map_err(|error| ServerError::Address { asked: config.listen, error })?;
     let ready_file = config.ready_file.clone();
     let mut app = build_app(config.clone(), ServerTransport::Udp(socket))?;
     app.add_plugins(EventDrivenPlugin { busy_poll_max: config.busy_poll });
+    accounts.note_ledger(app.world().resource::<Ledger>().id())?;
+    drop(accounts);
     let way_in = join::let_people_in(&mut app, &config, listener)?;
     let shutdown = app.world().resource::<Shutdown>().clone();
     let ledger = app.world().resource::<Ledger>().clone();

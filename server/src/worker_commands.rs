@@ -3,20 +3,19 @@
 use clap::Subcommand;
 use p2c2r_tasks::KindRegistry;
 
-use crate::cli::ReportFormat;
+use crate::cli::{ReportFormat, WhichCoordinator};
 use crate::error::ServerError;
-use crate::join::commands::{self, DataDirArgs};
+use crate::join::commands;
 use crate::ledger;
-use crate::ledger_commands::WhichLedger;
 
 /// What to do with workers.
 #[derive(Debug, Subcommand)]
 pub enum WorkersCommand {
     /// Print what is known of all workers: failed checks, answers, pending pay. Also while the coordinator runs.
     List {
-        /// Which ledger.
+        /// Which coordinator's.
         #[command(flatten)]
-        ledger: WhichLedger,
+        which: WhichCoordinator,
         /// For people, or for programs.
         #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
         format: ReportFormat,
@@ -28,7 +27,7 @@ pub enum WorkersCommand {
         account: String,
         /// Which coordinator's.
         #[command(flatten)]
-        data_dir: DataDirArgs,
+        which: WhichCoordinator,
     },
     /// Let a convicted worker work again, as a newcomer. What was taken back stays with those who got it.
     Forgive {
@@ -36,17 +35,17 @@ pub enum WorkersCommand {
         account: String,
         /// Which coordinator's.
         #[command(flatten)]
-        data_dir: DataDirArgs,
+        which: WhichCoordinator,
     },
 }
 
 /// Does what is asked; the answer is what to print.
 pub fn run(command: WorkersCommand) -> Result<String, ServerError> {
     match command {
-        WorkersCommand::List { ledger, format } => {
+        WorkersCommand::List { which, format } => {
             let kinds = KindRegistry::builtin();
             let name_of = |kind| kinds.get(kind).map(|kind| kind.name().to_owned());
-            let workers = ledger::workers(&ledger.path(), name_of)?;
+            let workers = ledger::workers(&which.settings()?.db, name_of)?;
             match format {
                 ReportFormat::Text => Ok(workers.to_string()),
                 ReportFormat::Json => serde_json::to_string_pretty(&workers).map_err(|error| {
@@ -54,7 +53,7 @@ pub fn run(command: WorkersCommand) -> Result<String, ServerError> {
                 }),
             }
         }
-        WorkersCommand::Quarantine { account, data_dir } => Ok(commands::judge(&account, true, &data_dir)?),
-        WorkersCommand::Forgive { account, data_dir } => Ok(commands::judge(&account, false, &data_dir)?),
+        WorkersCommand::Quarantine { account, which } => Ok(commands::judge(&account, true, &which)?),
+        WorkersCommand::Forgive { account, which } => Ok(commands::judge(&account, false, &which)?),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Join links of an own certificate carry the fingerprint of its key, which clients pin. With the operator's
 //! (`--cert`, `--key`) they carry none, and clients ask the public authorities they know, as browsers do: such a
-//! certificate is renewed every few months, often with a new key.
+//! certificate is renewed every few months, often with a new key, and [`renewal`](super::renewal) follows it.
 
 use std::fs;
 use std::io::Write as _;
@@ -14,10 +14,13 @@ use rcgen::{CertificateParams, DnType, KeyPair};
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::ResolvesServerCert;
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{self, ServerConfig};
 
 use super::error::JoinError;
+use super::renewal::RenewedCertificate;
 
 /// Name of the own key in the data folder.
 pub const KEY_FILE: &str = "key.pem";
@@ -54,6 +57,8 @@ pub struct Certificate {
     pub tls: Arc<ServerConfig>,
     /// What join links carry: the fingerprint of the own key.
     pub fingerprint: Option<Fingerprint>,
+    /// The operator's, which may be renewed.
+    pub renewed: Option<Arc<RenewedCertificate>>,
 }
 
 impl Certificate {
@@ -61,9 +66,9 @@ impl Certificate {
     pub fn load(choice: &CertificateChoice, folder: &Path) -> Result<Self, JoinError> {
         match choice {
             CertificateChoice::Files { chain, key } => {
-                let tls =
-                    tls_config(read_chain(chain, CHECK_OWN)?, read_key(key, CHECK_OWN)?, chain, CHECK_OWN)?;
-                Ok(Self { tls: Arc::new(tls), fingerprint: None })
+                let renewed = Arc::new(RenewedCertificate::load(chain, key)?);
+                let tls = tls_config(renewed.clone(), chain, CHECK_OWN)?;
+                Ok(Self { tls: Arc::new(tls), fingerprint: None, renewed: Some(renewed) })
             }
             CertificateChoice::Own => own(folder),
         }
@@ -105,8 +110,9 @@ fn own(folder: &Path) -> Result<Certificate, JoinError> {
     let chain = read_chain(&path, RESTORE)?;
     let fingerprint =
         Fingerprint::of_certificate(&chain[0]).map_err(|error| refused(&path, error.to_string(), RESTORE))?;
-    let tls = tls_config(chain, read_key(&key_path, RESTORE)?, &path, RESTORE)?;
-    Ok(Certificate { tls: Arc::new(tls), fingerprint: Some(fingerprint) })
+    let certified = certified_key(chain, read_key(&key_path, RESTORE)?, &path, RESTORE)?;
+    let tls = tls_config(Arc::new(SingleCertAndKey::from(certified)), &path, RESTORE)?;
+    Ok(Certificate { tls: Arc::new(tls), fingerprint: Some(fingerprint), renewed: None })
 }
 
 /// Valid from 1975 to 4096: clients pin the key and look at no date.
@@ -133,17 +139,31 @@ fn write_private(path: &Path, text: &str) -> Result<(), JoinError> {
     write().map_err(|error| JoinError::File { path: path.to_owned(), error })
 }
 
-fn tls_config(
+/// The operator's chain and key in these files; an error says which file to look at.
+pub(super) fn read_operators(chain: &Path, key: &Path) -> Result<CertifiedKey, JoinError> {
+    certified_key(read_chain(chain, CHECK_OWN)?, read_key(key, CHECK_OWN)?, chain, CHECK_OWN)
+}
+
+fn certified_key(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     path: &Path,
     advice: &'static str,
+) -> Result<CertifiedKey, JoinError> {
+    let made = CertifiedKey::from_der(chain, key, &default_provider());
+    made.map_err(|error| refused(path, error.to_string(), advice))
+}
+
+fn tls_config(
+    certificate: Arc<dyn ResolvesServerCert>,
+    path: &Path,
+    advice: &'static str,
 ) -> Result<ServerConfig, JoinError> {
     let build = || -> Result<ServerConfig, rustls::Error> {
-        ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        Ok(ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_protocol_versions(&[&TLS13])?
             .with_no_client_auth()
-            .with_single_cert(chain, key)
+            .with_cert_resolver(certificate))
     };
     let mut config = build().map_err(|error| refused(path, error.to_string(), advice))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];

@@ -2,7 +2,7 @@
 //! coordinator, which notices what they change within a second.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -11,11 +11,10 @@ use p2c2r_protocol::{Nanos, Role};
 use serde::Serialize;
 
 use super::error::JoinError;
-use super::settings::default_data_dir;
 use super::store::{
     ACCOUNTS_FILE, AccountRecord, AccountStore, INVITE_USES_MAX, KEY_DIGITS, NewInvite, WallSeconds,
 };
-use crate::cli::{ReportFormat, RoleArg};
+use crate::cli::{ReportFormat, RoleArg, WhichCoordinator};
 use crate::core::state::gamers::HourCap;
 use crate::ledger::CREDIT_MAX;
 
@@ -28,21 +27,6 @@ const EXPIRES_MAX: Duration = Duration::from_hours(3_650 * 24);
 /// How many may come with each of the links printed at first start, and for how long.
 const FIRST_USES: u32 = 8;
 const FIRST_EXPIRES: Duration = Duration::from_hours(7 * 24);
-
-/// Which data folder.
-#[derive(Clone, Debug, Default, Args)]
-pub struct DataDirArgs {
-    /// The coordinator's data folder: ledger, accounts, certificate. [default: p2c2r/server among the user's data]
-    #[arg(long, env = "P2C2R_DATA_DIR", value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
-}
-
-impl DataDirArgs {
-    /// The folder.
-    pub fn folder(&self) -> PathBuf {
-        self.data_dir.clone().unwrap_or_else(default_data_dir)
-    }
-}
 
 /// An invite to be made.
 #[derive(Debug, Args)]
@@ -64,7 +48,7 @@ pub struct InviteArgs {
     pub credit: Option<Nanos>,
     /// Which coordinator's.
     #[command(flatten)]
-    pub data_dir: DataDirArgs,
+    pub which: WhichCoordinator,
 }
 
 /// What to do with accounts.
@@ -77,7 +61,7 @@ pub enum AccountsCommand {
         format: ReportFormat,
         /// Which coordinator's.
         #[command(flatten)]
-        data_dir: DataDirArgs,
+        which: WhichCoordinator,
     },
     /// Close an account for good: its programs are disconnected within a second.
     Revoke {
@@ -85,7 +69,7 @@ pub enum AccountsCommand {
         account: String,
         /// Which coordinator's.
         #[command(flatten)]
-        data_dir: DataDirArgs,
+        which: WhichCoordinator,
     },
     /// Give an account a name that its owner cannot change.
     Rename {
@@ -95,7 +79,7 @@ pub enum AccountsCommand {
         name: String,
         /// Which coordinator's.
         #[command(flatten)]
-        data_dir: DataDirArgs,
+        which: WhichCoordinator,
     },
     /// Say what an hour may cost a gamer's account; the running coordinator hears of it within a second.
     Cap {
@@ -106,7 +90,7 @@ pub enum AccountsCommand {
         cap: HourCap,
         /// Which coordinator's.
         #[command(flatten)]
-        data_dir: DataDirArgs,
+        which: WhichCoordinator,
     },
     /// Give a gamer's account money, which the running coordinator books.
     Credit {
@@ -117,13 +101,13 @@ pub enum AccountsCommand {
         dollars: Nanos,
         /// Which coordinator's.
         #[command(flatten)]
-        data_dir: DataDirArgs,
+        which: WhichCoordinator,
     },
 }
 
 /// Makes an invite; the answer is its join link and nothing else.
 pub fn invite(args: &InviteArgs) -> Result<String, JoinError> {
-    let folder = args.data_dir.folder();
+    let folder = args.which.settings()?.data_dir;
     let mut store = open_existing(&folder)?;
     let (link, opening_credit) =
         store.published()?.ok_or_else(|| JoinError::NeverStarted { path: folder.clone() })?;
@@ -160,31 +144,29 @@ pub fn first_links(
 /// Does something with accounts; the answer is what to print.
 pub fn accounts(command: &AccountsCommand) -> Result<String, JoinError> {
     match command {
-        AccountsCommand::List { format, data_dir } => {
-            let accounts = open_existing(&data_dir.folder())?.accounts()?;
+        AccountsCommand::List { format, which } => {
+            let accounts = open_store(which)?.accounts()?;
             Ok(match format {
                 ReportFormat::Text => table(&accounts),
                 ReportFormat::Json => json(&accounts),
             })
         }
-        AccountsCommand::Revoke { account, data_dir } => {
-            let mut store = open_existing(&data_dir.folder())?;
+        AccountsCommand::Revoke { account, which } => {
+            let mut store = open_store(which)?;
             let account = store.account_called(account, None)?;
             store.revoke(account.key, WallSeconds::now())?;
             Ok(format!("{} ({}) is closed and will be disconnected", account.name, account.key.short()))
         }
-        AccountsCommand::Rename { account, name, data_dir } => {
-            let mut store = open_existing(&data_dir.folder())?;
+        AccountsCommand::Rename { account, name, which } => {
+            let mut store = open_store(which)?;
             let account = store.account_called(account, None)?;
             let name = store.rename(account.key, name)?;
             Ok(format!("{} ({}) is now called {name}", account.name, account.key.short()))
         }
-        AccountsCommand::Cap { account, cap, data_dir } => {
-            let mut store = open_existing(&data_dir.folder())?;
+        AccountsCommand::Cap { account, cap, which } => {
+            let mut store = open_store(which)?;
             let found = store.account_called(account, Some(Role::Gamer))?;
-            if found.role != Role::Gamer {
-                return Err(JoinError::NotAGamer(account.clone()));
-            }
+            refuse_unless_spending(&found, account)?;
             store.cap_hour(found.key, *cap)?;
             let (name, key) = (&found.name, found.key.short());
             let said = match cap {
@@ -194,12 +176,10 @@ pub fn accounts(command: &AccountsCommand) -> Result<String, JoinError> {
             };
             Ok(format!("an hour may cost {name} ({key}) {said}"))
         }
-        AccountsCommand::Credit { account, dollars, data_dir } => {
-            let mut store = open_existing(&data_dir.folder())?;
+        AccountsCommand::Credit { account, dollars, which } => {
+            let mut store = open_store(which)?;
             let found = store.account_called(account, Some(Role::Gamer))?;
-            if found.role != Role::Gamer {
-                return Err(JoinError::NotAGamer(account.clone()));
-            }
+            refuse_unless_spending(&found, account)?;
             store.credit(found.key, *dollars, WallSeconds::now())?;
             let (name, key) = (&found.name, found.key.short());
             Ok(format!(
@@ -209,9 +189,17 @@ pub fn accounts(command: &AccountsCommand) -> Result<String, JoinError> {
     }
 }
 
+/// Refuses an account that spends nothing: a worker's, or one that is closed.
+fn refuse_unless_spending(account: &AccountRecord, called: &str) -> Result<(), JoinError> {
+    if account.role != Role::Gamer {
+        return Err(JoinError::NotAGamer(called.to_owned()));
+    }
+    if account.revoked_at.is_some() { Err(JoinError::Closed(called.to_owned())) } else { Ok(()) }
+}
+
 /// Has a worker judged; the answer is what to print.
-pub fn judge(account: &str, quarantined: bool, data_dir: &DataDirArgs) -> Result<String, JoinError> {
-    let mut store = open_existing(&data_dir.folder())?;
+pub fn judge(account: &str, quarantined: bool, which: &WhichCoordinator) -> Result<String, JoinError> {
+    let mut store = open_store(which)?;
     let found = store.account_called(account, Some(Role::Worker))?;
     if found.role != Role::Worker {
         return Err(JoinError::NotAWorker(account.to_owned()));
@@ -220,6 +208,10 @@ pub fn judge(account: &str, quarantined: bool, data_dir: &DataDirArgs) -> Result
     let (name, key) = (&found.name, found.key.short());
     let said = if quarantined { "gets no more work" } else { "may work again, as a newcomer" };
     Ok(format!("{name} ({key}) {said}: at once if the coordinator runs, or else when it starts"))
+}
+
+fn open_store(which: &WhichCoordinator) -> Result<AccountStore, JoinError> {
+    open_existing(&which.settings()?.data_dir)
 }
 
 /// The store of a folder where a coordinator has run; a mistyped folder is not made.

@@ -3,11 +3,20 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use p2c2r_program::settings::SettingError;
 use thiserror::Error;
 
 /// Why joining cannot be set up, or an operator's command cannot be carried out.
 #[derive(Debug, Error)]
 pub enum JoinError {
+    /// The coordinator's settings, which say where its data are, were not taken.
+    #[error(transparent)]
+    Settings(#[from] SettingError),
+    /// The account is closed.
+    #[error(
+        "the account `{0}` is closed for good: its owner can be let in again with another invite, as a new account"
+    )]
+    Closed(String),
     /// The account is a gamer's.
     #[error("`{0}` is a gamer's account, and only workers are quarantined: `workers list` shows them")]
     NotAWorker(String),

@@ -13,7 +13,7 @@ use p2c2r_protocol::{Nanos, ProtocolIdentity};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
-use tracing::error;
+use tracing::{error, warn};
 
 use super::certificate::{Certificate, CertificateChoice, make_data_folder};
 use super::enrol::Registrar;
@@ -21,9 +21,11 @@ use super::error::JoinError;
 use super::https;
 use super::limits::{JoinLimits, OpenRegistration};
 use super::reach::SharedUdpReach;
+use super::renewal::{self, RenewedCertificate};
 use super::routes::Front;
 use super::store::AccountStore;
 use super::watch::{AccountNews, Clerk, Watch};
+use crate::ledger::Standings;
 
 /// How long shutdown waits for a request to the account store.
 const STOP_MAX: Duration = Duration::from_secs(1);
@@ -75,8 +77,17 @@ impl JoinService {
         let certificate = Certificate::load(&options.certificate, &options.data_dir)?;
         let mut store = AccountStore::open(&options.data_dir)?;
         let link = JoinLink { hosts: options.hosts, invite: None, fingerprint: certificate.fingerprint };
-        store.publish(&link, options.opening_credit)?;
-        let reach = SharedUdpReach::new(listener.local_addr().map_err(JoinError::Start)?.port());
+        let listening = listener.local_addr().map_err(JoinError::Start)?;
+        store.publish(&link, options.opening_credit, listening)?;
+        let books = Standings::open(&options.ledger).map_err(JoinError::Books)?;
+        let orders = store.give_lost_orders_again(&books)?;
+        if orders > 0 {
+            warn!(
+                orders,
+                "credits or quarantines by the operator are not in the ledger: they are carried out again"
+            );
+        }
+        let reach = SharedUdpReach::new(listening.port());
         let (watch, news, stop_watch) =
             Watch::new(AccountStore::open(&options.data_dir)?, clerk, reach.clone())?;
         let registrar =
@@ -89,10 +100,10 @@ impl JoinService {
             .max_blocking_threads(1)
             .build()
             .map_err(JoinError::Start)?;
-        let tls = TlsAcceptor::from(certificate.tls);
+        let (tls, renewed) = (TlsAcceptor::from(certificate.tls), certificate.renewed);
         let (stop_serving, stopped) = oneshot::channel();
         let threads = vec![
-            start("p2c2r-join", move || serve(runtime, (listener, tls, front, pages), stopped))?,
+            start("p2c2r-join", move || serve(runtime, (listener, tls, front, pages), renewed, stopped))?,
             start("p2c2r-accounts", move || watch.run(wake))?,
         ];
         let stop = Some((stop_serving, stop_watch));
@@ -128,12 +139,14 @@ fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
 fn serve(
     runtime: Runtime,
     (listener, tls, front, pages): (TcpListener, TlsAcceptor, Arc<Front>, Router),
+    renewed: Option<Arc<RenewedCertificate>>,
     stopped: oneshot::Receiver<()>,
 ) {
     runtime.block_on(async move {
         match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => tokio::select! {
                 never = https::serve(listener, tls, front, pages) => match never {},
+                never = renewal::follow(renewed) => match never {},
                 _ = stopped => {}
             },
             Err(error) => error!(%error, "nobody can join: HTTPS cannot be answered"),

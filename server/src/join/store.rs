@@ -6,17 +6,18 @@
 
 mod accounts;
 mod changes;
+mod copy;
 mod invites;
 mod logins;
+mod noted;
 mod open;
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use p2c2r_join::JoinLink;
-use p2c2r_protocol::{AccountKey, Nanos, Role};
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
+use p2c2r_protocol::{AccountKey, Role};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 pub use accounts::{AccountRecord, KEY_DIGITS, Newcomer};
 pub use changes::{Credit, CreditReference, Judgement, OperatorChange, Order};
@@ -85,31 +86,6 @@ impl AccountStore {
         configure(&connection).map_err(explain)?;
         migrate(&mut connection).map_err(explain)?;
         Ok(Self { connection, path })
-    }
-
-    /// Notes for other processes where the coordinator is reached, as in a join link without invite, and what an invite
-    /// gives a gamer unless it says otherwise.
-    pub fn publish(&mut self, link: &JoinLink, opening_credit: Nanos) -> Result<(), JoinError> {
-        let link = link.without_invite().to_string();
-        self.write(|transaction| {
-            let sql = "INSERT INTO meta (name, value) VALUES (?1, ?2)
-                       ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-            transaction.execute(sql, ("link", link))?;
-            transaction.execute(sql, ("opening_credit_nanos", opening_credit.0.to_string())).map(|_| ())
-        })
-    }
-
-    /// What [`publish`](Self::publish) noted last.
-    pub fn published(&self) -> Result<Option<(JoinLink, Nanos)>, JoinError> {
-        let read = |name: &str| -> rusqlite::Result<Option<String>> {
-            let sql = "SELECT value FROM meta WHERE name = ?1";
-            self.connection.query_row(sql, [name], |row| row.get(0)).optional()
-        };
-        let link = read("link").map_err(|error| self.explain(&error))?;
-        let credit = read("opening_credit_nanos").map_err(|error| self.explain(&error))?;
-        let link = link.and_then(|text| text.parse().ok());
-        let credit = credit.and_then(|text| text.parse().ok()).map_or(Nanos::ZERO, Nanos);
-        Ok(link.map(|link| (link, credit)))
     }
 
     /// Runs `act` in a transaction that no other process's can come between.

@@ -9,8 +9,9 @@ use rusqlite::backup::{Backup, StepResult};
 
 use super::audit::{self, CheckReport};
 use super::error::LedgerError;
-use super::file::{BUSY, closing, explain, no_access};
+use super::file::{BUSY, explain, no_access, refuse_log_alone};
 use super::lock::{private, with_ending};
+use super::meta::closing;
 use super::reading::Reading;
 
 /// Attempts at the copy while the ledger is locked, each as long as SQLite waits for a lock.
@@ -36,6 +37,7 @@ impl fmt::Display for BackupReport {
 
 /// Copies the ledger at `source` to `path`, where there must be nothing, and verifies the copy.
 pub(super) fn backup(source: &Path, path: &Path) -> Result<BackupReport, LedgerError> {
+    refuse_log_alone(path)?;
     // Creates the file, so that two simultaneous backups do not overwrite each other.
     let mut name = private();
     name.create_new(true).open(path).map_err(|error| match error.kind() {
@@ -64,7 +66,7 @@ fn copy(source: &Path, to: &Path) -> Result<CheckReport, LedgerError> {
     let explain = |error| explain(to, &error);
     let mut connection = Connection::open(to).map_err(explain)?;
     connection.busy_timeout(BUSY).map_err(explain)?;
-    whole(&reading.connection, &mut connection).map_err(explain)?;
+    copy_pages(&reading.connection, &mut connection).map_err(explain)?;
     reading.is_whole()?;
     // A copy has no write-ahead log, and is marked as a whole copy.
     connection.pragma_update(None, "journal_mode", "delete").map_err(explain)?;
@@ -81,7 +83,7 @@ fn copy(source: &Path, to: &Path) -> Result<CheckReport, LedgerError> {
 }
 
 /// Copies all pages in one step, so that the copy is one consistent state while the writer goes on.
-fn whole(source: &Connection, to: &mut Connection) -> rusqlite::Result<()> {
+pub(crate) fn copy_pages(source: &Connection, to: &mut Connection) -> rusqlite::Result<()> {
     let backup = Backup::new(source, to)?;
     for _ in 0..TRIES_MAX {
         if backup.step(-1)? == StepResult::Done {

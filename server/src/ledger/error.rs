@@ -58,6 +58,42 @@ pub enum LedgerError {
         /// Path of the file.
         path: PathBuf,
     },
+    /// There is no file, and the coordinator's accounts belong to a ledger that was made before.
+    #[error(
+        "the ledger {path} is not there, and this coordinator had one: mount its disk, put the file back, or restore a backup of it; `ledger replace` lets the next start begin with an empty one"
+    )]
+    Lost {
+        /// Path of the ledger.
+        path: PathBuf,
+    },
+    /// The file is a ledger, and not the one that the coordinator's accounts belong to.
+    #[error(
+        "{path} is not the ledger that this coordinator had before: name that one with --db; `ledger replace` lets the next start go on with this one"
+    )]
+    Another {
+        /// Path of the ledger.
+        path: PathBuf,
+    },
+    /// There is a write-ahead log, and no ledger that it belongs to.
+    #[error(
+        "the ledger {path} is not there or empty, and its write-ahead log {log} has something in it that is nowhere else: put the ledger back beside it, or move the log away and keep it"
+    )]
+    LogAlone {
+        /// Path of the ledger.
+        path: PathBuf,
+        /// Path of its log.
+        log: PathBuf,
+    },
+    /// The file is a copy that has taken the place of a ledger whose write-ahead log is still there.
+    #[error(
+        "{path} is a copy made by a backup, and the write-ahead log {log} beside it is that of the ledger which the copy replaces: the two do not fit together, so move the log away (keep it with that ledger) and start again"
+    )]
+    LogOfAnother {
+        /// Path of the copy.
+        path: PathBuf,
+        /// Path of the log.
+        log: PathBuf,
+    },
     /// The file is being written, and could only be read as one that is not.
     #[error(
         "the ledger {path} was written while it was read: try again, or as a user who may write to its folder"
@@ -248,6 +284,16 @@ pub enum LedgerError {
     /// The writer thread could not be started.
     #[error("the ledger's thread did not start ({0}): raise this user's limit of threads")]
     Thread(String),
+}
+
+impl LedgerError {
+    /// Whether starting again cannot help, and might do harm: a person has to put a file where it belongs.
+    pub fn needs_a_person(&self) -> bool {
+        matches!(
+            self,
+            Self::Lost { .. } | Self::Another { .. } | Self::LogAlone { .. } | Self::LogOfAnother { .. }
+        )
+    }
 }
 
 /// Why recording has failed.

@@ -1,14 +1,19 @@
 //! Opening the file: one coordinator at a time, the right kind of file, the right schema, safe settings; on any problem
 //! it refuses and leaves the file unchanged.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::account_log;
 use super::error::LedgerError;
-use super::lock::{LockedFile, with_ending};
+use super::lock::{LockedFile, real_path, with_ending};
+use super::meta::{closing, identity};
+use super::options::{LedgerId, LedgerOptions};
 
 /// "P2C2" in the file's header.
 const APPLICATION_ID: i64 = 0x5032_4332;
@@ -57,15 +62,24 @@ pub(super) struct LedgerFile {
     pub connection: Connection,
     pub path: PathBuf,
     pub lock: LockedFile,
+    pub id: LedgerId,
 }
 
-/// Opens or creates the ledger at `path` for writing.
-pub(super) fn open(path: &Path, pages_max: Option<u32>) -> Result<LedgerFile, LedgerError> {
+/// Opens the ledger at `path` for writing; makes it if there is none and [`LedgerOptions::id`] names none.
+pub(super) fn open(path: &Path, options: &LedgerOptions) -> Result<LedgerFile, LedgerError> {
     let exists = refuse_by_looking(path)?;
+    if !exists {
+        // Before the lock, which makes the file.
+        refuse_log_alone(path)?;
+        if options.id.is_some() {
+            return Err(LedgerError::Lost { path: path.to_owned() });
+        }
+    }
     let lock = LockedFile::lock(path)?;
-    let has_log = with_ending(&lock.path, "-wal").metadata().is_ok_and(|data| data.len() > 0);
+    let has_log = has_log(&lock.path);
     if exists {
-        refuse_foreign(path, has_log)?;
+        refuse_log_of_another(path)?;
+        refuse_foreign(path, has_log, options.id)?;
     }
     let exists = lock.path.metadata().is_ok_and(|data| data.len() > 0);
     let explain = |error| explain(path, &error);
@@ -74,7 +88,7 @@ pub(super) fn open(path: &Path, pages_max: Option<u32>) -> Result<LedgerFile, Le
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_PRIVATE_CACHE;
     let mut connection = Connection::open_with_flags(&lock.path, flags).map_err(explain)?;
-    configure(&connection, pages_max).map_err(explain)?;
+    configure(&connection, options.pages_max).map_err(explain)?;
     if connection.is_readonly("main").map_err(explain)? {
         return Err(LedgerError::ReadOnly { path: path.to_owned() });
     }
@@ -83,6 +97,11 @@ pub(super) fn open(path: &Path, pages_max: Option<u32>) -> Result<LedgerFile, Le
     }
     // The tables are created before the write-ahead log is turned on, so that the file alone is a recognisable ledger.
     migrate(&mut connection, !exists).map_err(explain)?;
+    let closed = closing::read(&connection).map_err(explain)?;
+    if closed == Some(closing::COPY) {
+        is_no_longer_a_copy(&connection).map_err(explain)?;
+    }
+    let id = identify(&connection, options.id).map_err(explain)?;
     connection.pragma_update(None, "journal_mode", "wal").map_err(explain)?;
     if connection.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0)).map_err(explain)?
         != "wal"
@@ -90,15 +109,64 @@ pub(super) fn open(path: &Path, pages_max: Option<u32>) -> Result<LedgerFile, Le
         let reason = "its file system has no write-ahead logging".to_owned();
         return Err(LedgerError::Database { path: path.to_owned(), reason });
     }
-    let closed = closing::read(&connection).map_err(explain)?;
-    if exists && !has_log && matches!(closed, Some(closing::OPEN)) {
+    if exists && !has_log && closed == Some(closing::OPEN) {
         tracing::warn!(
             path = %path.display(),
             "the ledger was not closed in order and its write-ahead log is not there: if this is a copy that was made \
              while a coordinator ran, what was recorded last is missing; restore a copy made by `ledger backup`"
         );
     }
-    Ok(LedgerFile { connection, path: path.to_owned(), lock })
+    Ok(LedgerFile { connection, path: path.to_owned(), lock, id })
+}
+
+/// Takes the mark off a copy that is about to be written. It has to be off the database itself before there is a log beside
+/// it: [`refuse_log_of_another`] takes a log beside a marked copy for another ledger's.
+fn is_no_longer_a_copy(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "delete")?;
+    closing::write(connection, closing::OPEN)
+}
+
+/// The ledger's number. A new ledger draws one, and one that was made before there were numbers takes the one that is
+/// expected.
+fn identify(connection: &Connection, expected: Option<LedgerId>) -> rusqlite::Result<LedgerId> {
+    if let Some(id) = identity::read(connection)? {
+        return Ok(id);
+    }
+    let id = expected.unwrap_or_else(|| LedgerId(StdRng::from_os_rng().random()));
+    identity::write(connection, id)?;
+    Ok(id)
+}
+
+/// Whether there is a write-ahead log with something in it beside the file at `path`, which is no symbolic link.
+fn has_log(path: &Path) -> bool {
+    with_ending(path, "-wal").metadata().is_ok_and(|data| data.len() > 0)
+}
+
+/// Refuses a write-ahead log without its database: SQLite deletes the log of an empty file that it opens.
+pub(super) fn refuse_log_alone(path: &Path) -> Result<(), LedgerError> {
+    let real = real_path(path).map_err(|error| no_access(path, &error))?;
+    if !has_log(&real) || real.metadata().is_ok_and(|data| data.len() > 0) {
+        return Ok(());
+    }
+    Err(LedgerError::LogAlone { path: path.to_owned(), log: with_ending(&real, "-wal") })
+}
+
+/// Refuses a copy made by `backup` with a write-ahead log beside it. A copy has none, so the log is that of the ledger
+/// whose place the copy took, and SQLite would write its pages over the copy's.
+pub(super) fn refuse_log_of_another(path: &Path) -> Result<(), LedgerError> {
+    let real = real_path(path).map_err(|error| no_access(path, &error))?;
+    if !has_log(&real) {
+        return Ok(());
+    }
+    // What cannot be read while it is being written is no copy.
+    let marked = connect_without_log(&real)
+        .and_then(|connection| closing::read(&connection).map_err(|error| explain(path, &error)));
+    match marked {
+        Ok(Some(closing::COPY)) => {
+            Err(LedgerError::LogOfAnother { path: path.to_owned(), log: with_ending(&real, "-wal") })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses what can be refused without touching anything; returns whether there is a non-empty file.
@@ -117,8 +185,8 @@ fn refuse_by_looking(path: &Path) -> Result<bool, LedgerError> {
     }
 }
 
-/// Refuses a file that is not a ledger of a known schema, before anything could write to it.
-fn refuse_foreign(path: &Path, has_log: bool) -> Result<(), LedgerError> {
+/// Refuses a file that is not a ledger of a known schema, or not the ledger `expected`, before anything could write to it.
+fn refuse_foreign(path: &Path, has_log: bool, expected: Option<LedgerId>) -> Result<(), LedgerError> {
     // A rollback journal remains from a crash during creation; only a writer can undo it.
     let half_made = with_ending(path, "-journal").exists();
     let connection =
@@ -127,7 +195,16 @@ fn refuse_foreign(path: &Path, has_log: bool) -> Result<(), LedgerError> {
         Schema::Empty if !has_log && path.metadata().is_ok_and(|data| data.len() > 0) => {
             Err(LedgerError::NotALedger { path: path.to_owned(), found: empty(path, has_log) })
         }
-        _ => Ok(()),
+        Schema::Ours(_) => {
+            let found = identity::read(&connection).map_err(|error| explain(path, &error))?;
+            match (found, expected) {
+                (Some(found), Some(expected)) if found != expected => {
+                    Err(LedgerError::Another { path: path.to_owned() })
+                }
+                _ => Ok(()),
+            }
+        }
+        Schema::Empty => Ok(()),
     }
 }
 
@@ -145,6 +222,31 @@ pub(super) fn empty(path: &Path, has_log: bool) -> String {
 
 pub(super) fn connect_read_only(path: &Path) -> Result<Connection, LedgerError> {
     connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
+/// Opens the database file alone, as one that nobody writes: without its log, without locks, and without making anything.
+pub(super) fn connect_without_log(path: &Path) -> Result<Connection, LedgerError> {
+    let real = path.canonicalize().map_err(|error| no_access(path, &error))?;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let uri = format!("file:{}?immutable=1", escaped(&real));
+    Connection::open_with_flags(uri, flags).map_err(|error| explain(path, &error))
+}
+
+/// A path inside a URI: whatever could mean something else there is written by its number.
+fn escaped(path: &Path) -> String {
+    let mut text = String::new();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
+                text.push(char::from(*byte));
+            }
+            other => {
+                let _ = write!(text, "%{other:02X}");
+            }
+        }
+    }
+    text
 }
 
 fn connect(path: &Path, access: OpenFlags) -> Result<Connection, LedgerError> {
@@ -251,84 +353,5 @@ pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> LedgerError {
             LedgerError::Locked { path, holder: None }
         }
         _ => LedgerError::Database { path, reason },
-    }
-}
-
-/// How a ledger was last closed; in its table `meta` under `closed_in_order`.
-pub(super) mod closing {
-    use rusqlite::{Connection, OptionalExtension as _, Result};
-
-    /// A coordinator has it open, or had when it died.
-    pub const OPEN: i64 = 0;
-    /// It was closed, and everything is in the database itself.
-    pub const IN_ORDER: i64 = 1;
-    /// It is a whole copy of one that was open.
-    pub const COPY: i64 = 2;
-    /// Nothing was ever recorded in it.
-    pub const NEW: i64 = 3;
-
-    pub fn read(connection: &Connection) -> Result<Option<i64>> {
-        let sql = "SELECT value FROM meta WHERE name = 'closed_in_order'";
-        connection.query_row(sql, [], |row| row.get(0)).optional()
-    }
-
-    pub fn write(connection: &Connection, value: i64) -> Result<()> {
-        let sql = "INSERT OR REPLACE INTO meta (name, value) VALUES ('closed_in_order', ?1)";
-        connection.execute(sql, [value]).map(|_| ())
-    }
-
-    /// Marks a newly created ledger. Not called when a used ledger is migrated.
-    pub fn mark_new(connection: &Connection) -> Result<()> {
-        write(connection, NEW)
-    }
-
-    /// Marks a whole copy, unless it is a copy of a ledger that was closed in order.
-    pub fn mark_copy(connection: &Connection) -> Result<()> {
-        let sql = "UPDATE meta SET value = ?1 WHERE name = 'closed_in_order' AND value <> ?2";
-        connection.execute(sql, [COPY, IN_ORDER]).map(|_| ())
-    }
-}
-
-/// How a ledger's time continues from one start to the next; in its table `meta`.
-pub(super) mod timing {
-    use rusqlite::{Connection, OptionalExtension as _, Result};
-
-    /// What the last start and the last close have stored.
-    pub struct Timing {
-        /// The ledger's time when the running time of `boot` was zero.
-        pub opened_ms: Option<i64>,
-        /// From when running time counted.
-        pub boot: Option<i64>,
-        /// The ledger's time when it was closed in order.
-        pub closed_ms: Option<i64>,
-    }
-
-    pub fn read(connection: &Connection) -> Result<Timing> {
-        let value = |name: &str| {
-            let sql = "SELECT value FROM meta WHERE name = ?1";
-            connection.query_row(sql, [name], |row| row.get(0)).optional()
-        };
-        Ok(Timing {
-            opened_ms: value("time_at_boot_ms")?,
-            boot: value("boot")?,
-            closed_ms: value("closed_at_ms")?,
-        })
-    }
-
-    fn write(connection: &Connection, name: &str, value: i64) -> Result<()> {
-        let sql = "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)";
-        connection.execute(sql, rusqlite::params![name, value]).map(|_| ())
-    }
-
-    pub fn write_opened(connection: &Connection, opened_ms: i64, boot: Option<i64>) -> Result<()> {
-        write(connection, "time_at_boot_ms", opened_ms)?;
-        match boot {
-            Some(boot) => write(connection, "boot", boot),
-            None => connection.execute("DELETE FROM meta WHERE name = 'boot'", []).map(|_| ()),
-        }
-    }
-
-    pub fn write_closed(connection: &Connection, at_ms: i64) -> Result<()> {
-        write(connection, "closed_at_ms", at_ms)
     }
 }

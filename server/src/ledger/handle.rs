@@ -18,8 +18,8 @@ use super::queue::{Reply, WriterQueue, WriterRequest};
 use super::writer::WriterState;
 use super::{
     Account, AccountId, AdmissionRoom, CREDIT_MAX, CachedOutcome, CloseReport, Committed, Entry, LedgerBusy,
-    LedgerClock, LedgerError, LedgerOptions, LedgerState, PatientTask, Progress, Recovery, Totals, file,
-    payouts, recovery, writer,
+    LedgerClock, LedgerError, LedgerId, LedgerOptions, LedgerState, PatientTask, Progress, Recovery, Totals,
+    file, payouts, recovery, writer,
 };
 
 /// A handle to the ledger's writer thread. Clones share it; dropping the last one closes the ledger, as
@@ -36,6 +36,7 @@ struct Keeper {
     outcomes: Arc<OutcomeIndex>,
     reader: Mutex<Option<ReaderThread>>,
     found: Mutex<Found>,
+    id: LedgerId,
     recovery: Recovery,
     next_task_no: TaskNo,
     clock: LedgerClock,
@@ -54,7 +55,7 @@ struct Found {
 }
 
 impl Ledger {
-    /// Opens the ledger at `path`, creating it if there is none, brings its schema up to date, voids the
+    /// Opens the ledger at `path`, creating it if there is none and [`LedgerOptions::id`] asks for none, brings its schema up to date, voids the
     /// holds a crash left open, and starts the writer. `notify` is called from the writer's thread after
     /// every group commit and when recording fails.
     pub fn open(
@@ -63,7 +64,8 @@ impl Ledger {
         notify: impl Fn() + Send + 'static,
     ) -> Result<Self, LedgerError> {
         let queue = Arc::new(WriterQueue::new(options.queue_entries_max));
-        let file = file::open(path, options.pages_max)?;
+        let file = file::open(path, &options)?;
+        let id = file.id;
         writer::balanced(&file)?;
         let explain = |error| file::explain(path, &error);
         let clock = options.clock.clone();
@@ -86,6 +88,7 @@ impl Ledger {
             outcomes,
             reader: Mutex::default(),
             found: Mutex::new(found),
+            id,
             recovery: recovered.recovery,
             next_task_no: recovered.next_task_no,
             clock,
@@ -254,6 +257,11 @@ impl Ledger {
     /// Whether the ledger records; cheap enough to be asked at every task.
     pub fn is_open(&self) -> bool {
         self.keeper.queue.is_open()
+    }
+
+    /// Which ledger it is.
+    pub fn id(&self) -> LedgerId {
+        self.keeper.id
     }
 
     /// What opening found to do.

@@ -67,7 +67,7 @@ pub(super) struct LockedFile {
 impl LockedFile {
     /// Locks the ledger at `path`, creating an empty file that only this user can read if there is none.
     pub fn lock(path: &Path) -> Result<Self, LedgerError> {
-        let real = real_path(path, LINKS_MAX).map_err(|error| no_access(path, &error))?;
+        let real = real_path(path).map_err(|error| no_access(path, &error))?;
         let beside = lock_beside(path, &with_ending(&real, ".lock"))?;
         let locked = || LedgerError::Locked { path: path.to_owned(), holder: None };
         let mut open = open_ones();
@@ -128,14 +128,18 @@ pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
 }
 
 /// The path without symbolic links, of a file that need not exist.
-fn real_path(path: &Path, links: u32) -> std::io::Result<PathBuf> {
+pub(super) fn real_path(path: &Path) -> std::io::Result<PathBuf> {
+    without_links(path, LINKS_MAX)
+}
+
+fn without_links(path: &Path, links: u32) -> std::io::Result<PathBuf> {
     match path.canonicalize() {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         found => return found,
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match path.read_link() {
-        Ok(target) if links > 0 => real_path(&folder.join(target), links - 1),
+        Ok(target) if links > 0 => without_links(&folder.join(target), links - 1),
         _ => Ok(folder.canonicalize()?.join(path.file_name().unwrap_or_default())),
     }
 }

@@ -173,9 +173,15 @@ impl fmt::Debug for OnFailure {
     }
 }
 
+/// Which ledger it is: a number that is drawn when a ledger is made and that its copies have too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LedgerId(pub i64);
+
 /// How a ledger is opened.
 #[derive(Clone, Debug)]
 pub struct LedgerOptions {
+    /// Which ledger it has to be: no other is opened, and none is made in its place. `None` opens any.
+    pub id: Option<LedgerId>,
     /// How long entries are gathered before they are written together; at most [`GROUP_COMMIT_MAX`].
     pub group_commit: Duration,
     /// How long a worker's pay stays pending.
@@ -209,6 +215,7 @@ pub struct LedgerOptions {
 impl Default for LedgerOptions {
     fn default() -> Self {
         Self {
+            id: None,
             group_commit: GROUP_COMMIT_MAX,
             fraud_window: Duration::from_hours(1),
             outcomes_kept: Duration::from_hours(24),

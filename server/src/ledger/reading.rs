@@ -5,16 +5,16 @@
 //! be created, there are two ways. Without a log the database file is complete, and is opened as immutable; with a log
 //! both files are copied to a place where the index can be created. The notes say what was read.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::error::LedgerError;
-use super::file::{self, Schema, closing, explain, no_access};
+use super::file::{self, Schema, explain, no_access};
 use super::lock::with_ending;
+use super::meta::closing;
 
 /// Attempts at a copy during which nothing was written.
 const COPIES_MAX: u32 = 5;
@@ -56,6 +56,8 @@ impl Reading {
             }
             Err(error) => return Err(no_access(path, &error)),
         }
+        file::refuse_log_alone(path)?;
+        file::refuse_log_of_another(path)?;
         let before = Look::at(path);
         let (mut reading, schema) = match Self::in_place(path) {
             Err(LedgerError::NoAccess { .. } | LedgerError::ReadOnly { .. }) if before.has_log() => {
@@ -79,11 +81,7 @@ impl Reading {
 
     /// Opens the database file alone: without a log, nobody has it open for writing.
     fn alone(path: &Path, before: Look) -> Result<(Self, Schema), LedgerError> {
-        let real = path.canonicalize().map_err(|error| no_access(path, &error))?;
-        let flags =
-            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-        let uri = format!("file:{}?immutable=1", escaped(&real));
-        let connection = Connection::open_with_flags(uri, flags).map_err(|error| explain(path, &error))?;
+        let connection = file::connect_without_log(path)?;
         let schema = file::schema(&connection, path)?;
         let notes = vec![
             "Read without writing anything: the database alone, which has no write-ahead log.".to_owned(),
@@ -154,20 +152,4 @@ fn refuse_other_schemas(path: &Path, schema: &Schema, has_log: bool) -> Result<(
             Err(LedgerError::NotALedger { path: path.to_owned(), found: file::empty(path, has_log) })
         }
     }
-}
-
-/// A path inside a URI: whatever could mean something else there is written by its number.
-fn escaped(path: &Path) -> String {
-    let mut text = String::new();
-    for byte in path.as_os_str().as_encoded_bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
-                text.push(char::from(*byte));
-            }
-            other => {
-                let _ = write!(text, "%{other:02X}");
-            }
-        }
-    }
-    text
 }

@@ -7,7 +7,7 @@ use super::account::{CachedOutcome, PatientTask, Recovery};
 use super::accounts::load_account;
 use super::book::{Book, OpenTask, Try};
 use super::entry::{AccountId, Admission, Entry, PatientPayload, Verdict, VoidReason, verdict};
-use super::file::{closing, timing};
+use super::meta::{closing, timing};
 use super::options::TASK_NO_GAP;
 use super::outcomes::KeptOutcomes;
 use super::queue::Batch;

@@ -34,6 +34,25 @@ impl Standings {
         Ok(Self { connection: Some(file::connect_read_only(path)?) })
     }
 
+    /// Whether there is a ledger.
+    pub fn are_there(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    /// Whether the operator's grant of this reference is booked.
+    pub fn has_grant(&self, reference: [u8; 16]) -> rusqlite::Result<bool> {
+        let Some(connection) = &self.connection else { return Ok(false) };
+        connection.prepare_cached("SELECT 1 FROM grants WHERE reference = ?1")?.exists([reference])
+    }
+
+    /// Whether the worker of this key is in quarantine. One that never connected is not.
+    pub fn is_quarantined(&self, key: AccountKey) -> rusqlite::Result<bool> {
+        let Some(connection) = &self.connection else { return Ok(false) };
+        let sql = "SELECT 1 FROM standings JOIN accounts own ON own.id = worker
+                   WHERE own.kind = ?1 AND own.key = ?2 AND quarantined_ms IS NOT NULL";
+        connection.prepare_cached(sql)?.exists(params![kinds(Role::Worker).0, key.0])
+    }
+
     /// How the owner of `key` stands in this role, as of the last group commit; all zero if it has never connected. One or two
     /// steps in an index.
     pub fn of(&self, role: Role, key: AccountKey) -> rusqlite::Result<Standing> {

@@ -11,7 +11,8 @@ use p2c2r_protocol::Nanos;
 
 use super::account::{CloseReport, LedgerState};
 use super::error::{Breakdown, LedgerError};
-use super::file::{LedgerFile, closing, explain, timing};
+use super::file::{LedgerFile, explain};
+use super::meta::{closing, timing};
 use super::options::{GROUP_COMMIT_MAX, OnFailure};
 use super::queue::{Batch, WriterQueue};
 use super::sql::Statements;
@@ -70,7 +71,7 @@ fn serve(
     batch: &mut Batch,
     answers: &mut GroupReplies,
 ) -> Result<(), LedgerError> {
-    let LedgerFile { connection, path, lock } = file;
+    let LedgerFile { connection, path, lock, .. } = file;
     let explain = |error| explain(path, &error);
     let mut sql = Statements::prepare(connection).map_err(explain)?;
     let gather = writer.options.group_commit.min(GROUP_COMMIT_MAX);

@@ -1,12 +1,13 @@
 //! The operator's commands about the status page: `page` makes a way in, `ready` asks whether the coordinator is ready.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use clap::Args;
 use p2c2r_join::{Host, JoinLink, probe};
 
-use crate::join::commands::{DataDirArgs, open_existing};
+use crate::cli::WhichCoordinator;
+use crate::join::commands::open_existing;
 use crate::join::{JoinError, WallSeconds};
 
 /// The longest that a login link may be good for.
@@ -23,7 +24,7 @@ pub struct PageArgs {
     pub metrics_token: bool,
     /// Which coordinator's.
     #[command(flatten)]
-    pub data_dir: DataDirArgs,
+    pub which: WhichCoordinator,
 }
 
 /// Which coordinator is asked.
@@ -31,12 +32,12 @@ pub struct PageArgs {
 pub struct ReadyArgs {
     /// Which coordinator's.
     #[command(flatten)]
-    pub data_dir: DataDirArgs,
+    pub which: WhichCoordinator,
 }
 
 /// Makes a login link, or a token; the answer is that and nothing else.
 pub fn page(args: &PageArgs) -> Result<String, JoinError> {
-    let folder = args.data_dir.folder();
+    let folder = args.which.settings()?.data_dir;
     let mut store = open_existing(&folder)?;
     if args.metrics_token {
         return store.make_metrics_token();
@@ -49,34 +50,37 @@ pub fn page(args: &PageArgs) -> Result<String, JoinError> {
 
 /// Asks the coordinator on this machine whether it is ready; an error says why it is not.
 pub fn ready(args: &ReadyArgs) -> Result<String, String> {
-    let folder = args.data_dir.folder();
-    let store = open_existing(&folder).map_err(|error| error.to_string())?;
-    let never = || JoinError::NeverStarted { path: folder.clone() }.to_string();
-    let (link, _) = store.published().map_err(|error| error.to_string())?.ok_or_else(never)?;
-    let answer = ask(&link)?;
+    let text = |error: JoinError| error.to_string();
+    let folder = args.which.settings().map_err(|error| error.to_string())?.data_dir;
+    let store = open_existing(&folder).map_err(text)?;
+    let never = || text(JoinError::NeverStarted { path: folder.clone() });
+    let (link, _) = store.published().map_err(text)?.ok_or_else(never)?;
+    let answer = ask(&link, store.listening().map_err(text)?)?;
     if answer.status == 200 { Ok("ready".to_owned()) } else { Err(answer.body.trim().to_owned()) }
 }
 
-/// Asks at this machine's own address first: the public one may be behind a router that does not route back.
-fn ask(link: &JoinLink) -> Result<probe::HttpsReply, String> {
+/// Asks where the coordinator listens, as far as that is noted, and then at its public address, which may be behind a
+/// router that does not route back.
+fn ask(link: &JoinLink, listening: Option<SocketAddr>) -> Result<probe::HttpsReply, String> {
     let host = link.hosts.first().ok_or("the coordinator has published no address")?;
     let mut found = Err("nobody answers".to_owned());
-    for address in [IpAddr::from([127, 0, 0, 1]), IpAddr::from([0_u16, 0, 0, 0, 0, 0, 0, 1])] {
-        let address = SocketAddr::new(address, host.port);
+    for address in listening.into_iter().flat_map(on_this_machine).chain(addresses(host)) {
         found =
             probe::get(host, address, link.fingerprint, "/readyz", &[]).map_err(|error| error.to_string());
         if found.is_ok() {
-            return found;
-        }
-    }
-    for address in addresses(host) {
-        found =
-            probe::get(host, address, link.fingerprint, "/readyz", &[]).map_err(|error| error.to_string());
-        if found.is_ok() {
-            return found;
+            break;
         }
     }
     found
+}
+
+/// The addresses at which this machine itself reaches what listens here.
+fn on_this_machine(listening: SocketAddr) -> Vec<SocketAddr> {
+    if !listening.ip().is_unspecified() {
+        return vec![listening];
+    }
+    let own = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+    own.map(|ip| SocketAddr::new(ip, listening.port())).into()
 }
 
 fn addresses(host: &Host) -> Vec<SocketAddr> {

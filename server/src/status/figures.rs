@@ -23,6 +23,28 @@ pub type IntGauge = Gauge<i64, AtomicI64>;
 /// See [`IntGauge`].
 pub type Fraction = Gauge<f64, AtomicU64>;
 
+/// What becomes of an attempt.
+const VERDICTS: [&str; 6] = ["accepted", "rejected", "lost", "expired", "failed", "unneeded"];
+/// Why an admitted task has no outcome.
+const FAILURES: [&str; 8] =
+    ["begun", "late", "kernel_failed", "no_worker", "cancelled", "closing", "crashed", "bad_settlement"];
+/// Why a task is not admitted.
+const REFUSALS: [&str; 13] = [
+    "unknown_kind",
+    "kernel_version",
+    "bad_spec",
+    "blobs_missing",
+    "price_above_cap",
+    "balance_too_low",
+    "hour_cap_reached",
+    "too_late",
+    "no_worker",
+    "too_many_in_flight",
+    "full",
+    "id_reused",
+    "closing",
+];
+
 /// The stages that the coordinator knows, and where they lie in [`Stages::to_array`]; the others only a game can measure.
 const STAGES: std::ops::Range<usize> = 2..8;
 
@@ -159,6 +181,9 @@ impl Metrics {
             earned: Counter::default(),
             gauges: Gauges::default(),
         };
+        for reason in REFUSALS {
+            sums.refused.get_or_create_owned(&vec![("reason", reason)]);
+        }
         let mut registry = Registry::with_prefix("p2c2r");
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The coordinator's version", build);
@@ -191,8 +216,17 @@ impl Metrics {
     }
 
     /// What is counted of the kind of this name.
+    ///
+    /// Every figure is there from the start: one that appears with its first event is 1 when it is first read, and looks as if it
+    /// had always been, so that an alarm at its increase misses that event.
     pub fn of_kind(&self, name: &'static str) -> KindMetrics {
         let kind = ("kind", name);
+        for verdict in VERDICTS {
+            self.verdicts.get_or_create_owned(&vec![kind, ("verdict", verdict)]);
+        }
+        for reason in FAILURES {
+            self.failed.get_or_create_owned(&vec![kind, ("reason", reason)]);
+        }
         let stages = Stages::NAMES[STAGES]
             .iter()
             .map(|stage| self.stage.get_or_create_owned(&vec![kind, ("stage", *stage)]))
@@ -212,16 +246,19 @@ impl Metrics {
 
     /// Counts a task that was not admitted.
     pub fn refused(&self, reason: &'static str) {
+        debug_assert!(REFUSALS.contains(&reason), "{reason}");
         self.refused.get_or_create(&vec![("reason", reason)]).inc();
     }
 
     /// Counts an admitted task without an outcome.
     pub fn failed(&self, kind: &'static str, reason: &'static str) {
+        debug_assert!(FAILURES.contains(&reason), "{reason}");
         self.failed.get_or_create(&vec![("kind", kind), ("reason", reason)]).inc();
     }
 
     /// Counts an attempt's end.
     pub fn verdict(&self, kind: &'static str, verdict: &'static str) {
+        debug_assert!(VERDICTS.contains(&verdict), "{verdict}");
         self.verdicts.get_or_create(&vec![("kind", kind), ("verdict", verdict)]).inc();
     }
 

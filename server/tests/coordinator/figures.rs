@@ -56,6 +56,18 @@ impl Read {
 }
 
 #[test]
+fn a_new_coordinator_says_of_what_never_happened_that_it_happened_0_times() {
+    let read = Read::of(&mut Stage::new());
+    for verdict in ["accepted", "rejected", "lost", "expired", "failed", "unneeded"] {
+        read.is(&format!("p2c2r_verdicts_total{{kind=toy,verdict={verdict}}}"), 0.0);
+    }
+    for reason in ["late", "kernel_failed", "no_worker"] {
+        read.is(&format!("p2c2r_tasks_failed_total{{kind=toy,reason={reason}}}"), 0.0);
+    }
+    read.is("p2c2r_tasks_refused_total{reason=full}", 0.0);
+}
+
+#[test]
 fn every_figure_says_what_it_is_and_its_name_its_unit() {
     let mut stage = Stage::new();
     let (gamer, worker) = (stage.gamer("g"), stage.worker("w", 1));

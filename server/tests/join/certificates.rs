@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Instant;
 
 use p2c2r_server::join::certificate::make_data_folder;
 use p2c2r_server::join::{Certificate, CertificateChoice};
 
-use super::lab::Folder;
+use super::client::Client;
+use super::lab::{Folder, PATIENCE};
 
 fn load(folder: &Path) -> Result<Certificate, String> {
     make_data_folder(folder).unwrap();
@@ -79,10 +81,56 @@ fn links_of_the_operators_own_certificate_carry_no_fingerprint() {
     let lab = folder.start_with(|options| options.certificate = CertificateChoice::Files { chain, key });
     assert_eq!(lab.service.fingerprint(), None);
     assert!(!folder.path().join("key.pem").exists());
-    let client = super::client::Client::connect(lab.address, &other.path().join("certificate.pem"));
+    let client = Client::connect(lab.address, &other.path().join("certificate.pem"));
     assert_eq!(client.unwrap().get("/healthz").0, 200);
     let missing = CertificateChoice::Files { chain: "no.pem".into(), key: "no.pem".into() };
     assert!(Certificate::load(&missing, &folder.path()).err().unwrap().to_string().contains("no.pem"));
+}
+
+#[test]
+fn of_a_half_renewed_certificate_nothing_is_used_until_the_rest_is_there() {
+    let (used, new) = (Folder::new(), Folder::new());
+    for folder in [&used, &new] {
+        load(&folder.path()).unwrap();
+    }
+    let [chain, key] = ["certificate.pem", "key.pem"].map(|name| used.path().join(name));
+    let choice = CertificateChoice::Files { chain: chain.clone(), key: key.clone() };
+    let certificate = Certificate::load(&choice, &used.path()).unwrap().renewed.unwrap();
+    assert!(!certificate.look().unwrap());
+    fs::copy(new.path().join("certificate.pem"), &chain).unwrap();
+    for _ in 0..2 {
+        assert!(certificate.look().unwrap_err().to_string().contains("certificate.pem"));
+    }
+    fs::copy(new.path().join("key.pem"), &key).unwrap();
+    assert!(certificate.look().unwrap(), "it is read as soon as it is whole");
+    assert!(!certificate.look().unwrap(), "and once");
+}
+
+#[test]
+fn the_operators_renewed_certificate_is_used_without_a_restart() {
+    let (folder, first, second) = (Folder::new(), Folder::new(), Folder::new());
+    for made in [&first, &second] {
+        load(&made.path()).unwrap();
+    }
+    let file = |of: &Folder, name: &str| of.path().join(name);
+    let (chain, key) = (folder.root.path().join("chain.pem"), folder.root.path().join("chain.key"));
+    fs::copy(file(&first, "certificate.pem"), &chain).unwrap();
+    fs::copy(file(&first, "key.pem"), &key).unwrap();
+    let choice = CertificateChoice::Files { chain: chain.clone(), key: key.clone() };
+    let lab = folder.start_with(|options| {
+        options.certificate = choice;
+        options.limits.connects_per_minute = 1_000_000;
+    });
+    let is_of = |of: &Folder| Client::connect(lab.address, &file(of, "certificate.pem")).is_ok();
+    assert!(is_of(&first) && !is_of(&second));
+    fs::copy(file(&second, "certificate.pem"), &chain).unwrap();
+    fs::copy(file(&second, "key.pem"), &key).unwrap();
+    let give_up = Instant::now() + PATIENCE;
+    while !is_of(&second) {
+        assert!(Instant::now() < give_up, "the renewed certificate is used");
+        std::thread::yield_now();
+    }
+    assert!(!is_of(&first));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Joining from outside: what strangers, accounts and operators may rely on.
 
+mod backup;
 mod certificates;
 mod client;
 mod enrolment;

@@ -116,6 +116,51 @@ fn the_running_coordinator_hears_of_revoked_and_renamed_accounts() {
 }
 
 #[test]
+fn a_closed_account_gets_nothing_and_leaves_its_name_to_others() {
+    let folder = Folder::new();
+    let lab = folder.start();
+    let invite = folder.invite(Role::Gamer, 9);
+    for seed in 1..=2 {
+        lab.ask_as(&secret(seed), Role::Gamer, "ann", Some(&invite)).unwrap();
+    }
+    let closed = key(1).to_string()[..10].to_owned();
+    said(&folder.program(&["accounts", "revoke", &closed]));
+    for words in [["accounts", "credit", &closed, "0.50"], ["accounts", "cap", &closed, "0.50"]] {
+        let refusal = refused(&folder.program(&words));
+        assert!(refusal.contains("closed for good"), "{refusal}");
+    }
+    let answer = said(&folder.program(&["accounts", "credit", "ann", "0.50"]));
+    assert!(answer.contains(&key(2).short()), "{answer}");
+    assert_eq!(lab.wait_for_booked(1)[0].key, key(2));
+}
+
+#[test]
+fn ready_asks_where_the_coordinator_listens_and_not_only_where_others_find_it() {
+    for listen in ["127.0.0.1:0", "0.0.0.0:0"] {
+        let folder = Folder::new();
+        let ready = folder.root.path().join("ready");
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_p2c2r-server"))
+            .args(["--listen", listen, "--public-address", "127.0.0.1:1", "--ready-file"])
+            .arg(&ready)
+            .env("P2C2R_DATA_DIR", folder.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let give_up = std::time::Instant::now() + PATIENCE;
+        while !ready.exists() && std::time::Instant::now() < give_up {
+            std::thread::yield_now();
+        }
+        let mut answer = folder.program(&["ready"]);
+        while !answer.status.success() && std::time::Instant::now() < give_up {
+            answer = folder.program(&["ready"]);
+        }
+        program.kill().unwrap();
+        program.wait().unwrap();
+        assert_eq!(said(&answer), "ready\n");
+    }
+}
+
+#[test]
 fn the_running_coordinator_hears_of_judged_workers_once_and_the_next_one_of_those_before_it() {
     let folder = Folder::new();
     let digits = |seed| key(seed).to_string()[..10].to_owned();

@@ -143,10 +143,26 @@ fn an_idle_coordinator_notices_that_its_file_is_gone() {
     assert!(matches!(ledger.close(), Err(LedgerError::Broken(_))));
 }
 
+/// What a coordinator says that does not start because its ledger is not where it belongs.
+fn not_started(data: &Path, db: &Path) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_p2c2r-server"))
+        // One that starts all the same ends when it cannot write its ready file.
+        .args(["--listen", "127.0.0.1:0", "--ready-file", "no/such/folder", "--db"])
+        .arg(db)
+        .arg("--data-dir")
+        .arg(data)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    said
+}
+
 #[test]
 fn a_coordinator_whose_file_is_deleted_ends_with_status_1_and_says_why() {
     let lab = Lab::new();
-    let (child, lines) = lab.coordinator(&lab.folder.path().join("data"), &[]);
+    let data = lab.folder.path().join("data");
+    let (child, lines) = lab.coordinator(&data, &[]);
     fs::remove_file(&lab.path).unwrap();
     let rest: String = lines.map(Result::unwrap).collect();
     let output = child.wait_with_output().unwrap();
@@ -154,6 +170,60 @@ fn a_coordinator_whose_file_is_deleted_ends_with_status_1_and_says_why() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("deleted or replaced"), "{said}");
     assert!(!said.contains("the books balance"), "{said}");
+
+    // Started again, as a service manager does at once.
+    let log = lab.folder.path().join("results.db-wal");
+    let logged = fs::read(&log).unwrap();
+    assert!(!logged.is_empty());
+    for empty in [false, true] {
+        if empty {
+            fs::write(&lab.path, "").unwrap();
+            let said = ledger::check(&lab.path).unwrap_err().to_string();
+            assert!(said.contains("results.db-wal"), "{said}");
+        }
+        let said = not_started(&data, &lab.path);
+        assert!(said.contains("results.db-wal"), "{said}");
+        assert_eq!(lab.path.exists(), empty, "nothing is made in its place");
+        assert!(fs::read(&log).unwrap() == logged, "the log is left alone");
+    }
+    fs::remove_file(&log).unwrap();
+    for empty in [true, false] {
+        let said = not_started(&data, &lab.path);
+        assert!(said.contains("ledger replace"), "{said}");
+        assert_eq!(lab.path.exists(), empty, "nothing is made in its place");
+        let _ = fs::remove_file(&lab.path);
+    }
+}
+
+#[test]
+fn a_coordinator_goes_on_with_another_ledger_only_if_it_is_told_to() {
+    let (lab, other) = (Lab::new(), Lab::new());
+    let data = lab.folder.path().join("data");
+    let start = |lab: &Lab| {
+        let (mut child, _lines) = lab.coordinator(&data, &[]);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    };
+    start(&lab);
+    start(&lab);
+    with_a_task(&other).close().unwrap();
+    let bytes = fs::read(&other.path).unwrap();
+    let said = not_started(&data, &other.path);
+    assert!(said.contains("is not the ledger") && said.contains("ledger replace"), "{said}");
+    assert!(fs::read(&other.path).unwrap() == bytes, "it was left alone");
+    let replace = |db: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_p2c2r-server"));
+        let output =
+            command.args(["ledger", "replace", "--data-dir"]).arg(&data).arg("--db").arg(db).output();
+        super::lab::said(&output.unwrap())
+    };
+    assert!(replace(&other.path).contains("goes on with the ledger"));
+    start(&other);
+    assert!(not_started(&data, &lab.path).contains("is not the ledger"));
+    let third = Lab::new();
+    assert!(not_started(&data, &third.path).contains("ledger replace"));
+    assert!(replace(&third.path).contains("begins an empty ledger"));
+    start(&third);
 }
 
 fn mode(path: &Path) -> u32 {
@@ -310,6 +380,61 @@ fn a_backup_is_whole_verified_and_made_beside_a_running_coordinator() {
     assert_eq!((ada.turnover.0, ada.set_aside.0), (100, 0));
     restored.close().unwrap();
     assert_eq!(ledger::check(&path).unwrap().notes, Vec::<String>::new());
+}
+
+/// The files of the ledger in `lab` as a crash would leave them now.
+fn killed(lab: &Lab) -> Lab {
+    let left = Lab::new();
+    for name in ["results.db", "results.db-wal"] {
+        fs::copy(lab.folder.path().join(name), left.folder.path().join(name)).unwrap();
+    }
+    left
+}
+
+#[test]
+fn a_copy_beside_the_log_of_the_ledger_that_it_replaces_is_refused_and_left_alone() {
+    for of_a_closed_one in [false, true] {
+        let lab = Lab::new();
+        let copy = lab.folder.path().join("copy");
+        let mut ledger = with_a_task(&lab);
+        if of_a_closed_one {
+            ledger.close().unwrap();
+        }
+        ledger::backup(&lab.path, &copy).unwrap();
+        if of_a_closed_one {
+            ledger = lab.open();
+        }
+        append(&ledger, whole(TaskNo(2), gamer(&ledger), worker(&ledger), 100, 10));
+        ledger.flush().unwrap();
+        let left = killed(&lab);
+        ledger.close().unwrap();
+        fs::copy(&copy, &left.path).unwrap();
+
+        let log = left.folder.path().join("results.db-wal");
+        let files = || (fs::read(&left.path).unwrap(), fs::read(&log).unwrap());
+        let before = files();
+        let elsewhere = left.folder.path().join("elsewhere");
+        for refused in [
+            Ledger::open(&left.path, left.options(), || {}).err(),
+            ledger::check(&left.path).err(),
+            ledger::backup(&left.path, &elsewhere).err(),
+        ] {
+            let refused = refused.unwrap();
+            assert!(matches!(refused, LedgerError::LogOfAnother { .. }), "{refused}");
+            assert!(refused.to_string().contains(log.to_str().unwrap()), "{refused}");
+        }
+        assert!(files() == before, "both are left alone");
+
+        fs::remove_file(&log).unwrap();
+        let restored = left.open();
+        assert_eq!(restored.totals().tasks_done, 1);
+        append(&restored, whole(restored.next_task_no(), gamer(&restored), worker(&restored), 100, 10));
+        restored.flush().unwrap();
+        let left = killed(&left);
+        restored.close().unwrap();
+        assert_eq!(left.open().totals().tasks_done, 2, "from then on the log is its own");
+        left.check();
+    }
 }
 
 #[test]

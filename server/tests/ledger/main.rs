@@ -2,6 +2,7 @@
 
 mod accounts;
 mod clocks;
+mod configured;
 mod convictions;
 mod crash;
 mod crowding;

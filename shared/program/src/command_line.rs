@@ -33,7 +33,8 @@ fn with_place_of_options(mut error: Error, program: &str) -> Error {
     error
 }
 
-fn without_empty_variables(command: Command) -> Command {
+/// The command with every variable unset that is empty.
+pub(crate) fn without_empty_variables(command: Command) -> Command {
     command.mut_args(without_empty_variable).mut_subcommands(without_empty_variables)
 }
 

@@ -157,7 +157,8 @@ impl AccountStore {
         read().map_err(|error| self.explain(&error))
     }
 
-    /// The account whose key begins with `text`, or whose name it is; of several the one of this role, if that says which.
+    /// The account whose key begins with `text`, or whose name it is; of several the one that is not closed, and of those the one
+    /// of this role, if that says which.
     pub fn account_called(&self, text: &str, role: Option<Role>) -> Result<AccountRecord, JoinError> {
         let accounts = self.accounts()?;
         let digits = text.to_ascii_lowercase();
@@ -167,6 +168,9 @@ impl AccountStore {
         let mut found: Vec<_> = accounts.iter().filter(of_key).collect();
         if found.is_empty() {
             found = accounts.iter().filter(of_name).collect();
+        }
+        if found.iter().any(|account| account.revoked_at.is_none()) {
+            found.retain(|account| account.revoked_at.is_none());
         }
         if found.len() > 1 && found.iter().any(|account| Some(account.role) == role) {
             found.retain(|account| Some(account.role) == role);

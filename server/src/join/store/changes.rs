@@ -6,7 +6,7 @@ use p2c2r_protocol::{AccountKey, Nanos, Role};
 
 use super::{AccountStore, JoinError, key_of, role_of};
 use crate::core::state::gamers::HourCap;
-use crate::ledger::AccountId;
+use crate::ledger::{AccountId, Standings};
 
 /// Names a credit, so that it is booked at most once.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -135,6 +135,39 @@ impl AccountStore {
                 .collect()
         };
         read().map_err(|error| self.explain(&error))
+    }
+
+    /// Gives orders again that were carried out and are not in the books, because an older copy of the books was restored since:
+    /// credits, and quarantines of workers whom the operator has not forgiven later. Returns how many. Forgiveness is not
+    /// given again: a worker that is in quarantine may have failed checks after it.
+    pub fn give_lost_orders_again(&mut self, books: &Standings) -> Result<usize, JoinError> {
+        if !books.are_there() {
+            return Ok(0);
+        }
+        self.write(|transaction| {
+            let sql = "SELECT reference FROM credits WHERE booked = 1";
+            let credits: Vec<[u8; 16]> =
+                transaction.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            let mut given = 0;
+            for reference in credits {
+                if !books.has_grant(reference)? {
+                    let sql = "UPDATE credits SET booked = 0 WHERE reference = ?1";
+                    given += transaction.execute(sql, [reference])?;
+                }
+            }
+            let sql = "SELECT id, account FROM judgements AS last WHERE quarantined = 1 AND done = 1
+                           AND id = (SELECT max(id) FROM judgements WHERE account = last.account)";
+            let quarantines: Vec<(i64, AccountKey)> = transaction
+                .prepare(sql)?
+                .query_map([], |row| Ok((row.get(0)?, key_of(row, 1)?)))?
+                .collect::<Result<_, _>>()?;
+            for (id, key) in quarantines {
+                if !books.is_quarantined(key)? {
+                    given += transaction.execute("UPDATE judgements SET done = 0 WHERE id = ?1", [id])?;
+                }
+            }
+            Ok(given)
+        })
     }
 
     /// Marks an order as recorded in the ledger.

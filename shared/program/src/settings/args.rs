@@ -1,6 +1,7 @@
 //! Settings on the command line and in the environment.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fmt;
 use std::marker::PhantomData;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_pars
 use super::format::Arity;
 use super::table::apply_table;
 use super::{FileError, ProgramSettings, SettingError, SettingRow, SettingValue, SettingsFile, read_file};
+use crate::command_line::without_empty_variables;
 
 /// The argument that names the configuration file.
 const CONFIG: &str = "config";
@@ -26,6 +28,17 @@ pub struct SettingsArgs<C> {
 }
 
 impl<C: ProgramSettings> SettingsArgs<C> {
+    /// The settings of a program that is started with these words here: for its other commands.
+    pub fn from_words(words: impl IntoIterator<Item = OsString>) -> Result<Self, SettingError> {
+        let refused = |error: clap::Error| {
+            let text = error.to_string();
+            SettingError::Text(text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned())
+        };
+        let command = Self::augment_args(Command::new("settings").no_binary_name(true));
+        let matches = without_empty_variables(command).try_get_matches_from(words).map_err(refused)?;
+        Self::from_arg_matches(&matches).map_err(refused)
+    }
+
     /// The settings: these over the file's, those over the defaults, and checked.
     pub fn resolve(&self) -> Result<C, SettingError> {
         let mut config = C::default();

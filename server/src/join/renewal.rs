@@ -1,0 +1,79 @@
+//! The operator's certificate, which a program of theirs renews every few months: it is read again, without a restart.
+
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
+use tokio_rustls::rustls::sign::CertifiedKey;
+use tracing::{info, warn};
+
+use super::certificate::read_operators;
+use super::error::JoinError;
+use super::limits::LastComplaint;
+
+/// How often the files' times are looked at: a renewed certificate is in use at most this late.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// When the chain and the key were written, as far as that can be told.
+type Times = [Option<SystemTime>; 2];
+
+/// The certificate in the operator's files, as it was when they were last read whole.
+#[derive(Debug)]
+pub struct RenewedCertificate {
+    chain: PathBuf,
+    key: PathBuf,
+    current: RwLock<Arc<CertifiedKey>>,
+    read: Mutex<Times>,
+}
+
+impl RenewedCertificate {
+    /// Reads it for the first time.
+    pub(super) fn load(chain: &Path, key: &Path) -> Result<Self, JoinError> {
+        let read = times(chain, key);
+        let current = RwLock::new(Arc::new(read_operators(chain, key)?));
+        Ok(Self { chain: chain.to_owned(), key: key.to_owned(), current, read: Mutex::new(read) })
+    }
+
+    /// Reads it again if the files have changed; returns whether they have. What cannot be used, for example because only one
+    /// of the two is new yet, leaves the former certificate in use, and is read again the next time.
+    pub fn look(&self) -> Result<bool, JoinError> {
+        let found = times(&self.chain, &self.key);
+        if *self.read.lock().unwrap_or_else(PoisonError::into_inner) == found {
+            return Ok(false);
+        }
+        let renewed = Arc::new(read_operators(&self.chain, &self.key)?);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = renewed;
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        Ok(true)
+    }
+}
+
+impl ResolvesServerCert for RenewedCertificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+fn times(chain: &Path, key: &Path) -> Times {
+    [chain, key].map(|path| path.metadata().and_then(|data| data.modified()).ok())
+}
+
+/// Follows the certificate's renewals for ever; does nothing without one.
+pub(super) async fn follow(certificate: Option<Arc<RenewedCertificate>>) -> Infallible {
+    let Some(certificate) = certificate else { return std::future::pending().await };
+    let (began, mut complained) = (Instant::now(), LastComplaint::default());
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let looked_at = Arc::clone(&certificate);
+        // On the thread that may wait for the disk.
+        match tokio::task::spawn_blocking(move || looked_at.look()).await {
+            Ok(Ok(true)) => info!("the renewed certificate is in use"),
+            Ok(Err(cause)) if complained.is_due(began.elapsed()) => {
+                warn!(%cause, "the renewed certificate is not in use");
+            }
+            _ => {}
+        }
+    }
+}

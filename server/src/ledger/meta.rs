@@ -1,0 +1,96 @@
+//! What a ledger's file says of itself, in its table `meta`: how it was closed, how its time goes on, and which ledger it is.
+
+/// How a ledger was last closed; in its table `meta` under `closed_in_order`.
+pub(super) mod closing {
+    use rusqlite::{Connection, OptionalExtension as _, Result};
+
+    /// A coordinator has it open, or had when it died.
+    pub const OPEN: i64 = 0;
+    /// It was closed, and everything is in the database itself.
+    pub const IN_ORDER: i64 = 1;
+    /// It is a whole copy of one that was open.
+    pub const COPY: i64 = 2;
+    /// Nothing was ever recorded in it.
+    pub const NEW: i64 = 3;
+
+    pub fn read(connection: &Connection) -> Result<Option<i64>> {
+        let sql = "SELECT value FROM meta WHERE name = 'closed_in_order'";
+        connection.query_row(sql, [], |row| row.get(0)).optional()
+    }
+
+    pub fn write(connection: &Connection, value: i64) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO meta (name, value) VALUES ('closed_in_order', ?1)";
+        connection.execute(sql, [value]).map(|_| ())
+    }
+
+    /// Marks a newly created ledger. Not called when a used ledger is migrated.
+    pub fn mark_new(connection: &Connection) -> Result<()> {
+        write(connection, NEW)
+    }
+
+    /// Marks a whole copy. One of a ledger that was closed in order too: that ledger may have gone on since.
+    pub fn mark_copy(connection: &Connection) -> Result<()> {
+        write(connection, COPY)
+    }
+}
+
+/// How a ledger's time continues from one start to the next; in its table `meta`.
+pub(super) mod timing {
+    use rusqlite::{Connection, OptionalExtension as _, Result};
+
+    /// What the last start and the last close have stored.
+    pub struct Timing {
+        /// The ledger's time when the running time of `boot` was zero.
+        pub opened_ms: Option<i64>,
+        /// From when running time counted.
+        pub boot: Option<i64>,
+        /// The ledger's time when it was closed in order.
+        pub closed_ms: Option<i64>,
+    }
+
+    pub fn read(connection: &Connection) -> Result<Timing> {
+        let value = |name: &str| {
+            let sql = "SELECT value FROM meta WHERE name = ?1";
+            connection.query_row(sql, [name], |row| row.get(0)).optional()
+        };
+        Ok(Timing {
+            opened_ms: value("time_at_boot_ms")?,
+            boot: value("boot")?,
+            closed_ms: value("closed_at_ms")?,
+        })
+    }
+
+    fn write(connection: &Connection, name: &str, value: i64) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)";
+        connection.execute(sql, rusqlite::params![name, value]).map(|_| ())
+    }
+
+    pub fn write_opened(connection: &Connection, opened_ms: i64, boot: Option<i64>) -> Result<()> {
+        write(connection, "time_at_boot_ms", opened_ms)?;
+        match boot {
+            Some(boot) => write(connection, "boot", boot),
+            None => connection.execute("DELETE FROM meta WHERE name = 'boot'", []).map(|_| ()),
+        }
+    }
+
+    pub fn write_closed(connection: &Connection, at_ms: i64) -> Result<()> {
+        write(connection, "closed_at_ms", at_ms)
+    }
+}
+
+/// Which ledger it is; in its table `meta` under `id`.
+pub(super) mod identity {
+    use rusqlite::{Connection, OptionalExtension as _, Result};
+
+    use super::super::options::LedgerId;
+
+    /// `None` for a ledger that was made before there were such numbers.
+    pub fn read(connection: &Connection) -> Result<Option<LedgerId>> {
+        let sql = "SELECT value FROM meta WHERE name = 'id'";
+        connection.query_row(sql, [], |row| row.get(0)).optional().map(|id| id.map(LedgerId))
+    }
+
+    pub fn write(connection: &Connection, LedgerId(id): LedgerId) -> Result<()> {
+        connection.execute("INSERT INTO meta (name, value) VALUES ('id', ?1)", [id]).map(|_| ())
+    }
+}
