@@ -179,7 +179,8 @@ pub enum FailReason {
     #[error("the kernel fails on this spec: {0}")]
     Kernel(String),
     /// The task needs more than its work units pay for, on every machine: ask for less in one task. The
-    /// coordinator charges for it, since the work was done.
+    /// coordinator charges for it, since the work was done. Its word alone fails only a task that is set to
+    /// [`OnLate::Drop`](crate::OnLate::Drop); any other is computed here, where the kernel ends by the same fuel.
     #[error("the task needs more than its work units pay for")]
     OutOfFuel,
     /// More tasks wait for local compute than [`OffloadConfig::local_queue_max`](crate::OffloadConfig).

@@ -38,8 +38,8 @@ pub struct OffloadPlugin {
     pub config: OffloadConfig,
 }
 
-/// From now on, borrow from the coordinator of these connect tokens. What was under way at the one before is computed
-/// here, and patient tasks are remembered again only with the next start. Does nothing in an app without
+/// From now on, borrow from the coordinator of these connect tokens. The one before is told to stop, what was under way
+/// there is computed here, and patient tasks are remembered again only with the next start. Does nothing in an app without
 /// [`OffloadConfig::link`].
 #[derive(Message, Clone, Debug)]
 pub struct BorrowFrom(pub Arc<dyn TokenSource>);
@@ -184,9 +184,10 @@ fn receive(
     }
     // Last: what the coordinator before has said in this update still counts.
     if let (Some(BorrowFrom(tokens)), Some(mut link)) = (others.read().last(), link) {
-        link.connect_to(Arc::clone(tokens));
+        ladder.leave_coordinator(&mut context);
         context.account.leave_coordinator();
-        ladder.leave_coordinator();
+        // It sends what this update has to say before it leaves, with the next.
+        link.connect_to(Arc::clone(tokens));
     }
     deliver(&mut ladder, &context, &mut commands);
 }
@@ -227,6 +228,7 @@ fn dispatch(
     }
     ladder.send_waiting(&mut context);
     ladder.climb(&mut context);
+    ladder.cancel_orphans();
     to_server.write_batch(ladder.outgoing.drain(..).map(ToServer));
     if exits.read().next().is_some() {
         to_server.write(ToServer(GameToServer::Leaving));

@@ -22,7 +22,9 @@ use bevy_app::{App, Update};
 use bevy_ecs::prelude::*;
 use bevy_time::TimeUpdateStrategy;
 use bincode::{Decode, Encode};
-use p2c2r_link::{ClientTransport, FromServer, LinkDown, LinkProblem, MemoryHub, ToServer};
+use p2c2r_link::{
+    ClientTransport, FromServer, LinkDown, LinkProblem, MemoryHub, ToServer, TokenAnswer, TokenSource,
+};
 use p2c2r_protocol::{
     ComputedBy, Digest, Done, GameToServer, GamerStatement, GamerWelcome, KindId, Micros, Nanos, PassedCheck,
     PriceList, Receipt, Refusal, ServerToGame, Stages, Submit, TaskId, WorkUnits,
@@ -293,6 +295,14 @@ impl Game {
     }
 }
 
+/// Another coordinator's tokens, which never come.
+#[derive(Debug)]
+struct NoTokens;
+
+impl TokenSource for NoTokens {
+    fn ask(&self, _: TokenAnswer) {}
+}
+
 fn statement() -> GamerStatement {
     GamerStatement {
         charged: Nanos(5_000),
@@ -331,6 +341,12 @@ fn done_by(task: TaskId, outcome: u64, computed_by: ComputedBy) -> ServerToGame 
         outcome: Twice::encode_outcome(&outcome).into(),
         receipt: receipt(computed_by),
     })
+}
+
+/// A worker's answer that a task needs more than its work units pay for.
+fn out_of_fuel(task: TaskId) -> ServerToGame {
+    let receipt = receipt(ComputedBy::Worker("w1".into()));
+    ServerToGame::Done(Done { task, outcome: p2c2r_tasks::OUT_OF_FUEL.to_vec().into(), receipt })
 }
 
 fn receipt(computed_by: ComputedBy) -> Receipt {

@@ -56,7 +56,8 @@ pub struct KindTotals {
     pub cancelled: u64,
     /// Tasks not ended yet.
     pub open: u64,
-    /// Answers of the coordinator that were of no use: refusals, failures, and outcomes that do not decode.
+    /// Answers of the coordinator that were of no use: refusals, failures, outcomes that do not decode, and that a task
+    /// is out of fuel.
     pub rejected: u64,
     /// Of `rejected`, the outcomes that do not decode.
     pub malformed: u64,

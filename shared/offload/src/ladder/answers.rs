@@ -1,4 +1,5 @@
-//! Messages from the coordinator. None can do more harm than a local computation costs.
+//! Messages from the coordinator. Prices, and outcomes that decode, are believed. Nothing else that it says can do more to
+//! a task with [`OnLate::ComputeLocally`](crate::OnLate::ComputeLocally) than have it computed here.
 
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use p2c2r_tasks::is_out_of_fuel;
 use tracing::{debug, error, info, warn};
 
 use super::local_hedge::RemoteResult;
-use super::{Gate, Ladder, Remote, Session};
+use super::routing::Bill;
+use super::{Gate, Ladder, Remote, Session, Task};
 use crate::kind::TaskEnding;
 use crate::ladder_context::LadderContext;
 use crate::outcome::{FailReason, Place};
@@ -53,30 +55,26 @@ impl Ladder {
 
     /// The connection is gone: everything it carried is computed here, starting in this frame.
     pub fn lose_link(&mut self, context: &mut LadderContext<'_>, reason: LinkProblem) {
-        let before = self.session.take();
-        if before.is_some() {
-            self.session = Some(Session::down(reason));
+        let Some(session) = &mut self.session else { return };
+        let before = std::mem::replace(session, Session::down(reason));
+        if !before.is_welcomed() {
+            return;
         }
         // Newest first: of a kind set to `Reuse` only one is computed, and it should be the newest.
-        let lost: Vec<TaskId> = self
-            .tasks
-            .iter()
-            .rev()
-            .filter(|(_, task)| !matches!(task.remote, Remote::Over | Remote::Resuming))
-            .map(|(id, _)| *id)
-            .collect();
+        let is_lost = |task: &Task| !matches!(task.remote, Remote::Over);
+        let lost: Vec<TaskId> =
+            self.tasks.iter().rev().filter(|(_, task)| is_lost(task)).map(|(id, _)| *id).collect();
         for id in lost {
             self.excuse_workers(id);
-            if let Some(task) = self.tasks.get(&id).filter(|task| task.deadline.is_none() && task.is_sent()) {
-                let id_there = || before.as_ref().and_then(|session| session.id_there(id));
-                self.orphans.extend(task.id_before.or_else(id_there));
+            let Some(task) = self.tasks.get(&id).filter(|task| task.is_sent()) else {
+                self.keep_here(context, id);
+                continue;
+            };
+            if task.deadline.is_none() {
+                self.orphans.extend(task.id_before.or_else(|| before.id_there(id)));
             }
-            if self.close_remote(id) {
-                self.rescue(context, id, FailReason::Disconnected);
-            } else {
-                self.unqueue(id);
-                self.start_local(context, id);
-            }
+            self.close_remote(id, Bill::Open { since: context.now() });
+            self.rescue(context, id, FailReason::Disconnected);
         }
     }
 
@@ -90,12 +88,13 @@ impl Ladder {
             session.number = welcome.session;
             session.known_blobs.clear();
         }
-        self.resume();
+        self.spending.doubt_again(context.now());
         self.statement(context, welcome.statement);
     }
 
     fn statement(&mut self, context: &mut LadderContext<'_>, statement: GamerStatement) {
         context.account.record(statement);
+        self.spending.note_charged(context.account.session_charged, context.now());
         let Some(session) = &mut self.session else { return };
         if session.balance.is_some_and(|balance| statement.available > balance) {
             session.balance = None;
@@ -115,8 +114,8 @@ impl Ladder {
         let Some((id, task)) = self.find_by_id_there(id_there) else { return context.totals.stray += 1 };
         let at = match task.remote {
             Remote::Sent { at, .. } => at,
-            Remote::Resuming => task.submitted_at,
-            Remote::Waiting { .. } | Remote::Over => return context.totals.stray += 1,
+            // Asked for in a former life, and not again yet.
+            Remote::Waiting { .. } | Remote::Over => task.submitted_at,
         };
         let (kind, open, price_cap) = (task.kind, task.is_open(), task.price_cap);
         let gave_way = task.gave_way;
@@ -136,9 +135,8 @@ impl Ladder {
             }
             ComputedBy::Coordinator | ComputedBy::Cache(_) => {}
         }
-        self.close_remote(id);
+        self.close_remote(id, Bill::Settled);
         self.book(context, (kind, patient), receipt.price, price_cap);
-        let gave_up = is_out_of_fuel(&outcome);
         let decoded = (context.kind(kind).decode)(&outcome);
         let totals = context.totals_of(kind);
         totals.bytes_down += outcome.len() as u64;
@@ -152,9 +150,10 @@ impl Ladder {
             totals.wasted += u64::from(!news);
             return;
         }
-        if gave_up {
-            // The kernel here would end the same way.
-            return self.fail(context, id, FailReason::OutOfFuel);
+        if is_out_of_fuel(&outcome) {
+            // The kernel here ends by the same fuel, unless the coordinator lies.
+            totals.rejected += 1;
+            return self.rescue(context, id, FailReason::OutOfFuel);
         }
         match decoded {
             Ok(outcome) => {
@@ -193,18 +192,18 @@ impl Ladder {
         } else {
             context.windows.of(kind).cost(now, price);
         }
-        context.totals.cost_nanos = self.spending.spent();
-        context.account.session_estimate = self.spending.spent();
+        context.totals.cost_nanos = self.spending.receipts();
+        context.account.session_estimate = self.spending.receipts();
     }
 
     fn refused(&mut self, context: &mut LadderContext<'_>, id_there: TaskId, refusal: Refusal) {
         let Some((id, task)) = self.find_by_id_there(id_there) else { return context.totals.stray += 1 };
         let Remote::Sent { resends, .. } = task.remote else { return context.totals.stray += 1 };
-        let (kind, open, recalled) = (task.kind, task.is_open(), task.recalled);
+        let (kind, open, recalled, before) = (task.kind, task.is_open(), task.recalled, task.id_before);
         if let Refusal::TooLate { predicted_us } = refusal {
             self.note_answer(context, id, RemoteResult::TooLate(Duration::from_micros(predicted_us.into())));
         }
-        self.close_remote(id);
+        self.close_remote(id, Bill::Settled);
         debug!(kind = context.kind(kind).name, task = id.0, %refusal, "refused");
         if let Refusal::BlobsMissing { missing } = &refusal {
             if let Some(session) = &mut self.session {
@@ -217,7 +216,11 @@ impl Ladder {
                 return;
             }
         }
-        if refusal == Refusal::IdReused && open && !recalled && self.ask_anew(id) {
+        if refusal != Refusal::IdReused {
+            // It may have what a former life asked for all the same.
+            self.orphans.extend(before);
+        } else if before.is_some() && open && !recalled {
+            self.queue_to_send(id, 0);
             return;
         }
         self.learn(context, kind, &refusal);
@@ -278,9 +281,11 @@ impl Ladder {
         if matches!(failure, TaskFailure::Late | TaskFailure::Cancelled) && task.is_sent() {
             self.note_answer(context, id, RemoteResult::Lacking);
         }
-        if !self.close_remote(id) {
-            return context.totals.stray += 1;
-        }
+        let bill = match failure {
+            TaskFailure::Late | TaskFailure::Cancelled => Bill::Open { since: context.now() },
+            TaskFailure::KernelFailed | TaskFailure::NoWorker | TaskFailure::Closing => Bill::Settled,
+        };
+        self.close_remote(id, bill);
         if open {
             if !recalled {
                 context.totals_of(kind).rejected += 1;

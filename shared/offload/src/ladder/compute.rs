@@ -6,6 +6,7 @@ use p2c2r_protocol::{Micros, TaskId};
 use tracing::error;
 
 use super::local_hedge::RemoteResult;
+use super::routing::Bill;
 use super::{Ladder, Local, Remote, Task};
 use crate::estimate::ComputeEstimate;
 use crate::kind::{OnLate, TaskEnding};
@@ -107,7 +108,8 @@ impl Ladder {
                 }
             }
             let Some(task) = self.tasks.get_mut(&id).filter(|task| task.is_open()) else {
-                context.totals_of(kind).wasted += 1;
+                // One that was stopped or failed is no outcome.
+                context.totals_of(kind).wasted += u64::from(result.is_ok());
                 continue;
             };
             match result {
@@ -140,7 +142,7 @@ impl Ladder {
                 if now >= until {
                     // The coordinator has not answered the task; an answer from now on counts as stray.
                     self.note_answer(context, id, RemoteResult::Lacking);
-                    self.close_remote(id);
+                    self.close_remote(id, Bill::Open { since: now });
                 }
                 continue;
             }

@@ -119,13 +119,11 @@ impl Ladder {
             self.patience.forget(file);
         }
         match task.remote {
-            Remote::Over => drop(self.remove(id)),
-            // The coordinator is told once it is there.
-            Remote::Resuming => {
-                self.orphans.extend(task.id_before);
+            Remote::Sent { .. } => self.tell_unwanted(id),
+            Remote::Waiting { .. } | Remote::Over => {
+                self.disown(id);
                 self.remove(id);
             }
-            Remote::Waiting { .. } | Remote::Sent { .. } => self.tell_unwanted(id),
         }
         if running && !self.call_off(kind, turn) {
             self.pool.stop(id);

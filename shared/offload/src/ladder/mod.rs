@@ -81,7 +81,7 @@ struct Task {
     file: Option<u64>,
     /// It was asked for in a former life of the game.
     resumed: bool,
-    /// Its id at the coordinator in a former life, until the coordinator says that it does not know it.
+    /// The id by which a former life asked the coordinator for it, as long as the coordinator may have it under this id.
     id_before: Option<TaskId>,
     /// It was sent, and unless told otherwise it is for a lack of workers if no outcome comes.
     owed: bool,
@@ -105,16 +105,19 @@ impl Task {
     fn is_sent(&self) -> bool {
         matches!(self.remote, Remote::Sent { .. })
     }
+
+    /// Whether the coordinator may have it: it was sent, or asked for in a former life.
+    fn is_there(&self) -> bool {
+        self.is_sent() || self.id_before.is_some()
+    }
 }
 
 /// How a task stands with the coordinator.
 enum Remote {
-    /// Waits to be sent, after `resends` requests for missing blobs.
+    /// Is among [`Ladder::unsent`], after `resends` requests for missing blobs.
     Waiting { resends: u8 },
     /// Was sent.
     Sent { at: Micros, reserved: Nanos, resends: u8 },
-    /// Was asked for in a former life, and waits for the coordinator.
-    Resuming,
     /// No answer is expected, or ever was.
     Over,
 }
@@ -159,13 +162,12 @@ struct Gate {
 #[derive(Resource)]
 pub(crate) struct Ladder {
     tasks: BTreeMap<TaskId, Task>,
-    /// Tasks to be sent, nearest deadline first.
+    /// Tasks to be sent, nearest deadline first. Without a connection only those of a former life wait here.
     unsent: BTreeSet<Turn>,
     sent: usize,
     sent_patient: usize,
-    /// Patient tasks that were out when the connection was lost, by their ids there: the coordinator keeps
-    /// such tasks for a gamer who returns, so it must be told that they are no longer wanted. It cancels all
-    /// others itself.
+    /// Patient tasks that the coordinator may have and that are no longer wanted, by their ids there: it keeps such
+    /// tasks for a gamer who returns, so it is told once it is there. It cancels all others itself.
     orphans: Vec<TaskId>,
     patience: Patience,
     pool: LocalPool,
@@ -319,7 +321,7 @@ impl Ladder {
 
     /// Workers connected, by the coordinator's latest statement on this connection.
     pub fn workers(&self) -> Option<u32> {
-        self.session.as_ref().filter(|session| session.prices.is_some()).map(|session| session.workers)
+        self.session.as_ref().filter(|session| session.is_welcomed()).map(|session| session.workers)
     }
 
     /// Round trip between the coordinator and the worker nearest to it, by the same statement.
@@ -363,7 +365,7 @@ impl Ladder {
     /// had none at first.
     pub fn note_link(&mut self, says: &LinkProblem) {
         let session = self.session.get_or_insert_with(|| Session::down(connecting()));
-        if session.prices.is_none() && session.down != *says {
+        if !session.is_welcomed() && session.down != *says {
             session.down = says.clone();
         }
     }
@@ -381,6 +383,10 @@ impl Ladder {
 }
 
 impl Session {
+    fn is_welcomed(&self) -> bool {
+        self.prices.is_some()
+    }
+
     fn down(reason: LinkProblem) -> Self {
         Self {
             prices: None,

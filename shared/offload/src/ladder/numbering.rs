@@ -23,16 +23,17 @@ impl Session {
 }
 
 impl Ladder {
-    /// The id by which the coordinator knows a task that was sent on this connection.
+    /// The id by which the coordinator knows a task that it may have.
     pub(super) fn id_there(&self, id: TaskId) -> Option<TaskId> {
         let before = self.tasks.get(&id).and_then(|task| task.id_before);
         before.or_else(|| self.session.as_ref()?.id_there(id))
     }
 
-    /// The task that the coordinator calls `id_there`, with its id here.
+    /// The task that the coordinator calls `id_there`, with its id here, unless the coordinator cannot have it.
     pub(super) fn find_by_id_there(&self, id_there: TaskId) -> Option<(TaskId, &Task)> {
         let before = self.patience.by_former_id.get(&id_there).copied();
         let id = before.or_else(|| self.session.as_ref()?.id_here(id_there))?;
-        Some((id, self.tasks.get(&id)?))
+        let task = self.tasks.get(&id).filter(|task| task.is_there())?;
+        (self.id_there(id)? == id_there).then_some((id, task))
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use p2c2r_protocol::{GameToServer, Micros, Submit, TaskId};
 use tracing::warn;
 
-use super::{Ladder, Local, Remote, Task};
+use super::{Ladder, Local, Remote, Session, Task, connecting};
 use crate::config::OffloadConfig;
 use crate::ladder_context::LadderContext;
 use crate::patient_store::{FormerTask, NEVER_SENT, PatientStore};
@@ -63,21 +63,25 @@ impl Ladder {
         self.patience.forget(former.file);
     }
 
-    /// Another coordinator is asked from now on: new tasks are not remembered with those of this one.
-    pub fn leave_coordinator(&mut self) {
+    /// Another coordinator is asked from now on. This one is told to stop what it has, as long as the link still sends;
+    /// what was under way is computed here, and new tasks are not remembered with those of this coordinator.
+    pub fn leave_coordinator(&mut self, context: &mut LadderContext<'_>) {
         self.patience.is_elsewhere = true;
+        self.call_home(context, |_, _| true);
+        self.cancel_orphans();
+        self.lose_link(context, connecting());
+        self.spending.leave_coordinator(context.now());
+        // The next coordinator must not be told ids of this one.
+        self.orphans.clear();
     }
 
     /// Starts a patient task that has just been asked for. One of a former life waits for the coordinator, which may have
     /// its outcome already.
     pub(super) fn set_out_patiently(&mut self, context: &mut LadderContext<'_>, id: TaskId) {
-        let Some(task) = self.tasks.get_mut(&id) else { return };
+        let Some(task) = self.tasks.get(&id) else { return };
         if task.resumed {
             self.patience.by_former_id.extend(task.id_before.map(|before| (before, id)));
-            task.remote = Remote::Resuming;
-            if self.session.as_ref().is_some_and(|session| session.prices.is_some()) {
-                self.resume();
-            }
+            self.queue_to_send(id, 0);
         } else if !self.take_over(context, id) {
             self.remember(context, id);
             self.set_out(context, id);
@@ -133,30 +137,29 @@ impl Ladder {
         match former.remote {
             Remote::Waiting { resends } => self.queue_to_send(id, resends),
             Remote::Over => self.set_out(context, id),
-            remote => task.remote = remote,
+            sent @ Remote::Sent { .. } => task.remote = sent,
         }
         true
     }
 
-    /// The coordinator is there: asks for what a former life has asked for, and takes back what is no longer wanted.
-    pub(super) fn resume(&mut self) {
-        self.outgoing.extend(self.orphans.drain(..).map(|task| GameToServer::Cancel { task }));
-        let is_resuming = |task: &Task| task.is_open() && matches!(task.remote, Remote::Resuming);
-        let resuming: Vec<TaskId> =
-            self.tasks.iter().filter(|(_, task)| is_resuming(task)).map(|(id, _)| *id).collect();
-        for id in resuming {
-            self.queue_to_send(id, 0);
-        }
+    /// The coordinator is told, once it is there, that what a former life asked for is no longer wanted.
+    pub(super) fn disown(&mut self, id: TaskId) {
+        let before = self.take_id_before(id);
+        self.orphans.extend(before);
     }
 
-    /// The coordinator does not know a task by the id of a former life: true if it is sent as a new one.
-    pub(super) fn ask_anew(&mut self, id: TaskId) -> bool {
-        let before = self.tasks.get_mut(&id).and_then(|task| task.id_before.take());
-        if let Some(before) = before {
-            self.patience.by_former_id.remove(&before);
-            self.queue_to_send(id, 0);
+    /// From now on the coordinator does not have this task under an id of a former life. Returns that id.
+    pub(super) fn take_id_before(&mut self, id: TaskId) -> Option<TaskId> {
+        let before = self.tasks.get_mut(&id)?.id_before.take()?;
+        self.patience.by_former_id.remove(&before);
+        Some(before)
+    }
+
+    /// Tells the coordinator, if it is there, which patient tasks are no longer wanted.
+    pub fn cancel_orphans(&mut self) {
+        if self.session.as_ref().is_some_and(Session::is_welcomed) {
+            self.outgoing.extend(self.orphans.drain(..).map(|task| GameToServer::Cancel { task }));
         }
-        before.is_some()
     }
 
     /// Removes a task on which nobody has anything more to say.

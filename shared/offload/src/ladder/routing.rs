@@ -4,7 +4,7 @@ use p2c2r_protocol::limits::{BLOB_BYTES_MAX, BLOBS_PER_SPEC_MAX, SPEC_BYTES_MAX}
 use p2c2r_protocol::{Digest, GameToServer, Micros, Nanos, Submit, TaskId};
 use tracing::error;
 
-use super::{Ladder, Remote, Session};
+use super::{Ladder, Remote, Session, Task};
 use crate::ladder_context::LadderContext;
 use crate::switch::LocalReason;
 
@@ -14,6 +14,14 @@ enum Stay {
     Own,
     /// Money: all tasks of its price or more stay.
     Money(LocalReason),
+}
+
+/// What is known of a task's price when the coordinator's part in it is over.
+pub(super) enum Bill {
+    /// A receipt says it, or the task costs nothing.
+    Settled,
+    /// The coordinator may have charged for work that was begun: its ledger will tell.
+    Open { since: Micros },
 }
 
 impl Ladder {
@@ -33,13 +41,22 @@ impl Ladder {
         }
     }
 
+    /// Takes a task out of the queue, if it is there.
     pub(super) fn unqueue(&mut self, id: TaskId) {
-        self.unsent.remove(&self.turn(id));
-        if let Some(task) = self.tasks.get_mut(&id)
-            && matches!(task.remote, Remote::Waiting { .. })
-        {
+        if !self.unsent.remove(&self.turn(id)) {
+            return;
+        }
+        if let Some(task) = self.tasks.get_mut(&id) {
             task.remote = Remote::Over;
         }
+        self.disown(id);
+    }
+
+    /// Has a task computed here alone.
+    pub(super) fn keep_here(&mut self, context: &mut LadderContext<'_>, id: TaskId) {
+        self.unqueue(id);
+        self.tell_unwanted(id);
+        self.start_local(context, id);
     }
 
     /// The coordinator, if it takes tasks.
@@ -48,7 +65,7 @@ impl Ladder {
             return Err(LocalReason::SwitchedOff);
         }
         let session = self.session.as_ref().ok_or(LocalReason::NoCoordinator)?;
-        if session.prices.is_none() {
+        if !session.is_welcomed() {
             return Err(LocalReason::NotConnected { reason: session.down.clone() });
         }
         match &session.closing {
@@ -72,7 +89,7 @@ impl Ladder {
         }
     }
 
-    fn may_go(&mut self, context: &LadderContext<'_>, id: TaskId) -> Result<Nanos, Stay> {
+    fn may_go(&self, context: &LadderContext<'_>, id: TaskId) -> Result<Nanos, Stay> {
         let now = context.now();
         let task = self.tasks.get(&id).ok_or(Stay::Own)?;
         let kind = context.kind(task.kind);
@@ -105,13 +122,16 @@ impl Ladder {
         {
             return Err(Stay::Money(LocalReason::HourCap { cap }));
         }
-        let charged = context.account.session_charged;
-        self.spending.check(*context.caps, price, charged, now).map_err(Stay::Money)?;
+        self.spending.check(*context.caps, price, now).map_err(Stay::Money)?;
         Ok(price)
     }
 
     /// Sends waiting tasks that fit, nearest deadline first.
     pub fn send_waiting(&mut self, context: &mut LadderContext<'_>) {
+        // Tasks of a former life wait for the coordinator, which may have their outcomes.
+        if !self.session.as_ref().is_some_and(Session::is_welcomed) {
+            return;
+        }
         let mut next = self.unsent.first().copied();
         while let Some(turn) = next {
             if self.sent >= self.in_flight_max {
@@ -125,10 +145,7 @@ impl Ladder {
             let id = turn.1;
             match self.route(context, id) {
                 Some(price) if self.send(context, id, price) => {}
-                _ => {
-                    self.unqueue(id);
-                    self.start_local(context, id);
-                }
+                _ => self.keep_here(context, id),
             }
             next = self.unsent.first().copied();
         }
@@ -197,25 +214,31 @@ impl Ladder {
         true
     }
 
-    /// Recalls tasks that the switch no longer allows to be out: the coordinator is told, local compute
-    /// starts.
+    /// Recalls tasks that the switch no longer allows to be out.
     pub fn recall(&mut self, context: &mut LadderContext<'_>) {
+        self.call_home(context, |context, task| !context.switch.allows(context.kind(task.kind).id));
+    }
+
+    /// Has these of the tasks that are out, or wait to be, computed here: the coordinator is told.
+    pub(super) fn call_home(
+        &mut self,
+        context: &mut LadderContext<'_>,
+        is_called: impl Fn(&LadderContext<'_>, &Task) -> bool,
+    ) {
         // Newest first, as when the connection is lost.
-        let outside: Vec<TaskId> = self
+        let called: Vec<TaskId> = self
             .tasks
             .iter()
             .rev()
             .filter(|(_, task)| task.is_open() && !matches!(task.remote, Remote::Over) && !task.recalled)
-            .filter(|(_, task)| !context.switch.allows(context.kind(task.kind).id))
+            .filter(|(_, task)| is_called(context, task))
             .map(|(id, _)| *id)
             .collect();
-        for id in outside {
+        for id in called {
             if let Some(task) = self.tasks.get_mut(&id) {
                 task.withdrawn = true;
             }
-            self.unqueue(id);
-            self.tell_unwanted(id);
-            self.start_local(context, id);
+            self.keep_here(context, id);
         }
     }
 
@@ -232,23 +255,25 @@ impl Ladder {
         }
     }
 
-    /// The coordinator has given its final answer on a task: frees the reserved money. False if the task was
-    /// not out.
-    pub(super) fn close_remote(&mut self, id: TaskId) -> bool {
-        let Some(task) = self.tasks.get_mut(&id) else { return false };
-        match task.remote {
-            Remote::Sent { reserved, .. } => {
-                self.spending.release(reserved);
-                self.sent -= 1;
-                self.sent_patient -= usize::from(task.deadline.is_none());
+    /// The coordinator has given its final answer on a task, or will give none: frees the reserved money, at once or once
+    /// the ledger has told what was charged of it.
+    pub(super) fn close_remote(&mut self, id: TaskId, bill: Bill) {
+        let turn = self.turn(id);
+        let Some(task) = self.tasks.get_mut(&id).filter(|task| task.is_there()) else { return };
+        if let Remote::Sent { reserved, .. } = task.remote {
+            match bill {
+                Bill::Settled => self.spending.release(reserved),
+                Bill::Open { since } => self.spending.doubt(reserved, since),
             }
-            Remote::Resuming => {}
-            Remote::Waiting { .. } | Remote::Over => return false,
+            self.sent -= 1;
+            self.sent_patient -= usize::from(task.deadline.is_none());
         }
         task.remote = Remote::Over;
-        if !task.is_open() {
+        let is_open = task.is_open();
+        self.unsent.remove(&turn);
+        self.take_id_before(id);
+        if !is_open {
             self.remove(id);
         }
-        true
     }
 }

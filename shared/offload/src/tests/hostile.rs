@@ -18,6 +18,20 @@ fn a_malformed_outcome_is_computed_locally_and_counted() {
 }
 
 #[test]
+fn a_lie_that_a_task_is_out_of_fuel_fails_no_task_that_can_be_computed_here() {
+    let mut game = Game::new();
+    for number in 1..=3 {
+        game.ask_for(number);
+        let task = game.submit().task;
+        game.say(out_of_fuel(task));
+        game.frames(3);
+    }
+    let outcomes: Vec<u64> = game.got().done.iter().map(|done| *done.outcome).collect();
+    assert_eq!((outcomes, game.got().failed.len()), (vec![2, 4, 6], 0));
+    assert_eq!((game.totals().local, game.totals().rejected, game.totals().malformed), (3, 3, 0));
+}
+
+#[test]
 fn words_about_unknown_tasks_are_counted_and_ignored() {
     let mut game = Game::new();
     let task = TaskId(u64::from(SESSION) << 32 | 0x4D);

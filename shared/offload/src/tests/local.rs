@@ -49,19 +49,28 @@ fn a_task_that_is_out_of_fuel_here_has_failed_and_the_last_outcome_goes_on() {
 }
 
 #[test]
-fn a_task_that_is_out_of_fuel_elsewhere_is_paid_for_and_not_computed_here() {
+fn a_task_that_is_out_of_fuel_elsewhere_is_paid_for_and_ends_here_by_the_same_fuel() {
     let mut game = Game::new();
-    game.ask_for(1);
+    game.ask_for(OUT_OF_FUEL_NUMBER);
     let task = game.submit().task;
-    let receipt = receipt(ComputedBy::Worker("w1".into()));
-    game.say(ServerToGame::Done(Done { task, outcome: p2c2r_tasks::OUT_OF_FUEL.to_vec().into(), receipt }));
+    game.say(out_of_fuel(task));
     game.frames(3);
     assert_eq!(game.failure().reason, FailReason::OutOfFuel);
     let totals = game.app.world().resource::<OffloadTotals>();
     assert_eq!(
-        (totals.cost_nanos, totals.kinds["twice"].local, totals.kinds["twice"].malformed),
+        (totals.cost_nanos, totals.kinds["twice"].malformed, totals.kinds["twice"].wasted),
         (PRICE, 0, 0)
     );
+}
+
+#[test]
+fn a_task_to_be_dropped_that_is_out_of_fuel_elsewhere_is_not_computed_here() {
+    let mut game = Game::with(KindSettings { late: OnLate::Drop, ..settings() }, config());
+    game.ask_for(21);
+    let task = game.submit().task;
+    game.say(out_of_fuel(task));
+    game.frame();
+    assert_eq!(game.failure().reason, FailReason::OutOfFuel);
 }
 
 /// Records the thread it runs on, and runs until it is stopped.
@@ -136,7 +145,11 @@ fn local_compute_never_runs_on_the_apps_thread_and_is_stopped_by_a_remote_outcom
     game.frame();
     let totals = |game: &Game| game.app.world().resource::<OffloadTotals>().kinds["endless"].clone();
     assert_eq!(totals(&game).coordinator, 1);
-    frames_until(&mut game, |game| totals(game).wasted == 1);
+    // The one thread is free again only once the kernel has been stopped.
+    game.switch().enabled = false;
+    game.ask_for(21);
+    frames_until(&mut game, |game| !game.got().done.is_empty());
     assert_eq!((totals(&game).delivered(), totals(&game).local), (1, 0));
+    assert_eq!(totals(&game).wasted, 0, "what was stopped is no outcome");
     assert!(!RAN_ON.lock().unwrap().contains(&thread::current().id()));
 }

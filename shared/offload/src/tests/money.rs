@@ -1,5 +1,7 @@
 //! Caps and the account.
 
+use p2c2r_protocol::TaskFailure;
+
 use super::*;
 
 fn capped(session_cap: Option<Nanos>, hour_cap: Option<Nanos>) -> Game {
@@ -113,6 +115,65 @@ fn charges_whose_receipts_were_lost_count_against_both_caps() {
         let account = *game.app.world().resource::<OffloadAccount>();
         assert_eq!((account.session_charged, account.session_estimate), (Nanos(400), Nanos::ZERO));
     }
+}
+
+#[test]
+fn receipts_after_a_charge_without_one_do_not_hide_it_from_the_caps() {
+    let cap = Nanos(3 * PRICE.0);
+    for (session, hour) in [(Some(cap), None), (None, Some(cap))] {
+        let mut game = capped(session, hour);
+        // Work was charged that brought no receipt; nothing is asked for until receipts have made up the difference.
+        game.ask_for(1);
+        let first = game.submit().task;
+        game.say(ServerToGame::Statement(GamerStatement { charged: Nanos(5_000) + PRICE, ..statement() }));
+        game.frame();
+        game.say(done(first, 2));
+        game.frame();
+        game.ask_for(2);
+        let second = game.submit().task;
+        game.say(done(second, 4));
+        game.frame();
+        game.ask_for(3);
+        assert!(game.sent.is_empty(), "all three prices are spent");
+    }
+}
+
+#[test]
+fn a_task_without_an_outcome_counts_in_full_until_the_ledger_has_told_what_it_cost() {
+    let cap = Nanos(2 * PRICE.0);
+    for (session, hour) in [(Some(cap), None), (None, Some(cap))] {
+        for failure in [TaskFailure::Cancelled, TaskFailure::Late] {
+            for (charged, may_go) in [(Nanos(0), true), (Nanos(1), false)] {
+                let mut game = capped(session, hour);
+                game.ask_for(1);
+                let first = game.submit().task;
+                game.say(ServerToGame::Failed { task: first, failure });
+                game.ask_for(2);
+                let second = game.submit().task;
+                game.say(done(second, 4));
+                game.ask_for(3);
+                assert!(game.sent.is_empty(), "the first may have cost its price");
+                let charged = Nanos(5_000) + PRICE + charged;
+                game.say(ServerToGame::Statement(GamerStatement { charged, ..statement() }));
+                game.frames(300);
+                game.ask_for(4);
+                assert_eq!(game.submits().len(), usize::from(may_go));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_task_that_nobody_could_do_costs_nothing() {
+    let mut game = capped(Some(PRICE), None);
+    for failure in [TaskFailure::NoWorker, TaskFailure::KernelFailed] {
+        game.ask_for(1);
+        let task = game.submit().task;
+        game.say(ServerToGame::Failed { task, failure });
+        game.frame();
+    }
+    game.ask_for(2);
+    assert_eq!(game.submits().len(), 1);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The same plugin over a real link in memory: handshake, heartbeats, a lost connection, a wrong build.
 
+use std::sync::Arc;
+
 use bevy_time::TimePlugin;
 use p2c2r_link::{FromPeer, Mint, PeerJoined, ServerLinkConfig, ServerLinkPlugin, ServerTransport, ToPeer};
 use p2c2r_protocol::{PeerId, ProtocolIdentity};
@@ -14,6 +16,8 @@ struct Pair {
     coordinator: App,
     /// Tasks that have reached the coordinator.
     submits: Vec<(PeerId, Submit)>,
+    /// Tasks that it was told are no longer wanted.
+    cancels: Vec<TaskId>,
 }
 
 fn kinds() -> KindRegistry {
@@ -52,7 +56,7 @@ impl Pair {
             app.finish();
             app.cleanup();
         }
-        Self { hub, game, coordinator, submits: Vec::new() }
+        Self { hub, game, coordinator, submits: Vec::new(), cancels: Vec::new() }
     }
 
     fn step(&mut self) {
@@ -66,8 +70,10 @@ impl Pair {
         }
         for FromPeer { peer, message, .. } in world.resource_mut::<Messages<FromPeer<GameToServer>>>().drain()
         {
-            if let GameToServer::Submit(submit) = message {
-                self.submits.push((peer, submit));
+            match message {
+                GameToServer::Submit(submit) => self.submits.push((peer, submit)),
+                GameToServer::Cancel { task } => self.cancels.push(task),
+                GameToServer::Leaving => {}
             }
         }
     }
@@ -128,6 +134,20 @@ fn a_cut_line_costs_no_task_and_is_used_again_once_mended() {
     pair.until(|pair| *pair.mode() == OffloadMode::Remote);
     pair.ask();
     pair.until(|pair| !pair.submits.is_empty());
+}
+
+#[test]
+fn a_coordinator_hears_that_it_is_left_before_the_link_goes() {
+    let mut pair = Pair::new(kinds().identity());
+    pair.until(|pair| *pair.mode() == OffloadMode::Remote);
+    pair.game.world_mut().spawn(Offloading::<Twice>::new(spec(21), Blobs::default()).patient());
+    pair.until(|pair| !pair.submits.is_empty());
+    pair.game.world_mut().write_message(BorrowFrom(Arc::new(NoTokens)));
+    pair.until(|pair| !pair.done().is_empty());
+    assert_eq!(
+        (pair.cancels.clone(), pair.done()[0].place.clone()),
+        (vec![pair.submits[0].1.task], Place::Local)
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Patient tasks that the game asked for before it was started last.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::*;
 
@@ -171,6 +172,140 @@ fn a_former_task_is_computed_here_if_its_connection_is_lost_or_it_may_not_go_out
     game.say(welcome_under(SESSION + 1));
     game.frame();
     assert_eq!((game.cancels(), game.submits().len()), (vec![task], 0));
+}
+
+/// Has a game ask for twice each of these numbers, and be killed; returns the tasks' ids at the coordinator.
+fn ask_for_all_and_kill(folder: &Path, numbers: &[u64]) -> Vec<TaskId> {
+    let mut game = connected(folder);
+    numbers
+        .iter()
+        .map(|number| {
+            game.ask(patient(*number));
+            game.submit().task
+        })
+        .collect()
+}
+
+/// One of two former tasks has been sent, the other waits for its turn.
+fn one_sent_one_waiting(folder: &Path) -> (Game, Vec<TaskId>) {
+    let tasks = ask_for_all_and_kill(folder, &[21, 4]);
+    let config = OffloadConfig { in_flight_max: 2, ..config_in(folder) };
+    let mut game = Game::unconnected(settings(), config);
+    game.say(welcome_under(SESSION + 1));
+    game.frame();
+    assert_eq!(game.submit().task, tasks[0]);
+    (game, tasks)
+}
+
+#[test]
+fn a_former_task_whose_turn_has_not_come_is_taken_back_if_the_connection_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut game, tasks) = one_sent_one_waiting(folder.path());
+    game.lose_link();
+    game.say(welcome_under(SESSION + 2));
+    game.frame();
+    assert_eq!(game.cancels(), [tasks[1], tasks[0]]);
+    game.frames(6);
+    assert_eq!((game.totals().local, game.submits().len()), (2, 0));
+}
+
+#[test]
+fn a_former_task_whose_turn_has_not_come_is_taken_back_if_it_may_not_go_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut game, tasks) = one_sent_one_waiting(folder.path());
+    game.switch().enabled = false;
+    game.frame();
+    let mut cancelled = game.cancels();
+    cancelled.sort_unstable();
+    assert_eq!(cancelled, tasks);
+    game.frames(6);
+    assert_eq!(game.totals().local, 2);
+}
+
+#[test]
+fn a_former_task_whose_turn_has_not_come_is_taken_back_if_the_coordinator_closes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut game, tasks) = one_sent_one_waiting(folder.path());
+    game.say(ServerToGame::Closing { reason: "update".into() });
+    game.say(done(tasks[0], 42));
+    game.frame();
+    assert_eq!(game.cancels(), [tasks[1]]);
+}
+
+#[test]
+fn a_former_task_whose_turn_has_not_come_can_be_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut game, tasks) = one_sent_one_waiting(folder.path());
+    let (entity, _) = resumed(&mut game).into_iter().find(|(_, number)| *number == 4).unwrap();
+    game.during_update(move |world| assert!(world.despawn(entity)));
+    assert_eq!(game.cancels(), [tasks[1]]);
+}
+
+#[test]
+fn a_former_task_that_is_refused_for_lack_of_room_is_taken_back_and_computed_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = ask_and_kill(folder.path(), 21);
+    let mut game = started(folder.path());
+    game.say(welcome_under(SESSION + 1));
+    game.frame();
+    game.refuse(task, Refusal::Full);
+    game.frame();
+    assert_eq!(game.cancels(), [task], "it may be there from before");
+    game.frames(3);
+    assert_eq!(game.outcome().place, Place::Local);
+}
+
+#[test]
+fn an_outcome_that_comes_before_a_former_tasks_turn_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut game, tasks) = one_sent_one_waiting(folder.path());
+    game.say(done(tasks[1], 8));
+    game.frame();
+    assert_eq!((*game.outcome().outcome, game.stray()), (8, 0));
+    game.say(done(tasks[0], 42));
+    game.frames(2);
+    assert_eq!((game.totals().remote, game.submits().len(), game.cancels()), (2, 0, vec![]));
+}
+
+/// Has the game borrow from another coordinator.
+fn leave(game: &mut Game) {
+    game.app.insert_resource(p2c2r_link::ClientLink::default());
+    game.app.world_mut().write_message(BorrowFrom(Arc::new(NoTokens)));
+    game.frame();
+    game.app.world_mut().remove_resource::<p2c2r_link::ClientLink>();
+}
+
+#[test]
+fn a_coordinator_that_is_left_is_told_to_stop_and_the_next_one_is_told_nothing_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut game, tasks) = one_sent_one_waiting(folder.path());
+    game.ask(patient(5));
+    leave(&mut game);
+    let mut cancelled = game.cancels();
+    cancelled.sort_unstable();
+    assert_eq!(cancelled, tasks, "while the link still sends");
+    game.ask(patient(6));
+    assert!(game.sent.is_empty(), "nothing more for the one that is left");
+    game.lose_link();
+    game.frame();
+    game.say(welcome());
+    game.frame();
+    assert_eq!(game.sent, []);
+    game.frames(10);
+    assert_eq!((game.totals().local, game.totals().open), (4, 0));
+}
+
+#[test]
+fn a_coordinator_that_never_came_can_be_left_for_one_that_is_told_nothing_of_its_tasks() {
+    let folder = tempfile::tempdir().unwrap();
+    ask_for_all_and_kill(folder.path(), &[21, 4]);
+    let mut game = started(folder.path());
+    leave(&mut game);
+    game.say(welcome());
+    game.frame();
+    assert_eq!(game.sent, []);
+    game.frames(6);
+    assert_eq!((game.totals().local, game.totals().open), (2, 0));
 }
 
 #[test]
