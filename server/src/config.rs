@@ -335,7 +335,15 @@ impl ServerConfig {
         settings::check(self)?;
         self.join.settle()?;
         within("the number of kinds in prices", self.prices.nanos_per_mega_unit.len(), 0..=KINDS_MAX)?;
-        Ok(())
+        let is_priced = |id: KindId| self.prices.nanos_per_mega_unit.iter().any(|(priced, _)| *priced == id);
+        match self.kinds.iter().find(|kind| !is_priced(kind.id())) {
+            None => Ok(()),
+            // Games compute themselves what is not sold.
+            Some(kind) => Err(ServerError::Config(format!(
+                "the kind `{}` has no price in prices.nanos_per_mega_unit, and would never be asked for",
+                kind.name()
+            ))),
+        }
     }
 
     /// How the ledger is opened.

@@ -130,7 +130,8 @@ fn workers_of_one_account_are_told_what_each_of_them_earned() {
 #[test]
 fn work_done_on_a_graphics_processor_is_charged_and_paid_at_its_own_price() {
     let mut stage = Stage::with(|config| {
-        config.prices.nanos_per_mega_unit = vec![(Toy::ID, 1_000_000_000)];
+        let rates = &mut config.prices.nanos_per_mega_unit;
+        rates.iter_mut().find(|(kind, _)| *kind == Toy::ID).unwrap().1 = 1_000_000_000;
         config.prices.graphics_nanos_per_mega_unit = vec![(Toy::ID, 250_000_000)];
     });
     let gamer = stage.gamer("g");

@@ -4,8 +4,11 @@ use std::ops::RangeInclusive;
 
 use p2c2r_link::{MemoryHub, ServerTransport};
 use p2c2r_program::settings;
+use p2c2r_server::config::default_prices;
 use p2c2r_server::{ServerConfig, ServerError, build_app};
 use proptest::prelude::*;
+
+use crate::toy;
 
 /// Every number in the configuration file, with the range it may have.
 const NUMBERS: [(&str, RangeInclusive<u64>); 26] = [
@@ -63,6 +66,16 @@ fn the_ends_of_every_range_run() {
     for ends in [RangeInclusive::start, RangeInclusive::end] {
         runs(settle(&NUMBERS.map(|(name, range)| written(name, *ends(&range))).concat()).unwrap());
     }
+}
+
+#[test]
+fn a_kind_without_a_price_is_refused_by_its_name() {
+    let kinds = toy::kinds();
+    let config = ServerConfig { kinds: kinds.clone(), ..ServerConfig::default() };
+    let error = config.validate().unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    assert!(error.to_string().contains("`toy`"), "{error}");
+    assert!(ServerConfig { prices: default_prices(&kinds), ..config }.validate().is_ok());
 }
 
 #[test]

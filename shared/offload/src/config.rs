@@ -21,7 +21,7 @@ pub struct OffloadConfig {
     /// The gamer's name.
     pub name: String,
     /// The kinds that game, coordinator and workers share, to the version: programs whose lists differ
-    /// refuse each other at connect. A game may register fewer with
+    /// refuse each other at connect, and the programs have [`KindRegistry::builtin`]. A game may register fewer with
     /// [`add_offload_kind`](crate::OffloadAppExt::add_offload_kind).
     pub kinds: KindRegistry,
     /// How fast the game sends at most; `None` is [`RateLimit::internet`], and no bound to a coordinator on this computer.

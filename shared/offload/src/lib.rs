@@ -162,9 +162,10 @@
 //!
 //! # Your own kind
 //!
-//! Implement [`TaskKind`](p2c2r_tasks::TaskKind) in a crate without Bevy, give coordinator, workers and game
-//! the same registry, here in [`OffloadConfig::kinds`], and register it with
-//! [`add_offload_kind`](OffloadAppExt::add_offload_kind).
+//! Implement [`TaskKind`](p2c2r_tasks::TaskKind) in `p2c2r_tasks`, and add it to
+//! [`KindRegistry::builtin`](p2c2r_tasks::KindRegistry::builtin): coordinator, workers and game are built with that list,
+//! and the coordinator has a price for everything in it. Then register it here with
+//! [`add_offload_kind`](OffloadAppExt::add_offload_kind). `docs/developer.md` goes through it step by step.
 //!
 //! # In a workspace of your own
 //!

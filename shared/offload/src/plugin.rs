@@ -125,7 +125,7 @@ impl Plugin for OffloadPlugin {
             assert!(
                 shared.is_some_and(|shared| shared.kernel_version() == kind.kernel_version),
                 "kind `{0}` version {1} is offloaded but not in OffloadConfig::kinds, the list that coordinator \
-                 and workers share: kinds: KindRegistry::builtin().with::<…>()",
+                 and workers share: add it to KindRegistry::builtin(), with which all three are built",
                 kind.name,
                 kind.kernel_version
             );

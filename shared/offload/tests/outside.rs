@@ -1,5 +1,5 @@
 //! The plugin in a foreign workspace, which resolves every dependency anew: it has neither this workspace's
-//! lock file nor its profiles or patches.
+//! lock file nor its profiles or patches. Its manifest and its programs are those of README and `docs/developer.md`.
 //!
 //! Each test writes such a workspace and asks the registry for what it needs. Those that build it take
 //! minutes and run only on request: `cargo test -p p2c2r_offload --test outside -- --ignored`.
@@ -32,6 +32,9 @@ const SHARED: [&str; 14] = [
     "serde_core",
 ];
 
+/// The document for who embeds the plugin.
+const DEVELOPERS: &str = "docs/developer.md";
+
 /// A workspace of its own with one program that embeds the plugin.
 struct Outside {
     folder: PathBuf,
@@ -39,25 +42,25 @@ struct Outside {
 }
 
 impl Outside {
-    fn new(name: &str, program: &str) -> Self {
+    fn new(name: &str) -> Self {
         let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("outside");
         let folder = all.join(name);
         // An earlier run's lock file must not decide what this run resolves.
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(folder.join("src")).expect("the target folder can be written");
-        let shared = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in shared/");
-        let manifest = format!(
-            "[package]\nname = \"outside\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n\
-             bevy_app = {{ version = \"0.19\", default-features = false, features = [\"std\"] }}\n\
-             p2c2r_offload = {{ path = '{offload}' }}\np2c2r_tasks = {{ path = '{tasks}' }}\n",
-            offload = shared.join("offload").display(),
-            tasks = shared.join("tasks").display(),
-        );
-        fs::write(folder.join("Cargo.toml"), manifest).expect("the target folder can be written");
-        fs::write(folder.join("src/main.rs"), program).expect("the target folder can be written");
+        let dependencies = block(DEVELOPERS, "toml").replace("../p2c2r", root().to_str().expect("plain"));
+        let package =
+            "[package]\nname = \"outside\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n\n";
+        fs::write(folder.join("Cargo.toml"), format!("{package}{dependencies}")).expect("it can be written");
         let outside = Self { folder, target: all.join("target") };
+        outside.write("fn main() {}");
         outside.cargo(&["generate-lockfile"]);
         outside
+    }
+
+    /// Replaces the program.
+    fn write(&self, program: &str) {
+        fs::write(self.folder.join("src/main.rs"), program).expect("the target folder can be written");
     }
 
     /// What cargo, run in the workspace, prints; it must succeed.
@@ -110,9 +113,15 @@ impl Outside {
         }
     }
 
-    fn run(&self) {
-        let said = self.cargo(&["run"]);
-        assert!(said.starts_with("mode: local"), "{said}");
+    /// Builds and runs the programs of the documents.
+    fn run_all(&self) {
+        for (program, first) in
+            [(readmes_program(), "mode: local"), (block(DEVELOPERS, "rust"), "1 way by local")]
+        {
+            self.write(&program);
+            let said = self.cargo(&["run"]);
+            assert!(said.starts_with(first), "{said}");
+        }
     }
 }
 
@@ -134,12 +143,21 @@ fn line(version: &str) -> String {
     if parts[0] == "0" { parts[..2].join(".") } else { parts[0].to_owned() }
 }
 
+fn root() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    root.canonicalize().expect("the crate is in shared/")
+}
+
+/// The first block of code in this language that a document has.
+fn block(document: &str, language: &str) -> String {
+    let text = fs::read_to_string(root().join(document)).expect("the document is there");
+    let block = text.split(&format!("```{language}\n")).nth(1).and_then(|rest| rest.split("```").next());
+    block.unwrap_or_else(|| panic!("{document} has a block of {language}")).to_owned()
+}
+
 /// The README's snippet as a whole program: its app is updated a few times, then says in which mode it is.
-fn program() -> String {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
-    let readme = fs::read_to_string(readme).expect("the README is there");
-    let snippet = readme.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next());
-    let snippet = snippet.expect("the README has a snippet in Rust");
+fn readmes_program() -> String {
+    let snippet = block("README.md", "rust");
     assert!(snippet.contains("\nApp::new()\n"), "the snippet builds an app");
     let body = snippet.replace("\nApp::new()\n", "\nlet mut app = App::new(); app\n");
     format!(
@@ -151,7 +169,7 @@ fn program() -> String {
 
 #[test]
 fn resolved_afresh_the_crates_whose_types_meet_are_there_once() {
-    let versions = Outside::new("resolved", "fn main() {}").versions();
+    let versions = Outside::new("resolved").versions();
     for name in SHARED {
         assert_eq!(versions.get(name).map(Vec::len), Some(1), "{name}: {:?}", versions.get(name));
     }
@@ -159,14 +177,14 @@ fn resolved_afresh_the_crates_whose_types_meet_are_there_once() {
 
 #[test]
 #[ignore = "builds the plugin and its dependencies anew, which takes minutes"]
-fn the_readmes_snippet_builds_and_runs_with_the_newest_versions() {
-    Outside::new("newest", &program()).run();
+fn the_documents_games_build_and_run_with_the_newest_versions() {
+    Outside::new("newest").run_all();
 }
 
 #[test]
 #[ignore = "builds the plugin and its dependencies anew, which takes minutes"]
-fn the_readmes_snippet_builds_and_runs_with_the_lowest_versions() {
-    let outside = Outside::new("lowest", &program());
+fn the_documents_games_build_and_run_with_the_lowest_versions() {
+    let outside = Outside::new("lowest");
     outside.lower();
-    outside.run();
+    outside.run_all();
 }

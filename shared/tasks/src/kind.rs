@@ -84,6 +84,68 @@ impl CheckError {
 /// Kernels are pure: the same spec and blobs give the same outcome, bit for bit, on every machine, in every
 /// build profile and on every thread. Kinds that cannot promise that say so in [`TaskKind::DETERMINISTIC`]
 /// and are compared by tolerance.
+///
+/// A small one, with the least divisor above 1 of each number:
+///
+/// ```
+/// use p2c2r_protocol::{KindId, WorkUnits};
+/// use p2c2r_tasks::{Blobs, CheckError, KernelError, KindRegistry, SpecError, Stop, TaskKind};
+///
+/// struct Divisors;
+///
+/// fn least_divisor(number: u32) -> u32 {
+///     (2..=number.isqrt()).find(|divisor| number % divisor == 0).unwrap_or(number)
+/// }
+///
+/// impl TaskKind for Divisors {
+///     const ID: KindId = KindId(100);
+///     const NAME: &'static str = "divisors";
+///     const KERNEL_VERSION: u16 = 1;
+///     type Spec = Vec<u32>;
+///     type Outcome = Vec<u32>;
+///
+///     fn admit(numbers: &Vec<u32>, _: &Blobs) -> Result<WorkUnits, SpecError> {
+///         if numbers.len() > 1_000 || numbers.iter().any(|number| *number < 2) {
+///             return Err(SpecError::OutOfRange("more than 1000 numbers, or one below 2".into()));
+///         }
+///         // A unit is a microsecond of a core, which does some 500 divisions in it.
+///         let divisions: u64 = numbers.iter().map(|number| u64::from(number.isqrt())).sum();
+///         Ok(WorkUnits(1 + divisions / 500))
+///     }
+///
+///     fn run(numbers: &Vec<u32>, _: &Blobs, stop: &Stop) -> Result<Vec<u32>, KernelError> {
+///         let of = |number: &u32| {
+///             if stop.is_stopped() { Err(KernelError::Stopped) } else { Ok(least_divisor(*number)) }
+///         };
+///         numbers.iter().map(of).collect()
+///     }
+///
+///     // Its work units bound its time, so it counts no fuel.
+///     fn may_run_out(_: &Vec<u32>, _: &Blobs) -> bool {
+///         false
+///     }
+///
+///     // Cheap: stops whoever makes numbers up, but not whoever gives a divisor that is not the least.
+///     fn check(numbers: &Vec<u32>, _: &Blobs, divisors: &Vec<u32>) -> Result<(), CheckError> {
+///         let divides = |(number, divisor): (&u32, &u32)| *divisor > 1 && number % divisor == 0;
+///         let is_right = numbers.len() == divisors.len() && numbers.iter().zip(divisors).all(divides);
+///         is_right.then_some(()).ok_or_else(|| CheckError::new("divisors.divides", "one does not"))
+///     }
+///
+///     fn deep_check(numbers: &Vec<u32>, _: &Blobs, divisors: &Vec<u32>, seed: u64) -> Result<(), CheckError> {
+///         let Some(at) = seed.checked_rem(numbers.len() as u64) else { return Ok(()) };
+///         let is_right = divisors[at as usize] == least_divisor(numbers[at as usize]);
+///         is_right.then_some(()).ok_or_else(|| CheckError::new("divisors.least", "one is not"))
+///     }
+/// }
+///
+/// let kinds = KindRegistry::empty().with::<Divisors>();
+/// let job = kinds.by_name("divisors").unwrap().decode(&Divisors::encode_spec(&vec![35, 37])).unwrap();
+/// let outcome = job.run(&Blobs::default(), &Stop::never()).unwrap();
+/// assert_eq!(Divisors::decode_outcome(&outcome).unwrap(), [5, 37]);
+/// job.check(&Blobs::default(), &outcome).unwrap();
+/// job.deep_check(&Blobs::default(), &outcome, 7).unwrap();
+/// ```
 pub trait TaskKind: Send + Sync + 'static {
     /// Number on the wire.
     const ID: KindId;

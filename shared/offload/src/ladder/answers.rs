@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use p2c2r_link::LinkProblem;
 use p2c2r_protocol::{
-    ComputedBy, Done, GamerStatement, GamerWelcome, Micros, Nanos, Refusal, ServerToGame, TaskFailure, TaskId,
+    ComputedBy, Done, GamerStatement, GamerWelcome, Micros, Nanos, PriceList, Refusal, ServerToGame,
+    TaskFailure, TaskId, WorkUnits,
 };
 use p2c2r_tasks::is_out_of_fuel;
 use tracing::{debug, error, info, warn};
@@ -13,7 +14,7 @@ use tracing::{debug, error, info, warn};
 use super::local_hedge::RemoteResult;
 use super::routing::Bill;
 use super::{Gate, Ladder, Remote, Session, Task};
-use crate::kind::TaskEnding;
+use crate::kind::{Kind, TaskEnding};
 use crate::ladder_context::LadderContext;
 use crate::outcome::{FailReason, Place};
 use crate::receipt::{Milestones, complete};
@@ -81,7 +82,7 @@ impl Ladder {
     fn welcome(&mut self, context: &mut LadderContext<'_>, welcome: GamerWelcome) {
         info!(name = welcome.name, "connected to the coordinator");
         context.account.price_list = Some(welcome.prices.version);
-        self.gates.fill(Gate::default());
+        self.open_gates(context, &welcome.prices);
         if let Some(session) = &mut self.session {
             *session = Session::down(LinkProblem::default());
             session.prices = Some(welcome.prices);
@@ -90,6 +91,18 @@ impl Ladder {
         }
         self.spending.doubt_again(context.now());
         self.statement(context, welcome.statement);
+    }
+
+    /// Lets all kinds go out that the coordinator sells.
+    fn open_gates(&mut self, context: &LadderContext<'_>, prices: &PriceList) {
+        for kind in 0..context.kinds() {
+            let Kind { id, name, .. } = context.kind(kind);
+            let unsupported = prices.price(id, WorkUnits(0)).is_none();
+            if unsupported && !self.gate(kind).unsupported {
+                warn!(kind = name, "this kind stays local: the coordinator's price list does not have it");
+            }
+            *self.gate(kind) = Gate { unsupported, ..Gate::default() };
+        }
     }
 
     fn statement(&mut self, context: &mut LadderContext<'_>, statement: GamerStatement) {

@@ -152,7 +152,7 @@ struct Session {
 /// Whether sending tasks of one kind to the coordinator is worthwhile.
 #[derive(Clone, Copy, Default)]
 struct Gate {
-    /// It does not have this kernel; asking again on this connection is pointless.
+    /// It does not sell this kind or does not have this kernel; asking again on this connection is pointless.
     unsupported: bool,
     /// It has no capacity; before this time a task would only cost a round trip.
     paused_until: Micros,

@@ -122,7 +122,7 @@ fn asking_for_an_unregistered_kind_names_the_line_to_add() {
 }
 
 #[test]
-#[should_panic(expected = "KindRegistry::builtin().with")]
+#[should_panic(expected = "add it to KindRegistry::builtin()")]
 fn offloading_a_kind_the_coordinator_does_not_share_is_refused_at_start() {
     let mut app = App::new();
     let link = Some(ClientTransport::Memory(MemoryHub::new()));

@@ -1,5 +1,13 @@
 //! The connection: established, lost, re-established; and the blobs the coordinator is believed to have.
 
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+
+use bevy_app::PreUpdate;
+use bevy_ecs::schedule::SingleThreadedExecutor;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Metadata, Subscriber, span};
+
 use super::*;
 
 #[test]
@@ -151,6 +159,63 @@ fn a_kind_the_coordinator_does_not_have_stays_local_for_this_connection() {
     game.frame();
     game.ask_for(3);
     assert_eq!(game.submits().len(), 1);
+}
+
+/// Keeps the warnings of the thread that it is the default of.
+#[derive(Clone, Default)]
+struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl Visit for Warnings {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.lock().unwrap().push(format!("{field}: {value:?}"));
+    }
+}
+
+impl Subscriber for Warnings {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == Level::WARN
+    }
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn event(&self, event: &Event<'_>) {
+        event.record(&mut self.clone());
+    }
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[test]
+fn a_kind_without_a_price_stays_local_and_that_is_said_once() {
+    let warnings = Warnings::default();
+    tracing::subscriber::with_default(warnings.clone(), || {
+        let mut game = Game::unconnected(settings(), config());
+        // Its systems run on this thread, of which warnings are kept.
+        game.app.edit_schedule(PreUpdate, |schedule| {
+            schedule.set_executor(SingleThreadedExecutor::new());
+        });
+        for _ in 0..2 {
+            let ServerToGame::Welcome(mut welcome) = welcome() else { panic!() };
+            welcome.prices.nanos_per_mega_unit.clear();
+            game.say(ServerToGame::Welcome(welcome));
+            game.frame();
+            for number in 0..3 {
+                game.ask_for(number);
+                assert!(game.sent.is_empty());
+            }
+            game.lose_link();
+            game.frame();
+        }
+        game.say(welcome());
+        game.frame();
+        game.ask_for(1);
+        assert_eq!(game.submits().len(), 1, "another coordinator sells it");
+    });
+    let warnings = warnings.0.lock().unwrap();
+    let about_it = warnings.iter().filter(|line| line.contains("twice")).count();
+    assert_eq!(about_it, 1, "{warnings:?}");
 }
 
 #[test]
