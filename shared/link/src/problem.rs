@@ -102,7 +102,7 @@ pub(crate) fn not_over_udp(server: SocketAddr) -> LinkProblem {
 
 /// netcode's refusal, which gives no other reason.
 pub(crate) fn full() -> LinkProblem {
-    busy("the coordinator is full")
+    busy("the coordinator is full, or no longer takes the connect token that it gave")
 }
 
 /// The coordinator ended the connection, and may have said why.

@@ -9,9 +9,10 @@ pub struct Refusals {
     pub shape: u64,
     /// Connection requests of programs of another protocol version.
     pub other_version: u64,
-    /// Connection requests with a token that is not outstanding: forged, or used before.
+    /// Connection requests, and answers to challenges, with a token that is not outstanding: forged, used before, or
+    /// voided.
     pub unknown_token: u64,
-    /// Connection requests whose token has expired.
+    /// The same with a token that has expired.
     pub out_of_date: u64,
     /// Connection requests with a token that came from another address before, or is for another IP version.
     pub misused_token: u64,
