@@ -521,6 +521,71 @@ help join 'p2c2r://four#4'
 status_is 1 && said "how it stands" && link_is 'p2c2r://four#4'
 unset CONNECTED
 
+# The operator's command: what it hands to the service's user and takes from it lies in a scratch folder.
+operator=$outside/operator
+mkdir -p "$operator/bin" "$operator/tmp" "$operator/mine"
+sed -e "s|/usr/bin/|$operator/bin/|g" "$root/deploy/p2c2r-operator" >"$operator/p2c2r-operator"
+for tool in id setpriv chown; do cp "$helper/bin/stand-in" "$operator/bin/$tool"; done
+cat >"$operator/bin/p2c2r-server" <<'EOF'
+#!/usr/bin/env bash
+echo "$*" | sed "s|$TMPDIR/[^/]*/|HANDED/|g" >>"$NOTES"
+case "$1 ${2:-}" in
+  "backup "*) mkdir "$2" && echo book >"$2/results.db" ;;
+  "restore "*) cat "$2/results.db" ;;
+  "ledger backup") echo book >"$3" ;;
+  "ledger export") echo rows >"$5" ;;
+  "ledger check") cat "$4" "$6" ;;
+  "accounts "*) exit 5 ;;
+esac
+[ -z "${SLOW:-}" ] || read -rt 60 <> <(:)
+EOF
+chmod +x "$operator/bin/p2c2r-server"
+# Becomes the command.
+as_operator() {
+  cd "$operator/mine"
+  PATH="$operator/bin:$PATH" TMPDIR=$operator/tmp exec sh "$operator/p2c2r-operator" "$@" >"$scratch/out" 2>&1
+}
+operate() {
+  local status=0
+  (as_operator "$@") || status=$?
+  echo "$status" >"$scratch/status"
+  [ -z "$(ls -A "$operator/tmp")" ] || fail "left behind: $(ls -A "$operator/tmp")"
+}
+is() { [ "$(cat "$operator/mine/$1")" = "$2" ] || fail "$1 is not $2"; }
+
+begin an_operators_files_may_lie_where_the_service_cannot_go
+operate backup "a copy"
+status_is 0 && noted "backup HANDED/out" && is "a copy/results.db" book && said "Put in its place: a copy"
+operate backup "a copy"
+status_is 1 && said "is there already" && noted_times 1 "backup HANDED/out"
+operate restore "a copy"
+status_is 0 && noted "restore HANDED/2" && said book
+operate ledger backup book.db
+status_is 0 && noted "ledger backup HANDED/out" && is book.db book
+operate ledger export --csv --to rows.csv
+status_is 0 && noted "ledger export --csv --to HANDED/out" && is rows.csv rows
+operate ledger check --head "a copy/results.db" --head rows.csv
+status_is 0 && noted "ledger check --head HANDED/4 --head HANDED/6" && said book && said rows
+
+begin what_an_operator_types_that_is_no_file_stays_as_it_is
+for words in "ledger backup --help" "ledger payout record backup 0.5 one" "page --metrics-token" "ready"; do
+  # shellcheck disable=SC2086 # words
+  operate $words
+  noted "$words"
+done
+operate accounts rename backup Ann
+status_is 5 && noted "accounts rename backup Ann"
+
+begin an_interrupted_backup_leaves_nothing_behind
+SLOW=1 as_operator backup later &
+job=$!
+until grep -q "^backup" "$NOTES"; do read -rt 0.05 <> <(:) || true; done
+kill -TERM -- "-$job"
+status=0 && wait "$job" || status=$?
+[ "$status" = 143 ] || fail "ended with status $status"
+[ -z "$(ls -A "$operator/tmp")" ] || fail "left behind: $(ls -A "$operator/tmp")"
+[ ! -e "$operator/mine/later" ] || fail "half a backup"
+
 case=demo_ends_a_child_that_does_not_end_itself NOTES=$scratch/notes.$case PIDS=$scratch/pids.$case
 launcher=$deaf && mv "$scratch/out of deaf" "$scratch/out.of-launcher" && join
 status_is 1 && said "worker-2 did not end when asked" && none_left
