@@ -28,7 +28,16 @@ fn a_worker_shows_its_owner_that_kernels_reach_nothing() {
     let (mut coordinator, _) = coordinator(folder.path(), "127.0.0.1:0", Program::start);
     let mut worker = worker(folder.path(), "ada", Program::start);
     let receipt = worker.line("Kernels run in 2 processes of their own");
-    for tried in ["network socket", "read ", "write ", "signal ", "second process", "another program"] {
+    for tried in [
+        "network socket",
+        "read ",
+        "permissions",
+        "write ",
+        "signal ",
+        "priority",
+        "second process",
+        "another program",
+    ] {
         assert!(receipt.contains(tried), "{receipt}");
     }
     assert!(receipt.contains("All of it was denied"), "{receipt}");
@@ -47,6 +56,8 @@ fn a_worker_shows_its_owner_that_kernels_reach_nothing() {
         let limits = fs::read_to_string(proc(child).join("limits")).expect("its limits");
         let data = limits.lines().find(|line| line.starts_with("Max data size")).expect("a limit");
         assert!(data.contains("1024000000"), "{data}");
+        let space = limits.lines().find(|line| line.starts_with("Max address space")).expect("a limit");
+        assert!(!space.contains("unlimited"), "{space}");
         // What whoever started these tests left open is inherited by everybody.
         let inherited = open_files(std::process::id());
         for leads_to in open_files(child).iter().filter(|file| !inherited.contains(file)) {
@@ -88,6 +99,28 @@ fn kernel_processes_that_are_killed_or_stopped_cost_their_tasks_and_the_worker_g
     coordinator.stop();
 }
 
+/// Kills a worker's kernel processes and waits until they are buried and others have shown that they are restricted.
+fn replaces_what_dies(worker: u32) {
+    let before = children(worker);
+    assert_eq!(before.len(), 2, "one for the slot, one for tiny tasks");
+    for child in &before {
+        signal(*child, "KILL");
+    }
+    let give_up = std::time::Instant::now() + p2c2r_tests::programs::PATIENCE;
+    let is_left = |child: &u32| proc(*child).exists();
+    // One that is restricted and alive: what only starts, and ends, is not.
+    let is_restricted = |child: &u32| {
+        let status = fs::read_to_string(proc(*child).join("status")).unwrap_or_default();
+        status.contains("\nSeccomp:\t2")
+    };
+    while before.iter().any(is_left)
+        || children(worker).iter().filter(|child| is_restricted(child)).count() < 2
+    {
+        assert!(std::time::Instant::now() < give_up, "{before:?} are not replaced");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn kernel_processes_that_die_while_nothing_is_computed_are_buried_and_replaced_at_once() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -96,18 +129,31 @@ fn kernel_processes_that_die_while_nothing_is_computed_are_buried_and_replaced_a
     worker.line("onnected");
     // Twice, since what replaced one is watched as well.
     for _ in 0..2 {
-        let before = children(worker.id());
-        assert_eq!(before.len(), 2, "one for the slot, one for tiny tasks");
-        for child in &before {
-            signal(*child, "KILL");
-        }
-        let give_up = std::time::Instant::now() + p2c2r_tests::programs::PATIENCE;
-        let is_left = |child: &u32| proc(*child).exists();
-        while before.iter().any(is_left) || children(worker.id()).len() < 2 {
-            assert!(std::time::Instant::now() < give_up, "{before:?} are not replaced");
-            std::thread::yield_now();
-        }
+        replaces_what_dies(worker.id());
     }
+    worker.stop();
+    coordinator.stop();
+}
+
+#[test]
+fn a_worker_whose_program_was_replaced_restarts_the_kernels_that_it_has_offered() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (mut coordinator, _) = coordinator(folder.path(), "127.0.0.1:0", Program::start);
+    let program = folder.path().join("p2c2r-worker");
+    let mut worker = worker(folder.path(), "ada", |name, command| {
+        fs::copy(command.get_program(), &program).expect("a copy of the worker");
+        let mut copied = Command::new(&program);
+        copied.args(command.get_args()).stdin(std::process::Stdio::null());
+        for (name, value) in command.get_envs() {
+            copied.env(name, value.unwrap_or_default());
+        }
+        Program::start(name, copied)
+    });
+    worker.line("onnected");
+    // As a build does: the running file stays, another takes its name.
+    let built = folder.path().join("built");
+    fs::copy("/bin/true", &built).and_then(|_| fs::rename(&built, &program)).expect("another program");
+    replaces_what_dies(worker.id());
     worker.stop();
     coordinator.stop();
 }
@@ -125,7 +171,7 @@ fn kernel_processes_end_with_their_worker_however_it_ends() {
     // What is left of a process that has ended is a zombie until whoever inherited it has looked.
     let is_there = |child: &u32| {
         let status = fs::read_to_string(proc(*child).join("status")).unwrap_or_default();
-        field(&status, "Name").starts_with("p2c2r-worker") && !field(&status, "State").starts_with('Z')
+        field(&status, "Name") == "p2c2r-kernel" && !field(&status, "State").starts_with('Z')
     };
     let give_up = std::time::Instant::now() + p2c2r_tests::programs::PATIENCE;
     while children.iter().any(is_there) {

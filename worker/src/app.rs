@@ -47,7 +47,7 @@ pub fn build_app(mut config: WorkerConfig, transport: ClientTransport) -> Result
         .insert_resource(Drain::new(config.drain_limit))
         .insert_resource(Attempts::new(&config))
         .insert_resource(Console::new(&config))
-        .insert_resource(Offer { kinds: config.kinds, slots: config.slots, offered })
+        .insert_resource(Offer::new(config.kinds, offered))
         .insert_resource(Availability::new(config.times))
         .init_resource::<Control>()
         .init_resource::<SessionEarnings>()

@@ -9,8 +9,8 @@ use bevy_ecs::resource::Resource;
 use p2c2r_link::{FromServer, ToServer, Waker};
 use p2c2r_protocol::catch_panic::catch_panic;
 use p2c2r_protocol::{
-    Answer, Assign, Attempt, AttemptFailure, Digest, Micros, SeededHash, ServerToWorker, TaskNo, WorkerOffer,
-    WorkerToServer,
+    Answer, Assign, Attempt, AttemptFailure, Device, Digest, Micros, SeededHash, ServerToWorker, TaskNo,
+    WorkerOffer, WorkerToServer,
 };
 use p2c2r_tasks::{Blob, BlobStore, Blobs, KindRegistry, TaskJob};
 use tracing::{debug, info};
@@ -23,6 +23,9 @@ use crate::update::WorkerParts;
 /// Work units run on the app's thread in one update; further tiny tasks go to the slots: the link must not wait longer,
 /// and a second core should share a burst of tiny tasks.
 const INLINE_UNITS_PER_UPDATE: u64 = 500;
+
+/// Interval between two comparisons of what is offered with what computes.
+const COMPARE_EVERY: Duration = Duration::from_secs(1);
 
 /// What names an attempt.
 pub type AttemptKey = (TaskNo, Attempt);
@@ -216,6 +219,35 @@ pub struct Offer {
     pub slots: u16,
     /// As the coordinator is told.
     pub offered: WorkerOffer,
+    /// When it was compared with what computes.
+    compared_at: Duration,
+}
+
+impl Offer {
+    /// All the slots of `offered`, and these kinds.
+    pub fn new(kinds: KindRegistry, offered: WorkerOffer) -> Self {
+        Self { kinds, slots: offered.slots, offered, compared_at: Duration::ZERO }
+    }
+}
+
+/// Tells the coordinator when a graphics processor was lost or is open again: its work has a price of its own.
+pub(crate) fn follow_device(parts: &mut WorkerParts<'_, '_>) {
+    let WorkerParts { offer, executor, drain, availability, link, said, time, .. } = parts;
+    if time.elapsed() < offer.compared_at + COMPARE_EVERY {
+        return;
+    }
+    offer.compared_at = time.elapsed();
+    let kernels = executor.offers(&offer.kinds);
+    if kernels == offer.offered.kernels {
+        return;
+    }
+    offer.offered.kernels = kernels;
+    let has_device = offer.offered.kernels.iter().any(|offer| offer.device != Device::Cores);
+    let computes = if has_device { "a graphics processor computes again" } else { "cores alone compute" };
+    info!(event = "device", has_device, "🖥  The coordinator is told that {computes}.");
+    if link.is_connected() && !drain.is_asked() && availability.rest().is_none() {
+        said.write(ToServer(WorkerToServer::Ready(offer.offered.clone())));
+    }
 }
 
 /// Announces the worker whenever the link comes up, and drops all attempts when it goes down.
@@ -301,9 +333,10 @@ fn start(mut run: Run, may_be_tiny: bool, inline_units_left: &mut u64, executor:
 pub(crate) fn answer_results(parts: &mut WorkerParts<'_, '_>) {
     let WorkerParts { attempts, session, said, link, executor, .. } = parts;
     while let Some(result) = executor.next_result() {
+        // That of an attempt which was dropped meanwhile has taken as much.
+        session.took(Duration::from_micros(u64::from(result.finished_at.since(result.started_at))));
         let Some((answer, kind)) = attempts.settle(result) else { continue };
         let took = Duration::from_micros(u64::from(answer.finished_at.since(answer.received_at)));
-        session.took(Duration::from_micros(u64::from(answer.finished_at.since(answer.started_at))));
         match &answer.result {
             Ok(outcome) => {
                 session.computed(took);

@@ -66,6 +66,13 @@ pub enum Rest {
     Hot(i32),
 }
 
+impl Rest {
+    /// Whether it is for another reason, of which the owner is told. A degree more or less is none.
+    fn is_another(self, than: Self) -> bool {
+        !matches!((self, than), (Self::Hot(_), Self::Hot(_))) && self != than
+    }
+}
+
 impl fmt::Display for Rest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -142,7 +149,7 @@ impl Availability {
             || times.celsius_max.is_some()
             || (!times.on_battery && power.has_battery());
         let pause = if times.paused { Pause::UntilResumed } else { Pause::No };
-        let (usage, heat) = (Usage::default(), Heat::of_this_computer(times.celsius_max));
+        let (usage, heat) = (Usage::of_this_computer(), Heat::of_this_computer(times.celsius_max));
         if heat.is_limited() && heat.degrees().is_none() {
             warn!("Nothing tells how hot this computer is: `celsius-max` has no effect.");
         }
@@ -195,6 +202,10 @@ impl Availability {
 
     /// Checks whether it must rest now, and why.
     fn look(&mut self, now: Duration) -> Option<Rest> {
+        let slots_in_use = self.times.slots_in_use;
+        let unused_from = self.times.idle_for.or_else(|| (slots_in_use > 0).then_some(IDLE_DEFAULT));
+        // Looked at during every rest too: what happened then is to be known when it ends.
+        let is_in_use = unused_from.is_some_and(|long| self.usage.unused_for(now) < long);
         match self.pause {
             Pause::Until(until) if until <= now => self.pause = Pause::No,
             Pause::Until(until) => return Some(Rest::Paused(Some(until))),
@@ -213,9 +224,7 @@ impl Availability {
             Allows::Half => self.slots.are_halved = true,
             Allows::All => {}
         }
-        let slots_in_use = self.times.slots_in_use;
-        let unused_from = self.times.idle_for.or_else(|| (slots_in_use > 0).then_some(IDLE_DEFAULT));
-        if unused_from.is_some_and(|long| self.usage.unused_for(now) < long) {
+        if is_in_use {
             if slots_in_use == 0 {
                 return Some(Rest::InUse);
             }
@@ -270,7 +279,7 @@ pub(crate) fn rest_or_work(parts: &mut WorkerParts<'_, '_>) {
                 said.write(ToServer(WorkerToServer::Ready(offer.offered.clone())));
             }
         }
-        (Some(was), Some(why)) if was != why => {
+        (Some(was), Some(why)) if why.is_another(was) => {
             info!(event = "resting", why = %why, "⏸  Resting: {why}.");
         }
         _ => {}
@@ -289,6 +298,7 @@ mod tests {
         let mut availability = Availability::new(times.clone());
         availability.power = Power::told_in(folder);
         availability.heat = Heat::told_in(folder, times.celsius_max);
+        availability.usage = Usage::told_in(folder, folder.join("dev"));
         availability
     }
 
@@ -333,16 +343,53 @@ mod tests {
         }
     }
 
+    /// As if processors had been busy and idle for so many ticks since the start.
+    fn tell_ticks(folder: &Path, busy: u64, idle: u64) {
+        tell(folder, &[("stat", &format!("cpu  {busy} 0 0 {idle} 0 0 0 0 0 0\n"))]);
+    }
+
     #[test]
     fn a_computer_in_use_is_left_alone_until_it_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        let idle_for = Some(Duration::from_hours(24));
+        let idle_for = Some(Duration::from_mins(3));
         let times = WorkingTimes { idle_for, on_battery: true, ..WorkingTimes::default() };
-        // It counts as used when it is first looked at.
-        assert_eq!(told_in(folder.path(), &times).look(Duration::ZERO), Some(Rest::InUse));
-        let times = WorkingTimes { slots_in_use: 2, ..times };
-        let mut shared = told_in(folder.path(), &times);
-        assert_eq!((shared.look(Duration::ZERO), shared.slots_of(5)), (None, 2));
+        let mut spared = told_in(folder.path(), &times);
+        let mut shared = told_in(folder.path(), &WorkingTimes { slots_in_use: 2, ..times });
+        // It counts as used when it is first looked at. For the first minute others keep half of it busy.
+        for second in (0..=400_u64).step_by(5) {
+            let busy = 50 * second.min(60);
+            tell_ticks(folder.path(), busy, 100 * second - busy);
+            let now = Duration::from_secs(second);
+            let (rest, slots) = if second < 240 { (Some(Rest::InUse), 2) } else { (None, 5) };
+            assert_eq!(spared.look(now), rest, "{second}");
+            assert_eq!((shared.look(now), shared.slots_of(5)), (None, slots), "{second}");
+        }
+    }
+
+    #[test]
+    fn use_during_a_pause_counts_when_it_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let idle_for = Some(Duration::from_mins(3));
+        let mut availability =
+            told_in(folder.path(), &WorkingTimes { idle_for, on_battery: true, ..WorkingTimes::default() });
+        tell_ticks(folder.path(), 0, 0);
+        assert_eq!(availability.look(Duration::ZERO), Some(Rest::InUse), "at the first look");
+        availability.pause(Duration::ZERO, None);
+        // Nobody uses it but in the last minute of an hour.
+        for second in (5..=3_600_u64).step_by(5) {
+            let busy = 50 * second.saturating_sub(3_540);
+            tell_ticks(folder.path(), busy, 100 * second - busy);
+            assert_eq!(availability.look(Duration::from_secs(second)), Some(Rest::Paused(None)));
+        }
+        availability.resume();
+        assert_eq!(availability.look(Duration::from_secs(3_600)), Some(Rest::InUse));
+    }
+
+    #[test]
+    fn another_degree_is_no_other_reason_to_rest() {
+        assert!(!Rest::Hot(91).is_another(Rest::Hot(90)));
+        assert!(Rest::Hot(91).is_another(Rest::OnBattery) && Rest::InUse.is_another(Rest::Hot(91)));
+        assert!(Rest::Paused(None).is_another(Rest::Paused(Some(Duration::ZERO))));
     }
 
     #[test]

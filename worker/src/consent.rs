@@ -28,8 +28,7 @@ pub struct Question<'a> {
 /// Asks, if nobody has agreed yet and there is a terminal. Returns whether the worker may take work at once; if not, it
 /// starts paused until `resume`.
 pub fn may_work(worker: &WorkerConfig, folder: &Path) -> bool {
-    let has_agreed = mark(folder).exists();
-    if has_agreed || worker.times.paused || !io::stdin().is_terminal() || !Output::Standard.is_terminal() {
+    if !is_asked(worker, folder, io::stdin().is_terminal() && Output::Standard.is_terminal()) {
         return true;
     }
     say(Question { worker, folder });
@@ -41,6 +40,11 @@ pub fn may_work(worker: &WorkerConfig, folder: &Path) -> bool {
         say("Paused. `p2c2r-worker resume` lets it work; Ctrl-C ends it.");
     }
     agrees
+}
+
+/// Whether its owner is to be asked before it takes work.
+fn is_asked(worker: &WorkerConfig, folder: &Path, at_terminal: bool) -> bool {
+    at_terminal && !worker.times.paused && !mark(folder).exists()
 }
 
 fn mark(folder: &Path) -> PathBuf {
@@ -174,10 +178,15 @@ mod tests {
     }
 
     #[test]
-    fn without_a_terminal_nobody_is_asked() {
+    fn who_has_not_agreed_is_asked_at_a_terminal_alone_and_not_when_it_starts_paused() {
         let folder = tempfile::tempdir().unwrap();
-        // Tests may be run at a terminal; one who agreed is not asked there either.
+        let mut worker = WorkerConfig::named("ada");
+        assert!(is_asked(&worker, folder.path(), true));
+        assert!(!is_asked(&worker, folder.path(), false), "nobody could answer");
+        worker.times.paused = true;
+        assert!(!is_asked(&worker, folder.path(), true), "`resume` is what lets it work");
+        worker.times.paused = false;
         fs::write(mark(folder.path()), "").unwrap();
-        assert!(may_work(&WorkerConfig::named("ada"), folder.path()));
+        assert!(!is_asked(&worker, folder.path(), true), "once is enough");
     }
 }

@@ -261,7 +261,7 @@ pub(crate) fn show_status(parts: &mut WorkerParts<'_, '_>) {
         return;
     }
     let tasks = figures.computed - console.shown.computed;
-    let per_second = tasks as f64 / since.as_secs_f64();
+    let per_second = per_second(tasks, since, console.every);
     let median_ms = session.median().unwrap_or_default().as_secs_f64() * 1e3;
     let (accepted, rejected) = figures.verdicts;
     let account = session.account().unwrap_or_default();
@@ -282,6 +282,12 @@ pub(crate) fn show_status(parts: &mut WorkerParts<'_, '_>) {
         total_earned(session, time.elapsed())
     );
     (console.shown_at, console.shown) = (time.elapsed(), figures);
+}
+
+/// Tasks per second, where the first of `tasks` came when the last line was `since` ago, or later. A line comes `every` so long
+/// while something happens, so that there was nothing before that.
+fn per_second(tasks: u64, since: Duration, every: Duration) -> f64 {
+    tasks as f64 / since.min(every).as_secs_f64()
 }
 
 /// Prints the sum of the session when the worker leaves.
@@ -369,6 +375,14 @@ mod tests {
         statement.paid = Nanos(1_000_000_000);
         session.record(&statement);
         assert_eq!(said(&session), format!("{text}$0.05 confirmed, $0.20 pending, $1.00 paid"));
+    }
+
+    #[test]
+    fn the_first_tasks_after_a_quiet_night_are_not_counted_over_the_night() {
+        let every = Duration::from_secs(10);
+        let told = |since| format!("{:.1}", per_second(50, since, every));
+        assert_eq!(told(Duration::from_secs(10)), "5.0");
+        assert_eq!(told(Duration::from_hours(9)), "5.0");
     }
 
     #[test]

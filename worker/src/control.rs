@@ -56,6 +56,9 @@ pub enum ControlError {
     },
 }
 
+/// What each of the workers that were asked says, or why it does not.
+pub type Answers = Vec<Result<WorkerReport, ControlError>>;
+
 /// Other systems have no such socket.
 #[cfg(not(unix))]
 pub fn listen(
@@ -69,11 +72,7 @@ pub fn listen(
 
 /// Other systems have no such socket.
 #[cfg(not(unix))]
-pub fn ask(
-    folder: &Path,
-    _name: Option<&str>,
-    _request: ControlRequest,
-) -> Result<Vec<WorkerReport>, ControlError> {
+pub fn ask(folder: &Path, _name: Option<&str>, _request: ControlRequest) -> Result<Answers, ControlError> {
     Err(ControlError::NotRunning(String::new(), folder.display().to_string()))
 }
 

@@ -53,7 +53,7 @@ pub struct AccountEarnings {
 impl AccountEarnings {
     /// What it holds for good, to be paid out.
     pub fn confirmed(self) -> Nanos {
-        // never
+        // Saturating, because the coordinator's numbers are not trusted.
         Nanos(self.earned.0.saturating_sub(self.pending.0).saturating_sub(self.paid.0))
     }
 }
@@ -207,7 +207,8 @@ mod tests {
 
     fn offer() -> Offer {
         let kinds = KindRegistry::builtin();
-        Offer { offered: WorkerOffer { slots: 2, kernels: kinds.offers(), region: None }, slots: 2, kinds }
+        let offered = WorkerOffer { slots: 2, kernels: kinds.offers(), region: None };
+        Offer::new(kinds, offered)
     }
 
     /// A statement of an account that has earned `account`, of which this connection earned `own` with these verdicts.

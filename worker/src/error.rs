@@ -112,6 +112,16 @@ pub enum KernelsError {
         /// The result of the try.
         came_of_it: String,
     },
+    /// It is another build than the worker.
+    #[error(
+        "a kernel process is another build ({theirs}) than this worker ({ours}); both must be the same program"
+    )]
+    OtherBuild {
+        /// Its protocol identity.
+        theirs: String,
+        /// The worker's.
+        ours: String,
+    },
     /// It has not shown that it is restricted.
     #[error("a kernel process {0} before it had shown that it is kept from files and network")]
     NoReceipt(String),

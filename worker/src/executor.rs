@@ -7,13 +7,13 @@
 //! is dropped.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use bevy_ecs::resource::Resource;
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use crossbeam_channel::{Receiver, Sender};
 use p2c2r_link::Waker;
 use p2c2r_protocol::catch_panic::catch_panic;
 use p2c2r_protocol::limits::OUTCOME_BYTES_MAX;
@@ -26,9 +26,11 @@ use crate::config::{Execution, WorkerConfig};
 use crate::error::WorkerError;
 use crate::share::Share;
 
+mod permits;
 #[cfg(target_os = "linux")]
 mod processes;
 
+use permits::{RunPermits, RunQueue};
 #[cfg(target_os = "linux")]
 use processes::Processes;
 
@@ -134,56 +136,9 @@ pub struct RunResult {
 #[derive(Resource)]
 pub struct Executor {
     lane: Lane,
-    /// How many of the slots compute.
-    open: Arc<OpenSlots>,
+    permits: Arc<RunPermits>,
     results: Receiver<RunResult>,
     results_in: Sender<RunResult>,
-}
-
-/// Limits how many runs are computed at the same time; a slot beyond the limit waits.
-#[derive(Debug)]
-struct OpenSlots {
-    slots: Mutex<Places>,
-    changed: Condvar,
-}
-
-#[derive(Debug)]
-struct Places {
-    most: u16,
-    taken: u16,
-}
-
-impl OpenSlots {
-    fn all() -> Arc<Self> {
-        Arc::new(Self { slots: Mutex::new(Places { most: u16::MAX, taken: 0 }), changed: Condvar::new() })
-    }
-
-    fn locked(&self) -> MutexGuard<'_, Places> {
-        // Ignores poisoning: no code panics while this lock is held.
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set(&self, most: u16) {
-        self.locked().most = most;
-        self.changed.notify_all();
-    }
-
-    /// Waits until a run may be computed; it may until the place is dropped.
-    fn place(&self) -> Place<'_> {
-        let places = self.changed.wait_while(self.locked(), |places| places.taken >= places.most);
-        places.unwrap_or_else(PoisonError::into_inner).taken += 1;
-        Place(self)
-    }
-}
-
-/// A run is computed.
-struct Place<'a>(&'a OpenSlots);
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.locked().taken -= 1;
-        self.0.changed.notify_one();
-    }
 }
 
 enum Lane {
@@ -193,7 +148,8 @@ enum Lane {
         waiting_max: usize,
     },
     Threads {
-        queue: Sender<Run>,
+        queue: RunQueue,
+        share: Share,
     },
     #[cfg(target_os = "linux")]
     Processes(Box<Processes>),
@@ -203,7 +159,7 @@ impl Executor {
     /// An executor with one thread per slot, and a process for each where the configuration says so; or with neither.
     pub fn new(config: &WorkerConfig) -> Result<Self, WorkerError> {
         let (results_in, results) = crossbeam_channel::unbounded();
-        let open = OpenSlots::all();
+        let permits = RunPermits::all();
         let lane = match &config.execution {
             Execution::Inline => Lane::Inline {
                 waiting: VecDeque::new(),
@@ -214,11 +170,11 @@ impl Executor {
                 let (queue, runs) = crossbeam_channel::bounded::<Run>(config.held_max());
                 for slot in 1..=config.slots {
                     let (runs, results_in, share) = (runs.clone(), results_in.clone(), config.cpu_share);
-                    let open = open.clone();
+                    let permits = permits.clone();
                     on_slot(slot, move || {
                         // Ends when the executor, and with it the queue's other end, is gone.
                         for run in runs {
-                            let _place = open.place();
+                            let _permit = permits.take_for_queued();
                             if run.stage.leave_queue(Stage::Running) {
                                 let began = Instant::now();
                                 finish(&run, &results_in);
@@ -230,11 +186,11 @@ impl Executor {
                         }
                     })?;
                 }
-                Lane::Threads { queue }
+                Lane::Threads { queue: RunQueue::new(queue, permits.clone()), share: config.cpu_share }
             }
             #[cfg(target_os = "linux")]
             Execution::Processes(sandbox) => {
-                Lane::Processes(Box::new(Processes::start(sandbox, config, &open, &results_in)?))
+                Lane::Processes(Box::new(Processes::start(sandbox, config, &permits, &results_in)?))
             }
             #[cfg(not(target_os = "linux"))]
             Execution::Processes(_) => {
@@ -242,12 +198,12 @@ impl Executor {
                 return Err(crate::error::KernelsError::Unsupported(reason).into());
             }
         };
-        Ok(Self { lane, open, results, results_in })
+        Ok(Self { lane, permits, results, results_in })
     }
 
     /// Sets how many slots may begin runs from now on. Running ones are finished.
     pub fn compute_on(&self, slots: u16) {
-        self.open.set(slots);
+        self.permits.set(slots);
     }
 
     /// Queues a run; false if the queue is full, where runs that were taken back count until a slot skips them.
@@ -261,23 +217,26 @@ impl Executor {
                 }
                 return fits;
             }
-            Lane::Threads { queue } => queue,
+            Lane::Threads { queue, .. } => queue,
             #[cfg(target_os = "linux")]
             Lane::Processes(processes) => processes.queue(),
         };
-        match queue.try_send(run) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
-        }
+        queue.send(run).is_none()
     }
 
     /// Runs a tiny task ahead of waiting ones: at once on this thread, or with the next [`Executor::run_waiting`] in
-    /// the process of tiny tasks. To be called only if [`Executor::takes_tiny`] is true.
+    /// the process of tiny tasks. To be called only if [`Executor::takes_tiny`] is true; if a slot took the last permit
+    /// since then, the run is queued.
     pub fn run_tiny(&mut self, run: Run) {
         match &mut self.lane {
             #[cfg(target_os = "linux")]
             Lane::Processes(processes) => processes.run_tiny(run, &self.results_in),
-            Lane::Inline { .. } | Lane::Threads { .. } => {
+            Lane::Threads { queue, .. } => match queue.permits().take_free() {
+                Some(_permit) if run.stage.leave_queue(Stage::Running) => finish(&run, &self.results_in),
+                Some(_) => {}
+                None => queue_or_refuse(queue, run, &self.results_in),
+            },
+            Lane::Inline { .. } => {
                 if run.stage.leave_queue(Stage::Running) {
                     finish(&run, &self.results_in);
                 }
@@ -290,11 +249,16 @@ impl Executor {
         !matches!(self.lane, Lane::Inline { .. })
     }
 
-    /// Whether a tiny task may be run at once: no run waits for a slot, and what it needs is at hand.
+    /// Whether a tiny task may be run at once: no run waits for a slot, not all that may be are computed, and what it needs
+    /// is at hand.
     pub fn takes_tiny(&mut self, run: &Run) -> bool {
         match &mut self.lane {
             Lane::Inline { .. } => false,
-            Lane::Threads { queue } => queue.is_empty() && run.blobs.are_prepared() && !run.job.waits(),
+            // Only slots rest.
+            Lane::Threads { share, .. } if share.is_limited() => false,
+            Lane::Threads { queue, .. } => {
+                queue.permits().is_one_free() && run.blobs.are_prepared() && !run.job.waits()
+            }
             #[cfg(target_os = "linux")]
             Lane::Processes(processes) => processes.takes_tiny(),
         }
@@ -318,7 +282,7 @@ impl Executor {
         }
     }
 
-    /// What this worker offers of these kinds.
+    /// What this worker offers of these kinds now: a graphics processor as long as it computes.
     pub fn offers(&self, kinds: &KindRegistry) -> Vec<KernelOffer> {
         let device = |offer: &KernelOffer| match &self.lane {
             #[cfg(target_os = "linux")]
@@ -350,8 +314,8 @@ impl Executor {
         }
     }
 
-    /// Runs what waits for this thread: without threads at most one run per slot, and tiny tasks in their process, for whose
-    /// answers this thread waits about as long as it would compute.
+    /// Runs what waits for this thread: without threads at most one run per slot; with processes the tiny tasks, for whose
+    /// answers this thread waits some hundred microseconds at most.
     pub fn run_waiting(&mut self) {
         let (waiting, mut free) = match &mut self.lane {
             Lane::Inline { waiting, per_update, .. } => (waiting, *per_update),
@@ -388,6 +352,14 @@ pub struct Denied {
 fn on_slot(slot: u16, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, WorkerError> {
     let spawned = thread::Builder::new().name(format!("slot-{slot}")).spawn(work);
     spawned.map_err(|source| WorkerError::Thread { slot, source })
+}
+
+/// Queues a run that could not be begun at once.
+fn queue_or_refuse(queue: &RunQueue, run: Run, results: &Sender<RunResult>) {
+    if let Some(run) = queue.send(run) {
+        let (started_at, result) = (run.clock.now(), Err(AttemptFailure::Overloaded));
+        drop(ResultGuard { results, run: &run, started_at, result });
+    }
 }
 
 /// Sends a result when it is dropped, so that no way out of a kernel can lose one.
@@ -447,37 +419,5 @@ fn finish(run: &Run, results: &Sender<RunResult>) {
         guard.result = result.and_then(|outcome| {
             if outcome.len() <= OUTCOME_BYTES_MAX { Ok(outcome.into()) } else { Err(AttemptFailure::BadSpec) }
         });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_more_runs_are_computed_at_the_same_time_than_slots_are_open() {
-        let open = OpenSlots::all();
-        open.set(2);
-        let (began, begins) = crossbeam_channel::unbounded();
-        let (end, ends) = crossbeam_channel::unbounded::<()>();
-        let slots: Vec<_> = (0..5)
-            .map(|_| {
-                let (open, began, ends) = (open.clone(), began.clone(), ends.clone());
-                thread::spawn(move || {
-                    let _place = open.place();
-                    began.send(open.locked().taken).unwrap();
-                    ends.recv().unwrap();
-                })
-            })
-            .collect();
-        for _ in 0..5 {
-            assert!(begins.recv().unwrap() <= 2);
-            assert!(open.locked().taken <= 2);
-            end.send(()).unwrap();
-        }
-        for slot in slots {
-            slot.join().unwrap();
-        }
-        assert_eq!(open.locked().taken, 0);
     }
 }

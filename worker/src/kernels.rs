@@ -60,6 +60,10 @@ pub use process::serve;
 /// The argument with which `p2c2r-worker` becomes a kernel process.
 pub const ROLE: &str = "kernel-process";
 
+/// On Linux, the file of the program that opens it, even if another has taken its place: a build while a worker runs must not
+/// give it kernels of another version.
+const OWN_PROGRAM: &str = "/proc/self/exe";
+
 /// Lanes of a process at most: those of a graphics processor, which computes one task while others are uploaded and read
 /// back.
 #[cfg(target_os = "linux")]
@@ -90,10 +94,12 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Kernel processes of this very program, which calls [`serve`] when it is given [`ROLE`].
+    /// Kernel processes of this very program, which calls [`serve`] when it is given [`ROLE`]. On Linux it is the program
+    /// that runs, whatever lies at its path by now.
     pub fn of_this_program(private: PathBuf) -> std::io::Result<Self> {
+        let linux = cfg!(target_os = "linux");
         Ok(Self {
-            program: std::env::current_exe()?,
+            program: if linux { OWN_PROGRAM.into() } else { std::env::current_exe()? },
             arguments: vec![ROLE.into()],
             memory_bytes: MEMORY_MB_DEFAULT * 1_000_000,
             gpu: GpuChoice::Off,

@@ -49,16 +49,21 @@ fn run() -> Result<AppExit, WorkerError> {
 fn answer(verb: Verb) -> Result<(), WorkerError> {
     if let Some((request, running)) = verb.request() {
         let choice = JoinChoice { folder: running.keys.clone(), ..JoinChoice::default() };
-        let reports = control::ask(&choice.folder()?, running.name.as_deref(), request)?;
+        let answers = control::ask(&choice.folder()?, running.name.as_deref(), request)?;
         let as_json = matches!(verb, Verb::Status { json: true, .. });
-        for report in reports {
-            if as_json {
-                say(serde_json::json!(report));
-            } else {
-                say(report);
+        let mut silent = Vec::new();
+        for answer in answers {
+            match answer {
+                Ok(report) if as_json => say(serde_json::json!(report)),
+                Ok(report) => say(report),
+                Err(error) => silent.push(error),
             }
         }
-        return Ok(());
+        let Some(last) = silent.pop() else { return Ok(()) };
+        for error in silent {
+            complain(format_args!("p2c2r-worker: {error}"));
+        }
+        return Err(last.into());
     }
     match verb {
         Verb::Config(ConfigVerb::Show(given)) => {

@@ -10,7 +10,7 @@ use bevy_time::{Real, Time};
 use p2c2r_link::{ClientLink, FromServer, LinkClock, LinkDown, LinkUp, NextWake, ToServer, Waker};
 use p2c2r_protocol::{ServerToWorker, WorkerToServer};
 
-use crate::attempts::{Attempts, Offer, answer_results, follow_link, take_messages};
+use crate::attempts::{Attempts, Offer, answer_results, follow_device, follow_link, take_messages};
 use crate::availability::{Availability, rest_or_work};
 use crate::console::{Console, show_fallbacks, show_farewell, show_link, show_status};
 use crate::control::{Control, answer_owner, heed_owner};
@@ -49,6 +49,7 @@ pub(crate) fn update(mut parts: WorkerParts<'_, '_>) {
     rest_or_work(parts);
     answer_owner(parts);
     take_messages(parts);
+    follow_device(parts);
     follow_link(parts);
     answer_results(parts);
     leave_when_done(parts);

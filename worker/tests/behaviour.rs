@@ -2,6 +2,7 @@
 //! manual time, so that every run of these tests is the same.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bevy_app::{App, AppExit};
@@ -31,6 +32,7 @@ mod graphics;
 mod kernel_processes;
 #[path = "behaviour/mirrors.rs"]
 mod mirrors;
+#[cfg(unix)]
 #[path = "behaviour/owner.rs"]
 mod owner;
 #[path = "behaviour/shares.rs"]
@@ -157,11 +159,15 @@ fn kinds() -> KindRegistry {
 /// A device that doubles what is even, loses odd numbers and crashes on 13.
 struct Doubler {
     ready: bool,
+    lost: Arc<AtomicBool>,
 }
 
 impl Kernel<Scripted> for Doubler {
     fn is_ready(&self) -> bool {
         self.ready
+    }
+    fn device(&self) -> Device {
+        if self.lost.load(Ordering::Relaxed) { Device::Cores } else { Device::Graphics }
     }
     fn run(&self, (_, number, _): &Script, _: &Blobs, _: &Stop) -> Result<Vec<u32>, KernelError> {
         match number {
@@ -174,7 +180,7 @@ impl Kernel<Scripted> for Doubler {
 }
 
 fn with_device(ready: bool) -> KindRegistry {
-    kinds().with_kernel::<Scripted>(Arc::new(Doubler { ready }))
+    kinds().with_kernel::<Scripted>(Arc::new(Doubler { ready, lost: Arc::default() }))
 }
 
 /// A coordinator that does only what the test says, and one worker.
@@ -387,6 +393,21 @@ fn a_device_is_announced_and_nothing_else_changes() {
     let mut kernels = kinds().offers();
     kernels[0].device = Device::Graphics;
     assert_eq!(pair.heard, vec![WorkerToServer::Ready(WorkerOffer { slots: 1, kernels, region: None })]);
+}
+
+#[test]
+fn a_device_that_is_lost_is_announced_as_cores_and_as_itself_when_it_is_back() {
+    let lost = Arc::new(AtomicBool::new(false));
+    let device = Arc::new(Doubler { ready: true, lost: lost.clone() });
+    let mut pair = Pair::joined(|config| config.kinds = kinds().with_kernel::<Scripted>(device));
+    for (is_lost, device) in [(true, Device::Cores), (false, Device::Graphics)] {
+        lost.store(is_lost, Ordering::Relaxed);
+        pair.until("it says so", |pair| !pair.heard.is_empty());
+        let WorkerToServer::Ready(offer) = pair.heard.remove(0) else { panic!("{:?}", pair.heard) };
+        assert_eq!(offer.kernels[0].device, device);
+        pair.settle();
+        assert_eq!(pair.heard, vec![], "once");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //! other devices, so on a desktop its use shows only in what programs do.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// Share of all processors that other programs may use in an idle computer.
@@ -28,35 +28,47 @@ struct Counters {
 }
 
 /// When the computer was last used.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Usage {
+    /// Where the system tells of its processes, and where its terminals are.
+    proc: PathBuf,
+    dev: PathBuf,
     before: Option<Counters>,
     /// On the app's clock.
     used_at: Duration,
 }
 
 impl Usage {
-    /// How long nobody has used it, counted from the first call at most. To be called every few seconds.
+    /// This computer's.
+    pub fn of_this_computer() -> Self {
+        Self::told_in("/proc", "/dev")
+    }
+
+    pub(super) fn told_in(proc: impl Into<PathBuf>, dev: impl Into<PathBuf>) -> Self {
+        Self { proc: proc.into(), dev: dev.into(), before: None, used_at: Duration::ZERO }
+    }
+
+    /// How long nobody has used it, counted from the first call at most. To be called every few seconds whatever the worker
+    /// does: use shows in what happened since the last call, and is lost in the average of a longer time.
     pub fn unused_for(&mut self, now: Duration) -> Duration {
-        let counters = Counters::now();
+        let counters = Counters::told_in(&self.proc);
         if self.before.replace(counters).is_none_or(|before| counters.show_use_since(before)) {
             self.used_at = now;
         }
-        let typed = last_typed().and_then(|at| SystemTime::now().duration_since(at).ok());
         let since_use = now.saturating_sub(self.used_at);
-        typed.map_or(since_use, |typed| typed.min(since_use))
+        typed_for(&self.dev, SystemTime::now()).map_or(since_use, |typed| typed.min(since_use))
     }
 }
 
 impl Counters {
-    fn now() -> Self {
-        let own_tree = std::iter::once("self".to_owned()).chain(children());
-        let (total, idle) = processor_ticks(&read("/proc/stat"));
+    fn told_in(proc: &Path) -> Self {
+        let own_tree = std::iter::once("self".to_owned()).chain(children(proc));
+        let (total, idle) = processor_ticks(&read(&proc.join("stat")));
         Self {
             total,
             idle,
-            own: own_tree.map(|process| process_ticks(&read(&format!("/proc/{process}/stat")))).sum(),
-            input: input_interrupts(&read("/proc/interrupts")),
+            own: own_tree.map(|process| process_ticks(&read(&proc.join(process).join("stat")))).sum(),
+            input: input_interrupts(&read(&proc.join("interrupts"))),
         }
     }
 
@@ -68,14 +80,14 @@ impl Counters {
     }
 }
 
-fn read(path: &str) -> String {
+fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
 
 /// Numbers of the processes that this one started.
-fn children() -> Vec<String> {
+fn children(proc: &Path) -> Vec<String> {
     let own = std::process::id().to_string();
-    let threads = fs::read_dir("/proc/self/task").ok().into_iter().flatten().flatten();
+    let threads = fs::read_dir(proc.join("self/task")).ok().into_iter().flatten().flatten();
     let listed: Vec<String> = threads
         .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok())
         .flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
@@ -84,11 +96,11 @@ fn children() -> Vec<String> {
         return listed;
     }
     // Some kernels are built without that list.
-    let processes = fs::read_dir("/proc").ok().into_iter().flatten().flatten();
+    let processes = fs::read_dir(proc).ok().into_iter().flatten().flatten();
     processes
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
-        .filter(|name| after_name(&read(&format!("/proc/{name}/stat"))).nth(1) == Some(own.as_str()))
+        .filter(|name| after_name(&read(&proc.join(name).join("stat"))).nth(1) == Some(own.as_str()))
         .collect()
 }
 
@@ -121,17 +133,19 @@ fn input_interrupts(interrupts: &str) -> u64 {
     of_input.flat_map(|line| line.split_whitespace().skip(1).map_while(|word| word.parse::<u64>().ok())).sum()
 }
 
-fn last_typed() -> Option<SystemTime> {
+/// How long nothing was typed at a terminal. A terminal whose time lies ahead, as all do once the clock was set back, says
+/// nothing until something is typed there.
+fn typed_for(dev: &Path, now: SystemTime) -> Option<Duration> {
     let in_folder = |folder: &Path| fs::read_dir(folder).ok().into_iter().flatten().flatten();
-    let consoles = in_folder(Path::new("/dev")).filter(|entry| {
+    let consoles = in_folder(dev).filter(|entry| {
         let name = entry.file_name();
         let number = name.to_str().and_then(|name| name.strip_prefix("tty"));
         number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
     });
     consoles
-        .chain(in_folder(Path::new("/dev/pts")))
-        .filter_map(|terminal| terminal.metadata().ok()?.accessed().ok())
-        .max()
+        .chain(in_folder(&dev.join("pts")))
+        .filter_map(|terminal| now.duration_since(terminal.metadata().ok()?.accessed().ok()?).ok())
+        .min()
 }
 
 #[cfg(test)]
@@ -161,7 +175,25 @@ mod tests {
 
     #[test]
     fn a_computer_counts_as_used_at_the_first_look() {
-        let mut usage = Usage::default();
+        let mut usage = Usage::of_this_computer();
         assert_eq!(usage.unused_for(Duration::from_secs(100)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_terminal_whose_time_lies_ahead_does_not_hide_what_is_typed_at_others() {
+        let dev = tempfile::tempdir().unwrap();
+        fs::create_dir(dev.path().join("pts")).unwrap();
+        let now = SystemTime::now();
+        let typed_at = |file: &str, at: SystemTime| {
+            let terminal = fs::File::create(dev.path().join(file)).unwrap();
+            terminal.set_times(fs::FileTimes::new().set_accessed(at)).unwrap();
+        };
+        assert_eq!(typed_for(dev.path(), now), None);
+        typed_at("tty1", now + Duration::from_hours(1));
+        typed_at("tty", now);
+        assert_eq!(typed_for(dev.path(), now), None, "it says nothing, and the other is no terminal");
+        typed_at("pts/3", now - Duration::from_secs(40));
+        typed_at("tty2", now - Duration::from_secs(90));
+        assert_eq!(typed_for(dev.path(), now).map(|typed| typed.as_secs()), Some(40));
     }
 }

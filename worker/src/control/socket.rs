@@ -11,7 +11,7 @@ use p2c2r_protocol::Digest;
 
 use crate::drain::Drain;
 
-use super::{ACCEPT_PAUSE, ControlError, ControlLine, ControlRequest, PATIENCE, WorkerReport};
+use super::{ACCEPT_PAUSE, Answers, ControlError, ControlLine, ControlRequest, PATIENCE};
 
 /// Largest request or report in bytes; ours have some hundred.
 const LINE_BYTES_MAX: u64 = 16 * 1024;
@@ -84,34 +84,33 @@ fn receive<T: serde::de::DeserializeOwned>(stream: &UnixStream) -> io::Result<T>
     Ok(serde_json::from_str(&line)?)
 }
 
-/// Asks the running workers whose accounts are in `folder`, all of them or the one of this name.
-pub fn ask(
-    folder: &Path,
-    name: Option<&str>,
-    request: ControlRequest,
-) -> Result<Vec<WorkerReport>, ControlError> {
+/// Asks the running workers whose accounts are in `folder`, all of them or the one of this name: what each says, or why it
+/// does not. One that does not answer keeps nobody from being asked.
+pub fn ask(folder: &Path, name: Option<&str>, request: ControlRequest) -> Result<Answers, ControlError> {
     let sockets = match name {
         Some(name) => vec![path(folder, name)],
         None => sockets_in(folder),
     };
-    let mut reports = Vec::new();
-    for path in sockets {
-        let stream = match UnixStream::connect(&path) {
-            Ok(stream) => stream,
+    // All are asked before any is waited for.
+    let asked = sockets.into_iter().filter_map(|path| {
+        let asked = UnixStream::connect(&path).and_then(|stream| send(&stream, &request).map(|()| stream));
+        match asked {
             // The socket file of a worker that was killed.
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
-                continue;
-            }
-            Err(source) => return Err(ControlError::NoAnswer { path, source }),
-        };
-        let report = send(&stream, &request).and_then(|()| receive(&stream));
-        reports.push(report.map_err(|source| ControlError::NoAnswer { path, source })?);
-    }
-    if reports.is_empty() {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => None,
+            asked => Some((path, asked)),
+        }
+    });
+    let asked: Vec<_> = asked.collect();
+    let answers = asked.into_iter().map(|(path, asked)| {
+        let report = asked.and_then(|stream| receive(&stream));
+        report.map_err(|source| ControlError::NoAnswer { path, source })
+    });
+    let answers: Answers = answers.collect();
+    if answers.is_empty() {
         let named = name.map(|name| format!(" named {name}")).unwrap_or_default();
         return Err(ControlError::NotRunning(named, folder.display().to_string()));
     }
-    Ok(reports)
+    Ok(answers)
 }
 
 fn sockets_in(folder: &Path) -> Vec<PathBuf> {

@@ -11,7 +11,8 @@ use p2c2r_protocol::{AttemptFailure, Device, KindId, Micros, Payload};
 use p2c2r_tasks::KernelUse;
 use p2c2r_tasks::gpu::GpuChoice;
 
-use super::{Denied, OpenSlots, ResultGuard, Run, RunResult, Stage, left, on_slot};
+use super::permits::{RunPermit, RunPermits, RunQueue};
+use super::{Denied, ResultGuard, Run, RunResult, Stage, left, on_slot, queue_or_refuse};
 use crate::config::WorkerConfig;
 use crate::error::WorkerError;
 use crate::gpu;
@@ -27,18 +28,17 @@ const TINY_WAIT: Duration = Duration::from_micros(300);
 
 /// The queue of the slots, and the process of tiny tasks.
 pub(super) struct Processes {
-    queue: Sender<Run>,
+    queue: RunQueue,
     tiny: SharedStation,
     tiny_away: Sender<Away>,
     graphics: Option<Arc<Graphics>>,
     computes_on: String,
     denied: Denied,
-    cpu_share: Share,
     /// Tiny tasks that are to cross together, and what they have of [`TOGETHER_BYTES_MAX`].
     waiting: Vec<Run>,
     waiting_bytes: usize,
-    /// When the process of tiny tasks has rested enough.
-    tiny_free_at: Instant,
+    /// Lets them be computed.
+    permit: Option<RunPermit>,
     /// The slots', and that of tiny tasks.
     threads: Vec<JoinHandle<()>>,
 }
@@ -49,7 +49,8 @@ const END_MAX: Duration = Duration::from_millis(200);
 impl Drop for Processes {
     fn drop(&mut self) {
         // Closing the queues ends the threads.
-        (self.queue, self.tiny_away) = (crossbeam_channel::bounded(0).0, crossbeam_channel::bounded(0).0);
+        self.queue = RunQueue::new(crossbeam_channel::bounded(0).0, self.queue.permits().clone());
+        self.tiny_away = crossbeam_channel::bounded(0).0;
         self.graphics = None;
         drop(self.tiny.take());
         let give_up = Instant::now() + END_MAX;
@@ -59,22 +60,51 @@ impl Drop for Processes {
     }
 }
 
-/// The station of tiny tasks; empty while the app's thread or the one of `slot-tiny` uses it.
-#[derive(Clone, Default)]
-struct SharedStation(Arc<Mutex<Option<Station>>>);
+/// The station of tiny tasks, shared by the app's thread and that of `slot-tiny`.
+#[derive(Clone)]
+struct SharedStation {
+    tiny: Arc<Mutex<TinyStation>>,
+    share: Share,
+}
+
+struct TinyStation {
+    /// Empty while one of the threads uses it.
+    station: Option<Station>,
+    /// When its process has rested enough.
+    free_at: Instant,
+}
 
 impl SharedStation {
-    fn locked(&self) -> MutexGuard<'_, Option<Station>> {
+    fn new(station: Option<Station>, share: Share) -> Self {
+        Self { tiny: Arc::new(Mutex::new(TinyStation { station, free_at: Instant::now() })), share }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, TinyStation> {
         // Ignores poisoning: no code panics while this lock is held.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tiny.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&self) -> Option<Station> {
-        self.locked().take()
+        self.locked().station.take()
     }
 
     fn put(&self, station: Station) {
-        *self.locked() = Some(station);
+        self.locked().station = Some(station);
+    }
+
+    /// Puts it back after it has computed since `began`, for which its process rests.
+    fn put_to_rest(&self, station: Station, began: Instant) {
+        let mut tiny = self.locked();
+        if self.share.is_limited() {
+            tiny.free_at = Instant::now() + self.share.rest_after(began.elapsed());
+        }
+        tiny.station = Some(station);
+    }
+
+    /// Whether it is idle and its process has rested enough.
+    fn is_ready(&self) -> bool {
+        let tiny = self.locked();
+        tiny.station.is_some() && (!self.share.is_limited() || Instant::now() >= tiny.free_at)
     }
 }
 
@@ -85,6 +115,10 @@ struct Away {
     left: VecDeque<(Run, Option<Begun>)>,
     /// How many were sent together with those that were begun.
     together: usize,
+    /// When they were sent.
+    began: Instant,
+    /// Lets them be computed.
+    permit: Option<RunPermit>,
 }
 
 /// How long after it died the process of tiny tasks is looked for again that the app's thread had in hand.
@@ -95,16 +129,17 @@ impl Processes {
     pub fn start(
         sandbox: &Sandbox,
         config: &WorkerConfig,
-        open: &Arc<OpenSlots>,
+        permits: &Arc<RunPermits>,
         results_in: &Sender<RunResult>,
     ) -> Result<Self, WorkerError> {
-        let sandbox = Arc::new(sandbox.clone());
+        let (sandbox, identity) = (Arc::new(sandbox.clone()), Arc::from(config.kinds.identity().text));
         let searching = match sandbox.gpu {
             GpuChoice::Off => None,
-            _ => Some(Searching::new(&sandbox)?),
+            _ => Some(Searching::new(&sandbox, &identity)?),
         };
-        let opening =
-            (0..=config.slots).map(|_| StartingStation::new(&sandbox)).collect::<Result<Vec<_>, _>>()?;
+        let opening = (0..=config.slots)
+            .map(|_| StartingStation::new(&sandbox, &identity))
+            .collect::<Result<Vec<_>, _>>()?;
         let mut denied = Denied { processes: opening.len(), tried: Vec::new() };
         let mut stations = Vec::with_capacity(opening.len());
         for opening in opening {
@@ -118,15 +153,14 @@ impl Processes {
             None => (None, gpu::cpu_only("a graphics processor is not wanted")),
         };
         denied.processes += usize::from(graphics.is_some());
-        let tiny = SharedStation::default();
-        *tiny.locked() = stations.pop();
+        let tiny = SharedStation::new(stations.pop(), config.cpu_share);
         let (queue, runs) = crossbeam_channel::bounded::<Run>(config.held_max());
         let mut threads = Vec::new();
         for (station, slot) in stations.into_iter().zip(1..) {
             let (runs, results_in, graphics) = (runs.clone(), results_in.clone(), graphics.clone());
-            let (share, open) = (config.cpu_share, open.clone());
+            let (share, permits) = (config.cpu_share, permits.clone());
             threads.push(on_slot(slot, move || {
-                run_all(station, runs, graphics.as_ref(), &results_in, (&open, share));
+                run_all(station, runs, graphics.as_ref(), &results_in, (&permits, share));
             })?);
         }
         let (tiny_away, away) = crossbeam_channel::bounded(1);
@@ -134,8 +168,8 @@ impl Processes {
         let care = move || care_for_tiny(&away, &shared, &results_in);
         let spawned = thread::Builder::new().name("slot-tiny".into()).spawn(care);
         threads.push(spawned.map_err(|source| WorkerError::Thread { slot: config.slots, source })?);
-        let (cpu_share, tiny_free_at) = (config.cpu_share, Instant::now());
-        let (waiting, waiting_bytes) = (Vec::new(), 0);
+        let queue = RunQueue::new(queue, permits.clone());
+        let (waiting, waiting_bytes, permit) = (Vec::new(), 0, None);
         Ok(Self {
             queue,
             tiny,
@@ -143,16 +177,15 @@ impl Processes {
             graphics,
             computes_on,
             denied,
-            cpu_share,
             waiting,
             waiting_bytes,
-            tiny_free_at,
+            permit,
             threads,
         })
     }
 
     /// Where runs wait for a slot.
-    pub fn queue(&self) -> &Sender<Run> {
+    pub fn queue(&self) -> &RunQueue {
         &self.queue
     }
 
@@ -181,11 +214,12 @@ impl Processes {
         self.graphics.as_ref().map(|graphics| graphics.share())
     }
 
-    /// Whether the process of tiny tasks is idle and has rested enough, and no run waits for a slot.
+    /// Whether the process of tiny tasks is idle and has rested enough, no run waits for a slot, and one more may be
+    /// computed.
     pub fn takes_tiny(&self) -> bool {
-        self.tiny.locked().is_some()
-            && self.queue.is_empty()
-            && (!self.cpu_share.is_limited() || Instant::now() >= self.tiny_free_at)
+        let permits = self.queue.permits();
+        let may_begin = permits.is_one_free() || (self.permit.is_some() && !permits.are_awaited());
+        may_begin && self.tiny.is_ready()
     }
 
     /// Keeps a tiny task for [`Processes::run_waiting`].
@@ -193,6 +227,12 @@ impl Processes {
         let bytes = run.spec.len() + EACH_BYTES;
         if self.waiting_bytes + bytes > TOGETHER_BYTES_MAX {
             self.run_waiting(results);
+        }
+        if self.permit.is_none() {
+            self.permit = self.queue.permits().take_free();
+        }
+        if self.permit.is_none() {
+            return queue_or_refuse(&self.queue, run, results);
         }
         self.waiting_bytes += bytes;
         self.waiting.push(run);
@@ -205,28 +245,17 @@ impl Processes {
         if self.waiting.is_empty() {
             return;
         }
-        let runs = std::mem::take(&mut self.waiting);
+        let (runs, permit) = (std::mem::take(&mut self.waiting), self.permit.take());
         let Some(station) = self.tiny.take() else {
-            for run in runs {
-                if let Err(full) = self.queue.try_send(run) {
-                    let run = full.into_inner();
-                    let now = run.clock.now();
-                    tell(&run, (now, now), Err(AttemptFailure::Overloaded), results);
-                }
-            }
-            return;
+            return runs.into_iter().for_each(|run| queue_or_refuse(&self.queue, run, results));
         };
         let wanted = runs.into_iter().filter(|run| run.stage.leave_queue(Stage::Running)).collect();
-        let began = Instant::now();
         let away = run_together(station, wanted, results);
-        if self.cpu_share.is_limited() {
-            self.tiny_free_at = Instant::now() + self.cpu_share.rest_after(began.elapsed());
-        }
         if away.left.is_empty() && away.station.is_alive() {
-            self.tiny.put(away.station);
+            self.tiny.put_to_rest(away.station, away.began);
         } else {
             // The other thread ends with this sender only.
-            let _ = self.tiny_away.send(away);
+            let _ = self.tiny_away.send(Away { permit, ..away });
         }
     }
 }
@@ -238,7 +267,7 @@ fn run_together(mut station: Station, runs: Vec<Run>, results: &Sender<RunResult
     let (quick, slow): (Vec<Run>, Vec<Run>) = runs.into_iter().partition(|run| station.knows(&run.blobs));
     let Some(started_at) = quick.first().map(|run| run.clock.now()) else {
         let left = slow.into_iter().map(|run| (run, None)).collect();
-        return Away { station, left, together: 0 };
+        return Away { station, left, together: 0, began, permit: None };
     };
     let begun = station.begin_together(quick.iter());
     let (together, mut begun) = (quick.len(), begun.into_iter().flatten());
@@ -256,7 +285,7 @@ fn run_together(mut station: Station, runs: Vec<Run>, results: &Sender<RunResult
     if !station.is_alive() {
         forget_begun(&mut left);
     }
-    Away { station, left, together }
+    Away { station, left, together, began, permit: None }
 }
 
 /// Marks begun runs to be repeated one at a time, which shows which of them killed the process.
@@ -317,14 +346,10 @@ fn run_all(
     runs: Receiver<Run>,
     graphics: Option<&Arc<Graphics>>,
     results: &Sender<RunResult>,
-    (open, share): (&OpenSlots, Share),
+    (permits, share): (&Arc<RunPermits>, Share),
 ) {
     let mut ails = station.ails();
-    let mut rest = Duration::ZERO;
     loop {
-        if !rest.is_zero() {
-            thread::sleep(std::mem::take(&mut rest));
-        }
         let run = select! {
             recv(runs) -> run => run,
             recv(ails) -> _ => {
@@ -334,11 +359,11 @@ fn run_all(
             }
         };
         let Ok(run) = run else { return };
-        let _place = open.place();
+        let _permit = permits.take_for_queued();
         if !run.stage.leave_queue(Stage::Running) {
             continue;
         }
-        let started_at = run.clock.now();
+        let (started_at, mut rest) = (run.clock.now(), Duration::ZERO);
         let mut guard =
             ResultGuard { results, run: &run, started_at, result: Err(AttemptFailure::KernelPanicked) };
         guard.result = graphics.and_then(|graphics| graphics.compute(&run)).unwrap_or_else(|| {
@@ -350,12 +375,15 @@ fn run_all(
         drop(guard);
         run.waker.wake();
         ails = station.ails();
+        if !rest.is_zero() {
+            thread::sleep(rest);
+        }
     }
 }
 
 /// Waits for tiny tasks that take longer, and restarts their process if it died.
 fn care_for_tiny(away: &Receiver<Away>, shared: &SharedStation, results: &Sender<RunResult>) {
-    let mut ails = shared.locked().as_ref().map_or_else(crossbeam_channel::never, Station::ails);
+    let mut ails = shared.locked().station.as_ref().map_or_else(crossbeam_channel::never, Station::ails);
     loop {
         let away = select! {
             recv(away) -> away => away,
@@ -371,7 +399,7 @@ fn care_for_tiny(away: &Receiver<Away>, shared: &SharedStation, results: &Sender
                 continue;
             }
         };
-        let Ok(Away { mut station, mut left, together }) = away else { return };
+        let Ok(Away { mut station, mut left, together, began, permit }) = away else { return };
         for (run, begun) in &left {
             if let Some(begun) = begun {
                 station.stop_with(run, begun);
@@ -391,6 +419,7 @@ fn care_for_tiny(away: &Receiver<Away>, shared: &SharedStation, results: &Sender
             run.waker.wake();
         }
         ails = station.ails();
-        shared.put(station);
+        shared.put_to_rest(station, began);
+        drop(permit);
     }
 }

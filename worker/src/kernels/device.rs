@@ -78,8 +78,8 @@ pub(super) fn open(choice: &str) -> Result<(Compute, Result<GpuOffer, String>), 
                 let device = Kernel::<Reflection>::device(&*tracer);
                 let kinds = vec![(Reflection::ID, device), (Lightfield::ID, device)];
                 compute.on_device = vec![
-                    (Reflection::ID, kernel::<Reflection>(tracer.clone())),
-                    (Lightfield::ID, kernel::<Lightfield>(tracer)),
+                    (Reflection::ID, kernel::<Reflection>(tracer.clone(), tracer.clone())),
+                    (Lightfield::ID, kernel::<Lightfield>(tracer.clone(), tracer)),
                 ];
                 Ok(GpuOffer { description: crate::gpu::described(&gpu), kinds })
             }
@@ -94,8 +94,12 @@ pub(super) fn open(choice: &str) -> Result<(Compute, Result<GpuOffer, String>), 
     Err(format!("this worker was built without support for `{choice}`"))
 }
 
+/// A kernel of one kind, which the tracer is too.
 #[cfg(feature = "gpu")]
-fn kernel<K: p2c2r_tasks::TaskKind>(device: Arc<dyn p2c2r_tasks::Kernel<K>>) -> Computes {
+fn kernel<K: p2c2r_tasks::TaskKind>(
+    device: Arc<dyn p2c2r_tasks::Kernel<K>>,
+    tracer: Arc<p2c2r_tasks::reflection::GpuTracer>,
+) -> Computes {
     use p2c2r_tasks::KernelError;
 
     Box::new(move |spec, blobs, stop| {
@@ -105,11 +109,12 @@ fn kernel<K: p2c2r_tasks::TaskKind>(device: Arc<dyn p2c2r_tasks::Kernel<K>>) -> 
             return Err(Failure::NotReady);
         }
         // A panic in a driver's library counts as a failure.
-        match p2c2r_protocol::catch_panic::catch_panic(|| device.run(&spec, blobs, stop)) {
-            Ok(Ok(outcome)) => Ok(K::encode_outcome(&outcome)),
-            Ok(Err(KernelError::Stopped)) => Err(Failure::Stopped),
-            Ok(Err(error)) => Err(Failure::Device(error.to_string())),
-            Err(_) => Err(Failure::Device("the kernel panicked".into())),
-        }
+        let reason = match p2c2r_protocol::catch_panic::catch_panic(|| device.run(&spec, blobs, stop)) {
+            Ok(Ok(outcome)) => return Ok(K::encode_outcome(&outcome)),
+            Ok(Err(KernelError::Stopped)) => return Err(Failure::Stopped),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the kernel panicked".to_owned(),
+        };
+        Err(if tracer.has_failed() { Failure::DeviceLost(reason) } else { Failure::Device(reason) })
     })
 }

@@ -32,6 +32,8 @@ const SENTENCE_CHARS_MAX: usize = 300;
 /// The first frame of all: what the process is to become. Its lanes' sockets come along.
 #[derive(Debug, Encode, Decode)]
 pub(super) struct Setup {
+    /// The protocol identity of the worker, as it is read: a process of another build would answer what was not offered.
+    pub identity: String,
     /// Which graphics processor it computes on, as [`GpuChoice`](p2c2r_tasks::gpu::GpuChoice) is written; `None`: it
     /// computes on a core.
     pub device: Option<String>,
@@ -46,7 +48,7 @@ pub(super) struct Setup {
 /// What a kernel process is to try. Paths are the system's bytes.
 #[derive(Clone, Debug, Encode, Decode)]
 pub(super) struct Tries {
-    /// A file that the worker itself can read.
+    /// A file that the worker itself can read, or a folder of which it can read the list.
     pub readable: Vec<u8>,
     /// A file that does not exist, in a folder in which the worker itself can make one.
     pub writable: Vec<u8>,
@@ -65,6 +67,8 @@ pub(super) enum Hello {
     Unsupported(String),
     /// It is restricted, and the graphics processor that was asked for by name cannot be had.
     NoDevice(String),
+    /// It is not restricted, because it has another protocol identity: this one.
+    OtherBuild(String),
 }
 
 /// The results of the tries.
@@ -142,6 +146,8 @@ pub(super) enum Failure {
     NotReady,
     /// The graphics processor failed.
     Device(String),
+    /// The graphics processor failed and is not used again by this process.
+    DeviceLost(String),
 }
 
 /// How long to wait for a frame.

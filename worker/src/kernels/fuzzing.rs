@@ -1,17 +1,20 @@
-//! For the fuzz targets: a station whose kernel process is a script, and a kernel process's lane whose worker is one.
+//! For fuzz targets and tests: a station and a graphics processor whose kernel process is a script, and a kernel process's
+//! lane whose worker is one.
 //! The other side of each socket is the program's own. All of it runs on one thread and waits for nothing, so that an input
 //! takes no longer than its work.
 
 use std::collections::VecDeque;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use p2c2r_protocol::{AttemptFailure, KindId, Payload, wire};
-use p2c2r_tasks::KindRegistry;
+use p2c2r_protocol::{AttemptFailure, Device, KindId, Payload, wire};
 use p2c2r_tasks::gpu::GpuChoice;
+use p2c2r_tasks::reflection::Reflection;
+use p2c2r_tasks::{KindRegistry, TaskKind as _};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use super::Sandbox;
@@ -20,6 +23,8 @@ use super::frame::{
     FRAME_BYTES_MAX, Failure, FrameSocket, Hello, RunDone, RunTask, SandboxReport, Setup, StopRun, Tried,
     Tries, decode,
 };
+use super::graphics::Graphics;
+use super::lane::Lane;
 use super::launch::{LaunchPlan, Launched, Process, TRIES};
 use super::process::ServingLane;
 use super::station::{Begun, Station};
@@ -57,6 +62,7 @@ impl ScriptedStation {
             process: Process::ended(ENDED.clone(), ours),
             lanes: vec![line],
             writable: PathBuf::from("/dev/null/not-there"),
+            identity: "".into(),
         };
         let station = Station::of(plan(), launched.admit()?);
         Ok(Self { station, begun: VecDeque::new(), answered: 0, lane, control })
@@ -71,13 +77,14 @@ impl ScriptedStation {
     /// The process answers the next `count` runs, in the order in which they were sent, with these bytes, or with one of
     /// the reasons why there is no outcome. It may answer more than were sent.
     pub fn answers(&mut self, count: u64, result: Result<&[u8], u8>) {
-        let result = result.map(|outcome| outcome.to_vec().into()).map_err(|reason| match reason % 6 {
+        let result = result.map(|outcome| outcome.to_vec().into()).map_err(|reason| match reason % 7 {
             0 => Failure::BadSpec,
             1 => Failure::Panicked,
             2 => Failure::Stopped,
             3 => Failure::BlobsMissing(Vec::new()),
             4 => Failure::NotReady,
-            _ => Failure::Device("lost".to_owned()),
+            5 => Failure::Device("busy".to_owned()),
+            _ => Failure::DeviceLost("lost".to_owned()),
         });
         let done =
             (self.answered..self.answered + count).map(|serial| RunDone { serial, result: result.clone() });
@@ -148,6 +155,43 @@ impl ScriptedStation {
     }
 }
 
+/// A graphics processor that computes mirrors, and the script's ends of its lanes.
+pub struct ScriptedGraphics {
+    graphics: Graphics,
+    _lanes: Vec<OwnedFd>,
+}
+
+impl ScriptedGraphics {
+    /// One of which every lane is taken.
+    pub fn busy() -> Self {
+        Self::with(0, Vec::new(), Vec::new())
+    }
+
+    /// One that is lost while it computes its first run.
+    pub fn that_is_lost() -> io::Result<Self> {
+        let process = Arc::new(Process::ended(ENDED.clone(), FrameSocket::pair()?.0));
+        let (line, lane) = FrameSocket::pair()?;
+        let result = Err(Failure::DeviceLost("it was lost".to_owned()));
+        say(&lane, &wire::encode(&vec![RunDone { serial: 0, result }]));
+        Ok(Self::with(process.id(), vec![Lane::new(line, 0, process)], vec![lane]))
+    }
+
+    fn with(process: u32, lanes: Vec<Lane>, theirs: Vec<OwnedFd>) -> Self {
+        let kinds = vec![(Reflection::ID, Device::Graphics)];
+        Self { graphics: Graphics::new(plan(), kinds, process, lanes), _lanes: theirs }
+    }
+
+    /// Computes a run; `None` if a core must.
+    pub fn compute(&self, run: &Run) -> Option<Result<Payload, AttemptFailure>> {
+        self.graphics.compute(run)
+    }
+
+    /// What computing this kind there counts as now.
+    pub fn device(&self, kind: KindId) -> Option<Device> {
+        self.graphics.device(kind)
+    }
+}
+
 /// What an honest process says first.
 pub fn honest_hello() -> Vec<u8> {
     wire::encode(&Hello::Restricted(SandboxReport {
@@ -167,7 +211,7 @@ fn plan() -> LaunchPlan {
         private: PathBuf::new(),
         look: Duration::ZERO,
     };
-    LaunchPlan { sandbox: Arc::new(sandbox), device: None, lanes: 1 }
+    LaunchPlan { sandbox: Arc::new(sandbox), identity: "".into(), device: None, lanes: 1 }
 }
 
 /// Nothing is said to a socket that is full or closed.
@@ -230,6 +274,7 @@ pub fn is_control_frame(bytes: &[u8]) -> bool {
 /// Such bytes.
 pub fn honest_control_frames() -> [Vec<u8>; 2] {
     let tries = Tries { readable: vec![b'/'], writable: vec![b'/'], program: vec![b'/'], worker: 1 };
-    let setup = Setup { device: Some("any".to_owned()), memory_bytes: Some(1), look_us: 1, tries };
+    let (identity, device) = ("p2c2r".to_owned(), Some("any".to_owned()));
+    let setup = Setup { identity, device, memory_bytes: Some(1), look_us: 1, tries };
     [wire::encode(&setup), wire::encode(&StopRun { lane: 0, serial: 1 })]
 }

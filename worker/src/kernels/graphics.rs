@@ -2,9 +2,9 @@
 //! cannot compute, a core does.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use crossbeam_channel::Receiver;
 use p2c2r_protocol::{AttemptFailure, Device, KindId, Payload};
@@ -20,8 +20,10 @@ use crate::error::KernelsError;
 use crate::executor::Run;
 use crate::share::{BusyTime, Share};
 
-/// Longest wait for a free lane, after which a core computes the run.
+/// Longest wait for the device, and the part of a run's time that it may wait; afterwards a core computes the run, in the
+/// rest of its time.
 const LANE_WAIT_MAX: Duration = Duration::from_secs(20);
+const LANE_WAIT_PART: u32 = 2;
 /// Interval at which a run that waits for the device checks whether it was cancelled.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -40,7 +42,6 @@ struct Lanes {
     /// The number of the process that lives, if one does.
     process: Option<u32>,
     back_off: BackOff,
-    is_starting: bool,
     /// Runs that it computes.
     at_work: usize,
     /// Since when there are some, or until when the device rests.
@@ -49,14 +50,12 @@ struct Lanes {
 }
 
 impl Lanes {
-    fn of(admitted: Admitted) -> Self {
+    fn new(process: u32, idle: Vec<Lane>) -> Self {
         let now = Instant::now();
-        let process = admitted.lanes.first().map(|lane| lane.process().id());
         Self {
-            idle: admitted.lanes,
-            process,
+            idle,
+            process: Some(process),
             back_off: BackOff::default(),
-            is_starting: false,
             at_work: 0,
             since: now,
             busy: BusyTime::new(now),
@@ -109,9 +108,9 @@ pub(crate) struct Searching {
 
 impl Searching {
     /// Starts the process.
-    pub fn new(sandbox: &Arc<Sandbox>) -> Result<Self, KernelsError> {
-        let plan =
-            LaunchPlan { sandbox: sandbox.clone(), device: Some(sandbox.gpu.clone()), lanes: LANES_MAX };
+    pub fn new(sandbox: &Arc<Sandbox>, identity: &Arc<str>) -> Result<Self, KernelsError> {
+        let (device, identity) = (Some(sandbox.gpu.clone()), identity.clone());
+        let plan = LaunchPlan { sandbox: sandbox.clone(), identity, device, lanes: LANES_MAX };
         Ok(Self { launched: plan.launch()?, plan })
     }
 
@@ -124,24 +123,30 @@ impl Searching {
             None => return Ok(Search::None("its process says nothing of one".to_owned())),
         };
         let died = died(&admitted);
-        let uses = device.kinds.iter().map(|(kind, _)| (*kind, KernelUse::default())).collect();
-        let graphics = Arc::new(Graphics {
-            share: self.plan.sandbox.gpu_share,
-            plan: self.plan,
-            kinds: device.kinds,
-            lanes: Mutex::new(Lanes::of(admitted)),
-            freed: Condvar::new(),
-            uses: Mutex::new(uses),
-        });
-        graphics.clone().keep_alive(died);
+        let graphics = Arc::new(Graphics::new(self.plan, device.kinds, died.0, admitted.lanes));
+        graphics.keep_alive(died).map_err(KernelsError::Start)?;
         Ok(Search::Found(graphics, device.description))
     }
 }
 
 impl Graphics {
-    /// What computing this kind here counts as; `None` if it computes none.
+    /// What the process with this number and these idle lanes, started according to `plan`, does for these kinds.
+    pub(super) fn new(plan: LaunchPlan, kinds: Vec<(KindId, Device)>, process: u32, idle: Vec<Lane>) -> Self {
+        let uses = kinds.iter().map(|(kind, _)| (*kind, KernelUse::default())).collect();
+        Self {
+            share: plan.sandbox.gpu_share,
+            plan,
+            kinds,
+            lanes: Mutex::new(Lanes::new(process, idle)),
+            freed: Condvar::new(),
+            uses: Mutex::new(uses),
+        }
+    }
+
+    /// What computing this kind here counts as now; `None` while there is no process, and if it computes none.
     pub fn device(&self, kind: KindId) -> Option<Device> {
-        self.kinds.iter().find(|(own, _)| *own == kind).map(|(_, device)| *device)
+        let (_, device) = self.kinds.iter().find(|(own, _)| *own == kind)?;
+        locked(&self.lanes).process.map(|_| *device)
     }
 
     /// How it has done with runs of this kind; `None` if it computes none.
@@ -155,8 +160,8 @@ impl Graphics {
     }
 
     /// Computes a run; `None` if a core must.
-    pub fn compute(self: &Arc<Self>, run: &Run) -> Option<Result<Payload, AttemptFailure>> {
-        self.device(run.kind)?;
+    pub fn compute(&self, run: &Run) -> Option<Result<Payload, AttemptFailure>> {
+        self.kinds.iter().find(|(own, _)| *own == run.kind)?;
         let mut lane = self.take_lane(run)?;
         let came = match lane.send(run) {
             Ok(mut sent) => lane.wait(&mut sent, run),
@@ -181,6 +186,16 @@ impl Graphics {
                 locked(&self.lanes).back_off.works();
                 Some(Ok(outcome))
             }
+            Came::Result(Err(Failure::DeviceLost(reason))) => {
+                warn!(
+                    event = "device-lost",
+                    reason, "The graphics processor failed: {reason}. Cores compute until it is open again."
+                );
+                self.count(run.kind, |used| fell_back(used, &reason));
+                self.lost(lane.process().id());
+                lane.process().kill();
+                return None;
+            }
             Came::Result(Err(Failure::Stopped)) => Some(Err(Failure::Stopped.told())),
             Came::Result(Err(Failure::Device(reason))) => {
                 self.count(run.kind, |used| fell_back(used, &reason));
@@ -196,8 +211,8 @@ impl Graphics {
         change(locked(&self.uses).entry(kind).or_default());
     }
 
-    fn take_lane(self: &Arc<Self>, run: &Run) -> Option<Lane> {
-        let give_up = Instant::now() + LANE_WAIT_MAX.min(run.time_left());
+    fn take_lane(&self, run: &Run) -> Option<Lane> {
+        let give_up = Instant::now() + LANE_WAIT_MAX.min(run.time_left() / LANE_WAIT_PART);
         let mut lanes = locked(&self.lanes);
         loop {
             let now = Instant::now();
@@ -208,10 +223,7 @@ impl Graphics {
                 lanes.begin(now);
                 return Some(lane);
             }
-            if lanes.process.is_none() {
-                self.start_again(&mut lanes);
-                return None;
-            }
+            lanes.process?;
             let left = give_up.saturating_duration_since(now);
             if left <= rest.unwrap_or_default() || run.cancel.cancelled_for().is_some() {
                 return None;
@@ -240,55 +252,62 @@ impl Graphics {
         is_known
     }
 
-    /// Restarts the process as soon as it dies, even if it is not needed then. Ends with the worker.
-    fn keep_alive(self: Arc<Self>, (process, died): (u32, Receiver<Instant>)) {
-        let this = Arc::downgrade(&self);
-        drop(self);
-        // Without this thread, the process is restarted when it is needed.
-        let _ = thread::Builder::new().name("graphics-watch".into()).spawn(move || {
-            let _ = died.recv();
-            let Some(this) = this.upgrade() else { return };
-            if this.lost(process) {
-                warn!(
-                    event = "kernel-process-lost",
-                    process, "The process of the graphics processor ended. A new one is started."
-                );
+    /// Restarts the process when it has died, even if it is not needed then: until it lives, the coordinator is told of
+    /// cores alone, and sends what they can do. Ends with the worker.
+    fn keep_alive(self: &Arc<Self>, died: (u32, Receiver<Instant>)) -> io::Result<()> {
+        let this = Arc::downgrade(self);
+        let watch = move || {
+            let mut died = died;
+            loop {
+                let _ = died.1.recv();
+                let Some(graphics) = this.upgrade() else { return };
+                if graphics.lost(died.0) {
+                    warn!(
+                        event = "kernel-process-lost",
+                        process = died.0,
+                        "The process of the graphics processor ended. A new one is started."
+                    );
+                }
+                drop(graphics);
+                let Some(again) = start_again(&this) else { return };
+                died = again;
             }
-            let mut lanes = locked(&this.lanes);
-            if lanes.process.is_none() {
-                this.start_again(&mut lanes);
-            }
-        });
+        };
+        thread::Builder::new().name("graphics-watch".into()).spawn(watch).map(drop)
     }
 
-    /// Restarts the process on another thread, because opening a device can take seconds and a core can compute
-    /// meanwhile.
-    fn start_again(self: &Arc<Self>, lanes: &mut Lanes) {
-        if lanes.is_starting || !lanes.back_off.pause(Instant::now()).is_zero() {
-            return;
+    /// Starts the process; what says when it has ended, or why there is none.
+    fn start(&self) -> Result<(u32, Receiver<Instant>), String> {
+        let admitted = self.plan.launch().and_then(Launched::admit).map_err(|error| error.to_string())?;
+        match &admitted.device {
+            Some(Ok(_)) => {}
+            Some(Err(reason)) => return Err(reason.clone()),
+            None => return Err("its process says nothing of one".to_owned()),
         }
-        lanes.is_starting = true;
-        let this = self.clone();
-        let started = thread::Builder::new().name("graphics-start".into()).spawn(move || {
-            let admitted = this.plan.launch().and_then(Launched::admit);
-            let mut lanes = locked(&this.lanes);
-            lanes.is_starting = false;
-            match admitted {
-                Ok(admitted) if matches!(admitted.device, Some(Ok(_))) => {
-                    let died = died(&admitted);
-                    lanes.process = Some(died.0);
-                    lanes.idle = admitted.lanes;
-                    this.freed.notify_all();
-                    this.clone().keep_alive(died);
-                }
-                Ok(_) => lanes.back_off.died(Instant::now()),
-                Err(error) => {
-                    warn!(%error, "The process of the graphics processor cannot be started again: {error}");
-                    lanes.back_off.died(Instant::now());
+        let died = died(&admitted);
+        let mut lanes = locked(&self.lanes);
+        (lanes.process, lanes.idle) = (Some(died.0), admitted.lanes);
+        self.freed.notify_all();
+        Ok(died)
+    }
+}
+
+/// Starts the process of a graphics processor until it runs; `None` if the worker ends before.
+fn start_again(graphics: &Weak<Graphics>) -> Option<(u32, Receiver<Instant>)> {
+    let mut has_said = false;
+    loop {
+        let pause = locked(&graphics.upgrade()?.lanes).back_off.pause(Instant::now());
+        thread::sleep(pause);
+        let this = graphics.upgrade()?;
+        match this.start() {
+            Ok(died) => return Some(died),
+            Err(reason) => {
+                locked(&this.lanes).back_off.died(Instant::now());
+                if !std::mem::replace(&mut has_said, true) {
+                    warn!(reason, "The graphics processor cannot be opened again, tries go on: {reason}");
                 }
             }
-        });
-        lanes.is_starting = started.is_ok();
+        }
     }
 }
 

@@ -180,6 +180,7 @@ impl Lane {
             Err(Failure::Stopped) if sent.stopped_at.is_some() => Came::TimeOver,
             Ok(outcome) if outcome.len() > OUTCOME_BYTES_MAX => Came::Result(Err(Failure::BadSpec)),
             Err(Failure::Device(reason)) => Came::Result(Err(Failure::Device(sentence(&reason)))),
+            Err(Failure::DeviceLost(reason)) => Came::Result(Err(Failure::DeviceLost(sentence(&reason)))),
             result => Came::Result(result),
         })
     }
@@ -208,9 +209,11 @@ impl Failure {
             Self::BadSpec => AttemptFailure::BadSpec,
             // Never sent: only dropped attempts are stopped.
             Self::Stopped => AttemptFailure::Overloaded,
-            Self::Panicked | Self::BlobsMissing(_) | Self::NotReady | Self::Device(_) => {
-                AttemptFailure::KernelPanicked
-            }
+            Self::Panicked
+            | Self::BlobsMissing(_)
+            | Self::NotReady
+            | Self::Device(_)
+            | Self::DeviceLost(_) => AttemptFailure::KernelPanicked,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -21,7 +21,7 @@ use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid
 
 use super::frame::{FrameSocket, GpuOffer, Hello, Setup, StopRun, Tried, Tries, Wait, sentence};
 use super::lane::Lane;
-use super::{LANES_MAX, Sandbox};
+use super::{LANES_MAX, OWN_PROGRAM, Sandbox};
 use crate::error::KernelsError;
 
 /// Longest wait for a new process to show that it is restricted: on loaded machines a driver takes seconds to open.
@@ -31,7 +31,7 @@ const GONE_MAX: Duration = Duration::from_millis(100);
 /// Stack of the thread that waits for a process to end: it calls the system and little else.
 const WATCH_STACK_BYTES: usize = 64 * 1024;
 /// How many tries a receipt must have.
-pub(super) const TRIES: usize = 6;
+pub(super) const TRIES: usize = 8;
 
 /// Variables that say where drivers and loaders find what they need. A process that computes on a core gets none.
 const DRIVER_VARIABLES: &[&str] = &[
@@ -57,6 +57,8 @@ const DRIVER_VARIABLES: &[&str] = &[
 pub(super) struct LaunchPlan {
     /// How.
     pub sandbox: Arc<Sandbox>,
+    /// The protocol identity that it must have, as it is read.
+    pub identity: Arc<str>,
     /// For which graphics processor, if for one.
     pub device: Option<GpuChoice>,
     /// Runs it takes at the same time, 1 to [`LANES_MAX`].
@@ -71,6 +73,8 @@ pub(super) struct Launched {
     pub lanes: Vec<FrameSocket>,
     /// What it must not write.
     pub writable: PathBuf,
+    /// The protocol identity that it must have, as it is read.
+    pub identity: Arc<str>,
 }
 
 /// A process that has shown that it is restricted.
@@ -89,6 +93,12 @@ impl LaunchPlan {
         let (control, theirs) = FrameSocket::pair().map_err(KernelsError::Start)?;
         let mut command = Command::new(&self.sandbox.program);
         command.args(&self.sandbox.arguments).env_clear().envs(self.environment());
+        if self.sandbox.program == Path::new(OWN_PROGRAM)
+            && let Some(name) = std::env::args_os().next()
+        {
+            // What lists of processes show.
+            command.arg0(name);
+        }
         // A separate process group, because a terminal's Ctrl-C goes to the whole group and the worker lets kernels
         // finish.
         command.process_group(0).current_dir("/");
@@ -103,6 +113,7 @@ impl LaunchPlan {
         let tries = self.tries();
         let writable = PathBuf::from(std::ffi::OsStr::from_bytes(&tries.writable));
         let setup = Setup {
+            identity: self.identity.to_string(),
             device: self.device.as_ref().map(ToString::to_string),
             memory_bytes: self.device.is_none().then_some(self.sandbox.memory_bytes),
             look_us: u32::try_from(self.sandbox.look.as_micros()).unwrap_or(u32::MAX),
@@ -111,7 +122,7 @@ impl LaunchPlan {
         if process.set_up(&setup, &sockets).is_err() {
             return Err(KernelsError::NoReceipt(process.end()));
         }
-        Ok(Launched { process, lanes, writable })
+        Ok(Launched { process, lanes, writable, identity: self.identity.clone() })
     }
 
     fn environment(&self) -> Vec<(OsString, OsString)> {
@@ -135,9 +146,9 @@ impl LaunchPlan {
             .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
             .find(|path| fs::File::open(path).is_ok());
         let writable = private.join(format!("kernel-process-wrote-this-{}", std::process::id()));
-        let bytes = |path: &std::path::Path| path.as_os_str().as_bytes().to_vec();
+        let bytes = |path: &Path| path.as_os_str().as_bytes().to_vec();
         Tries {
-            readable: bytes(readable.as_ref().unwrap_or(program)),
+            readable: bytes(readable.as_ref().unwrap_or(&private)),
             writable: bytes(&writable),
             program: bytes(program),
             worker: std::process::id(),
@@ -153,6 +164,10 @@ impl Launched {
             Ok(Some(Hello::Restricted(receipt))) => receipt,
             Ok(Some(Hello::Unsupported(reason))) => return Err(KernelsError::Unsupported(sentence(&reason))),
             Ok(Some(Hello::NoDevice(reason))) => return Err(KernelsError::Device(sentence(&reason))),
+            Ok(Some(Hello::OtherBuild(theirs))) => {
+                let (theirs, ours) = (sentence(&theirs), self.identity.to_string());
+                return Err(KernelsError::OtherBuild { theirs, ours });
+            }
             Ok(None) => return Err(KernelsError::NoReceipt(format!("said nothing for {HELLO_MAX:?}"))),
             Err(_) => return Err(KernelsError::NoReceipt(self.process.end())),
         };

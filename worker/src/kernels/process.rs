@@ -1,6 +1,7 @@
 //! What a kernel process does: it takes its setup, gives up its rights, shows that they are gone, and then computes
 //! what arrives on its lanes until its worker exits.
 
+use std::fs;
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -25,7 +26,9 @@ use super::frame::{
 use super::restrict::{Purpose, restrict};
 use super::{LANES_MAX, tries};
 
-/// Largest [`Setup`] in bytes: four paths and some numbers.
+/// How the system shows it in lists of processes.
+const NAME: &str = "p2c2r-kernel";
+/// Largest [`Setup`] in bytes: four paths, a line of text and some numbers.
 const SETUP_BYTES_MAX: usize = 32 * 1024;
 /// Runs in one frame up to which a lane busy-polls for the next frame. With more, the cost of a wake-up is small per
 /// run; and where there are more threads than processors, busy-polling takes a processor from the senders.
@@ -45,9 +48,15 @@ pub fn serve(kinds: &KindRegistry) -> ExitCode {
 fn run(kinds: &KindRegistry) -> io::Result<()> {
     quiet_caught_panics();
     outlive_signals()?;
+    // The system would show the file's name, which is `exe` where the worker starts its own program. Any name will do.
+    let _ = fs::write("/proc/self/comm", NAME);
     let control = io::stdin().as_fd().try_clone_to_owned()?;
     let (setup, lanes) = receive_setup(&control)?;
     let mut control = FrameSocket::new(control);
+    let own = kinds.identity().text;
+    if setup.identity != own {
+        return control.send(&Hello::OtherBuild(own));
+    }
     let restricted = {
         let lanes = lanes.iter().map(|lane| lane.as_fd());
         let lines: Vec<_> = std::iter::once(control.socket()).chain(lanes).collect();
@@ -137,9 +146,12 @@ struct Running {
 }
 
 impl Running {
-    /// Begins a run. Its stop message may have arrived before it, on another socket.
+    /// Begins a run. Its stop message may have arrived before it, on another socket, or between two tries of it, of which the
+    /// first lacked a blob.
     fn begin(&mut self, serial: u64) -> Stop {
-        (self.serial, self.stop) = (Some(serial), Stop::new());
+        if self.serial != Some(serial) {
+            (self.serial, self.stop) = (Some(serial), Stop::new());
+        }
         if self.stopped.contains(&serial) {
             self.stop.stop();
         }
@@ -249,5 +261,23 @@ pub(super) fn failure(error: &KernelError) -> Failure {
     match error {
         KernelError::Stopped => Failure::Stopped,
         _ => Failure::BadSpec,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_holds_for_its_run_whenever_it_comes_and_however_often_that_begins() {
+        let mut running = Running::default();
+        running.stop(1);
+        assert!(running.begin(1).is_stopped(), "it came before its run");
+        assert!(!running.begin(2).is_stopped(), "it is not for the next");
+        running.stop(1);
+        assert!(!running.begin(5).is_stopped(), "it came when its run had ended");
+        running.stop(5);
+        assert!(running.begin(5).is_stopped(), "its run is sent again with a blob that it lacked");
+        assert!(!running.begin(6).is_stopped());
     }
 }

@@ -10,7 +10,7 @@ use landlock::{
     ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetCreated,
     RulesetCreatedAttr as _, RulesetStatus, Scope, path_beneath_rules,
 };
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::system_calls;
 
@@ -20,6 +20,10 @@ const KNOWN: ABI = ABI::V6;
 
 /// Files a process may have open besides the ones it has. Its lanes' are open before.
 const FILES_MAX: u64 = 64;
+
+/// Bytes of address space beyond the allocated memory: more than allocators and stacks reserve. It bounds what the system
+/// notes of memory that is only read, which no other limit counts, at a five-hundredth of this.
+const ADDRESS_SPACE_BYTES: u64 = 64 << 30;
 
 /// Where graphics drivers and what they load are stored; may be read and executed. Of `/proc` only files about the
 /// machine and the process itself: the rest reveals the owner's programs.
@@ -92,8 +96,10 @@ pub(super) fn restrict(purpose: &Purpose<'_>) -> Result<(), String> {
 }
 
 fn limit(purpose: &Purpose<'_>) -> Result<(), String> {
-    let set = |resource, most| {
-        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
+    let set = |resource, most: u64| {
+        // A lower limit that the worker itself is under cannot be raised.
+        let most = Some(getrlimit(resource).maximum.map_or(most, |there| there.min(most)));
+        setrlimit(resource, Rlimit { current: most, maximum: most })
             .map_err(|error| format!("the system does not take a limit on resources ({error})"))
     };
     // A core dump would write untrusted data into the owner's folder.
@@ -104,6 +110,7 @@ fn limit(purpose: &Purpose<'_>) -> Result<(), String> {
         if let Some(bytes) = memory_bytes {
             // Limits allocated memory, not the address space that an allocator reserves.
             set(Resource::Data, *bytes)?;
+            set(Resource::As, bytes.saturating_add(ADDRESS_SPACE_BYTES))?;
         }
     }
     Ok(())

@@ -65,8 +65,9 @@ pub(crate) struct StartingStation {
 
 impl StartingStation {
     /// Starts the process of a station.
-    pub fn new(sandbox: &Arc<Sandbox>) -> Result<Self, KernelsError> {
-        let plan = LaunchPlan { sandbox: sandbox.clone(), device: None, lanes: 1 };
+    pub fn new(sandbox: &Arc<Sandbox>, identity: &Arc<str>) -> Result<Self, KernelsError> {
+        let (sandbox, identity) = (sandbox.clone(), identity.clone());
+        let plan = LaunchPlan { sandbox, identity, device: None, lanes: 1 };
         Ok(Self { launched: plan.launch()?, plan })
     }
 
@@ -149,9 +150,9 @@ impl Station {
     }
 
     /// Computes a run. A process that died between two runs is restarted first; if it dies during the run, the run
-    /// fails, because the run may be the cause.
+    /// fails, because the run may be the cause. A run whose time is over before it begins is not begun.
     pub fn compute(&mut self, run: &Run) -> Result<Payload, AttemptFailure> {
-        loop {
+        while !run.time_left().is_zero() {
             if let Some(mut sent) = self.begin(run) {
                 return self.finish(&mut sent, run);
             }
@@ -162,6 +163,7 @@ impl Station {
             thread::sleep(pause);
             self.start_again();
         }
+        Err(AttemptFailure::Overloaded)
     }
 
     fn start_again(&mut self) {

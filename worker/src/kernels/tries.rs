@@ -4,14 +4,14 @@
 //! refusal comes from the restriction, and any other failure proves nothing.
 
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use rustix::process::{Pid, test_kill_process};
+use rustix::process::{Pid, getpriority_process, setpriority_process, test_kill_process};
 
 use super::frame::{Tried, Tries};
 
@@ -27,10 +27,18 @@ pub(super) fn all(tries: &Tries) -> Vec<(String, Tried)> {
     vec![
         tried("open a network socket", || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map(drop)),
         tried(&format!("read {readable}"), || File::open(path(&tries.readable)).map(drop)),
+        tried("change its permissions", || {
+            // To those that it has.
+            fs::set_permissions(path(&tries.readable), fs::metadata(path(&tries.readable))?.permissions())
+        }),
         tried("write a file beside it", || {
             OpenOptions::new().write(true).create_new(true).open(path(&tries.writable)).map(drop)
         }),
-        tried("signal this program", || signal(tries.worker)),
+        tried("signal this program", || Ok(test_kill_process(pid(tries.worker)?)?)),
+        tried("set this program's priority", || {
+            let worker = Some(pid(tries.worker)?);
+            Ok(setpriority_process(worker, getpriority_process(worker)?)?)
+        }),
         tried("start a second process", || program().spawn().and_then(|mut child| child.wait()).map(drop)),
         tried("become another program", || Err(program().exec())),
     ]
@@ -40,9 +48,9 @@ fn path(bytes: &[u8]) -> &OsStr {
     OsStr::from_bytes(bytes)
 }
 
-fn signal(process: u32) -> io::Result<()> {
-    let process = i32::try_from(process).ok().and_then(Pid::from_raw).ok_or(ErrorKind::InvalidInput)?;
-    Ok(test_kill_process(process)?)
+fn pid(process: u32) -> io::Result<Pid> {
+    let process = i32::try_from(process).ok().and_then(Pid::from_raw);
+    process.ok_or_else(|| ErrorKind::InvalidInput.into())
 }
 
 fn tried(what: &str, attempt: impl FnOnce() -> io::Result<()>) -> (String, Tried) {

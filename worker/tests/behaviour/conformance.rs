@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use p2c2r_protocol::identity::samples_of_server_to_worker;
 use p2c2r_worker::attempts::Attempts;
+use p2c2r_worker::earnings::SessionEarnings;
 
 use super::*;
 
@@ -385,6 +386,18 @@ fn each_message_does_what_the_table_says_at_each_moment() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_time_of_a_revoked_attempt_is_counted_for_electricity_too() {
+    let mut scene = Scene::new(State::Running);
+    scene.says(Says::Revoke.about(&scene));
+    scene.pair.assign(LAST.0, &script(ON_A_SLOT, 5));
+    scene.until(|scene| !scene.pair.heard.is_empty());
+    let last = &scene.pair.answers(1)[0];
+    let own = Duration::from_micros(last.finished_at.0 - last.started_at.0);
+    let all = scene.pair.worker.world().resource::<SessionEarnings>().computing();
+    assert!(all > own, "{all:?}, of which {own:?} is of the task that was answered");
 }
 
 #[test]

@@ -6,11 +6,12 @@
 
 use std::time::{Duration, Instant};
 
-use p2c2r_protocol::Micros;
+use p2c2r_protocol::{Device, Micros};
 use p2c2r_tasks::gpu::{Gpu, GpuChoice, GpuSearch};
 use p2c2r_tasks::reflection::Reflection;
 use p2c2r_tasks::{KindRegistry, TaskKind as _};
-use p2c2r_worker::executor::{ClockAnchor, Executor};
+use p2c2r_worker::executor::{ClockAnchor, Executor, Run};
+use p2c2r_worker::kernels::fuzzing::ScriptedGraphics;
 use p2c2r_worker::kernels::{self, Sandbox};
 use p2c2r_worker::{Execution, Share, WorkerConfig};
 
@@ -24,6 +25,27 @@ const RUNS: u64 = 24;
 #[ignore = "is what kernel processes run, not a test"]
 fn kernel_process() {
     let _ended_with_its_worker = kernels::serve(&KindRegistry::builtin());
+}
+
+fn a_mirror(lease: Duration) -> Run {
+    let clock = ClockAnchor { at: Micros(0), instant: None };
+    Run { over_at: Instant::now() + lease, ..mirror(&KindRegistry::builtin(), 1, clock) }
+}
+
+#[test]
+fn a_run_that_waits_for_the_device_leaves_a_core_time_to_compute_it() {
+    let run = a_mirror(Duration::from_secs(2));
+    assert!(ScriptedGraphics::busy().compute(&run).is_none(), "a core must");
+    assert!(!run.time_left().is_zero(), "half of it is left");
+}
+
+#[test]
+fn a_device_that_is_lost_is_not_offered_until_it_is_open_again() {
+    let graphics = ScriptedGraphics::that_is_lost().unwrap();
+    assert_eq!(graphics.device(Reflection::ID), Some(Device::Graphics));
+    assert!(graphics.compute(&a_mirror(Duration::from_mins(1))).is_none(), "a core must");
+    assert_eq!(graphics.device(Reflection::ID), None);
+    assert!(graphics.compute(&a_mirror(Duration::from_mins(1))).is_none(), "nobody waits for it");
 }
 
 /// The device to compute on, or why there is none.

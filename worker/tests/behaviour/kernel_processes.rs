@@ -191,6 +191,14 @@ fn a_task_that_does_not_end_in_its_time_is_killed_and_reported() {
 }
 
 #[test]
+fn a_run_whose_time_is_over_before_it_begins_is_handed_back_and_no_failure() {
+    let (mut pair, _private) = sandboxed();
+    pair.lease_us = 0;
+    pair.assign(1, &script(ON_A_SLOT, 7));
+    assert_eq!(outcome(&heard(&mut pair, 1)[0]), Err(AttemptFailure::Overloaded));
+}
+
+#[test]
 fn a_revoked_attempt_is_stopped_there_and_its_slot_free() {
     let (mut pair, _private) = sandboxed();
     pair.assign(1, &script(UNTIL_STOPPED, 0));
@@ -208,6 +216,17 @@ fn a_process_that_does_not_show_that_it_is_restricted_gets_no_work() {
     let started = build_app(config, ClientTransport::Memory(MemoryHub::new()));
     let Err(WorkerError::Kernels(KernelsError::NoReceipt(how))) = started else { panic!("it was started") };
     assert!(how.contains("ended"), "{how}");
+}
+
+#[test]
+fn a_process_of_another_build_gets_no_work_and_both_are_named() {
+    let private = tempfile::tempdir().unwrap();
+    let mut config = WorkerConfig::named("w");
+    (config.kinds, config.execution) = (kinds(), Execution::Processes(builtin(&private)));
+    let started = build_app(config, ClientTransport::Memory(MemoryHub::new()));
+    let Err(WorkerError::Kernels(error)) = started else { panic!("it was started") };
+    let named = [kinds().identity().text, KindRegistry::builtin().identity().text];
+    assert!(named.iter().all(|identity| error.to_string().contains(identity)), "{error}");
 }
 
 /// Becomes the worker, on a system where this call ends with this error at once; 0 does nothing and says that it did.

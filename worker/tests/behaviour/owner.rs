@@ -1,7 +1,10 @@
 //! What a worker's owner sets and says: it rests when it should, and works again.
 
-use p2c2r_link::NextWake;
-use p2c2r_worker::availability::{Availability, KeptPause};
+use std::os::unix::net::UnixListener;
+
+use p2c2r_link::{NextWake, Waker};
+use p2c2r_worker::availability::{Availability, KeptPause, Rest};
+use p2c2r_worker::control::{self, Control, ControlRequest};
 
 use super::*;
 
@@ -94,4 +97,31 @@ fn a_computer_that_is_used_lends_as_many_slots_as_its_owner_left_it() {
     pair.assign(1, &script(DOUBLE, 3));
     pair.heard.clear();
     assert_eq!(outcome(&pair.answers(1)[0]), Ok(vec![6]));
+}
+
+#[test]
+fn a_worker_that_does_not_answer_keeps_no_other_from_hearing_its_owner() {
+    let folder = tempfile::tempdir().unwrap();
+    // By its name it is asked first; it takes the question and says nothing.
+    let silent = UnixListener::bind(folder.path().join("control-00000000.sock")).unwrap();
+    let silent = std::thread::spawn(move || drop(silent.accept().unwrap()));
+    let mut pair = Pair::joined(|_| ());
+    let world = pair.worker.world_mut();
+    let (drain, waker) = (world.resource::<Drain>().clone(), world.resource::<Waker>().clone());
+    let (control, line) = Control::open(waker);
+    world.insert_resource(control);
+    let _file = control::listen(folder.path(), "w", line, drain).unwrap();
+    let path = folder.path().to_owned();
+    let asking =
+        std::thread::spawn(move || control::ask(&path, None, ControlRequest::Pause { seconds: None }));
+    while !asking.is_finished() {
+        pair.step();
+        std::thread::yield_now();
+    }
+    silent.join().unwrap();
+    let answers = asking.join().unwrap().unwrap();
+    assert_eq!(answers.len(), 2);
+    assert!(answers[0].as_ref().unwrap_err().to_string().contains("control-00000000.sock"), "{answers:?}");
+    assert!(answers[1].as_ref().unwrap().resting.is_some(), "{answers:?}");
+    assert_eq!(pair.worker.world().resource::<Availability>().rest(), Some(Rest::Paused(None)));
 }

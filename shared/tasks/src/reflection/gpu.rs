@@ -107,6 +107,11 @@ impl GpuTracer {
         self.shared.program().map(drop)
     }
 
+    /// Whether it can no longer be used: it could not be compiled, or its device is out of use for good.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.shared.program.get(), Some(Err(_))) || self.gpu().retired().is_some()
+    }
+
     /// The device.
     pub fn gpu(&self) -> &Gpu {
         &self.shared.gpu
@@ -154,8 +159,7 @@ impl Kernel<Reflection> for GpuTracer {
 
     /// A software device runs on cores, and a device that failed is not used again.
     fn device(&self) -> Device {
-        let failed = matches!(self.shared.program.get(), Some(Err(_)));
-        if failed || self.gpu().is_software() { Device::Cores } else { Device::Graphics }
+        if self.has_failed() || self.gpu().is_software() { Device::Cores } else { Device::Graphics }
     }
 
     fn run(

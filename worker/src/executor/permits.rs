@@ -1,0 +1,165 @@
+//! How many runs may be computed at the same time, and whether any wait for that.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use crossbeam_channel::Sender;
+
+use super::Run;
+
+/// Limits how many runs are computed at the same time. Those that are not queued go by atomics alone.
+#[derive(Debug)]
+pub(super) struct RunPermits {
+    most: AtomicU32,
+    taken: AtomicU32,
+    /// Runs that are queued, until they have a permit.
+    waiting: AtomicU32,
+    /// Held between looking for a permit and waiting for one, so that no notice of one is missed.
+    looking: Mutex<()>,
+    freed: Condvar,
+}
+
+impl RunPermits {
+    /// Without a limit.
+    pub fn all() -> Arc<Self> {
+        Arc::new(Self {
+            most: AtomicU32::new(u32::MAX),
+            taken: AtomicU32::new(0),
+            waiting: AtomicU32::new(0),
+            looking: Mutex::new(()),
+            freed: Condvar::new(),
+        })
+    }
+
+    /// So many from now on; who has one keeps it.
+    pub fn set(&self, most: u16) {
+        self.most.store(most.into(), Ordering::SeqCst);
+        self.look();
+        self.freed.notify_all();
+    }
+
+    /// Whether queued runs wait for a permit.
+    pub fn are_awaited(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0
+    }
+
+    /// Whether a run that was not queued may have a permit.
+    pub fn is_one_free(&self) -> bool {
+        !self.are_awaited() && self.taken.load(Ordering::SeqCst) < self.most.load(Ordering::SeqCst)
+    }
+
+    /// A permit for a run that was not queued, if there is one that no queued run waits for.
+    pub fn take_free(self: &Arc<Self>) -> Option<RunPermit> {
+        (!self.are_awaited() && self.take()).then(|| RunPermit(self.clone()))
+    }
+
+    /// Waits for a permit for a run that was queued.
+    pub fn take_for_queued(self: &Arc<Self>) -> RunPermit {
+        if !self.take() {
+            let looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+            drop(self.freed.wait_while(looking, |()| !self.take()).unwrap_or_else(PoisonError::into_inner));
+        }
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        RunPermit(self.clone())
+    }
+
+    fn take(&self) -> bool {
+        let most = self.most.load(Ordering::SeqCst);
+        let one_more = |taken| (taken < most).then_some(taken + 1);
+        self.taken.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_ok()
+    }
+
+    /// Waits until whoever looks for a permit waits for one.
+    fn look(&self) {
+        drop(self.looking.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// A run may be computed until this is dropped.
+pub(super) struct RunPermit(Arc<RunPermits>);
+
+impl Drop for RunPermit {
+    fn drop(&mut self) {
+        self.0.taken.fetch_sub(1, Ordering::SeqCst);
+        if self.0.are_awaited() {
+            self.0.look();
+            self.0.freed.notify_one();
+        }
+    }
+}
+
+/// Where runs wait for a slot.
+pub(super) struct RunQueue {
+    runs: Sender<Run>,
+    permits: Arc<RunPermits>,
+}
+
+impl RunQueue {
+    /// A queue whose other end takes a permit for every run.
+    pub fn new(runs: Sender<Run>, permits: Arc<RunPermits>) -> Self {
+        Self { runs, permits }
+    }
+
+    /// Queues a run; returns it if the queue is full.
+    #[must_use]
+    pub fn send(&self, run: Run) -> Option<Run> {
+        self.permits.waiting.fetch_add(1, Ordering::SeqCst);
+        let refused = self.runs.try_send(run).err()?;
+        self.permits.waiting.fetch_sub(1, Ordering::SeqCst);
+        Some(refused.into_inner())
+    }
+
+    /// The permits that its runs wait for.
+    pub fn permits(&self) -> &Arc<RunPermits> {
+        &self.permits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn no_more_runs_are_computed_at_the_same_time_than_slots_are_open() {
+        let permits = RunPermits::all();
+        permits.set(2);
+        let (began, begins) = crossbeam_channel::unbounded();
+        let (end, ends) = crossbeam_channel::unbounded::<()>();
+        let slots: Vec<_> = (0..5)
+            .map(|_| {
+                let (permits, began, ends) = (permits.clone(), began.clone(), ends.clone());
+                permits.waiting.fetch_add(1, Ordering::SeqCst);
+                thread::spawn(move || {
+                    let _permit = permits.take_for_queued();
+                    began.send(permits.taken.load(Ordering::SeqCst)).unwrap();
+                    ends.recv().unwrap();
+                })
+            })
+            .collect();
+        for _ in 0..5 {
+            assert!(begins.recv().unwrap() <= 2);
+            assert!(permits.taken.load(Ordering::SeqCst) <= 2);
+            end.send(()).unwrap();
+        }
+        for slot in slots {
+            slot.join().unwrap();
+        }
+        assert_eq!(permits.taken.load(Ordering::SeqCst), 0);
+        assert!(permits.is_one_free());
+    }
+
+    #[test]
+    fn what_was_not_queued_takes_no_place_that_something_waits_for() {
+        let permits = RunPermits::all();
+        permits.set(1);
+        let permit = permits.take_free().unwrap();
+        assert!(!permits.is_one_free() && permits.take_free().is_none(), "there is one");
+        drop(permit);
+        permits.waiting.fetch_add(1, Ordering::SeqCst);
+        assert!(!permits.is_one_free() && permits.take_free().is_none(), "a queued run waits for it");
+        drop(permits.take_for_queued());
+        assert!(permits.is_one_free() && permits.take_free().is_some());
+    }
+}
