@@ -1,7 +1,7 @@
 //! The operator's commands find the ledger where the coordinator's configuration file says, and write it as that says.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn configuration(lab: &Lab, more: &str) -> PathBuf {
     path
 }
 
-fn configured(file: &PathBuf, words: &[&str]) -> Output {
+fn configured(file: &Path, words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_p2c2r-server")).args(words).env("P2C2R_CONFIG", file).output().unwrap()
 }
 
