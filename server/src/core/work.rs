@@ -71,6 +71,14 @@ pub enum Depth {
 }
 
 impl Depth {
+    /// The seed that picks the place; zero where none is picked.
+    pub fn seed(self) -> u64 {
+        match self {
+            Self::Always => 0,
+            Self::Deep(seed) | Self::Again(seed) => seed,
+        }
+    }
+
     /// The check named in the receipt.
     pub fn passed(self) -> PassedCheck {
         match self {

@@ -5,6 +5,7 @@ mod admission;
 mod attempts;
 mod caps;
 mod charging;
+mod checking;
 mod choosing;
 mod conduct;
 mod conformance;

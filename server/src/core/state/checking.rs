@@ -1,9 +1,11 @@
-//! The time budget of deep checks, and the queue of answers that wait for it.
+//! The time budget of deep checks, and the answers that wait for it.
 //!
 //! A check begins while budget is left. Its predicted time, learned from earlier checks, is reserved at the start and
 //! corrected to the measured time at the end; so one check may overdraw the budget, and the next ones wait longer.
-//! Waiting answers of proven workers go before those of newcomers: a flood of new accounts delays only newcomers, and
-//! no answer that was drawn for a check is accepted without it.
+//!
+//! Answers wait in lanes, which share the time by weight ([`WEIGHTS`]): whatever fills one lane, the others move on.
+//! No answer that was drawn for a check is accepted without it, and a drawn check whose task does not wait for it any
+//! longer is made later: a worker that always lies must not escape because there is too much to check.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -20,15 +22,32 @@ use crate::core::work::{Cause, Check, Checked, Depth};
 /// take more processor time at once; shorter would have the first gamer of a new coordinator wait, because its workers'
 /// first answers in each kind are all checked.
 const SAVED_UP: Duration = Duration::from_secs(30);
-/// Answers that may wait; one behind so many others would miss any deadline.
-const WAITING_MAX: usize = 4_096;
-/// Bytes of outcomes that may wait.
-const WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// Places and bytes beyond those for answers that two workers disagree on. One of the two may have reached a game, and
-/// nothing else looks at it again: whoever fills the queue must not thereby hide a wrong answer. Few, because they come
-/// from second attempts, which have a budget of their own.
-const DISPUTED_MAX: usize = 256;
-const DISPUTED_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Answers of workers that are not checked each time, drawn for a check.
+const DRAWN: usize = 0;
+/// Answers of workers whose answers are all checked. One that there is no time for is not accepted, so nothing is
+/// hidden by dropping it.
+const NEWCOMERS: usize = 1;
+/// What no task waits for: answers that another worker contradicts, and drawn ones that there was no time for. Of each
+/// worker and kind one of those waits, taken by lot: the first wrong one has all others checked, no worker takes the
+/// places of another, and none knows that a lie will not be the one.
+const LATER: usize = 2;
+/// Answers "out of fuel". Each takes several times what its gamer pays for to check, and any gamer can ask for what
+/// ends so; so they have a budget of their own, and overdraw no other.
+const FUEL: usize = 3;
+
+/// How the lanes that have something waiting share the time, but for [`FUEL`].
+const WEIGHTS: [f64; 3] = [2.0, 1.0, 1.0];
+/// The part of the time that is for answers "out of fuel", until [`FUEL_SAVED_UP`] is saved up for them. The rest, and
+/// what they have no use for, is for the other lanes.
+const FUEL_PART: f64 = 0.25;
+/// Time over which all of the budget would accumulate for answers "out of fuel", beside [`SAVED_UP`].
+const FUEL_SAVED_UP: Duration = Duration::from_secs(10);
+/// Answers that may wait in each lane. Behind more than that one would miss any deadline; in [`LATER`] each keeps a spec
+/// in memory that no open task accounts for.
+const PLACES: [usize; 4] = [1_024, 1_024, 256, 1_024];
+/// Bytes of outcomes and blobs that may wait in each lane.
+const LANE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Result of asking for a check.
 pub enum CheckStart {
@@ -37,21 +56,53 @@ pub enum CheckStart {
     /// It waits.
     Waits,
     /// There is no room to wait.
-    NoRoom(Check),
+    NoRoom,
 }
 
-/// The budget and the queue of deep checks on the compute pool.
+/// A check that waits.
+struct WaitingCheck {
+    check: Check,
+    /// Answers of the same worker and kind out of which it was taken by lot.
+    one_of: u64,
+}
+
+/// What waits for the same reason.
+#[derive(Default)]
+struct Lane {
+    /// The oldest first.
+    waiting: VecDeque<WaitingCheck>,
+    bytes: usize,
+    /// Microseconds that it was served, divided by its weight, and those of idleness for which it caught up with the
+    /// others: the lane furthest behind goes next.
+    served_us: f64,
+}
+
+impl Lane {
+    fn pop(&mut self) -> Option<Check> {
+        self.remove(0)
+    }
+
+    fn remove(&mut self, at: usize) -> Option<Check> {
+        let WaitingCheck { check, .. } = self.waiting.remove(at)?;
+        self.bytes -= bytes(&check);
+        Some(check)
+    }
+}
+
+/// The budget and the queues of deep checks on the compute pool.
 pub struct Checking {
     /// Microseconds of checking per microsecond of time.
     share: f64,
     /// Microseconds of budget left at the moment `at`; negative when overdrawn.
     left_us: f64,
-    /// The moment for which `left_us` holds.
+    /// The same of the budget for answers "out of fuel".
+    left_for_fuel_us: f64,
+    /// The moment for which both hold.
     at: Micros,
     times: ServiceTimes,
-    /// Those of proven workers, then those of newcomers; each in the order in which they came.
-    waiting: [VecDeque<Check>; 2],
-    bytes: usize,
+    lanes: [Lane; 4],
+    /// [`Lane::served_us`] of the lane that was served last, before that: a lane that had nothing waiting starts there.
+    turn_us: f64,
     /// Time that deep checks have taken in all.
     taken: Duration,
 }
@@ -63,65 +114,80 @@ impl Checking {
         Self {
             share,
             left_us: share * SAVED_UP.as_micros() as f64,
+            left_for_fuel_us: share * FUEL_SAVED_UP.as_micros() as f64,
             at: Micros(0),
             times: ServiceTimes::of_reference_core(),
-            waiting: [VecDeque::new(), VecDeque::new()],
-            bytes: 0,
+            lanes: Default::default(),
+            turn_us: 0.0,
             taken: Duration::ZERO,
         }
     }
 
-    /// Asks for a check of a proven worker's answer or a newcomer's.
+    /// Asks for a check of an answer of a worker that is not checked each time (`is_proven`), or of a newcomer's.
     pub fn ask(&mut self, mut check: Check, is_proven: bool, now: Micros) -> CheckStart {
-        let goes_first = self.waiting[0].is_empty() && (is_proven || self.waiting[1].is_empty());
-        if goes_first && self.reserve(&mut check, now) {
+        self.refill(now);
+        let lane = match check.cause {
+            Cause::Disputed { .. } => LATER,
+            Cause::Answer if is_out_of_fuel(&check.outcome) => FUEL,
+            Cause::Answer if is_proven => DRAWN,
+            Cause::Answer => NEWCOMERS,
+        };
+        let before = if lane == FUEL { &self.lanes[FUEL..] } else { &self.lanes[..FUEL] };
+        if before.iter().all(|lane| lane.waiting.is_empty()) && *self.budget_of(&check) > 0.0 {
+            self.reserve(&mut check);
             return CheckStart::Begins(check);
         }
-        let (places, bytes) = match check.cause {
-            Cause::Answer => (WAITING_MAX, WAITING_BYTES_MAX),
-            Cause::Disputed { .. } => (WAITING_MAX + DISPUTED_MAX, WAITING_BYTES_MAX + DISPUTED_BYTES_MAX),
-        };
-        if self.waiting() >= places || self.bytes + check.outcome.len() > bytes {
-            return CheckStart::NoRoom(check);
-        }
-        self.bytes += check.outcome.len();
-        self.waiting[usize::from(!is_proven)].push_back(check);
-        CheckStart::Waits
-    }
-
-    /// The next of those that wait, if there is time for it.
-    pub fn next(&mut self, now: Micros) -> Option<Check> {
-        self.refill(now);
-        if self.left_us <= 0.0 {
-            return None;
-        }
-        let mut check = self.waiting.iter_mut().find_map(VecDeque::pop_front)?;
-        self.bytes -= check.outcome.len();
-        self.reserve(&mut check, now);
-        Some(check)
-    }
-
-    /// When the next of those that wait can begin; `None` if none waits.
-    pub fn due(&self) -> Option<Micros> {
-        if self.waiting() == 0 {
-            return None;
-        }
-        // One microsecond after the budget is back at zero, because it must be above zero.
-        let wait_us = if self.left_us > 0.0 { 0.0 } else { 1.0 - self.left_us / self.share };
-        Some(Micros(self.at.0.saturating_add(wait_us.ceil() as u64)))
-    }
-
-    /// Removes the waiting check of an attempt that will not be checked in time.
-    pub fn give_up(&mut self, task: TaskNo, attempt: Attempt) -> Option<Check> {
-        for waiting in &mut self.waiting {
-            if let Some(at) = waiting.iter().position(|check| (check.task, check.attempt) == (task, attempt))
-            {
-                let check = waiting.remove(at)?;
-                self.bytes -= check.outcome.len();
-                return Some(check);
+        match self.push(lane, check) {
+            None => CheckStart::Waits,
+            Some(check) => {
+                self.look_later(lane, check);
+                CheckStart::NoRoom
             }
         }
-        None
+    }
+
+    /// The next of those that wait, if there is time for it. Those that no task waits for (`is_awaited`) are left out,
+    /// or made later.
+    pub fn next(&mut self, now: Micros, is_awaited: impl Fn(&Check) -> bool) -> Option<Check> {
+        self.refill(now);
+        loop {
+            let lane = self.lane_with_time()?;
+            let mut check = self.lanes[lane].pop()?;
+            if lane != LATER && !is_awaited(&check) {
+                self.look_later(lane, check);
+                continue;
+            }
+            self.reserve(&mut check);
+            if lane != FUEL {
+                let served = &mut self.lanes[lane].served_us;
+                self.turn_us = *served;
+                *served += check.reserved.as_secs_f64() * 1e6 / WEIGHTS[lane];
+            }
+            return Some(check);
+        }
+    }
+
+    /// When the next of those that wait can begin, or a little before; `None` if none waits.
+    pub fn due(&self) -> Option<Micros> {
+        let waits = |lanes: &[Lane]| lanes.iter().any(|lane| !lane.waiting.is_empty());
+        // One microsecond after the budget is back at zero, because it must be above zero.
+        let within = |left_us: f64, share: f64| if left_us > 0.0 { 0.0 } else { 1.0 - left_us / share };
+        let others = waits(&self.lanes[..FUEL]).then(|| within(self.left_us, self.share));
+        let fuel = waits(&self.lanes[FUEL..]).then(|| within(self.left_for_fuel_us, self.share * FUEL_PART));
+        let soonest = others.into_iter().chain(fuel).min_by(f64::total_cmp)?;
+        Some(Micros(self.at.0.saturating_add(soonest.ceil() as u64)))
+    }
+
+    /// The task of this attempt does not wait for the check of its answer any longer.
+    pub fn give_up(&mut self, task: TaskNo, attempt: Attempt) {
+        for lane in [DRAWN, NEWCOMERS, FUEL] {
+            let is_it = |it: &WaitingCheck| (it.check.task, it.check.attempt) == (task, attempt);
+            let at = self.lanes[lane].waiting.iter().position(is_it);
+            if let Some(check) = at.and_then(|at| self.lanes[lane].remove(at)) {
+                self.look_later(lane, check);
+                return;
+            }
+        }
     }
 
     /// A check is over. Only a deep one spends the budget: every answer gets the always-on check, however many come.
@@ -130,21 +196,16 @@ impl Checking {
         if check.depth == Depth::Always && !fault::is_made(Fault::ChargesEveryCheck) {
             return;
         }
-        self.left_us += check.reserved.as_secs_f64() * 1e6 - took.as_secs_f64() * 1e6;
+        *self.budget_of(check) += check.reserved.as_secs_f64() * 1e6 - took.as_secs_f64() * 1e6;
         self.taken += *took;
         if !took.is_zero() && !check.reserved.is_zero() {
             self.times.measured(check.kind, units(check), *took);
         }
     }
 
-    /// Returns the reserved time of a check that is not needed after all.
-    pub fn give_back(&mut self, check: &mut Check) {
-        self.left_us += std::mem::take(&mut check.reserved).as_secs_f64() * 1e6;
-    }
-
     /// Answers that wait.
     pub fn waiting(&self) -> usize {
-        self.waiting[0].len() + self.waiting[1].len()
+        self.lanes.iter().map(|lane| lane.waiting.len()).sum()
     }
 
     /// Time that deep checks have taken in all.
@@ -152,20 +213,66 @@ impl Checking {
         self.taken
     }
 
-    fn reserve(&mut self, check: &mut Check, now: Micros) -> bool {
-        self.refill(now);
-        if self.left_us <= 0.0 {
-            return false;
+    /// The lane whose turn it is and for which time is left.
+    fn lane_with_time(&self) -> Option<usize> {
+        let has_some = |lane: &usize| !self.lanes[*lane].waiting.is_empty();
+        let behind =
+            |one: &usize, other: &usize| self.lanes[*one].served_us.total_cmp(&self.lanes[*other].served_us);
+        let next = if self.left_us > 0.0 { (0..FUEL).filter(has_some).min_by(behind) } else { None };
+        next.or_else(|| Some(FUEL).filter(|lane| self.left_for_fuel_us > 0.0 && has_some(lane)))
+    }
+
+    /// Has a check wait; gives it back if there is no room.
+    fn push(&mut self, lane: usize, check: Check) -> Option<Check> {
+        let (of, bytes) = (&mut self.lanes[lane], bytes(&check));
+        if of.waiting.len() >= PLACES[lane] || of.bytes + bytes > LANE_BYTES_MAX {
+            return Some(check);
         }
+        if of.waiting.is_empty() {
+            of.served_us = of.served_us.max(self.turn_us);
+        }
+        of.bytes += bytes;
+        of.waiting.push_back(WaitingCheck { check, one_of: 1 });
+        None
+    }
+
+    /// Has a check that no task waits for made later if it was drawn. If one of its worker and kind waits already, the lot
+    /// decides between all there were since that began to wait.
+    fn look_later(&mut self, lane: usize, check: Check) {
+        if lane != DRAWN || fault::is_made(Fault::ForgetsWhatWasDrawn) {
+            return;
+        }
+        let of = |check: &Check| (check.cause, check.account, check.kind);
+        let later = &mut self.lanes[LATER];
+        let Some(waiting) = later.waiting.iter_mut().find(|it| of(&it.check) == of(&check)) else {
+            drop(self.push(LATER, check));
+            return;
+        };
+        waiting.one_of += 1;
+        let bytes = later.bytes - bytes(&waiting.check) + bytes(&check);
+        // The seed is as random as a lot of its own, and no worker knows it.
+        if check.depth.seed().is_multiple_of(waiting.one_of) && bytes <= LANE_BYTES_MAX {
+            (later.bytes, waiting.check) = (bytes, check);
+        }
+    }
+
+    /// The budget that a check spends, in microseconds.
+    fn budget_of(&mut self, check: &Check) -> &mut f64 {
+        let is_for_fuel = check.cause == Cause::Answer && is_out_of_fuel(&check.outcome);
+        if is_for_fuel { &mut self.left_for_fuel_us } else { &mut self.left_us }
+    }
+
+    fn reserve(&mut self, check: &mut Check) {
         check.reserved = self.times.predict(check.kind, units(check)).mean.max(Duration::from_nanos(1));
-        self.left_us -= check.reserved.as_secs_f64() * 1e6;
-        true
+        *self.budget_of(check) -= check.reserved.as_secs_f64() * 1e6;
     }
 
     fn refill(&mut self, now: Micros) {
-        let passed_us = now.0.saturating_sub(self.at.0) as f64;
-        let most = self.share * SAVED_UP.as_micros() as f64;
-        self.left_us = (self.left_us + self.share * passed_us).min(most);
+        let gained = self.share * now.0.saturating_sub(self.at.0) as f64;
+        let most = |saved_up: Duration| self.share * saved_up.as_micros() as f64;
+        let for_fuel = (gained * FUEL_PART).min(most(FUEL_SAVED_UP) - self.left_for_fuel_us);
+        self.left_for_fuel_us += for_fuel;
+        self.left_us = (self.left_us + gained - for_fuel).min(most(SAVED_UP));
         self.at = self.at.max(now);
     }
 }
@@ -175,6 +282,11 @@ impl Checking {
 fn units(check: &Check) -> WorkUnits {
     let factor = if is_out_of_fuel(&check.outcome) { FUEL_PERCENT / 100 } else { 1 };
     WorkUnits(check.units.0.saturating_mul(factor))
+}
+
+/// What a check that waits keeps in memory, but for its spec.
+fn bytes(check: &Check) -> usize {
+    check.outcome.len() + check.blobs.iter().map(|blob| blob.bytes().len()).sum::<usize>()
 }
 
 #[cfg(test)]

@@ -155,7 +155,7 @@ fn look_again(
     match core.checking.ask(check, is_proven, core.now) {
         CheckStart::Begins(check) => fall_back::check(core, check),
         CheckStart::Waits => core.tally.waited_for_checks += 1,
-        CheckStart::NoRoom(_) => core.tally.undecided += 1,
+        CheckStart::NoRoom => core.tally.undecided += 1,
     }
 }
 

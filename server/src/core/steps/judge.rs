@@ -209,22 +209,23 @@ fn begin(core: &mut Core, check: Check) {
             core.tasks.workers().check_begins_by(no, attempt, latest);
             lease::set_timer(core, no);
         }
-        CheckStart::NoRoom(_) => {
+        CheckStart::NoRoom => {
             core.tally.unchecked += 1;
             lease::attempt_over(core, no, attempt, worker, Fruitless::Unchecked);
         }
     }
 }
 
-/// Begins waiting checks within the budget, and drops those whose tasks have ended.
+/// Begins waiting checks within the budget. Those that no task waits for any longer are left out, or made later.
 pub fn begin_what_waits(core: &mut Core) {
-    while let Some(mut check) = core.checking.next(core.now) {
+    loop {
+        let tasks = &core.tasks;
+        let is_awaited = |check: &Check| {
+            let live = tasks.get(check.task).and_then(|task| task.live_attempt(check.attempt));
+            live.is_some_and(|live| live.answered_at.is_some())
+        };
+        let Some(check) = core.checking.next(core.now, is_awaited) else { return };
         let (no, attempt) = (check.task, check.attempt);
-        let live = core.tasks.get(no).and_then(|task| task.live_attempt(attempt));
-        if check.cause == Cause::Answer && live.is_none_or(|live| live.answered_at.is_none()) {
-            core.checking.give_back(&mut check);
-            continue;
-        }
         core.tasks.workers().check_begins_by(no, attempt, None);
         lease::set_timer(core, no);
         fall_back::check(core, check);
@@ -232,15 +233,15 @@ pub fn begin_what_waits(core: &mut Core) {
 }
 
 /// Discards an answer whose check could not begin before the own kernel would have to start; the task continues without
-/// it.
+/// it. If the check was drawn, it is made later.
 pub fn give_up_waiting(core: &mut Core, no: TaskNo, attempt: Attempt, worker: PeerId) {
-    drop(core.checking.give_up(no, attempt));
+    core.checking.give_up(no, attempt);
     core.tally.unchecked += 1;
     debug!(task = no.0, worker = worker.0, "no time to check the answer");
     lease::attempt_over(core, no, attempt, worker, Fruitless::Unchecked);
 }
 
-/// Handles a verdict. It counts for or against the worker even if the task has ended.
+/// Handles a verdict. It counts for or against the worker even if the task has ended or goes on without the answer.
 pub fn verdict(core: &mut Core, checked: Checked) {
     core.checking.ended(&checked);
     let Checked { check, verdict, left, .. } = checked;

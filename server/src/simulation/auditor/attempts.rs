@@ -116,13 +116,13 @@ impl Auditor {
             open.live.iter().position(|live| live.attempt == attempt).map(|at| open.live[at].clone())
         });
         let Some(live) = found else {
-            if self.open.get(&task).is_some_and(|open| open.is_computed) {
+            if self.open.get(&task).is_some_and(|open| open.is_computed && open.newest == attempt) {
                 if *verdict == Verdict::Unneeded {
                     return self.gave_way(task, attempt);
                 }
                 return self.own_kernel_failed(task, attempt, verdict);
             }
-            // The task ended before its answer was found wrong; the finding counts all the same.
+            // The task ended, or went on without the answer, before that was found wrong; the finding counts all the same.
             if let Some(arrived) = arrived.as_ref().filter(|_| is_wrong) {
                 self.known.entry(arrived.account).or_default().failed();
             }
@@ -143,7 +143,13 @@ impl Auditor {
             }
             Verdict::Expired => self.now >= live.until && !live.is_answered,
             Verdict::Failed => given.is_some_and(|given| given.outcome.is_none()),
-            Verdict::Unneeded => live.is_answered,
+            Verdict::Unneeded => {
+                if let Some(arrived) = arrived.as_ref().filter(|arrived| arrived.is_proven) {
+                    let kind = self.open[&task].kind.id();
+                    self.checking.discarded((arrived.account, kind), (known_as, attempt));
+                }
+                live.is_answered
+            }
         };
         rule(holds, "an attempt ends for a reason", || {
             format!("{attempt} of {task}: {verdict:?}, {live:?}")

@@ -1,12 +1,14 @@
-//! The time of deep checks: an answer that was drawn for one waits only while that time is spent.
+//! The time of deep checks: an answer that was drawn for one waits only while that time is spent, and what its task does not
+//! wait for is checked later.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use p2c2r_protocol::{Attempt, TaskNo};
+use p2c2r_protocol::{Attempt, KindId, TaskNo};
 
 use super::{Audit, Auditor, StepCause, rule};
-use crate::core::work::Depth;
+use crate::core::work::{Cause, Check, Depth};
+use crate::ledger::AccountId;
 
 /// Microseconds over which unused time is saved up.
 const SAVED_UP_US: f64 = 30e6;
@@ -20,19 +22,23 @@ pub(super) struct CheckingTime {
     left_us: f64,
     at: u64,
     under_way: HashMap<(TaskNo, Attempt), Depth>,
+    /// By worker and kind, the first answer that was discarded because there was no time to check it, of workers whose
+    /// answers are not all checked: one that nobody had to check would have been accepted.
+    owed: HashMap<(AccountId, KindId), (TaskNo, Attempt)>,
 }
 
 impl CheckingTime {
     /// Of a coordinator that may spend `percent` per cent of one core.
     pub fn new(percent: f64) -> Self {
         let share = percent / 100.0;
-        Self { share, left_us: share * SAVED_UP_US, at: 0, under_way: HashMap::new() }
+        Self { share, left_us: share * SAVED_UP_US, at: 0, under_way: HashMap::new(), owed: HashMap::new() }
     }
 
     /// Another coordinator begins, with all that can be saved up.
     pub fn clear(&mut self) {
         self.left_us = self.share * SAVED_UP_US;
         self.under_way.clear();
+        self.owed.clear();
     }
 
     /// It is `now`, in microseconds.
@@ -42,9 +48,17 @@ impl CheckingTime {
         self.at = now;
     }
 
-    /// A check begins.
-    pub fn begun(&mut self, of: (TaskNo, Attempt), depth: Depth) {
-        self.under_way.insert(of, depth);
+    /// A check begins; of an answer that no task waits for it is one that is made later.
+    pub fn begun(&mut self, check: &Check, is_awaited: bool) {
+        self.under_way.insert((check.task, check.attempt), check.depth);
+        if !is_awaited && check.cause == Cause::Answer {
+            self.owed.remove(&(check.account, check.kind));
+        }
+    }
+
+    /// A proven worker's answer in a kind is discarded without its check.
+    pub fn discarded(&mut self, whose: (AccountId, KindId), answer: (TaskNo, Attempt)) {
+        self.owed.entry(whose).or_insert(answer);
     }
 
     /// A check is over; only a deep one costs time that is short.
@@ -61,11 +75,14 @@ impl CheckingTime {
 }
 
 impl Auditor {
-    /// After time has passed, no answer waits for a check that could begin.
+    /// After time has passed, no answer waits for a check that could begin, and none is owed.
     pub(super) fn nobody_waits_for_a_check_in_vain(&self) -> Audit {
         if !matches!(self.step.cause, StepCause::TimePassed) || !self.checking.could_begin() {
             return Ok(());
         }
+        rule(self.checking.owed.is_empty(), "what was drawn for a check is checked, then or later", || {
+            format!("{:?}", self.checking.owed)
+        })?;
         for (no, open) in &self.open {
             let waits = open.live.iter().find(|live| {
                 live.is_answered && !self.checking.under_way.contains_key(&(open.known_as, live.attempt))

@@ -10,7 +10,7 @@
 //! | `tasks` | open tasks: admitted and ended; once each, in time, and for the right price |
 //! | `attempts` | attempts at them: begun and ended, each for a reason |
 //! | `workers` | what is known of workers: who may be believed, who is convicted |
-//! | `checking` | that answers wait for a check only while its time is spent |
+//! | `checking` | that answers wait for a check only while its time is spent, and none escapes its check |
 //! | `patience` | that what is patient is computed here only in pauses, and gives way |
 //! | `messages` | what peers are told |
 //! | `fairness` | that nobody is served at somebody else's cost |
@@ -239,7 +239,9 @@ impl Auditor {
         effects.to_games.iter().try_for_each(|(peer, message)| self.game_is_told(*peer, message))?;
         effects.others.iter().try_for_each(|effect| match effect {
             Effect::Check(check) => {
-                self.checking.begun((check.task, check.attempt), check.depth);
+                let open = self.open.get(&self.in_books(check.task));
+                let is_awaited = open.is_some_and(|open| open.has_live(check.attempt));
+                self.checking.begun(check, is_awaited);
                 rule(
                     self.arrived.contains_key(&(check.task, check.attempt)),
                     "only answers that were given are checked",
@@ -274,7 +276,8 @@ impl Auditor {
             }
             Entry::TaskSettled(settlement) => self.settled(settlement)?,
             Entry::TaskVoided { task, reason } => self.voided(*task, *reason)?,
-            Entry::OutcomeDisputed { .. } | Entry::TrustChanged { .. } | Entry::WorkerForgiven { .. } => {}
+            Entry::OutcomeDisputed { .. } | Entry::WorkerForgiven { .. } => {}
+            Entry::TrustChanged { worker, trust } => self.trusted(*worker, trust),
             Entry::WorkerConvicted { worker } => self.convicted(*worker)?,
         }
         self.books.enter(entry, self.now)?;

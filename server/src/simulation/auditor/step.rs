@@ -28,6 +28,8 @@ pub(super) struct Arrived {
     pub account: AccountId,
     /// Whether everything that its worker answers had to be checked deeply then.
     pub is_on_probation: bool,
+    /// Whether not everything that its worker answers was checked deeply then. Of some neither is sure.
+    pub is_proven: bool,
 }
 
 /// What a step is about.

@@ -61,6 +61,11 @@ impl Open {
         self.live.is_empty() && !self.is_computed
     }
 
+    /// Whether this attempt at it is under way or being judged.
+    pub fn has_live(&self, attempt: Attempt) -> bool {
+        self.live.iter().any(|live| live.attempt == attempt)
+    }
+
     /// Whether more than its turn decides who may do it next, and when.
     pub fn waits_for_more(&self) -> bool {
         self.is_tried || self.has_equal

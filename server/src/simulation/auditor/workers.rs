@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use p2c2r_protocol::{Attempt, PeerId, TaskNo};
+use p2c2r_protocol::{Attempt, KindId, PeerId, TaskNo};
 
 use super::{Arrived, Audit, Auditor, Given, rule};
 use crate::core::state::trust::TrustRules;
-use crate::ledger::AccountId;
+use crate::ledger::{AccountId, WorkerTrust};
 
 /// What is known of one account.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +21,8 @@ pub(super) struct Known {
     pub failures: u32,
     /// The same since the world began.
     pub failures_ever: u32,
+    /// Kinds in which it is past probation by the scheduler's own records.
+    pub proven: Vec<KindId>,
     /// Whether the operator has quarantined it.
     pub is_ordered: bool,
     pub is_convicted: bool,
@@ -32,6 +34,7 @@ impl Known {
     pub fn restarted(&mut self) {
         self.outcomes = self.outcomes_ever;
         self.failures = 0;
+        self.proven.clear();
         self.is_convicted = self.is_convicted_durably;
     }
 
@@ -63,7 +66,12 @@ impl Auditor {
             known.lies += u64::from(!given.is_right);
         }
         let is_on_probation = self.is_on_probation(account);
-        self.arrived.insert((known_as, attempt), Arrived { given, account, is_on_probation });
+        let kind = self.open.get(&task).map(|open| open.kind.id());
+        let is_proven = self
+            .known
+            .get(&account)
+            .is_some_and(|known| kind.is_some_and(|kind| known.proven.contains(&kind)));
+        self.arrived.insert((known_as, attempt), Arrived { given, account, is_on_probation, is_proven });
     }
 
     /// A check is over.
@@ -89,9 +97,18 @@ impl Auditor {
         known.failures = 0;
         known.outcomes = 0;
         known.is_ordered = quarantined;
+        known.proven.clear();
         if quarantined {
             self.durable.take_back(account);
         }
+    }
+
+    /// The scheduler has the ledger record what it knows of a worker. Of accepted answers of a kind that are past probation
+    /// only a failed check takes any back, which is recorded at once.
+    pub(super) fn trusted(&mut self, worker: AccountId, trust: &WorkerTrust) {
+        let probation = TrustRules::default().probation_answers;
+        let proven = trust.kinds.iter().filter(|of| of.answers >= probation).map(|of| of.kind);
+        self.known.entry(worker).or_default().proven = proven.collect();
     }
 
     pub(super) fn convicted(&mut self, worker: AccountId) -> Audit {
