@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use p2c2r_protocol::PeerId;
+use p2c2r_protocol::{PeerId, Submit};
 
 use crate::stage::Stage;
-use crate::toy::SLY;
+use crate::toy::{self, SLY};
 
 /// How many of 400 tasks, asked for one after the other, each of these workers gets, if it takes so many milliseconds.
 fn shares<const N: usize>(milliseconds: [u64; N]) -> [usize; N] {
@@ -39,4 +39,33 @@ fn workers_about_as_fast_get_about_as_many_tasks() {
 fn a_worker_that_is_clearly_slower_is_asked_only_now_and_then() {
     let [fast, slow] = shares([20, 40]);
     assert!(slow * 20 < fast, "{fast} and {slow}");
+}
+
+/// Otherwise half of such tasks would be late, or computed here, although a worker has time for each.
+#[test]
+fn of_workers_about_as_fast_the_one_that_is_in_time_is_asked() {
+    let mut stage = Stage::new();
+    let gamer = stage.gamer("g");
+    let takes = |worker: PeerId, fast: PeerId| Duration::from_millis(if worker == fast { 20 } else { 24 });
+    let (fast, slow) = (stage.worker("fast", 1), stage.worker("slow", 1));
+    let mut given_to_slow = 0;
+    for number in 0..200 {
+        // At first there is time for either, so that both are measured.
+        let is_hurried = number >= 100;
+        let submit = stage.submit_of(&toy::spec(SLY + number));
+        let budget_us = if is_hurried { Some(23_000) } else { submit.budget_us };
+        let task = stage.submit(gamer, Submit { budget_us, ..submit });
+        let assigned = stage.take_assigned();
+        if let [(worker, assign)] = &assigned[..] {
+            stage.pass(takes(*worker, fast));
+            stage.answer_rightly(*worker, assign);
+            given_to_slow += usize::from(*worker == slow && !is_hurried);
+        }
+        if is_hurried {
+            assert_eq!(assigned.len(), 1, "task {number} is given to a worker");
+            assert_eq!(assigned[0].0, fast, "task {number}");
+            stage.done(task);
+        }
+    }
+    assert!(given_to_slow >= 30, "both are measured: {given_to_slow}");
 }

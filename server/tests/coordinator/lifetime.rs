@@ -3,13 +3,18 @@
 use std::time::Duration;
 
 use bevy_app::AppExit;
-use p2c2r_protocol::{ComputedBy, Nanos, Refusal, Submit, TaskFailure};
-use p2c2r_server::Fallback;
+use p2c2r_protocol::{
+    Attempt, ComputedBy, Micros, Nanos, Refusal, Role, Submit, TaskFailure, TaskId, TaskNo, WorkUnits,
+};
 use p2c2r_server::config::TrustRules;
-use p2c2r_server::ledger::Ledger;
+use p2c2r_server::core::{Core, Effects, Event, task_key};
+use p2c2r_server::ledger::{ATTEMPT_MAX, Entry, Ledger, PatientPayload, PatientTask, VoidReason};
+use p2c2r_server::{Fallback, ServerConfig};
+use p2c2r_tasks::kind::TaskKind;
 
+use crate::scheduler::account;
 use crate::stage::{Heard, Stage};
-use crate::toy;
+use crate::toy::{self, Toy};
 
 #[test]
 fn a_drain_finishes_what_is_in_flight_and_admits_nothing_more() {
@@ -148,4 +153,39 @@ fn a_ledger_that_fails_ends_the_coordinator_and_everyone_hears_the_true_reason()
     assert_eq!(stage.exit(), Some(AppExit::error()));
     assert_eq!(stage.farewells(), ["the file of its ledger was deleted or replaced"; 2]);
     assert_eq!(stage.heard(task).len(), 1, "what was in flight ends once");
+}
+
+/// The ledger takes no more, and would refuse what a worker did then.
+#[test]
+fn a_patient_task_that_has_had_all_its_attempts_when_the_coordinator_died_is_given_up() {
+    let gamer = account(Role::Gamer, 1);
+    let spec = toy::spec(7).encode();
+    let requeued = |next_attempt: u32| {
+        let task = PatientTask {
+            task: TaskNo(1),
+            gamer: gamer.id,
+            game_task: TaskId(1),
+            kind: Toy::ID,
+            kernel_version: Toy::KERNEL_VERSION,
+            key: task_key(Toy::ID, Toy::KERNEL_VERSION, &spec),
+            units: WorkUnits(1_000),
+            price: Nanos(100),
+            price_list: 1,
+            next_attempt: Attempt(next_attempt),
+            payload: PatientPayload { spec: spec.clone().into(), blobs: Vec::new() },
+        };
+        let config = ServerConfig { kinds: toy::kinds(), ..ServerConfig::default() };
+        let (mut core, mut effects) = (Core::new(config.policy(), TaskNo(2), [0; 32]), Effects::default());
+        let event = Event::Requeued { task: Box::new(task), account: Box::new(gamer.clone()) };
+        core.handle(Micros(1), event, &mut effects);
+        core.assert_whole_state();
+        let is_given_up = matches!(
+            effects.entries[..],
+            [Entry::TaskVoided { task: TaskNo(1), reason: VoidReason::NoWorker }]
+        );
+        assert_eq!(is_given_up, core.tasks().is_empty(), "attempt {next_attempt} would be next");
+        is_given_up
+    };
+    assert!(!requeued(1) && !requeued(ATTEMPT_MAX - 1), "as many as while it runs");
+    assert!(requeued(ATTEMPT_MAX) && requeued(ATTEMPT_MAX + 1));
 }

@@ -1,5 +1,5 @@
 //! The matcher: of two random workers with room, the one that is predicted to answer clearly sooner; if neither is, the one
-//! with fewer tasks, or else either.
+//! that would be in time, or whose slots are through with what they have in fewer rounds, or else either.
 //!
 //! Two choices are nearly as good as comparing all (Mitzenmacher, "The power of two choices in randomized load
 //! balancing"), cost the same for two workers as for a thousand, and do not send every task to the worker that looks
@@ -57,7 +57,8 @@ pub fn proven(
     ready.filter_map(candidate).min_by_key(|choice| choice.prediction.rank)
 }
 
-/// Chooses a worker with room for `task` that has not failed it; `None` if there is none. After a failed attempt a
+/// Chooses a worker with room for `task`, which must be done in the time `left` if it has a deadline, that has not
+/// failed it; `None` if there is none. After a failed attempt a
 /// proven worker is preferred, because the rest of the deadline leaves no time for unknown ones. A patient task that
 /// every active worker has failed goes to one of them again until it runs out of attempts; otherwise it would never
 /// end.
@@ -66,6 +67,7 @@ pub fn choose(
     task: &Task,
     workers: &Workers,
     rtt: impl Fn(PeerId) -> Duration,
+    left: Option<Duration>,
 ) -> Option<Choice> {
     if task.attempts() > 0
         && let Some(choice) = proven(matcher, task, workers, &rtt, |_, _| true)
@@ -81,6 +83,7 @@ pub fn choose(
     if ready.is_empty() {
         return None;
     }
+    let better = |first, second| better(first, second, left);
     let first = matcher.draw(ready.len());
     let second = (ready.len() > 1).then(|| {
         let second = matcher.draw(ready.len() - 1);
@@ -98,11 +101,12 @@ pub fn choose(
     }
 }
 
-/// The better of two choices; the first, if neither is.
-fn better(first: Choice, second: Choice) -> Choice {
+/// The better of two choices for a task with so much time left; the first, if neither is.
+fn better(first: Choice, second: Choice, left: Option<Duration>) -> Choice {
     let (a, b) = (first.prediction, second.prediction);
     let is_clear = a.rank.abs_diff(b.rank) * ALIKE >= a.rank.max(b.rank);
-    let is_second = if is_clear { b.rank < a.rank } else { b.rounds < a.rounds };
+    let is_late = |it: Prediction| left.is_some_and(|left| it.finish > left);
+    let is_second = if is_clear { b.rank < a.rank } else { (is_late(b), b.rounds) < (is_late(a), a.rounds) };
     if is_second { second } else { first }
 }
 

@@ -28,7 +28,8 @@ pub fn shares(core: &Core, kind: KindId, is_patient: bool) -> bool {
     !core.cache.is_off() && (is_patient || core.is_exact(kind))
 }
 
-/// The task under way whose outcome one of this account with this key can wait for. `within` is what a worker is predicted to take for it.
+/// The open task with this key that a new task of `account` may follow, and until when. `within` is the predicted time of a
+/// worker for the new one.
 pub fn leader(
     core: &Core,
     key: Digest,

@@ -1,10 +1,11 @@
 //! Assigns waiting tasks: fair shares between accounts over all kinds, and earliest deadline first within an account.
 //! Each goes to the worker that the matcher chooses, or to the own kernel where no worker would be in time.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use p2c2r_protocol::{Assign, KindId, Micros, ServerToWorker, TaskFailure, TaskNo};
+use p2c2r_protocol::{Assign, KindId, Micros, SeededHash, ServerToWorker, TaskFailure, TaskNo};
 use smallvec::SmallVec;
 use tracing::debug;
 
@@ -43,10 +44,16 @@ enum Move {
 pub fn hand_out(core: &mut Core) {
     let now = core.now;
     core.workers.end_rests(now);
-    // Of what nothing more is looked at, all of a kind or an account's of it, and the tasks that go back to the queue.
-    let mut closed: SmallVec<[(KindId, Option<AccountId>); 8]> = SmallVec::new();
-    let mut passed_over: SmallVec<[(KindId, AccountId, TaskNo); 8]> = SmallVec::new();
-    while let Some(no) = core.tasks.matcher().next(|kind, account| is_open(&closed, kind, account)) {
+    // Kinds of which nothing more is looked at, the tasks that go back to the queue, and how many of them were passed over.
+    let mut closed: SmallVec<[KindId; 8]> = SmallVec::new();
+    let mut left: SmallVec<[TaskNo; 8]> = SmallVec::new();
+    let mut passed_over: HashMap<(KindId, AccountId), usize, SeededHash> = HashMap::default();
+    loop {
+        let is_open = |kind: KindId, account: AccountId| {
+            let passed_over = || passed_over.get(&(kind, account)).copied().unwrap_or(0);
+            !closed.contains(&kind) && passed_over() < PASSED_OVER_MAX
+        };
+        let Some(no) = core.tasks.matcher().next(is_open) else { break };
         let Some((kind, account)) = core.tasks.get(no).map(|task| (task.kind, task.account)) else {
             continue;
         };
@@ -56,34 +63,26 @@ pub fn hand_out(core: &mut Core) {
             Move::Drop => settle::fail(core, no, TaskFailure::Late),
             Move::Fail => settle::fail(core, no, TaskFailure::NoWorker),
             Move::PassOver => {
-                passed_over.push((kind, account, no));
-                let alike = passed_over.iter().filter(|(of, whose, _)| (*of, *whose) == (kind, account));
-                if alike.count() >= PASSED_OVER_MAX {
-                    closed.push((kind, Some(account)));
-                }
+                left.push(no);
+                *passed_over.entry((kind, account)).or_default() += 1;
             }
             Move::Stop => {
-                passed_over.push((kind, account, no));
-                closed.push((kind, None));
+                left.push(no);
+                closed.push(kind);
             }
         }
     }
-    for (.., no) in passed_over {
+    for no in left {
         core.tasks.matcher().put_back(no);
     }
-}
-
-/// Whether tasks of this kind and account are still looked at.
-fn is_open(closed: &[(KindId, Option<AccountId>)], kind: KindId, account: AccountId) -> bool {
-    closed.iter().all(|(of, whose)| *of != kind || whose.is_some_and(|whose| whose != account))
 }
 
 fn decide(core: &mut Core, no: TaskNo) -> Move {
     let Some(task) = core.tasks.get(no) else { return Move::PassOver };
     let now = core.now;
-    if let Some(choice) = choose(&mut core.matcher, task, &core.workers, round_trips(&core.links)) {
-        let Some(deliver_by) = task.deliver_by else { return Move::Lease(choice) };
-        let left = Duration::from_micros(deliver_by.0.saturating_sub(now.0));
+    let left = task.deliver_by.map(|deadline| Duration::from_micros(deadline.0.saturating_sub(now.0)));
+    if let Some(choice) = choose(&mut core.matcher, task, &core.workers, round_trips(&core.links), left) {
+        let Some(left) = left else { return Move::Lease(choice) };
         if !fall_back::may_compute(core, task) {
             let has_waited = now.since(task.received_at) >= Micros::from(USELESS_AFTER).since(Micros(0));
             let is_useless = choice.prediction.finish > left && has_waited && core.tasks.may_have_waiting();

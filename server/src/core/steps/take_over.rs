@@ -8,6 +8,7 @@ use tracing::warn;
 
 use super::admit::unprepared;
 use super::follow;
+use super::lease::ATTEMPTS_IN_ALL_MAX;
 use crate::core::Core;
 use crate::core::fault::{self, Fault};
 use crate::core::state::tasks::NewTask;
@@ -35,10 +36,19 @@ pub fn recall(core: &mut Core, outcome: CachedOutcome, recorded: u64) {
     }
 }
 
-/// Queues a patient task again, or gives it up if this build cannot do it.
+/// Queues a patient task again, or gives it up if this build cannot do it or it has had all its attempts: the ledger numbers
+/// no more.
 pub fn queue_again(core: &mut Core, task: &PatientTask, account: &Account) {
     let no = task.task;
     if fault::is_made(Fault::ForgetsPatientTasks) {
+        return;
+    }
+    if attempts_before(task) >= ATTEMPTS_IN_ALL_MAX {
+        warn!(
+            task = no.0,
+            "a patient task from before has had all its attempts: given up, nothing is charged"
+        );
+        core.book(Entry::TaskVoided { task: no, reason: VoidReason::NoWorker });
         return;
     }
     let Some(mut new) = revive(&core.policy.kinds, task) else {
@@ -52,6 +62,10 @@ pub fn queue_again(core: &mut Core, task: &PatientTask, account: &Account) {
     new.shares = follow::shares(core, new.kind, true);
     new.follows = follow::leader(core, new.key, new.account, (new.kind, new.units), None, None);
     core.tasks.gamers().admit(no, new);
+}
+
+fn attempts_before(task: &PatientTask) -> u32 {
+    task.next_attempt.0.saturating_sub(1)
 }
 
 fn revive(kinds: &KindRegistry, task: &PatientTask) -> Option<NewTask> {
@@ -76,7 +90,7 @@ fn revive(kinds: &KindRegistry, task: &PatientTask) -> Option<NewTask> {
         price: task.price,
         received_at: Micros(0),
         deliver_by: None,
-        attempts: task.next_attempt.0.saturating_sub(1),
+        attempts: attempts_before(task),
         shares: false,
         follows: None,
     })

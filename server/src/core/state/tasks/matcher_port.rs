@@ -5,6 +5,7 @@ use p2c2r_protocol::{Attempt, KindId, Micros, PeerId, TaskNo};
 use p2c2r_tasks::StopOnDrop;
 
 use super::{Expected, LIVE_MAX, LiveAttempt, Task, TaskTable};
+use crate::core::steps::lease::ATTEMPTS_IN_ALL_MAX;
 use crate::ledger::AccountId;
 
 /// The table as the matcher and the leases see it.
@@ -24,7 +25,8 @@ impl<'a> MatcherPort<'a> {
     }
 
     /// Leases the task to a worker and numbers the attempt; counts the task as served in the kinds that the worker
-    /// `offers`. A hedge is due at `hedge_at`. A leased task can be leased once more, to a worker of another account.
+    /// `offers`. A hedge is due at `hedge_at`. A leased task can be leased once more, to a worker of another account, while
+    /// it has attempts left.
     pub fn lease(
         &mut self,
         no: TaskNo,
@@ -37,6 +39,7 @@ impl<'a> MatcherPort<'a> {
         let task = self.0.tasks.get_mut(&no)?;
         let is_free = task.computing.is_none()
             && task.live.len() < LIVE_MAX
+            && task.attempts < ATTEMPTS_IN_ALL_MAX
             && task.live.iter().all(|live| live.account != account);
         if !is_free {
             return None;
