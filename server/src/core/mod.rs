@@ -38,7 +38,7 @@ pub use steps::admit::task_key;
 pub use steps::judge::INLINE_UNITS_MAX;
 
 use crate::config::{Fallback, PatientFallback};
-use crate::ledger::Entry;
+use crate::ledger::{AccountId, Entry};
 use fault::Fault;
 use state::cache::OutcomeCache;
 use state::checking::Checking;
@@ -238,9 +238,23 @@ impl Core {
         &self.tasks
     }
 
-    /// Whether a kept outcome would answer this task, whose key is `key`, and is not in memory.
-    pub fn lacks(&self, submit: &Submit, key: Digest) -> bool {
-        follow::shares(self, submit.kind, submit.budget_us.is_none()) && !self.cache.has(key, self.now)
+    /// The account that pays, if a kept outcome that is not in memory would answer this submit: what would be refused, or
+    /// answered by what is remembered, is not worth looking for.
+    pub fn lacks(&self, peer: PeerId, submit: &Submit, key: Digest) -> Option<AccountId> {
+        let account = self.gamers.session(peer)?.account;
+        let mirror = self.gamers.account(account)?;
+        let is_patient = submit.budget_us.is_none();
+        // A patient task that was settled before the start is asked for again by its old id.
+        let may_be_answered = if mirror.is_spent(submit.task) {
+            is_patient && mirror.finished(submit.task).is_none()
+        } else {
+            mirror.available() > Nanos::ZERO
+        };
+        let may_be_looked_at = !self.closing
+            && self.submits.room.is_some()
+            && self.submits.rates.could_look_at(&mirror.rates, submit, self.now);
+        let is_lacking = follow::shares(self, submit.kind, is_patient) && !self.cache.has(key, self.now);
+        (may_be_answered && may_be_looked_at && is_lacking).then_some(account)
     }
 
     /// Gamers.

@@ -1,8 +1,8 @@
 //! Tasks whose outcome the ledger has and memory has no room for: their submits wait until it has been read, and reach the
 //! core after it.
 //!
-//! A wait is bounded, and so is how many wait; beyond either bound a submit goes on and the task is computed, as if the
-//! ledger had nothing. Whoever takes a task back or leaves has its submits go on at once.
+//! A wait is bounded, and so is how many wait, of each account and in all; beyond a bound a submit goes on and the task is
+//! computed, as if the ledger had nothing. Whoever takes a task back or leaves has its submits go on at once.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,10 +14,13 @@ use p2c2r_protocol::{Digest, Micros, PeerId, TaskId};
 
 use super::Exchange;
 use crate::core::{Core, Event};
-use crate::ledger::{OutcomeReader, READS_WAITING_MAX};
+use crate::ledger::{AccountId, OutcomeReader, READS_WAITING_MAX};
 
 /// Submits that wait at the same time.
 const WAITING_MAX: usize = 64;
+/// Those of one account: as many as a game asks for in a burst. With more, a few accounts would keep the disk busy, and
+/// everybody else's outcomes would be computed again.
+const WAITING_PER_ACCOUNT_MAX: usize = 8;
 /// The longest that one waits: several times what a slow disk takes. Errs by one update, never early.
 const WAIT_MAX: Duration = Duration::from_millis(50);
 /// Part of a task's time budget that it may wait, given as its divisor: the rest suffices to compute it.
@@ -29,9 +32,8 @@ pub struct Recalls {
     reader: OutcomeReader,
     /// Whether the next update waits for the reader: for tests, whose time is not the disk's.
     is_inline: bool,
-    /// What the reader has not answered, the oldest first, and when it was asked for.
-    asked: VecDeque<(Digest, Micros)>,
-    waiting: Vec<WaitingSubmit>,
+    /// What the reader was asked for and has not answered, in this order.
+    asked: VecDeque<AskedOutcome>,
     counts: RecallCounts,
 }
 
@@ -46,8 +48,15 @@ pub struct RecallCounts {
     pub late: u64,
 }
 
-struct WaitingSubmit {
+/// An outcome that the reader was asked for, and the submits that wait for it.
+struct AskedOutcome {
     key: Digest,
+    at: Micros,
+    submits: Vec<WaitingSubmit>,
+}
+
+struct WaitingSubmit {
+    account: AccountId,
     peer: PeerId,
     task: TaskId,
     until: Micros,
@@ -57,8 +66,7 @@ struct WaitingSubmit {
 impl Recalls {
     /// Nothing waits yet.
     pub fn new(reader: OutcomeReader, is_inline: bool) -> Self {
-        let counts = RecallCounts::default();
-        Self { reader, is_inline, asked: VecDeque::new(), waiting: Vec::new(), counts }
+        Self { reader, is_inline, asked: VecDeque::new(), counts: RecallCounts::default() }
     }
 
     /// What came of it so far.
@@ -68,7 +76,7 @@ impl Recalls {
 
     /// Whether nothing is waited for.
     pub fn is_empty(&self) -> bool {
-        self.asked.is_empty() && self.waiting.is_empty()
+        self.asked.is_empty()
     }
 
     /// Has a submit wait if the ledger has its task's outcome and the core has not; else gives it back.
@@ -77,32 +85,43 @@ impl Recalls {
         let (peer, task, key) = (*peer, submit.task, *key);
         // Almost always nothing is found, and this costs one access to memory.
         let Some(row) = self.reader.find(key) else { return Some(event) };
-        let has_room = self.waiting.len() < WAITING_MAX && !self.is_stalled(now);
-        if !(has_room && core.lacks(submit, key) && self.ask(key, row, now)) {
+        let Some(account) = core.lacks(peer, submit, key).filter(|account| self.has_room(*account, now))
+        else {
             return Some(event);
-        }
+        };
         let share = |budget_us: u32| Duration::from_micros((budget_us / WAIT_BUDGET_SHARE).into());
         let wait = submit.budget_us.map_or(WAIT_MAX, |budget| WAIT_MAX.min(share(budget)));
         let until = Micros(now.0 + Micros::from(wait).0);
-        self.waiting.push(WaitingSubmit { key, peer, task, until, event });
+        let Some(asked) = self.ask(key, row, now) else { return Some(event) };
+        asked.submits.push(WaitingSubmit { account, peer, task, until, event });
         None
     }
 
-    /// Has the reader read what is under this key, unless it was asked for already; false if it is asked for too much.
-    fn ask(&mut self, key: Digest, row: i64, now: Micros) -> bool {
-        if self.asked.iter().any(|(asked, _)| *asked == key) {
-            return true;
-        }
-        let is_asked = self.asked.len() < READS_WAITING_MAX && self.reader.ask(key, row);
-        if is_asked {
-            self.asked.push_back((key, now));
-        }
-        is_asked
+    /// Whether one more submit of this account may wait.
+    fn has_room(&self, account: AccountId, now: Micros) -> bool {
+        let of_account = self.waiting().filter(|waiting| waiting.account == account).count();
+        of_account < WAITING_PER_ACCOUNT_MAX && self.waiting().count() < WAITING_MAX && !self.is_stalled(now)
+    }
+
+    fn waiting(&self) -> impl Iterator<Item = &WaitingSubmit> {
+        self.asked.iter().flat_map(|asked| &asked.submits)
+    }
+
+    /// Has the reader read what is under this key, unless it was asked for already; `None` if it is asked for too much.
+    fn ask(&mut self, key: Digest, row: i64, now: Micros) -> Option<&mut AskedOutcome> {
+        let at = self.asked.iter().position(|asked| asked.key == key).or_else(|| {
+            let is_asked = self.asked.len() < READS_WAITING_MAX && self.reader.ask(key, row);
+            is_asked.then(|| {
+                self.asked.push_back(AskedOutcome { key, at: now, submits: Vec::new() });
+                self.asked.len() - 1
+            })
+        })?;
+        self.asked.get_mut(at)
     }
 
     /// Whether the disk takes too long at the moment: then nobody waits for it in vain.
     fn is_stalled(&self, now: Micros) -> bool {
-        self.asked.front().is_some_and(|(_, at)| now.since(*at) >= WAIT_MAX.as_micros() as u32)
+        self.asked.front().is_some_and(|asked| now.since(asked.at) >= WAIT_MAX.as_micros() as u32)
     }
 
     /// Tells the core what has been read and then the submits that waited for it, and those that have waited long enough.
@@ -110,37 +129,42 @@ impl Recalls {
         while !self.asked.is_empty() {
             let read = if self.is_inline { self.reader.wait() } else { self.reader.answer() };
             let Some(read) = read else { break };
-            self.asked.pop_front();
+            let Some(asked) = self.asked.pop_front() else { break };
+            debug_assert_eq!(asked.key, read.key, "answers come in the order of what was asked");
             if let Some(outcome) = read.outcome {
                 self.counts.found += 1;
                 exchange.tell(Event::Recalled { outcome, recorded: read.recorded });
             } else {
                 self.counts.gone += 1;
             }
-            for waited in self.waiting.extract_if(.., |waiting| waiting.key == read.key) {
+            for waited in asked.submits {
                 exchange.tell(waited.event);
             }
         }
         let now = exchange.now();
-        for late in self.waiting.extract_if(.., |waiting| waiting.until <= now) {
-            self.counts.late += 1;
-            exchange.tell(late.event);
-        }
+        self.counts.late += self.go_on(exchange, |waiting| waiting.until <= now);
     }
 
     /// Has the submits of this peer go on, of one task or of all, because it has more to say of them.
     pub fn release(&mut self, exchange: &mut Exchange<'_>, peer: PeerId, task: Option<TaskId>) {
-        let is_meant = |waiting: &mut WaitingSubmit| {
-            waiting.peer == peer && task.is_none_or(|task| waiting.task == task)
-        };
-        for waiting in self.waiting.extract_if(.., is_meant) {
-            exchange.tell(waiting.event);
+        self.go_on(exchange, |waiting| waiting.peer == peer && task.is_none_or(|task| waiting.task == task));
+    }
+
+    /// Has these submits go on without the outcome, and says how many they were.
+    fn go_on(&mut self, exchange: &mut Exchange<'_>, is_meant: impl Fn(&WaitingSubmit) -> bool) -> u64 {
+        let mut gone = 0;
+        for asked in &mut self.asked {
+            for waited in asked.submits.extract_if(.., |waiting| is_meant(waiting)) {
+                exchange.tell(waited.event);
+                gone += 1;
+            }
         }
+        gone
     }
 
     /// Has the submits of peers that left go on: as their last messages they still count.
     pub fn release_left(&mut self, exchange: &mut Exchange<'_>, left: &Messages<PeerLeft>) {
-        if self.waiting.is_empty() {
+        if self.asked.is_empty() {
             return;
         }
         for gone in left.get_cursor().read(left) {
@@ -150,7 +174,7 @@ impl Recalls {
 
     /// Wakes the app when a submit has waited long enough.
     pub fn wake(&self, now: Micros, next_wake: &mut NextWake) {
-        if let Some(until) = self.waiting.iter().map(|waiting| waiting.until).min() {
+        if let Some(until) = self.waiting().map(|waiting| waiting.until).min() {
             let within = if self.is_inline { 0 } else { until.0.saturating_sub(now.0) };
             next_wake.within(Duration::from_micros(within));
         }

@@ -3,15 +3,20 @@
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
-use p2c2r_protocol::{ComputedBy, GameToServer, Micros, PeerId, Submit, TaskFailure, TaskNo};
+use p2c2r_protocol::{ComputedBy, GameToServer, Micros, PeerId, Role, Submit, TaskFailure, TaskNo};
 use p2c2r_server::ServerConfig;
+use p2c2r_server::core::state::gamers::HourCap;
 use p2c2r_server::core::{Core, Effects, Event, task_key};
-use p2c2r_server::ledger::{AccountId, CachedOutcome, Entry, Ledger, SettledTask};
+use p2c2r_server::ledger::{AccountId, AdmissionRoom, CachedOutcome, Entry, Ledger, SettledTask};
 use p2c2r_server::peers::{RecallCounts, Recalls};
 use p2c2r_tasks::kind::TaskKind;
 
+use crate::scheduler::account;
 use crate::stage::Stage;
 use crate::toy::{self, Toy};
+
+const ROOM: AdmissionRoom =
+    AdmissionRoom { admissions: 1_000, patient: 1_000, bytes: 1 << 20, tasks_per_account: u64::MAX };
 
 /// A coordinator with room for one outcome in memory, whose ledger has those of 1, 2 and 3, and a gamer.
 fn with_three_on_disk() -> (Stage, PeerId) {
@@ -166,6 +171,41 @@ fn a_task_in_a_hurry_waits_for_a_quarter_of_its_time_at_most() {
     assert_eq!(stage.done(task).receipt.computed_by, ComputedBy::Coordinator);
 }
 
+/// Otherwise whoever asks often for what is only on disk has everybody else's computed again.
+#[test]
+fn one_gamers_tasks_do_not_take_the_places_of_another() {
+    let (mut stage, greedy) = with_three_on_disk();
+    let other = stage.gamer("other");
+    let _gate = stall(&mut stage);
+    let submits: Vec<Submit> = (0..64).map(|_| submit_of(&mut stage, 1).0).collect();
+    for submit in &submits {
+        stage.game_says(greedy, GameToServer::Submit(submit.clone()));
+    }
+    stage.pass(Duration::from_millis(2));
+    let waits = |stage: &Stage, submit: &&Submit| stage.heard(stage.id_of(greedy, submit.task)).is_empty();
+    assert_eq!(submits.iter().filter(|submit| waits(&stage, submit)).count(), 8, "all others go on");
+    let task = stage.ask(other, 2);
+    stage.pass(Duration::from_millis(5));
+    assert!(stage.heard(task).is_empty(), "it waits for the disk: {:?}", stage.heard(task));
+}
+
+/// What would be refused, or answered by what is remembered, costs the disk nothing.
+#[test]
+fn nothing_is_read_for_what_would_not_be_admitted() {
+    let (mut stage, gamer) = with_three_on_disk();
+    let made_up = |number: u64, session: u64, submit: Submit| Submit {
+        task: p2c2r_protocol::TaskId(session << 32 | number),
+        ..submit
+    };
+    let (submit, _) = submit_of(&mut stage, 1);
+    // A session number that was never given, and an id that was used before for something else.
+    stage.submit(gamer, made_up(77, 900, submit.clone()));
+    let used = stage.id_of(gamer, p2c2r_protocol::TaskId(2)).0;
+    stage.submit(gamer, made_up(used & 0xffff_ffff, used >> 32, submit));
+    stage.pass(Duration::from_millis(2));
+    assert_eq!(counts(&mut stage), RecallCounts::default());
+}
+
 #[test]
 fn who_takes_a_task_back_or_leaves_does_not_wait_for_the_disk() {
     let (mut stage, gamer) = with_three_on_disk();
@@ -191,7 +231,7 @@ fn of_seven(maker: AccountId) -> (Submit, CachedOutcome) {
     let spec = toy::spec(7).encode();
     let key = task_key(Toy::ID, Toy::KERNEL_VERSION, &spec);
     let submit = Submit {
-        task: p2c2r_protocol::TaskId(1),
+        task: p2c2r_protocol::TaskId(1 << 32 | 1),
         kind: Toy::ID,
         kernel_version: Toy::KERNEL_VERSION,
         budget_us: Some(100_000),
@@ -226,11 +266,23 @@ fn what_was_read_before_a_revocation_was_recorded_is_not_used() {
     let config = ServerConfig { kinds: toy::kinds(), ..ServerConfig::default() };
     let mut core = Core::new(config.policy(), TaskNo(1), [0; 32]);
     let mut effects = Effects::default();
+    core.handle(
+        Micros(1),
+        Event::GamerJoined {
+            peer: PeerId(1),
+            name: "g".into(),
+            account: Box::new(account(Role::Gamer, 1)),
+            session_min: 1,
+            hour_cap: HourCap::AsEverybody,
+        },
+        &mut effects,
+    );
+    core.handle(Micros(1), Event::UpdateBegins { room: Some(ROOM) }, &mut effects);
     let (submit, outcome) = of_seven(AccountId(8));
     let key = outcome.key;
     let recall = |core: &mut Core, effects: &mut Effects, recorded: u64| {
         core.handle(Micros(1), Event::Recalled { outcome: outcome.clone(), recorded }, effects);
-        core.lacks(&submit, key)
+        core.lacks(PeerId(1), &submit, key).is_some()
     };
     core.handle(Micros(1), Event::Judged { account: AccountId(10), quarantined: true }, &mut effects);
     let booked = effects.entries.len() as u64;

@@ -45,9 +45,12 @@ impl SubmitRates {
 
     /// Whether the submit may be examined; if so, its cost is counted.
     pub fn may_look_at(&mut self, account: &mut AccountSubmitRates, submit: &Submit, now: Micros) -> bool {
-        let bytes = submit.spec.len() + submit.blobs.iter().map(Vec::len).sum::<usize>();
-        let work_ns = SUBMIT_NS + BYTE_NS * bytes as u64;
-        self.take(&mut account.specs, SPECS_OF_ACCOUNT, work_ns, now)
+        self.take(&mut account.specs, SPECS_OF_ACCOUNT, work_of(submit), now)
+    }
+
+    /// Whether the submit might be examined now; nothing is counted.
+    pub fn could_look_at(&self, account: &AccountSubmitRates, submit: &Submit, now: Micros) -> bool {
+        self.may_take(&account.specs, SPECS_OF_ACCOUNT, work_of(submit), now)
     }
 
     /// Whether a new blob may be prepared; if so, its cost is counted.
@@ -55,10 +58,14 @@ impl SubmitRates {
         self.take(&mut account.blobs, BLOBS_OF_ACCOUNT, FRESH_BLOB_NS, now)
     }
 
-    fn take(&mut self, own: &mut WorkBudget, allowance: Allowance, work_ns: u64, now: Micros) -> bool {
-        let may = own.may_begin(now, allowance)
+    fn may_take(&self, own: &WorkBudget, allowance: Allowance, work_ns: u64, now: Micros) -> bool {
+        own.may_begin(now, allowance)
             && self.all.may_begin(now, ALL)
-            && self.this_update_ns + work_ns <= UPDATE_NS_MAX;
+            && self.this_update_ns + work_ns <= UPDATE_NS_MAX
+    }
+
+    fn take(&mut self, own: &mut WorkBudget, allowance: Allowance, work_ns: u64, now: Micros) -> bool {
+        let may = self.may_take(own, allowance, work_ns, now);
         if may {
             own.spend(now, work_ns, allowance);
             self.all.spend(now, work_ns, ALL);
@@ -66,6 +73,12 @@ impl SubmitRates {
         }
         may
     }
+}
+
+/// Nanoseconds that it takes to examine a submit.
+fn work_of(submit: &Submit) -> u64 {
+    let bytes = submit.spec.len() + submit.blobs.iter().map(Vec::len).sum::<usize>();
+    SUBMIT_NS + BYTE_NS * bytes as u64
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ impl World {
             Up::Submit(submit) => {
                 self.tell(StepCause::Other, Event::UpdateBegins { room: Some(ROOM) })?;
                 let key = task_key(submit.kind, submit.kernel_version, &submit.spec);
-                self.recall(&submit, key)?;
+                self.recall(peer, &submit, key)?;
                 let units = kinds::units(&submit.spec);
                 let cause = StepCause::Submitted { peer, submit: submit.clone(), units };
                 self.tell(cause, Event::Submitted { peer, received_at, submit, key })
@@ -84,8 +84,9 @@ impl World {
     }
 
     /// The ledger reads the outcome that the scheduler lacks for a submit, if it has it. From a slow disk some come later.
-    fn recall(&mut self, submit: &Submit, key: Digest) -> Audit {
-        let Some(row) = self.reader.find(key).filter(|_| self.core.lacks(submit, key)) else { return Ok(()) };
+    fn recall(&mut self, peer: PeerId, submit: &Submit, key: Digest) -> Audit {
+        let is_lacking = |_: &i64| self.core.lacks(peer, submit, key).is_some();
+        let Some(row) = self.reader.find(key).filter(is_lacking) else { return Ok(()) };
         let read = if self.reader.ask(key, row) { self.reader.wait() } else { None };
         let Some(read) = read else { return Err(broken("the ledger answers", "nothing was read")) };
         if key.0[31].is_multiple_of(SLOW_KEYS) {
