@@ -414,11 +414,6 @@ impl PeerSession {
         posted
     }
 
-    /// Whether the peer has received all that it was sent on a reliable channel.
-    pub(crate) fn has_received_all(&self, channel: Channel, connection: &impl Connection) -> bool {
-        connection.free_bytes(channel) >= CHANNEL_MEMORY_BYTES_MAX
-    }
-
     /// When this session next needs attention.
     pub(crate) fn next_due(&self, now: Duration) -> Duration {
         let due = self.heartbeat.due_at().min(self.heartbeat.dies_at());

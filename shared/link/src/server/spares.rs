@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use p2c2r_protocol::channels::CHANNEL_MEMORY_BYTES_MAX;
 use p2c2r_protocol::{Channel, PeerId, Role, ServerToGame, ServerToWorker};
 
 use super::listener::Listener;
 use super::mint::{Grant, Mint, Seal};
 use super::peers::{PeerEntry, Peers};
+use crate::connection::Connection as _;
 use crate::limits::SPARE_LOOK;
 use crate::peer::Offence;
 
@@ -42,7 +44,8 @@ impl PeerEntry {
             return Ok(());
         }
         self.spare.look_at = now + SPARE_LOOK;
-        if !self.session.has_received_all(Channel::Spare, &self.renet) {
+        let is_under_way = self.renet.free_bytes(Channel::Spare) < CHANNEL_MEMORY_BYTES_MAX;
+        if is_under_way {
             return Ok(());
         }
         let grant = Grant { asked_from: Some(self.ends.theirs.ip()), ..self.who.clone() };
