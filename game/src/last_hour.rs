@@ -92,8 +92,7 @@ impl PlayerFile for HourSpending {
 }
 
 fn note_spending(account: Res<OffloadAccount>, mut hour: ResMut<HourSpending>, mut files: ResMut<UserFiles>) {
-    // What was charged without a receipt was spent as well.
-    if hour.count(account.session_estimate.max(account.session_charged), minute_now()) {
+    if hour.count(account.session_total, minute_now()) {
         files.save(&*hour);
     }
 }

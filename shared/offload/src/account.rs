@@ -17,6 +17,8 @@ pub struct OffloadAccount {
     pub session_charged: Nanos,
     /// Prices of the receipts of this session.
     pub session_estimate: Nanos,
+    /// What this session has cost as far as that is known: its receipts, and what was charged without one.
+    pub session_total: Nanos,
     /// The most that tasks now at the coordinator can still cost.
     pub reserved: Nanos,
     /// What had been charged when this session began.

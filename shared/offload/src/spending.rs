@@ -11,8 +11,8 @@ const MINUTE: Duration = Duration::from_mins(1);
 /// Whole minutes that count for the hourly cap: the current, partial one and sixty before it, so that any
 /// sixty minutes are covered. Errs towards counting spending too long.
 const MINUTES: u64 = 61;
-/// How long the ledger's sum may lag behind the end of a task: statements come once a second, and travel. Shorter, and a
-/// ledger that is late would be believed too soon; longer only keeps money back for longer.
+/// How long the ledger's sum may lag behind what happens: statements come once a second, and travel. Shorter, and a ledger
+/// that is late would be believed too soon; longer only keeps money back for longer.
 const LAG: Duration = Duration::from_secs(3);
 
 /// Keeps spending under its caps: a task is sent only if its price fits besides everything spent, everything reserved
@@ -22,9 +22,12 @@ pub(crate) struct Spending {
     /// Sum of all receipts.
     receipts: Nanos,
     reserved: Nanos,
-    /// Prices of tasks that ended without a receipt and may have been charged, by the time at which the ledger's sum has
-    /// that: one sum for each frame.
-    doubted: VecDeque<(Micros, Nanos)>,
+    /// Prices of tasks that ended without a receipt and may have been charged. While there are always new receipts, which
+    /// the ledger's sum does not have yet, it does not tell what is charged without one: so they count in full until
+    /// nothing has happened for as long as that sum may lag.
+    doubted: Nanos,
+    /// When a task was last sent, or ended.
+    stirred_at: Micros,
     /// What the ledger has charged without a receipt.
     unseen: Nanos,
     /// What coordinators that were left may have charged since their last statement.
@@ -43,10 +46,6 @@ fn plus(a: Nanos, b: Nanos) -> Nanos {
     Nanos(a.0.saturating_add(b.0))
 }
 
-fn in_doubt_until(now: Micros) -> Micros {
-    Micros(now.0.saturating_add(Micros::from(LAG).0))
-}
-
 impl Spending {
     /// Nothing is spent in this session; `before` is how long before it what was spent, which counts for the hour's cap.
     pub fn new(before: &[(Duration, Nanos)]) -> Self {
@@ -59,8 +58,8 @@ impl Spending {
 
     /// Refuses a price that does not fit under the caps.
     pub fn check(&self, caps: OffloadCaps, price: Nanos, now: Micros) -> Result<(), LocalReason> {
-        let doubted = self.doubted.iter().filter(|(until, _)| *until > now);
-        let planned = doubted.fold(plus(self.reserved, price), |sum, (_, price)| plus(sum, *price));
+        let doubted = if self.is_settled(now) { Nanos::ZERO } else { self.doubted };
+        let planned = plus(plus(self.reserved, doubted), price);
         if let Some(cap) = caps.session
             && plus(self.total(), planned) > cap
         {
@@ -75,7 +74,8 @@ impl Spending {
     }
 
     /// Reserves a price.
-    pub fn reserve(&mut self, price: Nanos) {
+    pub fn reserve(&mut self, price: Nanos, now: Micros) {
+        self.stir(now);
         self.reserved = plus(self.reserved, price);
     }
 
@@ -84,32 +84,41 @@ impl Spending {
         self.reserved = Nanos(self.reserved.0.saturating_sub(price.0).max(0));
     }
 
-    /// Releases a reserved price once the ledger's sum has what was charged of it, for there will be no receipt.
+    /// Releases a reserved price for which there will be no receipt, though it may have been charged.
     pub fn doubt(&mut self, price: Nanos, now: Micros) {
+        self.stir(now);
         self.release(price);
-        self.doubted.retain(|(until, _)| *until > now);
-        match self.doubted.back_mut() {
-            Some((until, sum)) if *until == in_doubt_until(now) => *sum = plus(*sum, price),
-            _ => self.doubted.push_back((in_doubt_until(now), price)),
+        self.doubted = plus(self.doubted, price);
+    }
+
+    /// Whether nothing has happened for so long that the ledger's sum has everything.
+    fn is_settled(&self, now: Micros) -> bool {
+        Duration::from(now).saturating_sub(self.stirred_at.into()) >= LAG
+    }
+
+    /// Something happens, or the connection is lost, that ends a time in which all may have been settled.
+    pub fn stir(&mut self, now: Micros) {
+        if self.is_settled(now) {
+            self.doubted = Nanos::ZERO;
         }
+        self.stirred_at = now;
     }
 
     /// The coordinator is there again, and says only from now on what it has charged.
     pub fn doubt_again(&mut self, now: Micros) {
-        for (until, _) in &mut self.doubted {
-            *until = in_doubt_until(now);
-        }
+        self.stirred_at = now;
     }
 
     /// Another coordinator takes over: nobody will say what was charged for what is in doubt.
     pub fn leave_coordinator(&mut self, now: Micros) {
-        let lost = self.doubted.drain(..).fold(Nanos::ZERO, |sum, (_, price)| plus(sum, price));
+        let lost = std::mem::take(&mut self.doubted);
         self.left_behind = plus(self.left_behind, lost);
         self.count(lost, now);
     }
 
     /// Counts a receipt.
     pub fn spend(&mut self, price: Nanos, now: Micros) {
+        self.stir(now);
         self.receipts = plus(self.receipts, price);
         self.count(price, now);
     }
@@ -120,7 +129,6 @@ impl Spending {
     /// nothing. To be told of every statement, since receipts that come before the next one hide the difference.
     pub fn note_charged(&mut self, charged: Nanos, now: Micros) {
         let unseen = Nanos(charged.0.saturating_sub(self.receipts.0));
-        self.doubted.retain(|(until, _)| *until > now);
         if unseen > self.unseen {
             self.count(unseen - self.unseen, now);
             self.unseen = unseen;
@@ -149,7 +157,7 @@ impl Spending {
     }
 
     /// What the session has cost so far, with receipts and without.
-    fn total(&self) -> Nanos {
+    pub fn total(&self) -> Nanos {
         plus(plus(self.receipts, self.unseen), self.left_behind)
     }
 
@@ -175,7 +183,7 @@ mod tests {
     #[test]
     fn never_a_nano_over_the_session_cap() {
         let mut spending = Spending::default();
-        spending.reserve(Nanos(60));
+        spending.reserve(Nanos(60), minute(0));
         assert!(spending.check(SESSION, Nanos(40), minute(0)).is_ok());
         assert!(spending.check(SESSION, Nanos(41), minute(0)).is_err());
         spending.release(Nanos(60));
@@ -204,30 +212,52 @@ mod tests {
         }
     }
 
+    /// Exactly `left` may be spent.
+    fn assert_left(spending: &Spending, caps: OffloadCaps, left: i64, now: Micros) {
+        assert!(spending.check(caps, Nanos(left), now).is_ok());
+        assert!(spending.check(caps, Nanos(left + 1), now).is_err());
+    }
+
+    const fn second(second: u64) -> Micros {
+        Micros(second * 1_000_000)
+    }
+
     #[test]
     fn what_may_have_been_charged_counts_until_the_ledger_has_told() {
-        let at = |seconds: u64| Micros(seconds * 1_000_000);
         for caps in [SESSION, HOUR] {
             let mut spending = Spending::default();
-            let room = |spending: &Spending, room: i64, now: Micros| {
-                assert!(spending.check(caps, Nanos(room), now).is_ok());
-                assert!(spending.check(caps, Nanos(room + 1), now).is_err());
-            };
-            spending.reserve(Nanos(60));
-            spending.doubt(Nanos(60), at(1));
-            spending.note_charged(Nanos::ZERO, at(2));
-            room(&spending, 40, at(2));
-            spending.note_charged(Nanos(10), at(3));
-            room(&spending, 90, at(4));
+            spending.reserve(Nanos(60), second(1));
+            spending.doubt(Nanos(60), second(1));
+            spending.note_charged(Nanos::ZERO, second(2));
+            assert_left(&spending, caps, 40, second(2));
+            spending.note_charged(Nanos(10), second(3));
+            assert_left(&spending, caps, 90, second(4));
             // The connection is lost: what was out then is told of only once there is another.
-            spending.reserve(Nanos(20));
-            spending.doubt(Nanos(20), at(5));
-            spending.doubt_again(at(50));
-            spending.note_charged(Nanos(10), at(50));
-            room(&spending, 70, at(50));
+            spending.reserve(Nanos(20), second(5));
+            spending.doubt(Nanos(20), second(5));
+            spending.doubt_again(second(50));
+            spending.note_charged(Nanos(10), second(50));
+            assert_left(&spending, caps, 70, second(50));
             // Nobody will ever tell.
-            spending.leave_coordinator(at(51));
-            room(&spending, 70, at(99));
+            spending.leave_coordinator(second(51));
+            assert_left(&spending, caps, 70, second(99));
+        }
+    }
+
+    #[test]
+    fn receipts_that_the_ledger_does_not_have_yet_do_not_hide_what_was_charged_without_one() {
+        for caps in [SESSION, HOUR] {
+            let mut spending = Spending::default();
+            spending.reserve(Nanos(40), second(1));
+            spending.doubt(Nanos(40), second(1));
+            // 5 were charged for it; the ledger has all receipts but the newest.
+            for (number, now) in (0..4).map(|number| (number, second(2 + number as u64))) {
+                spending.spend(Nanos(10), now);
+                spending.note_charged(Nanos(5 + 10 * number), now);
+            }
+            assert_left(&spending, caps, 20, second(5));
+            spending.note_charged(Nanos(45), second(6));
+            assert_left(&spending, caps, 55, second(8));
         }
     }
 

@@ -61,6 +61,7 @@ impl Ladder {
         if !before.is_welcomed() {
             return;
         }
+        self.spending.stir(context.now());
         // Newest first: of a kind set to `Reuse` only one is computed, and it should be the newest.
         let is_lost = |task: &Task| !matches!(task.remote, Remote::Over);
         let lost: Vec<TaskId> =

@@ -376,6 +376,11 @@ impl Ladder {
         Some(Nanos(context.caps.hour?.0.saturating_sub(spent.0).max(0)))
     }
 
+    /// What the session has cost so far.
+    pub fn session_total(&self) -> Nanos {
+        self.spending.total()
+    }
+
     /// Money reserved for tasks at the coordinator.
     pub fn reserved(&self) -> Nanos {
         self.spending.reserved()

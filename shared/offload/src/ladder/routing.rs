@@ -206,7 +206,7 @@ impl Ladder {
         task.owed = true;
         let patient = task.deadline.is_none();
         context.totals_of(task.kind).bytes_up += bytes as u64;
-        self.spending.reserve(price);
+        self.spending.reserve(price, now);
         self.local_hedging.sent();
         self.sent += 1;
         self.sent_patient += usize::from(patient);

@@ -114,6 +114,7 @@ fn charges_whose_receipts_were_lost_count_against_both_caps() {
         assert_eq!(game.mode(), OffloadMode::Local(reason));
         let account = *game.app.world().resource::<OffloadAccount>();
         assert_eq!((account.session_charged, account.session_estimate), (Nanos(400), Nanos::ZERO));
+        assert_eq!(account.session_total, Nanos(400));
     }
 }
 
@@ -135,6 +136,8 @@ fn receipts_after_a_charge_without_one_do_not_hide_it_from_the_caps() {
         game.frame();
         game.ask_for(3);
         assert!(game.sent.is_empty(), "all three prices are spent");
+        let account = *game.app.world().resource::<OffloadAccount>();
+        assert_eq!(account.session_total, Nanos(3 * PRICE.0));
     }
 }
 
