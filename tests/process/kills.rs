@@ -72,6 +72,8 @@ struct Known {
     is_ending: bool,
     is_over: bool,
     wrong: Vec<String>,
+    /// Why tasks ended without an outcome, and how often.
+    without_outcome: BTreeMap<String, u32>,
 }
 
 #[derive(Resource, Clone, Default)]
@@ -137,7 +139,8 @@ impl Known {
     }
 
     /// A task ended without an outcome. Patient ones are asked for anew where the coordinator no longer knows them.
-    fn came_to_nothing(&mut self, id: u64) -> Option<Job> {
+    fn came_to_nothing(&mut self, id: u64, why: String) -> Option<Job> {
+        *self.without_outcome.entry(why).or_default() += 1;
         let number = self.jobs.get(&id)?;
         let job = *self.open.get(number)?;
         if job.is_patient {
@@ -163,7 +166,8 @@ fn ask(
     for FromServer { message, .. } in heard.drain() {
         match message {
             ServerToGame::Welcome(welcome) => {
-                (known.session, known.next_id, is_new) = (welcome.session, 0, true);
+                // Its tasks' numbers go on: a coordinator that was killed may give the same session once more.
+                (known.session, is_new) = (welcome.session, true);
                 known.charged = known.charged.max(welcome.statement.charged);
             }
             ServerToGame::Statement(statement) => {
@@ -174,16 +178,18 @@ fn ask(
                 known.charged = known.charged.max(statement.charged);
             }
             ServerToGame::Done(done) => known.done(done.task.0, done.receipt.price),
-            ServerToGame::Failed { task, .. }
-            | ServerToGame::Refused { task, refusal: Refusal::IdReused } => {
-                if let Some(job) = known.came_to_nothing(task.0) {
+            ServerToGame::Failed { task, failure } => {
+                if let Some(job) = known.came_to_nothing(task.0, failure.to_string()) {
                     let id = known.new_id();
                     submits.push(known.submit(job, id, now));
                 }
             }
             ServerToGame::Refused { task, refusal } => {
-                known.came_to_nothing(task.0);
-                tracing::debug!(task = task.0, %refusal, "refused");
+                let job = known.came_to_nothing(task.0, refusal.to_string());
+                if let Some(job) = job.filter(|_| refusal == Refusal::IdReused) {
+                    let id = known.new_id();
+                    submits.push(known.submit(job, id, now));
+                }
             }
             ServerToGame::Closing { .. } | ServerToGame::Spare(_) => {}
         }
@@ -254,10 +260,17 @@ fn start(link: &str, number: usize) -> (Gamer, JoinHandle<()>) {
 }
 
 #[track_caller]
-fn until(what: &str, coordinator: &mut Program, mut is_so: impl FnMut() -> bool) {
+fn until(what: &str, coordinator: &mut Program, gamers: &[Gamer], is_so: impl Fn(&Known) -> bool) {
     let give_up = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < give_up, "{what}: not in time\n{}", coordinator.seen());
+    while !gamers.iter().all(|gamer| is_so(&gamer.known())) {
+        if Instant::now() > give_up {
+            let known = |gamer: &Gamer| {
+                let Known { open, without_outcome, .. } = &*gamer.known();
+                format!("open: {open:?}; without an outcome: {without_outcome:?}\n")
+            };
+            let gamers: String = gamers.iter().map(known).collect();
+            panic!("{what}: not in time\n{gamers}{}", coordinator.seen());
+        }
         coordinator.hear_until(Instant::now() + LOOK);
     }
 }
@@ -320,7 +333,7 @@ fn kill_again_and_again(kills: u32) {
         (0..GAMERS).map(|number| start(&invite(folder.path(), "gamer"), number)).unzip();
     let mut under_way = 0;
     for kill in 0..kills {
-        until("everybody is answered", &mut program, || gamers.iter().all(|gamer| gamer.known().answers > 0));
+        until("everybody is answered", &mut program, &gamers, |known| known.answers > 0);
         let wait = random.random_range(KILL_AFTER_MS);
         program.hear_until(Instant::now() + Duration::from_millis(wait));
         program.signal("KILL");
@@ -333,13 +346,11 @@ fn kill_again_and_again(kills: u32) {
         }
         program = started(folder.path(), &address).0;
     }
-    until("everybody is answered", &mut program, || gamers.iter().all(|gamer| gamer.known().answers > 0));
+    until("everybody is answered", &mut program, &gamers, |known| known.answers > 0);
     for gamer in &gamers {
         gamer.known().is_ending = true;
     }
-    until("everything is delivered", &mut program, || {
-        gamers.iter().all(|gamer| gamer.known().open.is_empty())
-    });
+    until("everything is delivered", &mut program, &gamers, |known| known.open.is_empty());
     let count = |gamer: &Gamer| {
         let known = gamer.known();
         (known.receipts.len(), known.patient_done)

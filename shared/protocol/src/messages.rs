@@ -111,8 +111,10 @@ pub struct GamerWelcome {
     /// The account at this moment.
     pub statement: GamerStatement,
     /// The upper 32 bits of the ids under which this connection asks for new tasks. It is larger than that of
-    /// every earlier connection of the account. Ids under any other number count as used, except the
-    /// account's latest few, so the coordinator remembers a few numbers and not every id ever used.
+    /// every earlier connection of the account, but for one of which the coordinator had recorded no task when it was killed: within
+    /// the same second it may give that number again, so a game counts its tasks on from one connection to the next. Ids under any
+    /// other number count as used, except the account's latest few, so the coordinator remembers a few numbers and not every id
+    /// ever used.
     pub session: u32,
 }
 
