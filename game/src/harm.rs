@@ -10,6 +10,7 @@ pub(crate) fn lesson(by: Harm) -> &'static str {
         Harm::Rammed(EnemyRole::Carrier) => "You touched a carrier: shoot it from afar.",
         Harm::Rammed(EnemyRole::Boss) => "You touched the boss: fly around it, and fire from behind.",
         Harm::Shot => "A bolt hit you: keep moving, with a rock in between.",
+        Harm::Reflected => "The boss's mirrors threw a bolt back: fly around it.",
         Harm::Crashed => "You flew into a rock too fast: brake, or turn away in time.",
     }
 }
@@ -26,6 +27,7 @@ mod tests {
             Harm::Rammed(EnemyRole::Carrier),
             Harm::Rammed(EnemyRole::Boss),
             Harm::Shot,
+            Harm::Reflected,
             Harm::Crashed,
         ]
         .map(lesson);

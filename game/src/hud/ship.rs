@@ -71,9 +71,10 @@ impl Gauge {
         }
     }
 
-    /// `3/4`; a percentage for the boost, whose unit means nothing to a player.
+    /// `3/4`; a percentage for the boost, whose unit means nothing to a player, or that it waits for a quarter.
     fn number(self, arena: &Arena) -> String {
         match (self, self.amount(arena.ship(), &arena.config().ship)) {
+            (Self::Boost, _) if arena.ship().drained => "wait".into(),
             (Self::Boost, (now, full)) => format!("{}%", u32::from(now) * 100 / u32::from(full.max(1))),
             (Self::Missiles, (now, _)) => now.to_string(),
             (_, (now, full)) => format!("{now}/{full}"),
@@ -148,8 +149,40 @@ fn fill_bars(battlefield: Res<Battlefield>, mut bars: Query<(&Fill, &mut Node, &
     }
 }
 
-fn fill_numbers(battlefield: Res<Battlefield>, mut numbers: Query<(&Gauge, &mut Text)>) {
+fn fill_numbers(
+    battlefield: Res<Battlefield>,
+    mut shown: Local<Option<([(u16, u16); 4], bool)>>,
+    mut numbers: Query<(&Gauge, &mut Text)>,
+) {
+    let arena = &battlefield.arena;
+    let amounts = Gauge::ALL.map(|gauge| gauge.amount(arena.ship(), &arena.config().ship));
+    let now = Some((amounts, arena.ship().drained));
+    if std::mem::replace(&mut *shown, now) == now {
+        return;
+    }
     for (gauge, mut text) in &mut numbers {
-        write(&mut text, &gauge.number(&battlefield.arena));
+        write(&mut text, &gauge.number(arena));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use p2c2r_arena::{ArenaConfig, Controls};
+
+    use super::*;
+
+    #[test]
+    fn a_boost_that_has_run_out_says_that_it_waits_until_it_can_be_used_again() {
+        let mut arena = Arena::new(ArenaConfig::default());
+        assert_eq!(Gauge::Boost.number(&arena), "100%");
+        let boosting = Controls { thrust: 1, turn: 1, boost: true, ..Controls::default() };
+        let mut said = Vec::new();
+        for _ in 0..240 {
+            arena.step(boosting, &[]);
+            let number = Gauge::Boost.number(&arena);
+            assert!(!arena.ship().boosting || number != "wait");
+            said.push(number);
+        }
+        assert!(said.iter().any(|number| number == "wait") && said.iter().any(|number| number == "20%"));
     }
 }

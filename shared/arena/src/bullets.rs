@@ -4,6 +4,7 @@
 use crate::arena::{Arena, TICK};
 use crate::enemies::{Enemy, EnemyId};
 use crate::events::{ArenaEvent, Harm};
+use crate::nearby::RockGrid;
 use crate::record::{Record, Recorded};
 use crate::vec2::Vec2;
 use crate::wells::{self, Well};
@@ -12,6 +13,9 @@ use crate::wingmen::WingmanId;
 /// Most bullets at once; a gun fired beyond it does nothing. The ship and 200 gunners at their default rates
 /// stay below it.
 const BULLETS_MAX: usize = 256;
+
+/// Metres by which a rock may be farther from a bullet's path than its radius and still be tried, so that rounding loses none.
+const ROUNDING: f32 = 0.01;
 
 /// Number of a bullet; never used twice in one arena.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,8 +48,10 @@ pub struct Bullet {
     pub ammunition: Ammunition,
     /// Stable number.
     pub id: BulletId,
-    /// Who fired it; bullets pass through those of the shooter's side.
+    /// Who fired it, or threw it back; bullets pass through those of the shooter's side.
     pub shooter: Shooter,
+    /// Whether a boss's mirrors threw it back.
+    pub(crate) reflected: bool,
     /// Position, metres.
     pub position: Vec2,
     /// Position one tick ago, for interpolation and for the segment it swept.
@@ -57,7 +63,7 @@ pub struct Bullet {
 }
 
 /// What a bullet hits.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Target {
     Rock(usize),
     Enemy(usize),
@@ -153,15 +159,25 @@ impl Arena {
         }
         self.last_bullet = self.last_bullet.wrapping_add(1);
         let id = BulletId(self.last_bullet);
-        let bullet =
-            Bullet { id, ammunition, shooter, position: muzzle, previous: muzzle, velocity, ticks_left };
-        self.bullets.push(bullet);
+        self.bullets.push(Bullet {
+            id,
+            ammunition,
+            shooter,
+            reflected: false,
+            position: muzzle,
+            previous: muzzle,
+            velocity,
+            ticks_left,
+        });
         true
     }
 
     /// Flies all bullets by one tick and lets each hit the first thing in its way.
     pub(crate) fn fly_bullets(&mut self, events: &mut Vec<ArenaEvent>) {
         let mut bullets = std::mem::take(&mut self.bullets);
+        // Made when it is needed: a rock that breaks changes which rocks there are.
+        let mut near: Option<RockGrid> = None;
+        let mut found = Vec::new();
         bullets.retain_mut(|bullet| {
             bullet.ticks_left = bullet.ticks_left.saturating_sub(1);
             if bullet.ammunition == Ammunition::Missile {
@@ -169,7 +185,16 @@ impl Arena {
             }
             bullet.fall(&self.sector.wells);
             bullet.position += bullet.velocity * TICK;
-            if let Some((share, target)) = self.first_touched(bullet) {
+            near.get_or_insert_with(|| RockGrid::of_all(&self.rocks, self.field.half)).near(
+                bullet.previous,
+                bullet.position,
+                ROUNDING,
+                &mut found,
+            );
+            if let Some((share, target)) = self.first_touched(bullet, &found) {
+                if matches!(target, Target::Rock(_)) {
+                    near = None;
+                }
                 let at = bullet.previous + (bullet.position - bullet.previous) * share;
                 let heading = bullet.velocity.unit_or(Vec2::FORWARD);
                 return self.strike(bullet, target, at, heading, events);
@@ -200,7 +225,7 @@ impl Arena {
             {
                 let enemy = &self.enemies[index];
                 let out = (at - enemy.position).unit_or(-heading);
-                bullet.shooter = Shooter::Enemy(enemy.id);
+                (bullet.shooter, bullet.reflected) = (Shooter::Enemy(enemy.id), true);
                 bullet.position = enemy.position + out * (enemy.radius + 0.05);
                 bullet.velocity = bullet.velocity - out * (2.0 * bullet.velocity.dot(out));
                 events.push(ArenaEvent::Reflected { at });
@@ -219,14 +244,17 @@ impl Arena {
             }
             Target::Ship if self.ship.is_vulnerable() => {
                 events.push(ArenaEvent::Hit { at });
-                self.hurt_ship(self.config.enemies.bullet_damage, Harm::Shot, -heading, events);
+                let by = if bullet.reflected { Harm::Reflected } else { Harm::Shot };
+                self.hurt_ship(self.config.enemies.bullet_damage, by, -heading, events);
             }
             Target::Ship => events.push(ArenaEvent::Hit { at }),
         }
         false
     }
 
-    fn first_touched(&self, bullet: &Bullet) -> Option<(f32, Target)> {
+    /// What a bullet touches first, and at which fraction of this tick's path. `near` are the indices, ascending, of rocks
+    /// among which are all that it may touch.
+    fn first_touched(&self, bullet: &Bullet, near: &[u32]) -> Option<(f32, Target)> {
         let mut first: Option<(f32, Target)> = None;
         let mut consider = |centre: Vec2, reach: f32, target: Target| {
             if let Some(share) = bullet.touches(centre, reach)
@@ -235,7 +263,8 @@ impl Arena {
                 first = Some((share, target));
             }
         };
-        for (index, rock) in self.rocks.iter().enumerate() {
+        for index in near.iter().map(|index| *index as usize) {
+            let rock = &self.rocks[index];
             consider(rock.position, rock.radius, Target::Rock(index));
         }
         if !matches!(bullet.shooter, Shooter::Enemy(_)) {
@@ -256,7 +285,7 @@ impl Arena {
 
 impl Recorded for Bullet {
     fn record(&self, record: &mut Record) {
-        let Self { ammunition, id, shooter, position, previous, velocity, ticks_left } = self;
+        let Self { ammunition, id, shooter, reflected, position, previous, velocity, ticks_left } = self;
         record.add(&(*ammunition as u8));
         record.add(&id.0);
         record.add(&match shooter {
@@ -266,9 +295,48 @@ impl Recorded for Bullet {
             // Enemies count from 1.
             Shooter::Enemy(EnemyId(number)) => *number,
         });
+        record.add(reflected);
         record.add(position);
         record.add(previous);
         record.add(velocity);
         record.add(ticks_left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ArenaConfig;
+    use crate::dice::Dice;
+
+    #[test]
+    fn the_rocks_near_a_bullet_are_enough_to_know_what_it_touches_first() {
+        let mut dice = Dice::new(3);
+        for config in [ArenaConfig::default(), ArenaConfig::stress()] {
+            let arena = Arena::new(config);
+            let half = arena.field.half;
+            let near = RockGrid::of_all(&arena.rocks, half);
+            let all: Vec<u32> = (0..arena.rocks.len() as u32).collect();
+            let (mut found, mut struck) = (Vec::new(), 0);
+            for _ in 0..2_000 {
+                let previous = dice.point(half);
+                let position = previous + dice.direction() * dice.between(0.0, 1.0);
+                let bullet = Bullet {
+                    id: BulletId(1),
+                    ammunition: Ammunition::Bolt,
+                    shooter: Shooter::Ship,
+                    reflected: false,
+                    position,
+                    previous,
+                    velocity: Vec2::ZERO,
+                    ticks_left: 1,
+                };
+                near.near(previous, position, ROUNDING, &mut found);
+                let first = arena.first_touched(&bullet, &found);
+                assert_eq!(first, arena.first_touched(&bullet, &all), "{bullet:?}");
+                struck += u32::from(first.is_some());
+            }
+            assert!(struck > 20, "{struck} of 2,000 strike a rock");
+        }
     }
 }

@@ -237,9 +237,9 @@ rules! {
         piece_size: f32 = 0.1..=0.5;
         /// Fragments into which a rock shatters beside its pieces, at most; small rocks have room for fewer.
         fragments: u32 = 0..=64;
-        /// Most fragments besides the pieces; small rocks have room for fewer.
-        fragments_max: u32 = 0..=1_000;
         /// Most fragments at once; the oldest are removed.
+        fragments_max: u32 = 0..=1_000;
+        /// Radius of a fragment, metres.
         fragment_radius: f32 = 0.125..=0.5;
         /// Speed at which fragments fly apart from the edge of a rock, m/s.
         fragment_speed: f32 = 0.0..=12.0;
@@ -263,7 +263,7 @@ rules! {
         restitution: f32 = 0.0..=1.0;
         /// What a bullet knocks a rock with, newton seconds.
         knock: f32 = 0.0..=1_000_000.0;
-        /// Impulse of a bullet on a rock, newton seconds.
+        /// Speed at which pieces fly apart, m/s.
         split_speed: f32 = 0.0..=8.0;
     }
 }

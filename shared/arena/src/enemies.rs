@@ -36,8 +36,8 @@ impl EnemyRole {
         }
     }
 
-    /// Whether it survives ramming.
-    pub(crate) fn is_large(self) -> bool {
+    /// Whether it survives ramming: carriers and bosses do.
+    pub fn is_large(self) -> bool {
         matches!(self, Self::Carrier | Self::Boss)
     }
 
@@ -119,6 +119,9 @@ pub struct Enemy {
     pub radius: f32,
     /// Bullets it still takes before it blows up.
     pub hits_left: u8,
+    /// Whether a carrier launched it. Such an enemy gives no points and leaves nothing: otherwise a carrier would be worth
+    /// more the longer it is left alone.
+    pub(crate) launched: bool,
     /// What it steered by in this tick.
     pub steering: Steering,
     /// Points it still has to pass, nearest first.
@@ -157,6 +160,7 @@ impl Enemy {
             previous_heading: heading,
             radius: role.radius(rules),
             hits_left: role.hits(rules),
+            launched: false,
             steering: Steering::Nose,
             way: Vec::new(),
             fresh_ticks: 0,
@@ -222,7 +226,7 @@ impl Arena {
             }
             let at = enemy.position - enemy.heading * enemy.radius;
             self.enemies[index].cooldown_ticks = self.config.enemies.launch_ticks;
-            self.add_enemy(EnemyRole::Rammer, at);
+            self.add_enemy(EnemyRole::Rammer, at).launched = true;
             events.push(ArenaEvent::Launched { at });
         }
     }
@@ -243,13 +247,15 @@ impl Arena {
         }
     }
 
-    /// Removes the enemy at `index` and pays for it.
+    /// Removes the enemy at `index` and pays for it, unless a carrier launched it.
     pub(crate) fn destroy_enemy(&mut self, index: usize, events: &mut Vec<ArenaEvent>) {
         let enemy = self.enemies.remove(index);
-        let points = enemy.role.points(&self.config.enemies);
+        let points = if enemy.launched { 0 } else { enemy.role.points(&self.config.enemies) };
         events.push(ArenaEvent::EnemyDestroyed { id: enemy.id, at: enemy.position, points });
         events.push(ArenaEvent::Explosion { at: enemy.position, size: enemy.radius * 2.0 });
-        self.leave_pickup(enemy.position, events);
+        if !enemy.launched {
+            self.leave_pickup(enemy.position, events);
+        }
         self.earn(points, events);
     }
 
@@ -294,6 +300,7 @@ impl Recorded for Enemy {
             previous_heading,
             radius,
             hits_left,
+            launched,
             steering,
             way,
             fresh_ticks,
@@ -309,6 +316,7 @@ impl Recorded for Enemy {
         record.each([position, previous, velocity, heading, previous_heading]);
         record.add(radius);
         record.add(hits_left);
+        record.add(launched);
         record.add(&(*steering as u8));
         record.list(way);
         record.each([fresh_ticks, cooldown_ticks, stuck_ticks, wander_ticks]);

@@ -12,8 +12,10 @@ use crate::wanted::RequestId;
 pub enum Harm {
     /// An enemy of this role touched it.
     Rammed(EnemyRole),
-    /// A bolt hit it, from an enemy's gun or thrown back by a boss's mirrors.
+    /// A bolt of an enemy's hit it.
     Shot,
+    /// A bolt hit it that a boss's mirrors had thrown back.
+    Reflected,
     /// It flew into a rock too fast.
     Crashed,
 }
@@ -110,7 +112,7 @@ pub enum ArenaEvent {
         id: EnemyId,
         /// Where.
         at: Vec2,
-        /// Points the gamer got for it.
+        /// Points the gamer got for it; none for a rammer that a carrier launched.
         points: u32,
     },
     /// A rock is gone; its pieces, if any, are already in the list of rocks.

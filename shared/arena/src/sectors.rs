@@ -22,6 +22,8 @@ use crate::wells::Well;
 const GALAXY: u64 = 256;
 /// Least ticks from the jump to the next wave.
 const ARRIVAL_TICKS: u16 = 50;
+/// Ticks for which nothing can hurt a ship that has just arrived: before the jump nobody could see the rocks ahead of it.
+const ARRIVAL_MERCY_TICKS: u16 = 75;
 /// Distance from a well within which no rock starts, metres; also the least distance of a well from the
 /// centre and the walls.
 const WELL_CLEAR: f32 = 5.0;
@@ -191,6 +193,7 @@ impl Arena {
         self.take_all_pickups(events);
         self.ship.position = Vec2::ZERO;
         self.ship.previous = Vec2::ZERO;
+        self.ship.invulnerable_ticks = self.ship.invulnerable_ticks.max(ARRIVAL_MERCY_TICKS);
         self.gather_wingmen();
         self.enter_sector(self.sector.number.saturating_add(1));
         events.push(ArenaEvent::SectorEntered { sector: self.sector.number });

@@ -46,6 +46,8 @@ pub struct Ship {
     pub missiles: u8,
     /// Ticks of boost left.
     pub boost_ticks: u16,
+    /// Whether the boost has run out and waits for a quarter of its charge, so that it does not flicker.
+    pub drained: bool,
     pub(crate) cooldown_ticks: u16,
     pub(crate) missile_cooldown_ticks: u16,
     pub(crate) away_ticks: u16,
@@ -73,6 +75,7 @@ impl Ship {
             hull: rules.hull,
             missiles: rules.missiles,
             boost_ticks: rules.boost_ticks,
+            drained: false,
             cooldown_ticks: 0,
             missile_cooldown_ticks: 0,
             away_ticks: 0,
@@ -95,9 +98,9 @@ impl Ship {
             _ => self.heading,
         };
         self.thrusting = controls.thrust > 0 && rules.thrust > 0.0;
-        // After the charge has run out a quarter must be recharged, so that boosting does not flicker.
-        let charged = self.boosting || u32::from(self.boost_ticks) * 4 >= u32::from(rules.boost_ticks);
-        self.boosting = self.thrusting && controls.boost && self.boost_ticks > 0 && charged;
+        let below_quarter = u32::from(self.boost_ticks) * 4 < u32::from(rules.boost_ticks);
+        self.drained = self.boost_ticks == 0 || (self.drained && below_quarter);
+        self.boosting = self.thrusting && controls.boost && !self.drained;
         let push = match controls.thrust.signum() {
             1 if self.boosting => rules.thrust * rules.boost,
             1 => rules.thrust,
@@ -340,6 +343,7 @@ impl Recorded for Ship {
             hull,
             missiles,
             boost_ticks,
+            drained,
             cooldown_ticks,
             missile_cooldown_ticks,
             away_ticks,
@@ -349,7 +353,7 @@ impl Recorded for Ship {
         record.each([position, previous, velocity, heading, previous_heading]);
         record.add(radius);
         record.add(alive);
-        record.each([thrusting, boosting]);
+        record.each([thrusting, boosting, drained]);
         record.each([shield, hull, missiles]);
         record.each([invulnerable_ticks, boost_ticks, cooldown_ticks, missile_cooldown_ticks, away_ticks]);
         record.each([mend_ticks, charge_ticks]);

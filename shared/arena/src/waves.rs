@@ -122,7 +122,7 @@ impl Arena {
         place
     }
 
-    pub(crate) fn add_enemy(&mut self, role: EnemyRole, position: Vec2) {
+    pub(crate) fn add_enemy(&mut self, role: EnemyRole, position: Vec2) -> &mut Enemy {
         self.last_enemy += 1;
         let heading = (self.ship.position - position).unit_or(Vec2::FORWARD);
         let first_shot = role.cooldown(&self.config.enemies);
@@ -135,6 +135,8 @@ impl Arena {
             heading,
             cooldown_ticks,
         ));
+        let last = self.enemies.len() - 1;
+        &mut self.enemies[last]
     }
 }
 

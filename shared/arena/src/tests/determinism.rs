@@ -4,9 +4,9 @@ use super::*;
 
 const MINUTE: u64 = 60 * TICKS_PER_SECOND as u64;
 
-const GOLDEN_WITHOUT_OUTCOMES: &str = "c8b499af7b4aa3dc8401810ee8bd963d8d8534e761f94a4e2d7ef11defb36b2e";
-const GOLDEN_WITH_OUTCOMES: &str = "ae8ba0256f9a6c4ebc0d53a81717ae2fa65522b7739c6b1bb38e2547200347b6";
-const GOLDEN_AUTOPILOT: &str = "8f3e0eb50d3f87fc7086c5a06e3e724b561940a13e352fe0a2f9976966aae634";
+const GOLDEN_WITHOUT_OUTCOMES: &str = "bc43061a5cd245f88afbba942fe06edc12361bd93f4d8417f473f8b9a61b71bb";
+const GOLDEN_WITH_OUTCOMES: &str = "d607e6700175e2ca57b3982480db613a74bfd2372d6089aa8a7ad08e47368c1e";
+const GOLDEN_AUTOPILOT: &str = "24ba31e41bc4269cd507c6e17afdae6ea3ea3328a50e295bf9516468fe74b189";
 
 /// Controls that turn, burn, boost, brake, fire, launch and restart without looking at the arena.
 pub(super) fn scripted(tick: u64) -> Controls {
@@ -91,7 +91,7 @@ fn the_digest_sees_every_part_of_the_state() {
         played.arena
     };
     let nudge = |at: &mut f32| *at += 1e-3;
-    let changes: [fn(&mut Arena, fn(&mut f32)); 40] = [
+    let changes: [fn(&mut Arena, fn(&mut f32)); 43] = [
         |arena, _| arena.config.seed += 1,
         |arena, nudge| nudge(&mut arena.config.paths.lead),
         |arena, _| _ = arena.dice.below(2),
@@ -103,13 +103,16 @@ fn the_digest_sees_every_part_of_the_state() {
         |arena, _| arena.ship.hull += 1,
         |arena, _| arena.ship.missiles += 1,
         |arena, _| arena.ship.boost_ticks += 1,
+        |arena, _| arena.ship.drained ^= true,
         |arena, _| arena.bullets[0].ammunition = Ammunition::Missile,
+        |arena, _| arena.bullets[0].reflected ^= true,
         |arena, _| {
             let kind = PickupKind::Hull;
             arena.pickups.push(Pickup { id: PickupId(1), kind, position: Vec2::ZERO, ticks_left: 9 });
         },
         |arena, nudge| nudge(&mut arena.enemies[0].position.y),
         |arena, _| arena.enemies[0].stuck_ticks += 1,
+        |arena, _| arena.enemies[0].launched ^= true,
         |arena, _| arena.enemies[0].cooldown_ticks += 1,
         |arena, _| arena.enemies.iter_mut().for_each(|enemy| enemy.way.clear()),
         |arena, _| arena.bullets[0].ticks_left += 1,

@@ -56,7 +56,8 @@ fn a_bosss_mirrors_throw_bolts_back_at_who_fired_and_not_from_behind() {
             told.extend(arena.step(still(), &[]).events);
         }
         let reflected = told.iter().any(|event| matches!(event, ArenaEvent::Reflected { .. }));
-        let came_back = told.iter().any(|event| matches!(event, ArenaEvent::ShipLost { .. }));
+        let came_back =
+            told.iter().any(|event| matches!(event, ArenaEvent::ShipLost { by: Harm::Reflected, .. }));
         assert_eq!((reflected, came_back), (thrown_back, thrown_back), "{told:?}");
         assert_eq!(hits - arena.enemies()[0].hits_left, u8::from(!thrown_back));
     }
@@ -85,6 +86,32 @@ fn a_carrier_launches_rammers_until_there_are_enough() {
         .filter(|event| matches!(event, ArenaEvent::Launched { .. }))
         .count();
     assert_eq!((launched, arena.enemies().len()), (3, 4));
+}
+
+#[test]
+fn rammers_that_a_carrier_launches_give_neither_points_nor_pickups_and_the_others_of_its_wave_do() {
+    let mut arena = standing();
+    arena.config.pickups.chance = 1.0;
+    arena.config.enemies.launch_ticks = 30;
+    arena.add_enemy(EnemyRole::Carrier, Vec2::new(0.0, 30.0));
+    arena.add_enemy(EnemyRole::Rammer, Vec2::new(9.0, 30.0));
+    while arena.enemies().len() < 3 {
+        arena.step(still(), &[]);
+    }
+    let points = u64::from(arena.config().enemies.rammer_points);
+    let mut destroyed = |index| {
+        let (score, mut events) = (arena.score(), Vec::new());
+        arena.destroy_enemy(index, &mut events);
+        let left = events.iter().any(|event| matches!(event, ArenaEvent::PickupLeft { .. }));
+        let told = events.iter().find_map(|event| match event {
+            ArenaEvent::EnemyDestroyed { points, .. } => Some(u64::from(*points)),
+            _ => None,
+        });
+        assert_eq!(told, Some(arena.score() - score));
+        (arena.score() - score, left)
+    };
+    assert_eq!(destroyed(2), (0, false), "launched");
+    assert_eq!(destroyed(1), (points, true), "of the wave");
 }
 
 #[test]

@@ -198,6 +198,31 @@ fn boosting_is_faster_until_the_charge_is_gone_and_it_charges_again() {
 }
 
 #[test]
+fn what_is_left_of_the_charge_boosts_and_only_an_empty_one_waits_for_a_quarter() {
+    let mut arena = empty();
+    let full = arena.config.ship.boost_ticks;
+    let boosting = Controls { thrust: 1, boost: true, ..still() };
+    while arena.ship().boost_ticks > full / 6 {
+        arena.step(boosting, &[]);
+    }
+    arena.step(still(), &[]);
+    arena.step(boosting, &[]);
+    assert!(arena.ship().boosting && !arena.ship().drained, "a sixth is left");
+    while arena.ship().boost_ticks > 0 {
+        arena.step(boosting, &[]);
+    }
+    let mut waited = 0;
+    arena.step(boosting, &[]);
+    while !arena.ship().boosting {
+        assert!(arena.ship().drained && waited < 600, "after {waited} ticks");
+        waited += 1;
+        arena.step(boosting, &[]);
+    }
+    let quarter = u32::from(full.div_ceil(4)) * u32::from(arena.config.ship.boost_charge_ticks);
+    assert!((quarter..quarter + 3).contains(&waited), "{waited} of {quarter} ticks");
+}
+
+#[test]
 fn points_earn_lives_up_to_the_limit() {
     let mut arena = empty();
     let mut events = Vec::new();

@@ -66,6 +66,29 @@ fn what_lies_about_comes_along_and_a_lost_ship_is_waited_for() {
 }
 
 #[test]
+fn a_ship_that_arrives_fast_is_not_hurt_by_a_rock_that_it_could_not_see() {
+    let mut arena = at_the_end_of_a_sector();
+    while arena.warp_ticks() != Some(1) {
+        arena.step(Controls::default(), &[]);
+    }
+    (arena.ship.heading, arena.ship.invulnerable_ticks) = (Vec2::FORWARD, 0);
+    arena.ship.velocity = Vec2::FORWARD * 12.0;
+    let burning = Controls { thrust: 1, ..Controls::default() };
+    arena.step(burning, &[]);
+    assert_eq!(arena.sector().number, 2);
+    arena.put_rock(Vec2::FORWARD * 8.6, 1.6);
+    let told: Vec<_> = (0..60).flat_map(|_| arena.step(burning, &[]).events).collect();
+    let crash_speed = arena.config().ship.crash_speed;
+    assert!(
+        told.iter().any(|event| matches!(event, ArenaEvent::Bumped { speed, .. } if *speed >= crash_speed)),
+        "it flies into the rock: {told:?}"
+    );
+    let hurt =
+        |event: &ArenaEvent| matches!(event, ArenaEvent::ShipHurt { .. } | ArenaEvent::ShipLost { .. });
+    assert!(!told.iter().any(hurt), "{told:?}");
+}
+
+#[test]
 fn a_sector_follows_from_its_seed_and_number_alone() {
     let ways = [0, 200].map(|ticks| {
         let mut arena = Arena::new(ArenaConfig { seed: 5, ..ArenaConfig::default() });
