@@ -9,6 +9,7 @@ use super::{show, wrapped, write};
 use crate::harm;
 use crate::input::{Action, Bindings, PadInHand, input_label};
 use crate::play::{Battlefield, Happened, LightAround, SECTOR_PARTS};
+use crate::screens::Page;
 use crate::settings::Settings;
 
 /// Seconds for which a wave's number stays.
@@ -30,28 +31,103 @@ pub(super) fn plugin(app: &mut App) {
     app.add_systems(Update, (announce, size_title.run_if(resource_changed::<MiddleRoom>)));
 }
 
-fn size_title(room: Res<MiddleRoom>, mut title: Single<&mut TextFont, With<Title>>) {
-    title.font_size = FontSize::Px(match *room {
-        MiddleRoom::Whole => TITLE_SIZE,
-        MiddleRoom::BesidePanel => TITLE_SIZE_BESIDE,
-    });
+/// What there is to announce.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum News {
+    /// A wave has come.
+    Wave { wave: u32, enemies: u32 },
+    /// A wave is cleared.
+    Cleared { wave: u32 },
+    /// A warp has begun.
+    Warp,
+    /// The ship is in another sector.
+    Sector,
+    /// A ship was lost, and so many are left.
+    Lost { by: Harm, lives: u32 },
+}
+
+impl News {
+    /// What an event has to announce, and for how many seconds of play.
+    fn of(event: ArenaEvent) -> Option<(Self, f32)> {
+        Some(match event {
+            ArenaEvent::WaveStarted { wave, enemies } => {
+                let seconds = if wave == 1 { FIRST_WAVE_SECONDS } else { WAVE_SECONDS };
+                (Self::Wave { wave, enemies }, seconds)
+            }
+            // The pause before a round's first wave ends as if a wave had been cleared.
+            ArenaEvent::WaveCleared { wave } if wave > 0 => (Self::Cleared { wave }, CLEARED_SECONDS),
+            // Until the sector's name takes its place.
+            ArenaEvent::WarpStarted { .. } => (Self::Warp, f32::INFINITY),
+            ArenaEvent::SectorEntered { .. } => (Self::Sector, SECTOR_SECONDS),
+            ArenaEvent::ShipLost { lives, by, .. } => (Self::Lost { by, lives }, LOST_SECONDS),
+            _ => return None,
+        })
+    }
+
+    /// The large words, and the small ones below.
+    fn words(self, arena: &Arena, light: &LightAround) -> (String, String) {
+        match self {
+            Self::Wave { enemies, .. } => wave_words(arena, enemies),
+            Self::Cleared { wave } => {
+                (format!("WAVE {wave} CLEARED"), format!("{} points", arena.config().waves.points))
+            }
+            Self::Warp => ("WARP".into(), format!("to {}", arena.next_sector().plan().name)),
+            Self::Sector => sector_words(arena, light.sector_parts_done()),
+            Self::Lost { by, lives } => lost_words(by, lives),
+        }
+    }
+}
+
+/// What is announced now.
+#[derive(Default)]
+struct Announced {
+    /// With the seconds of play for which it stays.
+    news: Option<(News, f32)>,
+    /// The seed of the round in which it is.
+    round: u64,
+}
+
+impl Announced {
+    /// The latest takes the place of what there is, but how a ship was lost stays until the next wave comes.
+    fn hear(&mut self, event: ArenaEvent) {
+        if event == ArenaEvent::RoundStarted {
+            self.news = None;
+        }
+        let Some((news, seconds)) = News::of(event) else { return };
+        let is_lost = matches!(self.news, Some((News::Lost { .. }, _)));
+        if !is_lost || matches!(news, News::Wave { .. } | News::Lost { .. }) {
+            self.news = Some((news, seconds));
+        }
+    }
+
+    fn pass(&mut self, seconds: f32) {
+        self.news = self.news.map(|(news, left)| (news, left - seconds)).filter(|(_, left)| *left > 0.0);
+    }
 }
 
 /// What the words stand on.
 #[derive(Component)]
 struct Card;
 
-/// The large words.
-#[derive(Component)]
-struct Title;
+/// The words, by their place on the card.
+#[derive(Component, Clone, Copy, PartialEq)]
+enum Line {
+    /// The large words.
+    Title,
+    /// The small ones below.
+    Hint,
+    /// How to play, below the first wave's number.
+    Keys,
+}
 
-/// The small ones below.
-#[derive(Component)]
-struct Hint;
-
-/// How to play, below the first wave's number.
-#[derive(Component)]
-struct Keys;
+fn size_title(room: Res<MiddleRoom>, mut lines: Query<(&Line, &mut TextFont)>) {
+    for (_, mut font) in lines.iter_mut().filter(|(line, _)| **line == Line::Title) {
+        font.font_size = FontSize::Px(match *room {
+            MiddleRoom::Whole => TITLE_SIZE,
+            MiddleRoom::BesidePanel => TITLE_SIZE_BESIDE,
+        });
+    }
+}
 
 pub(super) fn spawn_words(mut commands: Commands, middle: Single<Entity, With<Middle>>) {
     let card = Node {
@@ -71,71 +147,50 @@ pub(super) fn spawn_words(mut commands: Commands, middle: Single<Entity, With<Mi
         Ground(PANEL),
         Rim(EDGE),
         children![
-            (Title, wrapped("", TITLE_SIZE, BRIGHT)),
-            (Hint, wrapped("", 18.0, SKY_BLUE)),
-            (Keys, wrapped("", 15.0, BRIGHT)),
+            (Line::Title, wrapped("", TITLE_SIZE, BRIGHT)),
+            (Line::Hint, wrapped("", 18.0, SKY_BLUE)),
+            (Line::Keys, wrapped("", 15.0, BRIGHT)),
         ],
     ));
 }
 
 fn announce(
     battlefield: Res<Battlefield>,
-    real: Res<Time<Real>>,
+    (page, real): (Res<State<Page>>, Res<Time<Real>>),
     light: Res<LightAround>,
     (settings, in_hand): (Res<Settings>, Res<PadInHand>),
     mut happened: MessageReader<Happened>,
-    mut wave: Local<(u32, u32, f32)>,
-    mut arrived: Local<f32>,
-    mut lost: Local<Option<(Harm, u32, f32)>>,
-    mut cleared: Local<(u32, f32)>,
+    mut announced: Local<Announced>,
     mut card: Single<&mut Node, With<Card>>,
-    mut title: Single<&mut Text, (With<Title>, Without<Hint>, Without<Keys>)>,
-    mut hint: Single<&mut Text, (With<Hint>, Without<Title>, Without<Keys>)>,
-    mut keys: Single<&mut Text, (With<Keys>, Without<Title>, Without<Hint>)>,
+    mut lines: Query<(&Line, &mut Text)>,
 ) {
-    for Happened(event) in happened.read() {
-        match event {
-            ArenaEvent::SectorEntered { .. } => *arrived = SECTOR_SECONDS,
-            ArenaEvent::WaveStarted { wave: number, enemies } => {
-                (*arrived, *lost) = (0.0, None);
-                *wave = (*number, *enemies, if *number == 1 { FIRST_WAVE_SECONDS } else { WAVE_SECONDS });
-            }
-            // The pause before a round's first wave ends as if a wave had been cleared.
-            ArenaEvent::WaveCleared { wave: number } if *number > 0 => {
-                wave.2 = 0.0;
-                *cleared = (*number, CLEARED_SECONDS);
-            }
-            ArenaEvent::RoundStarted => (*lost, cleared.1) = (None, 0.0),
-            ArenaEvent::ShipLost { lives, by, .. } => {
-                wave.2 = 0.0;
-                *lost = Some((*by, *lives, LOST_SECONDS));
-            }
-            _ => {}
-        }
-    }
-    *lost = lost.map(|(by, lives, left)| (by, lives, left - real.delta_secs())).filter(|lost| lost.2 > 0.0);
-    wave.2 = (wave.2 - real.delta_secs()).max(0.0);
-    cleared.1 = (cleared.1 - real.delta_secs()).max(0.0);
-    *arrived = (*arrived - real.delta_secs()).max(0.0);
     let arena = &battlefield.arena;
-    let learns = wave.0 == 1 && wave.2 > 0.0 && !arena.is_over();
-    write(&mut keys, &if learns { keys_words(&settings.keys, in_hand.0.is_some()) } else { String::new() });
-    let (words, below) = if let Some((by, lives, _)) = *lost {
-        lost_words(by, lives)
-    } else if wave.2 > 0.0 && !arena.is_over() {
-        wave_words(arena, wave.1)
-    } else if arena.warp_ticks().is_some() && !arena.is_over() {
-        ("WARP".into(), format!("to {}", arena.next_sector().plan().name))
-    } else if *arrived > 0.0 && !arena.is_over() {
-        sector_words(arena, light.sector_parts_done())
-    } else if cleared.1 > 0.0 && !arena.is_over() {
-        (format!("WAVE {} CLEARED", cleared.0), format!("{} points", arena.config().waves.points))
-    } else {
-        (String::new(), String::new())
-    };
-    show(&mut card, !words.is_empty());
-    write(&mut title, &words);
-    write(&mut hint, &below);
+    if announced.round != arena.config().seed {
+        *announced = Announced { round: arena.config().seed, news: None };
+    }
+    for Happened(event) in happened.read() {
+        announced.hear(*event);
+    }
+    // Behind a menu nobody reads it.
+    if page.get().shows_display() {
+        announced.pass(real.delta_secs());
+    }
+    let news = announced.news.map(|(news, _)| news);
+    let (title, hint) = news.map(|news| news.words(arena, &light)).unwrap_or_default();
+    let keys = matches!(news, Some(News::Wave { wave: 1, .. }))
+        .then(|| keys_words(&settings.keys, in_hand.0.is_some()))
+        .unwrap_or_default();
+    for (line, mut text) in &mut lines {
+        write(
+            &mut text,
+            match line {
+                Line::Title => &title,
+                Line::Hint => &hint,
+                Line::Keys => &keys,
+            },
+        );
+    }
+    show(&mut card, news.is_some());
 }
 
 /// The arrow keys as they are bound at first.
@@ -213,8 +268,90 @@ fn wave_words(arena: &Arena, enemies: u32) -> (String, String) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use p2c2r_arena::ArenaConfig;
+
     use super::*;
     use crate::input::Input;
+
+    /// The announcements of a game in which nothing happens by itself.
+    fn quiet_game() -> App {
+        let mut app = App::new();
+        app.add_message::<Happened>()
+            .insert_resource(Battlefield { arena: Arena::new(ArenaConfig::default()) })
+            .insert_resource(State::new(Page::Play))
+            .init_resource::<Time<Real>>()
+            .init_resource::<LightAround>()
+            .init_resource::<Settings>()
+            .init_resource::<PadInHand>()
+            .add_systems(Startup, spawn_words)
+            .add_systems(Update, announce);
+        app.world_mut().spawn(Middle);
+        app.update();
+        app
+    }
+
+    /// The large words after so many seconds of this page.
+    fn title_after(app: &mut App, page: Page, seconds: f32) -> String {
+        app.insert_resource(State::new(page));
+        app.world_mut().resource_mut::<Time<Real>>().advance_by(Duration::from_secs_f32(seconds));
+        app.update();
+        let world = app.world_mut();
+        let mut lines = world.query::<(&Line, &Text)>();
+        let title = lines.iter(world).find(|(line, _)| **line == Line::Title);
+        title.expect("a title").1.0.clone()
+    }
+
+    #[test]
+    fn what_is_announced_stays_unread_behind_a_menu() {
+        let (at, from) = (p2c2r_arena::Vec2::ZERO, p2c2r_arena::Vec2::FORWARD);
+        for (event, title) in [
+            (ArenaEvent::WaveStarted { wave: 1, enemies: 4 }, "WAVE 0"),
+            (ArenaEvent::SectorEntered { sector: 2 }, "SECTOR 1"),
+            (ArenaEvent::WaveCleared { wave: 3 }, "WAVE 3 CLEARED"),
+            (ArenaEvent::ShipLost { at, lives: 2, by: Harm::Shot, from }, "SHIP LOST"),
+        ] {
+            let mut app = quiet_game();
+            app.world_mut().write_message(Happened(event));
+            for (page, seconds) in [(Page::Play, 0.5), (Page::Paused, 60.0), (Page::Play, 0.5)] {
+                let shown = title_after(&mut app, page, seconds);
+                assert!(shown.starts_with(title), "{event:?}, {page:?}: {shown}");
+            }
+            assert_eq!(title_after(&mut app, Page::Play, 6.0), "", "{event:?}");
+        }
+    }
+
+    #[test]
+    fn how_a_ship_was_lost_stays_until_the_next_wave_and_all_else_gives_way_to_the_latest() {
+        let (at, from) = (p2c2r_arena::Vec2::ZERO, p2c2r_arena::Vec2::FORWARD);
+        let mut app = quiet_game();
+        for (event, title) in [
+            (ArenaEvent::WaveCleared { wave: 2 }, "WAVE 2 CLEARED"),
+            (ArenaEvent::WarpStarted { ticks: 70 }, "WARP"),
+            (ArenaEvent::SectorEntered { sector: 2 }, "SECTOR"),
+            (ArenaEvent::ShipLost { at, lives: 2, by: Harm::Shot, from }, "SHIP LOST"),
+            (ArenaEvent::WaveCleared { wave: 4 }, "SHIP LOST"),
+            (ArenaEvent::WarpStarted { ticks: 70 }, "SHIP LOST"),
+            (ArenaEvent::WaveStarted { wave: 5, enemies: 4 }, "WAVE"),
+            (ArenaEvent::ShipLost { at, lives: 1, by: Harm::Shot, from }, "SHIP LOST"),
+            (ArenaEvent::RoundStarted, ""),
+        ] {
+            app.world_mut().write_message(Happened(event));
+            let shown = title_after(&mut app, Page::Play, 0.1);
+            assert!(shown.starts_with(title) && shown.is_empty() == title.is_empty(), "{event:?}: {shown}");
+        }
+    }
+
+    #[test]
+    fn a_round_begins_without_what_the_one_before_it_had_announced() {
+        let mut app = quiet_game();
+        app.world_mut().write_message(Happened(ArenaEvent::WaveStarted { wave: 5, enemies: 4 }));
+        assert_ne!(title_after(&mut app, Page::Play, 0.1), "");
+        let next = ArenaConfig { seed: 77, ..ArenaConfig::default() };
+        app.world_mut().resource_mut::<Battlefield>().arena.begin(next);
+        assert_eq!(title_after(&mut app, Page::Play, 0.1), "");
+    }
 
     #[test]
     fn a_lost_ship_has_a_cause_and_a_number_of_those_that_are_left() {

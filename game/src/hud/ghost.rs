@@ -19,6 +19,7 @@ use super::{panel, score, write};
 use crate::figures;
 use crate::play::Reflecting;
 use crate::settings::Settings;
+use crate::view::HidesFight;
 
 /// How far back a column looks.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -205,7 +206,8 @@ fn spawn_columns(mut commands: Commands) {
     };
     let table = (ShownFrom(BorrowingDetail::Compact), table, Ground(PANEL), Rim(EDGE));
     let root = commands.spawn(place).id();
-    commands.spawn(table).insert((Columns, Visibility::Hidden, ChildOf(root))).with_children(|table| {
+    let table = commands.spawn(table).insert((Columns, HidesFight, Visibility::Hidden, ChildOf(root))).id();
+    commands.entity(table).with_children(|table| {
         table.spawn(Node::default()).with_children(|row| {
             row.spawn(cell("last 10 s", 0, DIM));
             row.spawn((Head(false), cell("", 1, BRIGHT)));

@@ -16,6 +16,7 @@ use crate::input::{Action, Bindings, PadInHand};
 use crate::play::{LightAround, SECTOR_PARTS};
 use crate::presets::Chosen;
 use crate::settings::Settings;
+use crate::view::HidesFight;
 
 /// Size of the table's text, pixels at a window height of 720.
 const TEXT: f32 = 15.0;
@@ -160,7 +161,8 @@ fn spawn_panel(
         ..default()
     };
     commands
-        .spawn((Panel, ShownFrom(BorrowingDetail::Compact), Cornered(54.0), panel, Ground(PANEL), Rim(EDGE)))
+        .spawn((Panel, HidesFight, ShownFrom(BorrowingDetail::Compact), Cornered(54.0)))
+        .insert((panel, Ground(PANEL), Rim(EDGE)))
         .with_children(|panel| {
             panel.spawn(Node::default()).with_children(|row| {
                 for (column, (title, _)) in COLUMNS.iter().enumerate() {

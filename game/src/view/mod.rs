@@ -28,6 +28,7 @@ use bevy::prelude::*;
 pub(crate) use camera::DrawQuality;
 pub use camera::ViewTarget;
 pub(crate) use picture::Picture;
+pub(crate) use pointers::HidesFight;
 
 /// The view's systems in a frame, in this order, all in `Update`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, SystemSet)]

@@ -1,7 +1,9 @@
-//! What a player must see of enemies: arrows around the ship to those outside the picture, where the last hits came from,
-//! and how much the large ones still take.
+//! What a player must see of enemies: arrows around the ship to those outside the picture or behind the display, where
+//! the last hits came from, and how much the large ones still take.
 
+use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
+use bevy::ui::UiGlobalTransform;
 use p2c2r_arena::{Arena, ArenaEvent, EnemyRole};
 
 use super::bolts::engine_colours;
@@ -13,9 +15,10 @@ use crate::play::{Battlefield, Happened, TickShare};
 /// Metres from the ship to the arrows, and from the ship to where a hit shows.
 const ARROWS_AT: f32 = 5.2;
 const HITS_AT: f32 = 2.3;
-/// Most arrows: the nearest enemies'.
+/// Most arrows, and how many of them carriers and bosses take before others: these are hunted, and keep away.
 const ARROWS_MAX: usize = 6;
-/// Cosine of the angle below which two arrows would cover each other; the nearer enemy has its arrow.
+const LARGE_MAX: usize = 4;
+/// Cosine of the angle below which two arrows would cover each other; the one that is chosen first is shown.
 const APART: f32 = 0.985;
 /// Metres to an enemy at which its arrow is largest, and at which it is smallest.
 const NEAR: f32 = 14.0;
@@ -34,6 +37,28 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(Update, (shine_arrows, shine_hits, shine_strength).in_set(ViewSystems::Shine));
 }
 
+/// A box of the display that hides what is behind it.
+#[derive(Component)]
+pub(crate) struct HidesFight;
+
+/// All boxes that hide a part of the fight.
+#[derive(SystemParam)]
+struct Boxes<'w, 's> {
+    shown: Query<
+        'w,
+        's,
+        (&'static ComputedNode, &'static UiGlobalTransform, &'static InheritedVisibility),
+        With<HidesFight>,
+    >,
+}
+
+impl Boxes<'_, '_> {
+    /// Whether one of them hides this pixel of the picture.
+    fn hide(&self, pixel: Vec2) -> bool {
+        self.shown.iter().any(|(node, at, visible)| visible.get() && node.contains_point(*at, pixel))
+    }
+}
+
 /// An arrow: the unit vector to the enemy, who it is, and how far away, metres.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Arrow {
@@ -42,22 +67,27 @@ struct Arrow {
     distance: f32,
 }
 
-/// The arrows to the nearest enemies that are not seen, the nearest first, no two on top of each other.
+/// The arrows to the enemies that are not seen.
 fn arrows(arena: &Arena, is_seen: impl Fn(p2c2r_arena::Vec2) -> bool) -> Vec<Arrow> {
     let from = arena.ship().position;
     let unseen = arena.enemies().iter().filter(|enemy| !is_seen(enemy.position));
-    let mut all: Vec<Arrow> = unseen
-        .map(|enemy| Arrow {
-            to: (enemy.position - from).unit_or(p2c2r_arena::Vec2::FORWARD),
-            role: enemy.role,
-            distance: enemy.position.distance(from),
-        })
-        .collect();
-    all.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+    let all = unseen.map(|enemy| Arrow {
+        to: (enemy.position - from).unit_or(p2c2r_arena::Vec2::FORWARD),
+        role: enemy.role,
+        distance: enemy.position.distance(from),
+    });
+    shown_of(all.collect())
+}
+
+/// Those that are shown, no two on top of each other: some of carriers and bosses, then the nearest.
+fn shown_of(mut all: Vec<Arrow>) -> Vec<Arrow> {
+    let is_small = |arrow: &Arrow| !arrow.role.is_large();
+    all.sort_by(|a, b| is_small(a).cmp(&is_small(b)).then(a.distance.total_cmp(&b.distance)));
     let mut shown: Vec<Arrow> = Vec::with_capacity(ARROWS_MAX);
     for arrow in all {
-        let is_free = shown.iter().all(|nearer| nearer.to.dot(arrow.to) < APART);
-        if is_free && shown.len() < ARROWS_MAX {
+        let most = if is_small(&arrow) { ARROWS_MAX } else { LARGE_MAX };
+        let is_free = shown.iter().all(|other| other.to.dot(arrow.to) < APART);
+        if is_free && shown.len() < most {
             shown.push(arrow);
         }
     }
@@ -93,6 +123,7 @@ fn shine_arrows(
     share: TickShare,
     eye: Res<Eye>,
     camera: Single<(&Camera, &GlobalTransform)>,
+    boxes: Boxes,
     mut lights: ResMut<Lights>,
 ) {
     let arena = &battlefield.arena;
@@ -101,10 +132,12 @@ fn shine_arrows(
         return;
     }
     let (camera, at) = *camera;
+    let pixels = camera.physical_target_size().unwrap_or_default().as_vec2();
     let is_seen = |point| {
-        camera
-            .world_to_ndc(at, place(point, 0.0))
-            .is_some_and(|seen| seen.z > 0.0 && seen.xy().abs().max_element() < SEEN)
+        camera.world_to_ndc(at, place(point, 0.0)).is_some_and(|seen| {
+            let pixel = (seen.xy() * Vec2::new(0.5, -0.5) + 0.5) * pixels;
+            seen.z > 0.0 && seen.xy().abs().max_element() < SEEN && !boxes.hide(pixel)
+        })
     };
     let centre = place(between(ship.previous, ship.position, share.get()), 0.0);
     for arrow in arrows(arena, is_seen) {
@@ -182,6 +215,8 @@ fn shine_strength(
 
 #[cfg(test)]
 mod tests {
+    use bevy::ecs::system::RunSystemOnce as _;
+    use bevy::math::Affine2;
     use p2c2r_arena::{ArenaConfig, Controls};
 
     use super::*;
@@ -208,6 +243,57 @@ mod tests {
         }
         let nearest = arena.enemies().iter().map(|enemy| enemy.position.distance(ship));
         assert_eq!(shown[0].distance, nearest.fold(f32::MAX, f32::min), "the nearest comes first");
+    }
+
+    /// An arrow to an enemy in this direction, radians.
+    fn arrow(role: EnemyRole, direction: f32, distance: f32) -> Arrow {
+        Arrow { to: p2c2r_arena::Vec2::new(direction.cos(), direction.sin()), role, distance }
+    }
+
+    #[test]
+    fn carriers_and_bosses_have_arrows_however_many_rammers_are_nearer() {
+        let near = |number: u8| arrow(EnemyRole::Rammer, f32::from(number) * 0.5, 15.0 + f32::from(number));
+        let rammers: Vec<Arrow> = (0..8).map(near).collect();
+        // The carrier is in the direction of a rammer that is nearer.
+        let carrier = arrow(EnemyRole::Carrier, 1.52, 50.0);
+        let shown = shown_of([&rammers[..], &[carrier]].concat());
+        assert!(shown.contains(&carrier), "{shown:?}");
+        assert_eq!(shown.len(), ARROWS_MAX);
+        for nearest in [0, 1, 2, 4, 5] {
+            assert!(shown.contains(&rammers[nearest]), "rammer {nearest}: {shown:?}");
+        }
+        let bosses: Vec<Arrow> = (0..6).map(|number| arrow(EnemyRole::Boss, number as f32, 40.0)).collect();
+        let shown = shown_of([&bosses[..], &[arrow(EnemyRole::Rammer, 5.5, 60.0)]].concat());
+        assert!(shown.iter().any(|arrow| arrow.role == EnemyRole::Rammer), "rammers have places: {shown:?}");
+    }
+
+    /// How many quads the arrows take in a picture of 200 x 100 pixels behind one box, placed by its middle.
+    fn quads_behind(middle: Vec2, size: Vec2, visible: InheritedVisibility) -> usize {
+        let mut world = World::new();
+        world.insert_resource(Battlefield { arena: in_a_wave() });
+        world.init_resource::<Time<Fixed>>();
+        world.init_resource::<Eye>();
+        world.init_resource::<Lights>();
+        let mut camera = Camera::default();
+        // Straight down on the whole arena.
+        camera.computed.clip_from_view = Mat4::orthographic_rh(-200.0, 200.0, -100.0, 100.0, 0.1, 100.0);
+        let target =
+            bevy::camera::RenderTargetInfo { physical_size: UVec2::new(200, 100), scale_factor: 1.0 };
+        camera.computed.target_info = Some(target);
+        let above = Transform::from_xyz(0.0, 50.0, 0.0).looking_at(Vec3::ZERO, Vec3::NEG_Z);
+        world.spawn((camera, GlobalTransform::from(above)));
+        let node = ComputedNode { size, ..default() };
+        world.spawn((HidesFight, node, UiGlobalTransform::from(Affine2::from_translation(middle)), visible));
+        world.run_system_once(shine_arrows).unwrap();
+        world.resource::<Lights>().0.count()
+    }
+
+    #[test]
+    fn enemies_behind_a_box_of_the_display_have_arrows() {
+        let (whole, aside) = (Vec2::new(200.0, 100.0), Vec2::new(900.0, 900.0));
+        assert_eq!(quads_behind(aside, whole, InheritedVisibility::VISIBLE), 0, "all are seen");
+        assert_eq!(quads_behind(whole * 0.5, whole, InheritedVisibility::HIDDEN), 0, "nothing is in front");
+        assert!(quads_behind(whole * 0.5, whole, InheritedVisibility::VISIBLE) > 0, "all are behind the box");
     }
 
     #[test]
