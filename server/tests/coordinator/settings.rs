@@ -6,9 +6,10 @@ use p2c2r_link::{MemoryHub, ServerTransport};
 use p2c2r_program::settings;
 use p2c2r_server::config::default_prices;
 use p2c2r_server::{ServerConfig, ServerError, build_app};
+use p2c2r_tasks::KindRegistry;
 use proptest::prelude::*;
 
-use crate::toy;
+use crate::toy::Toy;
 
 /// Every number in the configuration file, with the range it may have.
 const NUMBERS: [(&str, RangeInclusive<u64>); 26] = [
@@ -70,7 +71,7 @@ fn the_ends_of_every_range_run() {
 
 #[test]
 fn a_kind_without_a_price_is_refused_by_its_name() {
-    let kinds = toy::kinds();
+    let kinds = KindRegistry::builtin().with::<Toy>();
     let config = ServerConfig { kinds: kinds.clone(), ..ServerConfig::default() };
     let error = config.validate().unwrap_err();
     assert_eq!(error.exit_code(), 2);
