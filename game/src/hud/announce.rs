@@ -212,7 +212,7 @@ fn keys_words(bindings: &Bindings, has_pad: bool) -> String {
 fn steering(bindings: &Bindings) -> String {
     let actions = [Action::Thrust, Action::Left, Action::Brake, Action::Right];
     let set = |number: usize| -> Option<String> {
-        let key = |action: &Action| bindings.keys_of(*action).get(number).copied();
+        let key = |action: &Action| bindings.keys_of(*action).nth(number);
         let keys: Vec<KeyCode> = actions.iter().map(key).collect::<Option<_>>()?;
         if keys == ARROWS {
             return Some("arrows".into());

@@ -103,14 +103,14 @@ fn read_actions(
             button.is_some_and(|button| pads.iter().any(|pad| pressed(pad, button)))
         };
         let click = settings.keys.click_of(action);
-        let went_down = keys.any_just_pressed(settings.keys.each_key_of(action))
+        let went_down = keys.any_just_pressed(settings.keys.keys_of(action))
             || on_pad(Gamepad::just_pressed)
             || click.is_some_and(|click| clicks.just_pressed(click));
         // In a slow frame an input may go down and up again: that counts as held for the frame.
         let clicked = click.is_some_and(|click| clicks.pressed(click) || clicks.just_pressed(click));
         let leaned = pads.iter().any(|pad| leans(pad.left_stick(), action));
         *by_mouse |= clicked;
-        if keys.any_pressed(settings.keys.each_key_of(action))
+        if keys.any_pressed(settings.keys.keys_of(action))
             || on_pad(Gamepad::pressed)
             || clicked
             || leaned

@@ -110,7 +110,7 @@ pub(super) fn listen(
     }
     // The key or button that pauses also resumes.
     let on_pad = settings.keys.button_of(Action::Pause);
-    let goes_on = settings.keys.each_key_of(Action::Pause).any(|key| keys.contains(&key))
+    let goes_on = settings.keys.keys_of(Action::Pause).any(|key| keys.contains(&key))
         || on_pad.is_some_and(|button| pads.iter().any(|pad| pad.just_pressed(button)));
     if *page.get() == Page::Paused && goes_on {
         nudges.write(Nudge::Back);

@@ -207,7 +207,7 @@ impl MenuParams<'_> {
     fn lost(&self, owner: Action, taken: Input) -> Option<&'static str> {
         let keys = &self.settings.keys;
         let (what, has_one) = match taken {
-            Input::Key(_) => ("key", keys.each_key_of(owner).next().is_some()),
+            Input::Key(_) => ("key", keys.keys_of(owner).next().is_some()),
             Input::Button(_) => ("button", keys.button_of(owner).is_some()),
             Input::Click(_) => ("mouse button", keys.click_of(owner).is_some()),
         };
