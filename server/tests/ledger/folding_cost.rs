@@ -78,7 +78,7 @@ fn what_a_step_of_folding_takes() {
             name(&no.to_string());
             whole(no);
         });
-        median("1,024 tasks", 1_024, &whole);
+        median("1,000 tasks", 1_000, &whole);
         median("2,048 tasks that were void", 2_048, &|no| {
             let void = Entry::TaskVoided { task: no, reason: VoidReason::Cancelled };
             append(&ledger, [admitted(no, gamer, no.0, 10), void]);
