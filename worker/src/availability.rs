@@ -382,7 +382,7 @@ mod tests {
             assert_eq!(availability.look(Duration::from_secs(second)), Some(Rest::Paused(None)));
         }
         availability.resume();
-        assert_eq!(availability.look(Duration::from_secs(3_600)), Some(Rest::InUse));
+        assert_eq!(availability.look(Duration::from_hours(1)), Some(Rest::InUse));
     }
 
     #[test]
