@@ -61,7 +61,7 @@ fn a_payout_is_recorded_with_the_fraud_window_that_the_configuration_file_says()
     // Later than today, so that the ledger's time stands still between the tests' clock and the program's.
     lab.step_wall_clock(50 * 365 * DAY as i64);
     let file = configuration(&lab, "fraud_window_seconds = 604800");
-    let options = LedgerOptions { fraud_window: Duration::from_secs(7 * DAY), ..lab.options() };
+    let options = LedgerOptions { fraud_window: Duration::from_hours(7 * 24), ..lab.options() };
     let ledger = Ledger::open(&lab.path, options, || {}).unwrap();
     append(&ledger, whole(TaskNo(1), gamer(&ledger), worker(&ledger), 100, 10));
     ledger.grant(Role::Worker, key_of("bob"), Nanos(900), [1; 16]).unwrap();
