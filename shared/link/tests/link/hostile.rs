@@ -460,7 +460,7 @@ fn little_waits_for_the_first_message_of_who_never_sends_it() {
 #[test]
 fn forged_packets_are_garbage_and_not_received() {
     let mut world = World::connected(Settings::default());
-    world.run(Duration::from_millis(1_000));
+    world.run(Duration::from_secs(1));
     let (ann, server) = (world.hub.client_address("ann").unwrap(), world.hub.server_address());
     let gamer = world.peer(Role::Gamer);
     let both = |world: &World| {
