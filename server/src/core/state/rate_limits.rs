@@ -50,7 +50,7 @@ impl SubmitRates {
 
     /// Whether the submit might be examined now; nothing is counted.
     pub fn could_look_at(&self, account: &AccountSubmitRates, submit: &Submit, now: Micros) -> bool {
-        self.may_take(&account.specs, SPECS_OF_ACCOUNT, work_of(submit), now)
+        self.may_take(account.specs, SPECS_OF_ACCOUNT, work_of(submit), now)
     }
 
     /// Whether a new blob may be prepared; if so, its cost is counted.
@@ -58,14 +58,14 @@ impl SubmitRates {
         self.take(&mut account.blobs, BLOBS_OF_ACCOUNT, FRESH_BLOB_NS, now)
     }
 
-    fn may_take(&self, own: &WorkBudget, allowance: Allowance, work_ns: u64, now: Micros) -> bool {
+    fn may_take(&self, own: WorkBudget, allowance: Allowance, work_ns: u64, now: Micros) -> bool {
         own.may_begin(now, allowance)
             && self.all.may_begin(now, ALL)
             && self.this_update_ns + work_ns <= UPDATE_NS_MAX
     }
 
     fn take(&mut self, own: &mut WorkBudget, allowance: Allowance, work_ns: u64, now: Micros) -> bool {
-        let may = self.may_take(own, allowance, work_ns, now);
+        let may = self.may_take(*own, allowance, work_ns, now);
         if may {
             own.spend(now, work_ns, allowance);
             self.all.spend(now, work_ns, ALL);

@@ -177,7 +177,7 @@ fn answers_out_of_fuel_take_a_quarter_of_the_time_and_nothing_that_was_saved_up_
     }
     assert_eq!(others, 600, "seven per cent of a core are left at any time");
     let taken = costly * done;
-    let expected = Duration::from_secs(1) + Duration::from_secs(60) / 40;
+    let expected = Duration::from_secs(1) + Duration::from_mins(1) / 40;
     assert!(taken.abs_diff(expected) <= costly * 2, "a second that was saved up, and 2.5 %: {taken:?}");
 }
 
