@@ -14,8 +14,11 @@ const TILE: u32 = 8;
 /// A tile has changed if the mean of a channel differs by more than this, or its spread does, of 255.
 const MEAN_MAX: f64 = 10.0;
 const SPREAD_MAX: f64 = 12.0;
-/// Pictures differ if more than this share of their tiles has changed.
+/// Pictures differ if more than this share of their tiles has changed,
 const CHANGED_MAX: f64 = 0.01;
+/// or if a single tile has so much: something small is missing from it, such as an arrow to an enemy or the ships left.
+const LOST_MEAN: f64 = 15.0;
+const LOST_SPREAD: f64 = 20.0;
 /// A picture with less spread than this over all its pixels shows nothing.
 const BLANK_SPREAD: f64 = 4.0;
 
@@ -32,7 +35,7 @@ pub struct Difference {
 impl Difference {
     /// Whether both show the same.
     pub fn is_small(self) -> bool {
-        self.changed <= CHANGED_MAX
+        self.changed <= CHANGED_MAX && self.mean <= LOST_MEAN && self.spread <= LOST_SPREAD
     }
 }
 
@@ -40,7 +43,8 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:.2} % of the tiles (at most {:.0} %), mean {:.1}, spread {:.1}",
+            "{:.2} % of the tiles (at most {:.0} %), mean {:.1} (at most {LOST_MEAN:.0}), \
+             spread {:.1} (at most {LOST_SPREAD:.0})",
             self.changed * 100.0,
             CHANGED_MAX * 100.0,
             self.mean,
@@ -132,6 +136,25 @@ mod tests {
         }
         let found = difference(&text, &without);
         assert!(!found.is_small(), "{found}");
+    }
+
+    #[test]
+    fn an_arrow_that_is_missing_makes_one_wherever_it_is() {
+        // Two strokes of five pixels, as the game draws an arrow, on every place within a tile.
+        for (left, top) in (0..TILE).flat_map(|left| (0..TILE).map(move |top| (100 + left, 80 + top))) {
+            let mut without = scene();
+            for (x, y) in (0..40).flat_map(|x| (0..40).map(move |y| (90 + x, 70 + y))) {
+                without.put_pixel(x, y, Rgb([24, 20, 40]));
+            }
+            let mut arrow = without.clone();
+            for step in 0..5 {
+                for (x, y) in [(left + step, top + step), (left + step, top + 10 - step)] {
+                    arrow.put_pixel(x, y, Rgb([240, 140, 56]));
+                }
+            }
+            let found = difference(&arrow, &without);
+            assert!(!found.is_small(), "at {left}, {top}: {found}");
+        }
     }
 
     #[test]
