@@ -4,7 +4,6 @@
 use crate::arena::{Arena, TICK};
 use crate::enemies::{Enemy, EnemyId};
 use crate::events::{ArenaEvent, Harm};
-use crate::nearby::RockGrid;
 use crate::record::{Record, Recorded};
 use crate::vec2::Vec2;
 use crate::wells::{self, Well};
@@ -13,9 +12,6 @@ use crate::wingmen::WingmanId;
 /// Most bullets at once; a gun fired beyond it does nothing. The ship and 200 gunners at their default rates
 /// stay below it.
 const BULLETS_MAX: usize = 256;
-
-/// Metres by which a rock may be farther from a bullet's path than its radius and still be tried, so that rounding loses none.
-const ROUNDING: f32 = 0.01;
 
 /// Number of a bullet; never used twice in one arena.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,7 +59,7 @@ pub struct Bullet {
 }
 
 /// What a bullet hits.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy)]
 enum Target {
     Rock(usize),
     Enemy(usize),
@@ -175,9 +171,6 @@ impl Arena {
     /// Flies all bullets by one tick and lets each hit the first thing in its way.
     pub(crate) fn fly_bullets(&mut self, events: &mut Vec<ArenaEvent>) {
         let mut bullets = std::mem::take(&mut self.bullets);
-        // Made when it is needed: a rock that breaks changes which rocks there are.
-        let mut near: Option<RockGrid> = None;
-        let mut found = Vec::new();
         bullets.retain_mut(|bullet| {
             bullet.ticks_left = bullet.ticks_left.saturating_sub(1);
             if bullet.ammunition == Ammunition::Missile {
@@ -185,16 +178,7 @@ impl Arena {
             }
             bullet.fall(&self.sector.wells);
             bullet.position += bullet.velocity * TICK;
-            near.get_or_insert_with(|| RockGrid::of_all(&self.rocks, self.field.half)).near(
-                bullet.previous,
-                bullet.position,
-                ROUNDING,
-                &mut found,
-            );
-            if let Some((share, target)) = self.first_touched(bullet, &found) {
-                if matches!(target, Target::Rock(_)) {
-                    near = None;
-                }
+            if let Some((share, target)) = self.first_touched(bullet) {
                 let at = bullet.previous + (bullet.position - bullet.previous) * share;
                 let heading = bullet.velocity.unit_or(Vec2::FORWARD);
                 return self.strike(bullet, target, at, heading, events);
@@ -252,9 +236,8 @@ impl Arena {
         false
     }
 
-    /// What a bullet touches first, and at which fraction of this tick's path. `near` are the indices, ascending, of rocks
-    /// among which are all that it may touch.
-    fn first_touched(&self, bullet: &Bullet, near: &[u32]) -> Option<(f32, Target)> {
+    /// What a bullet touches first, and at which fraction of this tick's path.
+    fn first_touched(&self, bullet: &Bullet) -> Option<(f32, Target)> {
         let mut first: Option<(f32, Target)> = None;
         let mut consider = |centre: Vec2, reach: f32, target: Target| {
             if let Some(share) = bullet.touches(centre, reach)
@@ -263,8 +246,7 @@ impl Arena {
                 first = Some((share, target));
             }
         };
-        for index in near.iter().map(|index| *index as usize) {
-            let rock = &self.rocks[index];
+        for (index, rock) in self.rocks.iter().enumerate() {
             consider(rock.position, rock.radius, Target::Rock(index));
         }
         if !matches!(bullet.shooter, Shooter::Enemy(_)) {
@@ -300,43 +282,5 @@ impl Recorded for Bullet {
         record.add(previous);
         record.add(velocity);
         record.add(ticks_left);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ArenaConfig;
-    use crate::dice::Dice;
-
-    #[test]
-    fn the_rocks_near_a_bullet_are_enough_to_know_what_it_touches_first() {
-        let mut dice = Dice::new(3);
-        for config in [ArenaConfig::default(), ArenaConfig::stress()] {
-            let arena = Arena::new(config);
-            let half = arena.field.half;
-            let near = RockGrid::of_all(&arena.rocks, half);
-            let all: Vec<u32> = (0..arena.rocks.len() as u32).collect();
-            let (mut found, mut struck) = (Vec::new(), 0);
-            for _ in 0..2_000 {
-                let previous = dice.point(half);
-                let position = previous + dice.direction() * dice.between(0.0, 1.0);
-                let bullet = Bullet {
-                    id: BulletId(1),
-                    ammunition: Ammunition::Bolt,
-                    shooter: Shooter::Ship,
-                    reflected: false,
-                    position,
-                    previous,
-                    velocity: Vec2::ZERO,
-                    ticks_left: 1,
-                };
-                near.near(previous, position, ROUNDING, &mut found);
-                let first = arena.first_touched(&bullet, &found);
-                assert_eq!(first, arena.first_touched(&bullet, &all), "{bullet:?}");
-                struck += u32::from(first.is_some());
-            }
-            assert!(struck > 20, "{struck} of 2,000 strike a rock");
-        }
     }
 }

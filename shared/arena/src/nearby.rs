@@ -8,7 +8,7 @@ use crate::vec2::Vec2;
 /// visit.
 const CELL: f32 = 4.0;
 
-/// Rocks, fragments, or both by the cell in which their centres lie, as they were when it was made.
+/// Rocks, or fragments, by the cell in which their centres lie, as they were when it was made.
 pub(crate) struct RockGrid {
     half: f32,
     cells: usize,
@@ -23,11 +23,6 @@ impl RockGrid {
     /// The obstacles in an arena from minus to plus `half`: all of `rocks` but fragments.
     pub(crate) fn new(rocks: &[Rock], half: f32) -> Self {
         Self::of(rocks, half, |rock| !rock.is_fragment())
-    }
-
-    /// All of `rocks`.
-    pub(crate) fn of_all(rocks: &[Rock], half: f32) -> Self {
-        Self::of(rocks, half, |_| true)
     }
 
     /// The fragments of `rocks`.
