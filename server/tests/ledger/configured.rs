@@ -19,7 +19,7 @@ fn configuration(lab: &Lab, more: &str) -> PathBuf {
     fs::create_dir(&data).unwrap();
     Ledger::open(&data.join("results.db"), lab.options(), || {}).unwrap().close().unwrap();
     let path = lab.folder.path().join("server.toml");
-    let text = format!("data_dir = {data:?}\ndb = {:?}\n{more}", lab.path);
+    let text = format!("data_dir = '{}'\ndb = '{}'\n{more}", data.display(), lab.path.display());
     fs::write(&path, text).unwrap();
     path
 }
