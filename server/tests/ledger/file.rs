@@ -250,7 +250,10 @@ fn what_is_made_only_its_user_can_read() {
 fn as_auditor(lab: &Lab, arguments: &[&str]) -> (Option<i32>, String) {
     let program = lab.folder.path().join("program");
     if !program.exists() {
-        fs::copy(env!("CARGO_BIN_EXE_p2c2r-server"), &program).unwrap();
+        // By a process of its own: what another test's thread starts meanwhile would hold a file open that this one wrote, and a
+        // program that is open for writing cannot be run.
+        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_p2c2r-server")).arg(&program).status();
+        assert!(copied.unwrap().success());
     }
     let mut command = Command::new(program);
     if rustix::process::geteuid().is_root() {
