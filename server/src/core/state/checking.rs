@@ -3,7 +3,7 @@
 //! A check begins while budget is left. Its predicted time, learned from earlier checks, is reserved at the start and
 //! corrected to the measured time at the end; so one check may overdraw the budget, and the next ones wait longer.
 //!
-//! Answers wait in lanes, which share the time by weight ([`WEIGHTS`]): whatever fills one lane, the others move on.
+//! Answers wait in lanes, which share the time by weight (`WEIGHTS`): whatever fills one lane, the others move on.
 //! No answer that was drawn for a check is accepted without it, and a drawn check whose task does not wait for it any
 //! longer is made later: a worker that always lies must not escape because there is too much to check.
 
