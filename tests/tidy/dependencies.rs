@@ -40,7 +40,7 @@ fn every_dependency_comes_from_the_registry_and_none_is_a_denied_one() {
     let denied = listed("deny = [", "crate = \"");
     let mut faults = Vec::new();
     for (name, sources) in locked() {
-        // A denied version says which; that of `bevy_ecs` is another test's.
+        // `bevy_ecs`, of which only some versions are denied, is another test's.
         if denied.contains(&name) {
             faults.push(format!("{name} is denied"));
         }
