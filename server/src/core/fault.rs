@@ -32,8 +32,6 @@ pub(crate) enum Fault {
     ConvictsAtOnce,
     /// `checking`: always-on checks spend the time of deep ones.
     ChargesEveryCheck,
-    /// `checking`: a drawn answer that there was no time to check is forgotten.
-    ForgetsWhatWasDrawn,
     /// `lease`: leases never expire.
     WaitsForEver,
     /// `fall_back`: a patient task is computed on although the pool is needed.

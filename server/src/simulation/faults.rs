@@ -12,7 +12,7 @@ use super::{on_all_processors, play};
 use crate::core::fault::{Fault, FaultGuard};
 
 /// Every fault, and the rules whose violation reveals it.
-const FAULTS: [(Fault, &[&str]); 31] = [
+const FAULTS: [(Fault, &[&str]); 30] = [
     (Fault::LendsMoney, &["nobody spends what he does not have"]),
     (Fault::IgnoresCaps, &["no task costs more than its cap"]),
     (Fault::ForgetsTheHour, &["no hour costs more than its cap"]),
@@ -39,7 +39,6 @@ const FAULTS: [(Fault, &[&str]); 31] = [
     ),
     (Fault::ConvictsAtOnce, &["one error is not fraud"]),
     (Fault::ChargesEveryCheck, &["answers wait for a check only while its time is spent"]),
-    (Fault::ForgetsWhatWasDrawn, &["what was drawn for a check is checked, then or later"]),
     (Fault::KeepsThePool, &["what is patient gives way"]),
     (Fault::WaitsForEver, &["the scheduler is woken in time"]),
     (

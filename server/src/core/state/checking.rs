@@ -239,7 +239,7 @@ impl Checking {
     /// Has a check that no task waits for made later if it was drawn. If one of its worker and kind waits already, the lot
     /// decides between all there were since that began to wait.
     fn look_later(&mut self, lane: usize, check: Check) {
-        if lane != DRAWN || fault::is_made(Fault::ForgetsWhatWasDrawn) {
+        if lane != DRAWN {
             return;
         }
         let of = |check: &Check| (check.cause, check.account, check.kind);
