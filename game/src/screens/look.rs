@@ -157,7 +157,8 @@ fn read_mouse(
     choices: Query<(&Choice, &Interaction)>,
     mut nudges: MessageWriter<Nudge>,
 ) {
-    let moved = moves.read().count() > 0;
+    // Systems tell where the mouse is when a window gets the focus, too.
+    let moved = moves.read().filter(|to| to.delta.is_some_and(|by| by != Vec2::ZERO)).count() > 0;
     // While a button is to be bound, the mouse's buttons are bound and choose nothing.
     let Some(buttons) = buttons.filter(|_| !capture.is_waiting()) else { return };
     let Some(place) = choices
