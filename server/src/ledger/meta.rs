@@ -1,8 +1,22 @@
 //! What a ledger's file says of itself, in its table `meta`: how it was closed, how its time goes on, and which ledger it is.
 
+use rusqlite::{Connection, OptionalExtension as _, Result};
+
+fn read(connection: &Connection, name: &str) -> Result<Option<i64>> {
+    let sql = "SELECT value FROM meta WHERE name = ?1";
+    connection.query_row(sql, [name], |row| row.get(0)).optional()
+}
+
+fn write(connection: &Connection, name: &str, value: i64) -> Result<()> {
+    let sql = "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)";
+    connection.execute(sql, rusqlite::params![name, value]).map(|_| ())
+}
+
 /// How a ledger was last closed; in its table `meta` under `closed_in_order`.
 pub(super) mod closing {
-    use rusqlite::{Connection, OptionalExtension as _, Result};
+    use rusqlite::{Connection, Result};
+
+    const NAME: &str = "closed_in_order";
 
     /// A coordinator has it open, or had when it died.
     pub const OPEN: i64 = 0;
@@ -14,13 +28,11 @@ pub(super) mod closing {
     pub const NEW: i64 = 3;
 
     pub fn read(connection: &Connection) -> Result<Option<i64>> {
-        let sql = "SELECT value FROM meta WHERE name = 'closed_in_order'";
-        connection.query_row(sql, [], |row| row.get(0)).optional()
+        super::read(connection, NAME)
     }
 
     pub fn write(connection: &Connection, value: i64) -> Result<()> {
-        let sql = "INSERT OR REPLACE INTO meta (name, value) VALUES ('closed_in_order', ?1)";
-        connection.execute(sql, [value]).map(|_| ())
+        super::write(connection, NAME, value)
     }
 
     /// Marks a newly created ledger. Not called when a used ledger is migrated.
@@ -36,7 +48,9 @@ pub(super) mod closing {
 
 /// How a ledger's time continues from one start to the next; in its table `meta`.
 pub(super) mod timing {
-    use rusqlite::{Connection, OptionalExtension as _, Result};
+    use rusqlite::{Connection, Result};
+
+    use super::write;
 
     /// What the last start and the last close have stored.
     pub struct Timing {
@@ -49,20 +63,12 @@ pub(super) mod timing {
     }
 
     pub fn read(connection: &Connection) -> Result<Timing> {
-        let value = |name: &str| {
-            let sql = "SELECT value FROM meta WHERE name = ?1";
-            connection.query_row(sql, [name], |row| row.get(0)).optional()
-        };
+        let value = |name: &str| super::read(connection, name);
         Ok(Timing {
             opened_ms: value("time_at_boot_ms")?,
             boot: value("boot")?,
             closed_ms: value("closed_at_ms")?,
         })
-    }
-
-    fn write(connection: &Connection, name: &str, value: i64) -> Result<()> {
-        let sql = "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)";
-        connection.execute(sql, rusqlite::params![name, value]).map(|_| ())
     }
 
     pub fn write_opened(connection: &Connection, opened_ms: i64, boot: Option<i64>) -> Result<()> {
@@ -80,14 +86,13 @@ pub(super) mod timing {
 
 /// Which ledger it is; in its table `meta` under `id`.
 pub(super) mod identity {
-    use rusqlite::{Connection, OptionalExtension as _, Result};
+    use rusqlite::{Connection, Result};
 
     use super::super::options::LedgerId;
 
     /// `None` for a ledger that was made before there were such numbers.
     pub fn read(connection: &Connection) -> Result<Option<LedgerId>> {
-        let sql = "SELECT value FROM meta WHERE name = 'id'";
-        connection.query_row(sql, [], |row| row.get(0)).optional().map(|id| id.map(LedgerId))
+        super::read(connection, "id").map(|id| id.map(LedgerId))
     }
 
     pub fn write(connection: &Connection, LedgerId(id): LedgerId) -> Result<()> {
