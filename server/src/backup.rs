@@ -16,6 +16,7 @@ use crate::join::certificate::{CERTIFICATE_FILE, KEY_FILE};
 use crate::join::store::ACCOUNTS_FILE;
 use crate::join::{AccountStore, JoinError, make_data_folder};
 use crate::ledger::{self, BackupReport, HEAD_KEY_FILE, LedgerError};
+use crate::private_file::private;
 
 /// Files that are copied as they are, where there are such: with the operator's own certificate there is no key.
 const KEYS: [&str; 3] = [KEY_FILE, CERTIFICATE_FILE, HEAD_KEY_FILE];
@@ -118,11 +119,7 @@ fn copy_key(from: &Path, to: &Path) -> Result<(), ServerError> {
         read => read.map_err(|error| at(from, error))?,
     };
     let write = || {
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(to)?;
+        let mut file = private().create_new(true).open(to)?;
         file.write_all(&bytes)?;
         file.sync_all()
     };

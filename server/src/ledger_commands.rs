@@ -1,7 +1,6 @@
 //! The operator's commands about the ledger: `ledger check`, `head`, `report`, `export`, `payout`, `backup`, `replace`,
 //! `claim`.
 
-use std::fs::OpenOptions;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,6 +19,7 @@ use crate::join::commands::some_dollars;
 use crate::join::store::ACCOUNTS_FILE;
 use crate::join::{self, AccountStore};
 use crate::ledger::{self, CheckReport, LedgerError, SignedHead};
+use crate::private_file::private;
 
 /// What to do with the ledger.
 #[derive(Debug, Subcommand)]
@@ -246,11 +246,7 @@ fn export(args: &ExportArgs) -> Result<(), ServerError> {
         std::io::ErrorKind::AlreadyExists => LedgerError::Exists { path: path.clone() },
         _ => LedgerError::Output(format!("{}: {error}", path.display())),
     };
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut out = BufWriter::new(options.open(path).map_err(failed)?);
+    let mut out = BufWriter::new(private().create_new(true).open(path).map_err(failed)?);
     let rows = ledger::export(&ledger, &mut out)?;
     out.into_inner().map_err(|error| failed(error.into_error()))?.sync_all().map_err(failed)?;
     say(format_args!("{rows} rows written to {}.", path.display()));

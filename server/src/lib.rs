@@ -37,6 +37,7 @@ pub mod ledger;
 pub mod ledger_client;
 pub mod ledger_commands;
 pub mod peers;
+mod private_file;
 pub mod recording;
 pub mod restart;
 #[cfg(test)]

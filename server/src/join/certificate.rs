@@ -21,6 +21,7 @@ use tokio_rustls::rustls::{self, ServerConfig};
 
 use super::error::JoinError;
 use super::renewal::RenewedCertificate;
+use crate::private_file::private;
 
 /// Name of the own key in the data folder.
 pub const KEY_FILE: &str = "key.pem";
@@ -127,11 +128,7 @@ fn make_certificate(key: &KeyPair, path: &Path) -> Result<(), JoinError> {
 fn write_private(path: &Path, text: &str) -> Result<(), JoinError> {
     let partial = path.with_extension("partial");
     let write = || {
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&partial)?;
+        let mut file = private().truncate(true).open(&partial)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&partial, path)

@@ -12,7 +12,6 @@ mod logins;
 mod noted;
 mod open;
 
-use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -25,6 +24,7 @@ pub use invites::{INVITE_USES_MAX, NewInvite};
 pub use open::OpenedAccount;
 
 use super::error::JoinError;
+use crate::private_file::private;
 
 /// Name of the store in the data folder.
 pub const ACCOUNTS_FILE: &str = "accounts.db";
@@ -109,11 +109,7 @@ impl AccountStore {
 
 /// Makes the file, readable for its owner only, if there is none. SQLite gives the files beside it the same mode.
 fn create_private(path: &Path) -> std::io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(|_| ())
+    private().open(path).map(|_| ())
 }
 
 fn refuse_foreign(connection: &Connection, path: &Path) -> Result<(), JoinError> {

@@ -10,9 +10,10 @@ use rusqlite::backup::{Backup, StepResult};
 use super::audit::{self, CheckReport};
 use super::error::LedgerError;
 use super::file::{BUSY, explain, no_access, refuse_log_alone};
-use super::lock::{private, with_ending};
+use super::lock::with_ending;
 use super::meta::closing;
 use super::reading::Reading;
+use crate::private_file::private;
 
 /// Attempts at the copy while the ledger is locked, each as long as SQLite waits for a lock.
 const TRIES_MAX: u32 = 5;

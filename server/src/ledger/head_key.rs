@@ -9,6 +9,7 @@ use p2c2r_protocol::AccountKey;
 
 use super::error::LedgerError;
 use super::lock::with_ending;
+use crate::private_file::private;
 
 /// Name of the key in the data folder: 64 hexadecimal digits, readable for its owner only.
 pub const HEAD_KEY_FILE: &str = "ledger-key";
@@ -26,11 +27,7 @@ pub fn head_key(folder: &Path) -> Result<AccountSecret, LedgerError> {
     let secret = AccountSecret::generate().map_err(|error| failed(&path, error.to_string()))?;
     let partial = with_ending(&path, &format!(".{}", std::process::id()));
     let write = || {
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&partial)?;
+        let mut file = private().truncate(true).open(&partial)?;
         writeln!(file, "{}", AccountKey(secret.seed()))?;
         file.sync_all()?;
         match fs::hard_link(&partial, &path) {

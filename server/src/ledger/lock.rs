@@ -6,7 +6,7 @@
 //! opened: [`OPEN`] lists what this process has open.
 
 use std::ffi::OsString;
-use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, TryLockError};
 use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use super::error::LedgerError;
 use super::file::no_access;
+use crate::private_file::private;
 
 /// Attempts at the lock before it counts as held by another coordinator; half a second in all.
 const LOCK_TRIES: u32 = 20;
@@ -109,15 +110,6 @@ impl Drop for LockedFile {
     fn drop(&mut self) {
         open_ones().retain(|it| *it != self.own);
     }
-}
-
-/// How files that only this user may read are opened for writing, and created if there are none.
-pub(super) fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
 }
 
 /// `path` with something at its end.

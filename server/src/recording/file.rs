@@ -1,6 +1,6 @@
 //! The file: a magic, the protocol identity, a header, then one frame for every event.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
@@ -13,6 +13,7 @@ use tracing::warn;
 
 use crate::core::Effects;
 use crate::core::transcript::{Mark, RecordedEvent, fingerprints};
+use crate::private_file::private;
 
 /// What a recording begins with: its format, and the format's version.
 const MAGIC: [u8; 8] = *b"p2c2rec\x04";
@@ -88,7 +89,7 @@ impl Recorder {
     /// Begins a recording in a file that is not there yet.
     pub fn begin(path: &Path, identity: &ProtocolIdentity, header: &Header) -> Result<Self, RecordingError> {
         let failed = |error| RecordingError::Io { path: path.to_owned(), error };
-        let mut file = private().open(path).map_err(failed)?;
+        let mut file = private().create_new(true).open(path).map_err(failed)?;
         let mut start = [&MAGIC[..], &fingerprint_of(identity)].concat();
         push_frame(&mut start, header);
         file.write_all(&start).map_err(failed)?;
@@ -154,15 +155,6 @@ impl Drop for Recorder {
 /// What tells builds with other messages or kernels apart.
 fn fingerprint_of(identity: &ProtocolIdentity) -> [u8; 32] {
     Digest::of(identity.text.as_bytes()).0
-}
-
-/// How the file is made: new, and for its owner alone.
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
 }
 
 fn push_frame<T: Encode>(bytes: &mut Vec<u8>, frame: &T) {
