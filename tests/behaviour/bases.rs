@@ -1,5 +1,5 @@
-//! Specs that name what an outcome before left: the coordinator and the worker have kept it, so that it does not travel,
-//! and where they have not it does.
+//! Specs that name the snapshot an earlier outcome left. Coordinator and worker have kept it, so it is not sent again; one
+//! that they lack is sent.
 
 use p2c2r_offload::prelude::*;
 use p2c2r_protocol::limits::BLOB_BYTES_MAX;
@@ -18,7 +18,7 @@ fn lend(cluster: &mut Cluster, task: Offloading<Physics>) -> u64 {
     totals(cluster.game(0)).kinds["physics"].bytes_up - before.bytes_up
 }
 
-/// The next window: all bodies as `left` has them, but for one that is new.
+/// The next window: the bodies of `left` but for the first, and a new one.
 fn next(spec: &PhysicsSpec, left: &BodySnapshot) -> PhysicsSpec {
     let mut bodies = left.bodies().to_vec();
     bodies.remove(0);
@@ -28,7 +28,7 @@ fn next(spec: &PhysicsSpec, left: &BodySnapshot) -> PhysicsSpec {
     PhysicsSpec { bodies, ..spec.clone() }
 }
 
-/// What everyone who has the outcome of a task keeps.
+/// The snapshot that everyone who has the outcome of a task keeps.
 fn left(spec: &PhysicsSpec, blobs: &Blobs) -> (std::sync::Arc<Blob>, BodySnapshot) {
     let outcome = Physics::run(spec, blobs, &Stop::never()).unwrap();
     let bytes = Physics::leaves(spec, blobs, &outcome).unwrap();

@@ -1,12 +1,12 @@
-//! Every sort of cheat as a worker that speaks the protocol to the coordinator's own app: it is found, or what it can do is
-//! bounded, and it does not keep what it was to be paid.
+//! Every sort of cheat, as a worker that speaks the protocol to the coordinator's own app: it is convicted and loses its
+//! pending pay, or the harm that it can do is bounded.
 
 use p2c2r_protocol::Nanos;
 use p2c2r_tests::cluster::ClusterWire;
 use p2c2r_tests::redteam::{CheatedCluster, Trick};
 
-/// Plays until all cheats are in quarantine and what they were to be paid has gone back, which takes the books some steps
-/// more; or fails if that takes more tasks than `tasks_max`.
+/// Plays until all cheats are in quarantine and their pending pay has gone back, which the books show some steps later.
+/// Fails if that takes more tasks than `tasks_max`.
 #[track_caller]
 fn until_convicted(cheated: &mut CheatedCluster, tasks_max: u64) {
     while !cheated.cheats().iter().all(|cheat| cheat.quarantined && cheat.pending == Nanos::ZERO) {
@@ -59,7 +59,7 @@ fn one_that_lies_after_a_thousand_right_answers_is_convicted_by_its_twentieth_li
     let mut cheated = CheatedCluster::start(ClusterWire::Memory, Trick::Sleeper(1_000), 0);
     until_convicted(&mut cheated, 1_200);
     let wrong = cheated.wrong();
-    // Of its first two rounds of ten answers one check each finds it, with some answers under way by then.
+    // One answer in every ten is checked, so two checks find it within twenty lies; a few more are under way by then.
     assert!((1..=24).contains(&wrong), "{wrong} lies were used");
 }
 

@@ -70,8 +70,7 @@ fn equal_tasks_are_answered_from_the_cache_for_the_fee_alone_if_that_is_sound(
     assert_eq!(books.kinds[0].earned + books.kinds[0].fee, books.kinds[0].charged);
 }
 
-/// What is baked for a place, by many at once, is there for everybody who comes to it, also in kinds whose outcomes differ by
-/// roundings.
+/// Outcomes of patient tasks are reused for every later gamer, also in kinds whose outcomes differ by rounding.
 fn patient_tasks_are_shared_by_all_workers_and_kept_for_the_next_gamer(wire: ClusterWire, kind: PuzzleKind) {
     let mut cluster =
         Cluster::start(ClusterConfig { games: 2, workers: 3, ..ClusterConfig::new(wire, kind) }.unhurried());

@@ -147,7 +147,7 @@ fn patient_tasks_survive_a_coordinator_restart(wire: ClusterWire, kind: PuzzleKi
     cluster.add_worker();
     let endings = cluster.until_endings(0, 3);
     assert!(endings.iter().all(|(_, ending)| matches!(ending, OffloadEnding::Done { .. })), "{endings:?}");
-    // Those that were computed here meanwhile are taken back, or done there, once the game has rejoined.
+    // Tasks that the game computed itself meanwhile are taken back, or done by the coordinator, once it has rejoined.
     cluster.until("nothing is held any more", |cluster| cluster.books().gamers[0].set_aside == Nanos::ZERO);
     let books = cluster.books();
     assert!(books.kinds[0].tasks - books.kinds[0].void <= 3, "{:?}", books.kinds);

@@ -34,7 +34,7 @@ fn garbage_is_no_outcome(wire: ClusterWire, kind: PuzzleKind) {
 }
 
 fn an_oversized_outcome_is_none(wire: ClusterWire, kind: PuzzleKind) {
-    // It does not even leave a link that keeps to the protocol, so the leases run out.
+    // The rogue's own link refuses to send it, so the leases run out.
     play(wire, kind, RogueTrick::Oversized, Allowed { accepted: 0, convicting: false });
 }
 
@@ -89,8 +89,8 @@ fn play(wire: ClusterWire, kind: PuzzleKind, trick: RogueTrick, allowed: Allowed
         };
         prices += receipt.price;
         by_worker += u64::from(ending.is_remote());
-        // A wrong answer is made good by the coordinator itself, and so is a missing one if the honest worker has
-        // not joined yet.
+        // The coordinator itself computes a task that was answered wrongly, and one that was not answered if the
+        // honest worker has not joined yet.
         let made_good = allowed.accepted < 2 && *place == Place::Coordinator;
         assert!(ending.is_remote() || made_good, "{ending:?}");
     }

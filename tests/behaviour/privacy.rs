@@ -1,4 +1,4 @@
-//! What a worker learns: specs, and nothing of whose they are.
+//! A worker learns specs, and nothing about the gamers who sent them.
 
 use bevy_app::PreUpdate;
 use bevy_ecs::message::MessageReader;
@@ -17,7 +17,7 @@ use p2c2r_tests::puzzles::{KINDS, PATH};
 const GAMERS: [&str; 2] = ["wilhelmina-of-nowhere", "bartholomew-the-third"];
 const TASKS_EACH: u64 = 3;
 
-/// What a worker was told.
+/// Every message that a worker received.
 #[derive(Resource, Default)]
 struct Heard(Vec<ServerToWorker>);
 
@@ -25,7 +25,7 @@ fn hear(mut messages: MessageReader<'_, '_, FromServer<ServerToWorker>>, mut hea
     heard.0.extend(messages.read().map(|from| from.message.clone()));
 }
 
-/// What the coordinator knows of the gamers that a worker must not.
+/// Accounts and addresses of the gamers, which no worker may learn.
 #[derive(Resource, Default)]
 struct Gamers(Vec<(AccountKey, String)>);
 
@@ -38,9 +38,9 @@ fn holds(bytes: &[u8], secret: &[u8]) -> bool {
     bytes.windows(secret.len()).any(|window| window == secret)
 }
 
-/// Every field of every message a worker can be sent, so that a new one does not compile until somebody has looked at what
-/// it tells: numbers of the coordinator's own, the worker's own name and account, prices, and bytes that are looked into
-/// by the caller.
+/// The kind, spec and blobs in a message, if it has a spec. It names every field of every message that a worker can be
+/// sent, so that a new one does not compile until somebody has judged what it reveals. Those here are the coordinator's
+/// own numbers, the worker's own name and account, prices, and the spec, which the caller examines.
 fn spec_in(message: &ServerToWorker) -> Option<(KindId, &[u8], &[Vec<u8>])> {
     match message {
         ServerToWorker::Welcome(WorkerWelcome { name, prices, statement }) => {
@@ -112,7 +112,7 @@ fn a_worker_learns_specs_and_nothing_of_whose_they_are(wire: ClusterWire) {
             assert!(!holds(&bytes, secret), "{} in {message:?}", String::from_utf8_lossy(secret));
         }
         let Some((id, spec, blobs)) = spec_in(message) else { continue };
-        // The bytes are a spec of the kind and nothing besides, the blobs those it names.
+        // The bytes are one spec of the kind with nothing behind it, and the spec names every blob.
         let kind = kinds.get(id).expect("a kind of ours");
         let job = kind.decode(spec).expect("a spec and nothing behind it");
         for blob in blobs {

@@ -1,5 +1,5 @@
-//! Outcomes that the coordinator's memory has no room for: they are read from its ledger, and cost as little as others that
-//! are there already.
+//! Outcomes that the coordinator's memory has no room for: they are read from its ledger, and cost as little as those in
+//! memory.
 
 use p2c2r_offload::prelude::*;
 use p2c2r_server::config::TrustRules;
@@ -24,7 +24,7 @@ fn an_outcome_that_is_only_on_disk_is_reused(wire: ClusterWire) {
     for restart in [false, true] {
         assert_eq!(cluster.books().kinds[0].by_worker, 3);
         if restart {
-            // It reads only the newest at its start.
+            // At its start it reads only the newest outcome into memory.
             cluster.kill_coordinator();
             cluster.until("the game has noticed", |cluster| !is_remote(cluster.game(0)));
             cluster.start_coordinator();

@@ -1,4 +1,4 @@
-//! Workers that cheat: found within as many answers as the arithmetic of spot checks says, and never at an honest worker's cost.
+//! Workers that cheat are found within as many answers as spot checks should take, and no honest worker is convicted.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use p2c2r_tests::cluster::{Cluster, ClusterConfig, ClusterWire, OffloadEnding};
 use p2c2r_tests::puzzles::PATH;
 use p2c2r_tests::redteam::{Game, Trick};
 
-/// When five per cent of a worker's answers are checked.
+/// Answers and time after which five per cent of a worker's answers are checked.
 const SETTLED: (u64, Duration) = (500, Duration::from_mins(10));
 
 #[test]
@@ -18,7 +18,7 @@ fn newcomers_that_lie_are_found_with_their_first_lie_and_convicted_with_the_seco
         for seed in 0..6 {
             let figures = Game::of(trick, 600, seed).play();
             assert_eq!((figures.found_after, figures.wrong), (Some(1), 0), "{trick:?}, seed {seed}");
-            // Among others that work rightly it is asked last from then on; alone it shows soon that it was no accident.
+            // Beside honest workers it is asked last from then on and seldom lies again, so conviction is tested alone.
             let alone = Game { workers: 1, ..Game::of(trick, 600, seed) }.play();
             let convicted = alone.convicted_after;
             assert!(convicted.is_some_and(|answers| answers <= 100), "{trick:?}, seed {seed}: {convicted:?}");

@@ -19,7 +19,7 @@ fn habits(kind: PuzzleKind) -> (Duration, KindSettings) {
         "path" => (every(2), 200, OnLate::ComputeLocally),
         "physics" => (every(2), 300, OnLate::ComputeLocally),
         "reflection" => (every(6), 400, OnLate::Reuse),
-        // Seldom in the same update as a path, whose deadline leaves no time for what is sent again.
+        // Only once a second: beside it in one update, a path has no time before its deadline for what is sent again.
         "lightfield" => (every(1), 500, OnLate::Reuse),
         "tactics" => (every(1), 500, OnLate::Drop),
         other => panic!("say how a game asks for `{other}`"),

@@ -6,11 +6,11 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `asking` | what games ask for, and how it ended |
+//! | `asking` | asking for tasks, and reading how they ended |
 //! | `config` | how a cluster is set up |
-//! | `endings` | the game's side: asking, and writing down how tasks end |
-//! | `mishaps` | what befalls programs and network |
-//! | [`rogue`] | workers that do not keep to the rules |
+//! | `endings` | the systems in a game's app that ask for tasks and record how they end |
+//! | `mishaps` | hangs, crashes, departures and cut networks |
+//! | [`rogue`] | workers that break the rules |
 
 mod asking;
 mod config;
@@ -72,13 +72,14 @@ struct Peer {
     frozen: bool,
 }
 
-/// Has the ledger write and answer everything it was asked. It has its own thread and clock: what statements say, and so
-/// how many bytes are sent, would depend on how far that is.
+/// Waits until the ledger has written and answered everything it was asked. It runs on a thread of its own: without the
+/// wait, the figures in statements, and the bytes sent, would depend on how far that thread has come.
 fn flush(app: &App) {
     app.world().resource::<Ledger>().flush().expect("a ledger that records");
 }
 
-/// What an update leaves to the next, the runner does before time goes on.
+/// Updates again, without moving time, while the app says that it is due. The runner of the real program does the same
+/// when an update leaves work for the next.
 fn go_on(app: &mut App) {
     app.insert_resource(TimeUpdateStrategy::ManualDuration(Duration::ZERO));
     while app.world().resource::<NextWake>().is_due() {
@@ -211,8 +212,8 @@ impl Cluster {
         index
     }
 
-    /// Starts game `index` again. It finds the patient tasks of its former life, whose endings have the numbers that they
-    /// were asked for under.
+    /// Starts game `index` again. It resumes the patient tasks that it had before it ended, and their endings carry the
+    /// numbers under which they were asked for.
     pub fn start_game(&mut self, index: usize) {
         let name = self.games[index].name.clone();
         let asked = self.asked[index].iter().map(|puzzle| puzzle.spec()).collect();
@@ -368,7 +369,7 @@ impl Cluster {
         rogue::is_waiting(self.workers[index].app.as_ref().expect("a rogue that runs"))
     }
 
-    /// What the ledger's file says once everything appended is durable. The ledger's own check must pass.
+    /// The ledger's report, once everything appended is durable. Fails if the ledger's own check does.
     #[track_caller]
     pub fn books(&mut self) -> ledger::LedgerReport {
         self.coordinator().world().resource::<Ledger>().flush().expect("a durable ledger");
@@ -378,7 +379,7 @@ impl Cluster {
     }
 }
 
-/// What a game's totals say, for assertions.
+/// A game's totals.
 pub fn totals(app: &App) -> &OffloadTotals {
     app.world().resource::<OffloadTotals>()
 }

@@ -4,7 +4,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`cluster`] | n games, one coordinator and m workers in one thread, in memory or over UDP |
-//! | [`joining`] | how harness and bench come by connect tokens |
+//! | [`joining`] | connect tokens for the programs of harness and bench |
 //! | [`fuzzing`] | the fuzz targets, shared with the folder `fuzz` |
 //! | [`programs`] | the real programs as child processes |
 //! | [`puzzles`] | seeded tasks and their right answers |

@@ -1,4 +1,4 @@
-//! What games ask for, and how it ended.
+//! Asking for tasks in a game of the cluster, and reading how they ended.
 
 use std::sync::Arc;
 

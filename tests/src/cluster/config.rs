@@ -10,7 +10,7 @@ use p2c2r_tasks::KindRegistry;
 
 use crate::puzzles::PuzzleKind;
 
-/// What the cluster's programs speak over.
+/// The network between a cluster's programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClusterWire {
     /// A network in memory and manual time.
@@ -24,7 +24,7 @@ pub enum ClusterWire {
 pub struct ClusterConfig {
     /// Its transport.
     pub wire: ClusterWire,
-    /// What its games ask for unless they say otherwise.
+    /// The kind of the tasks that its games ask for, unless a call names another.
     pub kind: PuzzleKind,
     /// Games at the start.
     pub games: usize,
@@ -34,7 +34,7 @@ pub struct ClusterConfig {
     pub fallback: Fallback,
     /// How the coordinator checks answers.
     pub trust: TrustRules,
-    /// Outcomes that the coordinator has in memory for reuse.
+    /// Most outcomes that the coordinator keeps in memory for reuse.
     pub cache_entries: usize,
     /// The network of every game.
     pub impair_games: Option<Impairment>,
@@ -70,7 +70,7 @@ impl ClusterConfig {
         Self { impair_games: Some(impairment), impair_workers: Some(impairment), ..self }
     }
 
-    /// The same with twenty seconds for each task: long enough that only workers are ever needed.
+    /// The same with twenty seconds for each task: long enough for workers to do them all, also on a busy machine.
     #[must_use]
     pub fn unhurried(self) -> Self {
         let settings = |_| KindSettings { deadline: Duration::from_secs(20), ..KindSettings::default() };

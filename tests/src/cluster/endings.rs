@@ -67,7 +67,7 @@ impl OffloadEnding {
 #[derive(Resource, Default)]
 pub(crate) struct Endings(pub Vec<(usize, OffloadEnding)>);
 
-/// The encoded specs of what this game asked for before it was started last, by number.
+/// The encoded specs of the tasks that this game asked for before its last start, by number.
 #[derive(Resource, Default)]
 pub(crate) struct AskedBefore(pub Vec<Vec<u8>>);
 

@@ -1,4 +1,4 @@
-//! What befalls the programs of a cluster and their network.
+//! Hangs, crashes, departures and cut networks, as a scenario orders them.
 
 use bevy_app::AppExit;
 use bevy_ecs::message::Messages;

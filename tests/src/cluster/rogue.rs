@@ -59,7 +59,7 @@ pub enum RogueTrick {
 #[derive(Resource)]
 struct Rogue {
     trick: RogueTrick,
-    /// What it answers if it is one of the red team.
+    /// Makes its answers if it plays a trick of the red team.
     cheat: Cheat,
     kinds: KindRegistry,
     blobs: BlobStore,

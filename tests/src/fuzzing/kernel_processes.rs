@@ -1,4 +1,5 @@
-//! A worker's station against a kernel process that says anything, and a kernel process's lane against a worker that does.
+//! A worker's station against a kernel process that sends anything, and a kernel process's lane against a worker that
+//! sends anything.
 
 use std::time::{Duration, Instant};
 
@@ -11,11 +12,11 @@ use p2c2r_worker::kernels::fuzzing::{self, EndedRun, ScriptedStation, SentTask};
 
 use super::script::{Job, first, is_large, script, steps};
 
-/// Bytes that the reason may have why a process gets no work.
+/// Longest reason for giving a process no work, in bytes.
 const REASON_BYTES_MAX: usize = 4_096;
 /// Runs of one frame at most.
 const TOGETHER_MAX: u8 = 128;
-/// A number of an honest task without blobs, and of small bytes.
+/// The number of an honest task without blobs and with a small spec.
 const SMALL: u8 = 2;
 
 /// The run of an honest task.
@@ -36,8 +37,8 @@ fn run(job: &Job) -> Run {
     }
 }
 
-/// A worker makes of every run one result, which it can carry on with, whatever the process says and however much of
-/// what it is told it reads; returns whether all frames decode.
+/// Runs a script with a worker's station; returns whether all frames decode. Whatever the process says, and however
+/// little it reads, every run has one result that the worker can use.
 pub(super) fn worker(input: &[u8]) -> bool {
     let mut steps = steps(input).peekable();
     let hello = steps.next_if(|(what, _)| what % 8 == 0).map(|(_, bytes)| bytes);
@@ -83,7 +84,7 @@ pub(super) fn worker(input: &[u8]) -> bool {
 fn can_be_carried_on_with((run, result): &EndedRun) {
     if let Ok(outcome) = result {
         assert!(outcome.len() <= OUTCOME_BYTES_MAX, "the link would not carry it");
-        // A worker does so with every outcome, before anybody has checked it.
+        // A worker calls this with every outcome, before anybody has checked it.
         let _ = run.job.leaves(&run.blobs, outcome);
     }
 }
@@ -108,7 +109,7 @@ pub(super) fn process(input: &[u8]) -> bool {
         is_honest &= tasks.is_some();
         let tasks: Vec<SentTask> = tasks.unwrap_or_default();
         blobs.extend(tasks.iter().flat_map(|(_, _, _, blobs)| blobs.clone()));
-        // No bytes are the end of a line.
+        // An empty frame would mean that the worker has closed the socket.
         if !frame.is_empty() && !tasks.iter().any(|(_, kind, spec, _)| is_large(*kind, spec, &blobs)) {
             frames.push(frame);
         }

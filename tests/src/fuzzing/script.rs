@@ -101,7 +101,7 @@ impl Job {
     }
 }
 
-/// The small reflection at one place, one level and one bounce: tracing the whole of it took most of a run's time.
+/// The small reflection at one place, one level and one bounce: tracing all of it would take most of a run's time.
 fn smallest_reflection(seed: u64) -> (ReflectionSpec, Blobs) {
     let (spec, blobs) = Reflection::small_task(seed);
     (ReflectionSpec { levels: 1, others: Vec::new(), bounces: 1, ..spec }, blobs)

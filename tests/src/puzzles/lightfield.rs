@@ -1,5 +1,5 @@
-//! Small fields: 256 places around six balls whose glow depends on the seed; every second seed as changes of
-//! a dark field.
+//! Small fields: 256 places around six balls whose glow depends on the seed. Every second one is sent as changes
+//! against a dark field.
 
 use p2c2r_offload::prelude::Blobs;
 use p2c2r_tasks::lightfield::{Lightfield, LightfieldSpec, Probes};

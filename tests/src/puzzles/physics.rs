@@ -1,5 +1,5 @@
 //! Small scenes: a dozen rocks and balls that meet within a quarter of a second, in two segments. One in four
-//! is sent as changes of what another left.
+//! is sent as changes against the snapshot that an earlier task left.
 
 use p2c2r_offload::prelude::{Blob, Blobs, TaskKind as _};
 use p2c2r_tasks::Stop;

@@ -11,7 +11,7 @@ use super::samples::Sample;
 pub(crate) struct Cheat {
     trick: Trick,
     answers: u64,
-    /// Answers when it first lied.
+    /// Answers that it had given before its first lie.
     first_lie: Option<u64>,
     first: Option<Vec<u8>>,
 }
@@ -33,7 +33,8 @@ impl Cheat {
         Some(self.answers - self.first_lie?)
     }
 
-    /// Its outcome of a task, of which all cheats know the number; `None` if it keeps silent.
+    /// Its outcome of task `number`; `None` if it does not answer. All cheats know the numbers, so that they can lie
+    /// about the same tasks.
     pub fn answer(&mut self, sample: &Sample, number: u64, random: &mut Pcg32) -> Option<Vec<u8>> {
         let probation = TrustRules::default().probation_answers;
         let lie = match self.trick {
@@ -41,7 +42,7 @@ impl Cheat {
             Trick::Lazy => Some(sample.unreachable.clone()),
             Trick::Liar(share) => random.random_bool(share).then(|| sample.wrong.clone()),
             Trick::Sleeper(honest) => (self.answers >= honest).then(|| sample.wrong.clone()),
-            // Both lie about the same tasks, without communication.
+            // Both choose the same tasks, without communication.
             Trick::Colluding => {
                 number.wrapping_mul(0x9e37_79b9).is_multiple_of(10).then(|| sample.wrong.clone())
             }

@@ -23,9 +23,9 @@ use super::Trick;
 use super::cheat::Cheat;
 use super::samples::{QUERIES, sample_of, samples};
 
-/// Between two tasks of one worker, on average: a game's pace.
+/// Time between two tasks of one worker, on average: a game's pace.
 const PACE: Duration = Duration::from_millis(100);
-/// From an attempt to its answer.
+/// Time from an attempt to its answer.
 const SERVICE: Duration = Duration::from_millis(5);
 /// The budget of a task.
 const BUDGET: Duration = Duration::from_millis(500);
@@ -303,7 +303,8 @@ impl Field {
         self.handle(Event::TimePassed);
     }
 
-    /// The cost of a check is computed, so that the same seed gives the same figures: one path of a task's.
+    /// Judges an answer. The time of the check is computed and not measured, so that the same seed gives the same
+    /// figures: a deep check solves one of the task's paths again.
     fn judge(&mut self, check: Check) -> Checked {
         let units = check.units.0 as f64;
         let took_us = match check.depth {
@@ -336,7 +337,7 @@ impl Field {
         self.handle(Event::FromWorker { peer, received_at: self.now, message });
     }
 
-    /// Detected workers of a farm leave, and new ones join.
+    /// Lets a worker of a farm leave once it was found out, and a new one join.
     fn change_identity(&mut self, game: &Game) {
         let found_out = |worker: &Worker| {
             let newcomer =

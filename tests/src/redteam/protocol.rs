@@ -32,8 +32,8 @@ fn puzzle(number: u64) -> Arc<dyn Puzzle> {
 }
 
 impl CheatedCluster {
-    /// One that plays `trick`, or two that collude, beside so many honest workers, all of them new. Nothing is reused, since
-    /// the same tasks repeat.
+    /// Starts one cheat that plays `trick`, or two that collude, and this many honest workers, all of them new. The cache is
+    /// off, since the same tasks repeat.
     pub fn start(wire: ClusterWire, trick: Trick, honest: u32) -> Self {
         let config = ClusterConfig { cache_entries: 0, ..ClusterConfig::new(wire, PATH).unhurried() };
         let cluster = Cluster::start(ClusterConfig { workers: honest as usize, ..config });
@@ -82,17 +82,17 @@ impl CheatedCluster {
         self.cluster.wrong_outcomes(0)
     }
 
-    /// Tasks that the cheats were given that are connected.
+    /// Tasks given to the cheats that are connected now.
     pub fn seen_by_cheats(&self) -> usize {
         self.cheats.iter().map(|cheat| self.cluster.rogue_has_seen(*cheat)).sum()
     }
 
-    /// What the ledger says of all cheats that ever joined.
+    /// The ledger's lines of all cheats that ever joined.
     pub fn cheats(&mut self) -> Vec<WorkerLine> {
         self.lines("rogue")
     }
 
-    /// What the ledger says of the honest workers.
+    /// The ledger's lines of the honest workers.
     pub fn honest(&mut self) -> Vec<WorkerLine> {
         self.lines("worker")
     }

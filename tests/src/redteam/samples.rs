@@ -15,7 +15,7 @@ const SAMPLES: u64 = 48;
 const SIDE: u16 = 96;
 pub(crate) const QUERIES: usize = 16;
 
-/// A task and what may be answered.
+/// A task and the answers that cheats give to it.
 pub(crate) struct Sample {
     pub spec: Vec<u8>,
     pub units: WorkUnits,
@@ -33,7 +33,7 @@ pub(crate) struct Samples {
     pub tasks: Vec<Sample>,
 }
 
-/// The task that is asked for when so many have been; they are asked for in turn.
+/// Task number `asked` of a game, which asks for all samples in turn.
 pub(crate) fn sample_of(asked: u64) -> &'static Sample {
     let tasks = &samples().tasks;
     &tasks[asked as usize % tasks.len()]
