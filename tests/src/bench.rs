@@ -1,5 +1,5 @@
-//! The benches: dispatch, every kind end to end, what the kinds cost, what floods, load, a worker that stalls and workers that
-//! cheat do, and what borrowing is worth on a weak machine.
+//! The benches: dispatch, every kind end to end, the cost of the kinds, floods, load, a stalling worker, cheating workers,
+//! and what borrowing is worth on a weak machine.
 //!
 //! Dispatch: the same small request through raw UDP, through P2C2R and through NATS, in one run.
 //!
@@ -66,8 +66,8 @@ pub struct BenchRow {
 pub struct BenchRound {
     /// Round trips in microseconds, unsorted.
     pub latencies_us: Vec<f64>,
-    /// What the coordinator says it took of each, microseconds: until the attempt left, and for the check. Empty for
-    /// rivals that have none.
+    /// The coordinator's part of each, in microseconds, from its receipts: until the attempt left, and for the check.
+    /// Empty for rivals without receipts.
     pub coordinator_us: Vec<f64>,
     /// From the first request to the last answer.
     pub elapsed: Duration,
@@ -86,8 +86,8 @@ pub struct Load {
     pub in_flight: usize,
     /// Requests per round.
     pub requests: usize,
-    /// Requests come at random moments, so many a second on average (a Poisson process), each timed from when it
-    /// was due; `None` is as fast as answers come.
+    /// Mean requests per second, which come at random moments (a Poisson process), each timed from the moment it was
+    /// due. `None`: as fast as answers come.
     pub per_s: Option<f64>,
 }
 

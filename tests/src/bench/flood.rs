@@ -45,7 +45,7 @@ pub const FULL: FloodPlan = FloodPlan { seconds: 6.0, newcomers: 20, requests: L
 /// See [`FULL`].
 pub const QUICK: FloodPlan = FloodPlan { seconds: 0.3, newcomers: 2, requests: 20 };
 
-/// What an attack does.
+/// What an attacker sends or opens.
 #[derive(Clone, Copy)]
 enum Means {
     Packets(Packets),
@@ -185,7 +185,7 @@ fn address_of(link: &JoinLink) -> io::Result<SocketAddr> {
     found.next().ok_or_else(|| io::Error::other("a host without an address"))
 }
 
-/// The 99th percentile over rounds for at least `seconds` and until `is_over`; looks `after_each`.
+/// The 99th percentile over rounds for at least `seconds` and until `is_over`; calls `after_each` after every round.
 fn p99_ms(
     inside: &mut P2c2r,
     load: Load,

@@ -120,7 +120,7 @@ struct Client<K: Varied> {
     tasks: Vec<(K::Spec, Blobs)>,
     rounds: Vec<Load>,
     round: usize,
-    /// Tasks in this round, and before it.
+    /// Tasks asked for in this round, and in all rounds before it.
     asked: usize,
     asked_before: usize,
     under_way: HashMap<Entity, (Instant, usize)>,

@@ -2,8 +2,8 @@
 //! link; then a thousand idle peers.
 //!
 //! Gamers are threads of this process, workers threads of another, so on a small machine they take processor
-//! time from the coordinator: the rate is the machine's, and the coordinator's own share is its processor
-//! time per task. The drivers' is told beside it: a crowd that needs all processors for itself measures itself.
+//! time from the coordinator. The rate is then the machine's; the coordinator's own figure is its processor time
+//! per task. That of gamers and workers stands beside it: where they use all processors, the rate measures them.
 
 use std::io;
 use std::net::IpAddr;
@@ -84,7 +84,8 @@ struct Pace {
     rate_per_s: f64,
     p50_ms: f64,
     p99_ms: f64,
-    /// 99th percentile of what the coordinator says it took of a round trip: until the attempt left, and for the check.
+    /// 99th percentile of the coordinator's part of a round trip, from its receipts: until the attempt left, and for the
+    /// check.
     coordinator_p99_ms: f64,
     /// The coordinator's processor time per task, microseconds.
     cpu_us: Option<f64>,

@@ -168,8 +168,7 @@ fn run_client(
     }
 }
 
-/// The client's app: begins the rounds it is asked for, and reports how they went, and once before that it has seen a
-/// worker.
+/// The client's app. It reports once when it has seen a worker, then runs the rounds that it is sent and reports each.
 pub(super) fn client(
     transport: ClientTransport,
     rounds: Receiver<Option<Load>>,

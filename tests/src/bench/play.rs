@@ -1,4 +1,4 @@
-//! What Borrowed Light asks for at its default settings, taken from the arena's own rules while the autopilot
+//! The tasks of Borrowed Light at its default settings, taken from the arena's own rules while the autopilot
 //! plays: the real specs at their real rates.
 //!
 //! Paths and motions are what the arena wants. The light around the ship is requested by the view and not by

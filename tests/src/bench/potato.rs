@@ -9,11 +9,11 @@
 //! |---|---|
 //! | [`group`] | the control group, versions 1 and 2 |
 //! | [`flight`] | the inputs: what the autopilot flies when outcomes come after a fixed time |
-//! | [`run`](mod@run) | one run: its programs, their end, what is left of it |
+//! | [`run`](mod@run) | one run: starting its programs, ending them, reading their files |
 //! | [`figures`] | what a run measured |
 //! | [`flips`] | runs in which T is pressed |
 //! | [`judgement`] | the table and the goals in words |
-//! | [`stages`] | where the time of light goes, and the age below which it cannot be |
+//! | [`stages`] | where the time of light goes, and its least possible age |
 //! | [`warps`] | how long after a warp the light of the new sector is complete |
 //! | [`picture`] | frame times over time, off and on, as SVG |
 
@@ -44,10 +44,10 @@ use serde::Serialize;
 use figures::PotatoFigures;
 use run::{Bench, PotatoRun};
 
-/// Start of the chance that orders the runs; any will do, and one order for all makes benches comparable.
+/// Seed of the order of runs. Any value will do; a fixed one makes benches comparable.
 const ORDER_SEED: u64 = 12;
 
-/// Load above which something else runs for most of the time: the game then waits for more than its share.
+/// Load average above which another program runs most of the time, so that the game waits for more than its share.
 const BUSY_LOAD: f64 = 0.5;
 
 /// The command line of `potato`.
@@ -146,7 +146,7 @@ impl Arm {
     }
 }
 
-/// What is held the same within one run.
+/// The conditions of one run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Setting {
     /// Preset of the game.
@@ -181,7 +181,7 @@ struct Report<'a> {
     runs: &'a [PotatoRun],
 }
 
-/// Runs everything that `options` ask for and writes what they ask for.
+/// Runs every setting of `options`, prints the tables, and writes the files that they name.
 pub fn bench(options: Options) -> Result<(), Box<dyn Error>> {
     let options = options.settled();
     let stop = Arc::new(AtomicBool::new(false));

@@ -37,7 +37,7 @@ use super::echo::{Echo, EchoPayload, kinds};
 const STEP: Duration = Duration::from_millis(1);
 /// Workers, of which one at a time stalls.
 const WORKERS: usize = 4;
-/// Between two tasks, in steps.
+/// Steps between two tasks.
 const ASK_EVERY: u64 = 10;
 /// Tasks before those that are counted: by then all workers are proven, and their speed is known.
 const WARM_UP: usize = 200;
@@ -388,7 +388,7 @@ impl Town {
             let _ = coordinator.world().resource::<Ledger>().flush();
         }
         coordinator.update();
-        // What an update leaves to the next one is done before time goes on.
+        // Work that an update leaves for the next is done before time goes on.
         coordinator.insert_resource(TimeUpdateStrategy::ManualDuration(Duration::ZERO));
         while coordinator.world().resource::<NextWake>().is_due() {
             coordinator.update();

@@ -23,7 +23,7 @@ pub const QUICK: TrustPlan = TrustPlan { tasks: 300, games: 2 };
 /// See [`TrustPlan::tasks`].
 const LONGER: u64 = 5;
 
-/// When the share of checks has fallen to five per cent, and when to the floor.
+/// Answers and time after which the share of checks has fallen to five per cent, and to the floor.
 const SETTLED: (u64, Duration) = (500, Duration::from_mins(10));
 const LONG_KNOWN: (u64, Duration) = (1_000_000, Duration::from_hours(30 * 24));
 
@@ -40,8 +40,8 @@ struct Case {
     trusted: (u64, Duration),
     /// See [`LONGER`].
     is_long: bool,
-    /// Share of answers checked when the first lie comes, and of lies that one check detects; `None` if these
-    /// do not determine how soon it is detected.
+    /// Chance that an answer is detected at the time of the first lie: that it is a lie, is checked, and the check finds
+    /// it. `None` if that alone does not determine how soon the cheat is found.
     chance: Option<f64>,
 }
 

@@ -1,5 +1,5 @@
-//! What a small task takes in the updates of coordinator, worker and client: the programs' own apps over loopback
-//! sockets, updated in turn by one thread.
+//! The time that a small task takes in the updates of coordinator, worker and client: the programs' own apps over
+//! loopback sockets, updated in turn by one thread.
 //!
 //! Nothing sleeps and nothing is woken, and each update gets the same messages in every run. So two builds can be
 //! compared on a busy machine, by instructions (one program at a time):
@@ -23,8 +23,8 @@ use tempfile::TempDir;
 
 use super::{BenchRound, Load, echo::kinds, median, p2c2r};
 
-/// Tasks under way that give each program about as many messages an update as 64 do where programs run beside each
-/// other: here all move together.
+/// Tasks under way. With this many, each program gets about as many messages per update as with 64 where the programs
+/// run in parallel; here they take turns.
 pub const IN_FLIGHT: usize = 32;
 /// Credit that no run uses up.
 const CREDIT: Nanos = Nanos(1_000_000 * Nanos::DOLLAR.0);
@@ -44,7 +44,7 @@ struct Programs {
 /// Time in updates: of the coordinator, of the worker, of the client.
 type Spent = [Duration; 3];
 
-// Functions of their own that differ, so that no compiler makes one of them and a profiler can tell the programs apart.
+// Separate functions with different bodies: the compiler cannot merge them, so a profiler can tell the programs apart.
 #[inline(never)]
 fn update_coordinator(app: &mut RunningApp) {
     black_box("coordinator");

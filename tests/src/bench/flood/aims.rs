@@ -1,4 +1,4 @@
-//! What a flood may cost those inside and those who come, and whether it did.
+//! How much a flood may cost connected peers and newcomers, and whether a measured one kept to it.
 
 use super::FloodRow;
 
@@ -13,12 +13,12 @@ const ANSWERED_MAX: f64 = 1.0;
 /// ledger's pages, which any work fills.
 const MEMORY_GROWTH_MAX: u64 = 96 * 1024 * 1024;
 
-/// One aim: what is measured of a row, and the most that it may be.
+/// One aim: a figure of a row, and its largest allowed value.
 struct Aim {
     what: &'static str,
     unit: &'static str,
     most: f64,
-    /// Measured of a row, given the memory before the first flood; `None` where it is not measured.
+    /// The figure of a row, given the memory before the first flood; `None` where it was not measured.
     of: fn(&FloodRow, u64) -> Option<f64>,
 }
 

@@ -1,5 +1,5 @@
-//! The light of a whole sector, which the game asks for once where a ship comes: the same specs, but for details of the
-//! scene that cost nothing.
+//! The light of a whole sector, which the game asks for once when a ship arrives: the game's specs, except for details of
+//! the scene that cost nothing.
 
 use p2c2r_arena::{Arena, Rock};
 use p2c2r_tasks::Blobs;
@@ -12,10 +12,10 @@ use super::{FIELD, FieldHabit, Played, field_around, in_scene, rock_object, wall
 const PART_EDGE: u8 = 16;
 const PARTS_EDGE: u8 = 4;
 
-/// Sectors an hour that a preset's price has: the autopilot clears two waves, which is a sector, in 65 s on average.
+/// Sectors an hour that a preset's price assumes: the autopilot clears two waves, which is a sector, in 65 s on average.
 pub const SECTORS_PER_HOUR: f64 = 60.0;
 
-/// How the game asks for a sector's light: paths, bounces and rocks of each part. The interval counts for nothing.
+/// How the game asks for a sector's light: paths, bounces and rocks of each part. The interval is not used.
 pub const SECTOR: FieldHabit = FieldHabit { paths: 96, bounces: 3, rocks_max: 64, ..FIELD };
 
 /// The light of the sector in which the arena is, in parts, at the rate of [`SECTORS_PER_HOUR`].

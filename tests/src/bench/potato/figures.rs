@@ -13,7 +13,8 @@ use super::warps;
 
 /// Play before this is left out of per-frame figures: joining, and the first tasks of new workers.
 pub const WARM_UP: Duration = Duration::from_secs(3);
-/// Play in a sector, whose light is paid for once: a shorter run would have more sectors an hour than play has.
+/// Seconds that play stays in a sector, whose light is paid for once. A shorter run counts as this long, or its price an
+/// hour would include more sectors than an hour of play has.
 const SECTOR_SECONDS: f64 = 3_600.0 / SECTORS_PER_HOUR;
 /// A frame longer than this many milliseconds is a stall: three frames of a display, which is visible.
 const STALL_MS: f64 = 50.0;
@@ -130,7 +131,7 @@ figures! {
     up_kbit_per_s;
     /// Kilobits a second on the wire from the coordinator.
     down_kbit_per_s;
-    /// Dollars an hour, by the receipts; what a sector's light costs once counts for a minute at least.
+    /// Dollars an hour, by the receipts; the one-off price of a sector's light is spread over a minute at least.
     dollars_per_hour;
     /// New light shown, times a second.
     light_per_s;

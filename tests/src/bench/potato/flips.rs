@@ -7,18 +7,18 @@ pub const EFFECT_SECONDS_MAX: f64 = 2.0;
 /// Times in the lines of frames are rounded to this many seconds.
 const ROUNDING: f64 = 1e-6;
 
-/// What is known of a run whose T was pressed.
+/// The figures of a run in which T was pressed.
 #[derive(Debug)]
 pub struct Flips {
     /// Its frames while it borrows: from when T took effect, and at the latest [`EFFECT_SECONDS_MAX`] after it was pressed.
     pub borrowing: Vec<FrameTime>,
-    /// The longest time from T to the first light that was asked for after it and traced where T has it traced; where no such
-    /// light came, to the end of that part. `None` if all parts are too short to tell.
+    /// The longest time from a press of T to the first light that was asked for afterwards and traced where the new mode
+    /// traces it; where no such light came, to the end of that part. `None` if all parts are too short to tell.
     pub seconds_max: Option<f64>,
 }
 
 impl Flips {
-    /// What these frames tell; `None` where T was not pressed while they were shown.
+    /// The figures of these frames; `None` where T was not pressed while they were shown.
     pub fn of(frames: &[FrameTime]) -> Option<Self> {
         let mut parts = frames.chunk_by(|before, after| before.borrows == after.borrows);
         let first = parts.next()?;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// Microseconds per period of a share. With the kernel's default of 100,000 the game would run freely for
-/// several frames and then stop for several; this is a third of a frame.
+/// The period of a share, in microseconds: a third of a frame. With the kernel's default of 100,000 the game would run
+/// freely for several frames and then stop for several.
 pub const PERIOD_US: u32 = 5_000;
 
 /// What the bench needs and this machine lacks.

@@ -8,13 +8,13 @@ use super::run::PotatoRun;
 use super::warps;
 use super::{Arm, PotatoRow};
 
-/// What borrowing may cost at most in any arm: two frames of a hundred.
+/// Largest share of the frame rate that borrowing may cost in any arm.
 const WORSE_MAX: f64 = 0.02;
-/// Frames a second, slowest hundredth and 99th percentile that a player does not notice as anything but smooth.
+/// Frames a second, those of the slowest hundredth, and 99th percentile of the frame time that a player sees as smooth.
 const FPS_MIN: f64 = 58.0;
 const LOW_FPS_MIN: f64 = 45.0;
 const FRAME_MS_P99_MAX: f64 = 33.0;
-/// What light of 95 of 100 frames was asked for at most so many milliseconds ago, beside the round trips of both links.
+/// Largest 95th percentile of the light's age in milliseconds, without the round trips of both links.
 const LIGHT_AGE_MS_MAX: f64 = 400.0;
 /// Share of the workers' processor time that their kernel processes use at least, per cent.
 const KERNEL_PERCENT_MIN: f64 = 60.0;
@@ -58,7 +58,7 @@ const COLUMNS: [Column; 20] = [
     ("kernel%", 8, 1, |figures| figures.kernel_percent),
 ];
 
-/// What a run says of itself when it has ended.
+/// One line about a run that has ended.
 pub fn line(run: &PotatoRun) -> String {
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1}"));
     format!(
@@ -156,8 +156,8 @@ fn goals_of(text: &mut String, rows: &[PotatoRow], (preset, share): (&str, u32))
     }
 }
 
-/// Whether it is smooth to play: of a run in which T is pressed, what counts are the parts that borrow, and that T takes
-/// effect soon.
+/// Judges whether play is smooth. Of a run in which T is pressed only the parts that borrow count, and T must take effect
+/// soon.
 fn smooth(text: &mut String, name: &str, row: &PotatoRow) {
     let figures = &row.figures;
     let (how, smooth) = if row.setting.arm == Arm::Flipped {
@@ -182,7 +182,7 @@ fn smooth(text: &mut String, name: &str, row: &PotatoRow) {
     }
 }
 
-/// Whether no frame is a stall, whether the light on screen is as young as the way allows, and that of a new sector soon there.
+/// Judges stalls, the age of the light on screen, the light of a new sector, and the kernels' share of the workers' time.
 fn fresh(text: &mut String, name: &str, row: &PotatoRow, off: Option<&PotatoFigures>) {
     let figures = &row.figures;
     if let Some(stalls) = figures.stalls_per_minute {
@@ -208,7 +208,7 @@ fn fresh(text: &mut String, name: &str, row: &PotatoRow, off: Option<&PotatoFigu
     }
 }
 
-/// The most light with which off has the frame rate that on has.
+/// Says how much light off can have at the frame rate of on.
 fn equal_frame_rate(text: &mut String, rows: &[PotatoRow], (preset, share): (&str, u32), on: &PotatoFigures) {
     let Some(goal) = on.fps.map(|fps| fps * (1.0 - WORSE_MAX)) else { return };
     let light = |preset: &str| BY_LIGHT.iter().position(|name| *name == preset);
@@ -235,7 +235,7 @@ fn equal_frame_rate(text: &mut String, rows: &[PotatoRow], (preset, share): (&st
     };
 }
 
-/// What the presets promise of money and of the game's own processor.
+/// Judges what the presets promise about price, the game's processor time and its slowest frames.
 fn afford(text: &mut String, preset: &str, off: Option<&PotatoFigures>, on: &PotatoFigures) {
     let most = DOLLARS_MAX.iter().find(|(name, _)| *name == preset);
     if let (Some((_, most)), Some(dollars)) = (most, on.dollars_per_hour) {
@@ -252,7 +252,7 @@ fn afford(text: &mut String, preset: &str, off: Option<&PotatoFigures>, on: &Pot
     }
 }
 
-/// Frame rates, and what one frame takes of the game's processor.
+/// Compares frame rates, processor time per frame and light.
 fn compare(text: &mut String, how: &str, off: &PotatoFigures, on: &PotatoFigures) {
     let times = |on: Option<f64>, off: Option<f64>| match (on, off) {
         (Some(on), Some(off)) if off > 0.0 => format!("{:.2} x", on / off),

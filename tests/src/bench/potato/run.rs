@@ -1,4 +1,4 @@
-//! One run: a coordinator and workers of its own, the confined game, and what is left when they have ended.
+//! One run: its own coordinator and workers, the confined game, and the files that it leaves.
 
 use std::error::Error;
 use std::fs;
@@ -20,7 +20,7 @@ use crate::programs::{self, Program, on_processors};
 
 /// Seconds between two presses of T, where a run is long enough for three parts of that length.
 const FLIP_SECONDS: u32 = 15;
-/// How often a run looks whether it is over, or is to be; a worker is killed at most this much late.
+/// How often a run looks whether the game has ended or the bench is to stop; a worker is killed late by this at most.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// What all runs share.
@@ -147,7 +147,7 @@ impl Bench {
         let is_far = matches!(arm, Arm::Far | Arm::Awful);
         let start_coordinator = |name: &str, mut command: Command| {
             if is_far {
-                // As it sends to peers elsewhere; those on its own machine it sends to without a bound.
+                // The limit for peers on other machines; by default it sends to this machine without one.
                 command.env("P2C2R_BYTES_PER_SECOND", RateLimit::internet().bytes_per_second.to_string());
             }
             start(name, command)
@@ -202,7 +202,7 @@ impl Bench {
 }
 
 impl Helpers {
-    /// Takes what they cost, ends them, and has the books checked.
+    /// Records their processor time, ends them, and checks the ledger.
     fn end(mut self, folder: &Path, figures: &mut PotatoFigures) {
         let seconds = self.since.elapsed().as_secs_f64();
         let ms_per_s = |spent: Option<Duration>| spent.map(|spent| spent.as_secs_f64() * 1e3 / seconds);

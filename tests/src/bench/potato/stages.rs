@@ -1,4 +1,4 @@
-//! Where the time of light goes, stage by stage, and the age below which it cannot be.
+//! Where the time of light goes, stage by stage, and its least possible age.
 
 use std::fmt::Write as _;
 
@@ -23,8 +23,8 @@ const STAGES: [Stage; Stages::NAMES.len()] = [
     ("down", |figures| figures.light_downlink_ms),
 ];
 
-/// The age that 95 of 100 frames cannot be below: the round trips, the kernel, and 95 hundredths of the time from one request
-/// to the next, since the light shown ages until the next comes. Milliseconds; `None` without borrowed light.
+/// The least possible 95th percentile of the light's age, in milliseconds: the round trips, the kernel, and 95 hundredths
+/// of the time from one request to the next, since the light shown ages until the next comes. `None` without borrowed light.
 pub fn floor_ms(row: &PotatoRow) -> Option<f64> {
     let figures = &row.figures;
     let interval = figures.light_asked_per_s.filter(|rate| *rate > 0.0).map(|rate| 1e3 / rate)?;

@@ -2,8 +2,8 @@
 
 use super::figures::FrameTime;
 
-/// A warp whose light is not complete counts only if it was waited for so many seconds: as long as a game without borrowing
-/// may take.
+/// A warp whose light never became complete counts only if the sector lasted this many seconds: as long as a game without
+/// borrowing may take.
 const WAITED_SECONDS_MIN: f64 = 6.0;
 /// Seconds within which it is complete where it is borrowed.
 const BORROWED_SECONDS_MAX: f64 = 2.0;
