@@ -8,9 +8,9 @@
 //! ([`Ledger::drain_committed`]) and calls `notify`.
 //!
 //! # The books
-//! Double entry in integer nano-dollars. Accounts come in seven kinds: the bank (which alone may be below zero:
-//! it gives credits), the fee, what was paid out, and two per peer: gamer and held, worker and pending. A peer's account is found by its
-//! owner's public key; its name is a label.
+//! Double entry in integer nano-dollars. Accounts come in seven kinds: the bank (the only one that may be below zero,
+//! because it gives credits), the fee, what was paid out, and two per peer: gamer and held, worker and pending. A peer's
+//! account is found by its owner's public key; its name is a label.
 //!
 //! ```text
 //! bank -> gamer                      opening credit, once
@@ -23,17 +23,18 @@
 //! pending -> gamer, pending -> fee   the worker was convicted before that: back to who paid, if that can be told
 //! ```
 //!
-//! Rows of ended tasks are kept for a day (longer if the fraud window is, and only while pay is pending and for ten minutes
-//! where there are too many) and then folded into sums per account, kind and verdict, so that the file stays as large as a
-//! day's work; the hash chain goes on (`ledger/folding.rs`). A gamer's number for a task is remembered as long as the
-//! task's row.
+//! Rows of ended tasks are kept for a day, or for the fraud window if that is longer, and then folded into sums per
+//! account, kind and verdict, so that the file stays as large as a day's work; the hash chain goes on
+//! (`ledger/folding.rs`). Where there are too many rows, they are kept only while their pay is pending, and for at least
+//! ten minutes. A gamer's number for a task is remembered as long as the task's row.
 //!
 //! A task admitted and settled inside one group is written once, in its final state: `gamer -> pending` and
-//! `gamer -> fee`, with the same balances. If a worker did it in one attempt, as is the rule, the task's row names the
-//! worker and alone says the attempt and the transfers; all others have rows of their own.
+//! `gamer -> fee`, with the same balances. If a worker did it in one attempt, the usual case, the task's row names the
+//! worker and stands for the attempt and the transfers too; all other attempts and transfers have rows of their own.
 //!
-//! Transfers are never changed, and deleted only when they are folded (triggers refuse all else, also for the rows of tasks
-//! that are over), and each group's transfers, and what it does to accounts, are hashed into a chain (`ledger/chain.rs`).
+//! Transfers are never changed, and are deleted only when they are folded; triggers refuse everything else, and protect
+//! the rows of ended tasks in the same way. Each group's transfers and changes of accounts are hashed into a chain
+//! (`ledger/chain.rs`).
 //!
 //! # Charged once
 //! Four unique keys: the gamer's number for a task is unique per gamer; a task's row leaves the state "open" once; a
@@ -51,8 +52,8 @@
 //! | `error.rs` | errors an operator can act on |
 //! | `queue.rs` | the bounded queue between the two threads |
 //! | `file.rs`, `meta.rs` | opening the file: pragmas, migrations, refusals; what it says of itself |
-//! | `lock.rs` | one coordinator for one file, and whether it is still there |
-//! | `reading.rs` | opening the file to read it, without a right to write |
+//! | `lock.rs` | one coordinator for one file, and whether the file is still in its place |
+//! | `reading.rs` | opening the file read-only, also for a user who may not write it |
 //! | `backup.rs` | `backup`: a whole copy of a ledger that is in use |
 //! | `writer.rs` | the thread: group commits, requests, failure |
 //! | `book.rs` | the rules: what an entry does to accounts and tasks |
@@ -154,8 +155,8 @@ pub fn check(path: &Path) -> Result<CheckReport, LedgerError> {
     audit::check(path, &[])
 }
 
-/// Checks as [`check`] does, and whether the ledger still contains `heads`, which were signed earlier and kept elsewhere:
-/// whether what it says of the time before them is what it said then.
+/// Does what [`check`] does, and checks that the ledger still contains `heads`, which were signed earlier and kept
+/// elsewhere: that nothing recorded before a head has been changed since.
 pub fn check_with_heads(path: &Path, heads: &[SignedHead]) -> Result<CheckReport, LedgerError> {
     audit::check(path, heads)
 }
@@ -165,13 +166,13 @@ pub fn head(path: &Path, secret: &AccountSecret) -> Result<SignedHead, LedgerErr
     heads::head(path, secret)
 }
 
-/// Writes all transfers of the ledger at `path` to `out` as comma-separated values, with what was folded as a sum for each
-/// account; returns how many rows. Read-only, in little memory, and works beside a running coordinator.
+/// Writes all transfers of the ledger at `path` to `out` as comma-separated values, folded ones as one sum per account;
+/// returns the number of rows. Read-only, in little memory, and works beside a running coordinator.
 pub fn export(path: &Path, out: &mut impl Write) -> Result<u64, LedgerError> {
     export::export(path, out)
 }
 
-/// What workers can be paid, and were. Read-only, and works beside a running coordinator.
+/// What workers can be paid, and have been paid. Read-only, and works beside a running coordinator.
 pub fn payables(path: &Path) -> Result<Payables, LedgerError> {
     payouts::payables(path)
 }

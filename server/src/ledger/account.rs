@@ -19,9 +19,9 @@ use super::trust::WorkerTrust;
 pub struct Account {
     /// Its number.
     pub id: AccountId,
-    /// Whose it is.
+    /// Whether it is a gamer's or a worker's.
     pub role: Role,
-    /// Its owner's public key: who has it is who may use the account. `None` for an account of an older ledger that
+    /// Its owner's public key: whoever holds the key may use the account. `None` for an account of an older ledger that
     /// nobody has claimed.
     pub key: Option<AccountKey>,
     /// Its owner's public name: a label, which other accounts may have as well.
@@ -39,13 +39,13 @@ pub struct Account {
     pub rejected: u64,
     /// A gamer's tasks that are still recorded one by one.
     pub tasks_recorded: u64,
-    /// The largest of a gamer's own task ids, of those still recorded one by one. Only in the answer to
+    /// The largest id that the gamer gave to one of those tasks. Only in the answer to
     /// [`Ledger::open_account`](super::Ledger::open_account).
     pub largest_task: Option<TaskId>,
     /// What a gamer was charged in the last hour, by minute. Only in the answer to
     /// [`Ledger::open_account`](super::Ledger::open_account) and [`Ledger::account`](super::Ledger::account).
     pub charged_lately: Vec<RecentCharge>,
-    /// What is known of a worker. Only in the answer to [`Ledger::open_account`](super::Ledger::open_account).
+    /// A worker's trust record. Only in the answer to [`Ledger::open_account`](super::Ledger::open_account).
     pub trust: WorkerTrust,
 }
 
@@ -82,18 +82,19 @@ impl Totals {
     }
 }
 
-/// What was recorded since it was last asked.
+/// What was recorded since the last call of [`Ledger::drain_committed`](super::Ledger::drain_committed).
 #[derive(Clone, Debug, Default, Encode, Decode)]
 pub struct Committed {
     /// Accounts that changed, as they now are. Each at most once.
     pub accounts: Vec<Account>,
     /// The whole ledger.
     pub totals: Totals,
-    /// Entries recorded since the ledger was opened, in the order they were appended; those dropped count.
+    /// Entries recorded since the ledger was opened, dropped ones included. They are recorded in the order in which they
+    /// were appended.
     pub entries: u64,
     /// Group commits since the ledger was opened.
     pub groups: u64,
-    /// Tasks dropped since last asked because the gamer's number for them was used before. Nobody was
+    /// Tasks dropped since the last call because the gamer's number for them was used before. Nobody was
     /// charged or paid for them. At most [`CONFLICTS_KEPT_MAX`] are kept between two calls; all are counted
     /// in `anomalies`.
     pub conflicts: Vec<Conflict>,
@@ -124,7 +125,7 @@ pub const CONFLICTS_KEPT_MAX: usize = 1_024;
 pub struct Conflict {
     /// The coordinator's number for the task that was dropped.
     pub task: TaskNo,
-    /// Whose.
+    /// The gamer.
     pub gamer: AccountId,
     /// The number the gamer used twice.
     pub game_task: TaskId,
@@ -149,7 +150,7 @@ pub struct Anomalies {
 }
 
 impl Anomalies {
-    /// How many of each, by a word for the cause.
+    /// The counts, each with a one-word name of its cause.
     pub fn by_cause(&self) -> [(&'static str, u64); 6] {
         [
             ("conflict", self.conflicts),
@@ -191,7 +192,7 @@ pub struct CachedOutcome {
 /// A task that has ended with an outcome, as it was charged.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct SettledTask {
-    /// Who paid.
+    /// The gamer who paid.
     pub gamer: AccountId,
     /// The gamer's number for it.
     pub game_task: TaskId,
@@ -199,7 +200,7 @@ pub struct SettledTask {
     pub charged: Nanos,
     /// What it was worth.
     pub units: WorkUnits,
-    /// The price list that held for it.
+    /// Version of the price list it was priced by.
     pub price_list: u32,
     /// The check that its outcome passed.
     pub check: PassedCheck,
@@ -211,7 +212,7 @@ pub struct SettledTask {
 pub struct PatientTask {
     /// The coordinator's number for it.
     pub task: TaskNo,
-    /// Who pays.
+    /// The gamer who pays.
     pub gamer: AccountId,
     /// The gamer's number for it.
     pub game_task: TaskId,

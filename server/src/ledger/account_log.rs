@@ -43,22 +43,22 @@ impl AccountLogEntry {
         Self { account, what, number: opened_ms, bytes, text }
     }
 
-    /// Its label is another.
+    /// An account's label was changed.
     pub fn renamed(account: i64, name: &str) -> Self {
         Self { account, what: what::RENAMED, number: 0, bytes: None, text: Some(name.to_owned()) }
     }
 
-    /// An account of an older ledger has an owner.
+    /// An account of an older ledger was given an owner.
     pub fn claimed(account: i64, key: [u8; 32]) -> Self {
         Self { account, what: what::CLAIMED, number: 0, bytes: Some(key.to_vec()), text: None }
     }
 
-    /// The operator credited it.
+    /// The operator credited an account.
     pub fn granted(account: i64, amount: i64, reference: [u8; 16]) -> Self {
         Self { account, what: what::GRANTED, number: amount, bytes: Some(reference.to_vec()), text: None }
     }
 
-    /// Its owner was paid outside, or that is taken back.
+    /// A worker was paid outside the ledger, or such a payout was taken back.
     pub fn paid_out(account: i64, amount: i64, reference: &str, taken_back: bool) -> Self {
         let what = if taken_back { what::TAKEN_BACK } else { what::PAID_OUT };
         Self { account, what, number: amount, bytes: None, text: Some(reference.to_owned()) }
@@ -156,7 +156,7 @@ pub(super) fn take_over(connection: &Connection) -> Result<()> {
         .map(|_| ())
 }
 
-/// The last group, up to `last`, by which no more than `rows_max` rows are in the log.
+/// The newest group, at most `last`, up to and including which the log has no more than `rows_max` rows.
 pub(super) fn in_bounds(connection: &Connection, last: i64, rows_max: i64) -> Result<i64> {
     let first_beyond: Option<i64> = connection
         .prepare_cached("SELECT grp FROM account_log ORDER BY grp LIMIT 1 OFFSET ?1")?
@@ -323,7 +323,7 @@ fn read_identities(connection: &Connection, sql: &str) -> Result<HashMap<i64, Id
     found.collect()
 }
 
-/// Whether the change is valid after those before it.
+/// Applies the change to `known`; false if it cannot follow the changes before it.
 fn apply(
     connection: &Connection,
     known: &mut HashMap<i64, Identity>,

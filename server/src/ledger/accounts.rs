@@ -17,7 +17,7 @@ use super::options::MONEY_MAX;
 use super::posting::Posting;
 use super::trust::{self, WorkerTrust};
 
-/// A request about an account; the answer is the account afterwards.
+/// A request about an account; it is answered with the account's new state.
 pub(super) enum Ask {
     /// Find it, or open it and credit a gamer.
     Open { role: Role, key: AccountKey, name: Box<str>, credit: Nanos },
@@ -203,7 +203,7 @@ impl Posting<'_, '_> {
         Ok(Ok(id))
     }
 
-    /// Whether the bank may give out so much more.
+    /// Whether the bank may give out `amount` more.
     fn can_give(&self, amount: Nanos) -> AccountResult<()> {
         match self.book.bank.checked_sub(amount.0) {
             Some(bank) if bank >= -MONEY_MAX.0 => Ok(()),
@@ -238,8 +238,8 @@ fn find(connection: &Connection, role: Role, key: AccountKey) -> Result<Option<A
         .optional()
 }
 
-/// The largest of a gamer's task ids: one or two steps in the index of its ids, where those above `i64::MAX` are below
-/// zero.
+/// The largest of a gamer's task ids: one or two look-ups in the index of its ids, where ids above `i64::MAX` are stored
+/// as negative numbers.
 fn largest_task(connection: &Connection, gamer: AccountId) -> Result<Option<TaskId>> {
     let mut select =
         connection.prepare_cached("SELECT max(game_task) FROM tasks WHERE gamer = ?1 AND game_task <= ?2")?;
@@ -251,7 +251,7 @@ fn largest_task(connection: &Connection, gamer: AccountId) -> Result<Option<Task
     Ok(None)
 }
 
-/// Brings an account into memory if it is not there; false if there is no such peer's account.
+/// Brings a peer's account into memory if it is not there; false if the file has no such account.
 pub(super) fn load_account(connection: &Connection, book: &mut Book, id: AccountId) -> Result<bool> {
     if book.accounts.contains_key(&id) {
         return Ok(true);

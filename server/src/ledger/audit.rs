@@ -105,8 +105,7 @@ fn read_accounts(connection: &Connection) -> Result<HashMap<i64, Booked>> {
         .collect()
 }
 
-/// Hashes every group again, from the newest folded one on, and returns the balances that folded sums and transfers add up
-/// to.
+/// Hashes every group after the newest folded one again, and returns the balances that folded sums and transfers add up to.
 fn chain(
     connection: &Connection,
     checkpoint: &Checkpoint,
@@ -221,7 +220,7 @@ fn count_in(derived: &mut HashMap<i64, i128>, transfer: &Transfer, report: &mut 
     *derived.entry(transfer.credit).or_default() += i128::from(transfer.amount);
 }
 
-/// Credits, grants, releases, reversals and payouts: between the accounts they may be between.
+/// Checks that credits, grants, releases, reversals and payouts have ids of their range and run between the right accounts.
 fn other_transfers(
     connection: &Connection,
     accounts: &HashMap<i64, Booked>,
@@ -331,7 +330,7 @@ fn balances(
     report.sum = Nanos(i64::try_from(sum).unwrap_or(i64::MAX));
 }
 
-/// What is pending by due time, and what is being given back, adds up to the pending accounts.
+/// Checks that each pending account has what falls due to its worker plus what is being given back.
 fn pending(connection: &Connection, accounts: &HashMap<i64, Booked>, report: &mut CheckReport) -> Result<()> {
     let mut select = connection.prepare(
         "SELECT worker, sum(amount) FROM
@@ -351,7 +350,7 @@ fn pending(connection: &Connection, accounts: &HashMap<i64, Booked>, report: &mu
     Ok(())
 }
 
-/// Each gamer's account says how many tasks it has in rows.
+/// Checks each gamer's count of its tasks that have rows.
 fn recorded(connection: &Connection, report: &mut CheckReport) -> Result<()> {
     let mut select = connection.prepare(
         "SELECT id, tasks FROM accounts WHERE tasks <> (SELECT count(*) FROM tasks WHERE gamer = accounts.id)",
@@ -364,7 +363,7 @@ fn recorded(connection: &Connection, report: &mut CheckReport) -> Result<()> {
     Ok(())
 }
 
-/// Kept outcomes are what was kept, and patient payloads belong to open tasks.
+/// Checks that kept outcomes match their checksums, and that patient payloads belong to open tasks.
 fn kept(connection: &Connection, report: &mut CheckReport) -> Result<()> {
     let mut select = connection.prepare(
         "SELECT o.id, o.checksum, o.bytes, t.key FROM outcomes o LEFT JOIN tasks t ON t.no = o.task",

@@ -1,4 +1,4 @@
-//! Back-pressure of the ledger on admission: how many admissions it has room for, asked once for many of them.
+//! Back-pressure of the ledger on admission: how many tasks it has room for, asked once for a whole batch of them.
 
 use bincode::{Decode, Encode};
 
@@ -12,7 +12,7 @@ pub struct AdmissionRoom {
     pub patient: usize,
     /// Bytes of payload; the last task that finds any left may exceed them.
     pub bytes: usize,
-    /// Tasks recorded one by one with which an account gets no other.
+    /// An account with this many tasks recorded one by one gets no further task admitted.
     pub tasks_per_account: u64,
 }
 

@@ -40,8 +40,8 @@ pub(super) struct OpenTask {
 }
 
 impl OpenTask {
-    /// Who did a task that began and ended within the current group in one attempt: its row alone says everything of it.
-    /// To be asked before the row is in the file.
+    /// The worker of a task that began and ended within the current group in one attempt: such a task needs no row but its
+    /// own. To be called before that row is in the file.
     pub fn in_one_row(&self) -> Option<AccountId> {
         let Some(TaskEnd::Settled(Settlement { source: ComputedFrom::Worker { worker, .. }, .. })) =
             &self.end
@@ -84,7 +84,7 @@ pub(super) struct Book {
     pub group: i64,
     /// Accounts in memory beyond which idle ones are evicted.
     pub accounts_max: usize,
-    /// Accounts of open tasks at the last eviction: the next one waits until there are twice as many.
+    /// Number of accounts with open tasks at the last eviction: the next one waits until twice as many are in memory.
     pub busy_when_let_go: usize,
     /// Tasks that are recorded one by one.
     pub tasks_recorded: u64,
@@ -101,7 +101,7 @@ pub(super) struct Book {
     pub changed: Vec<AccountId>,
     /// Transfers of the current group that get rows of their own.
     pub transfers: Vec<Transfer>,
-    /// Transfers of the current group that their tasks' rows say.
+    /// Transfers of the current group that their tasks' rows stand for.
     pub transfers_in_tasks: Vec<Transfer>,
     /// What the current group did to accounts.
     pub account_changes: Vec<AccountLogEntry>,
@@ -109,7 +109,7 @@ pub(super) struct Book {
     pub late: Vec<LateVerdict>,
     /// Tasks whose outcomes the current group puts in doubt.
     pub disputed: Vec<TaskNo>,
-    /// What the current group has learned of workers.
+    /// Trust records that the current group writes.
     pub trust: BTreeMap<AccountId, WorkerTrust>,
     /// Workers that the current group convicts or, with `false`, forgives, in this order.
     pub judged: Vec<(AccountId, bool)>,
@@ -275,8 +275,8 @@ impl Book {
             made.number == number && matches!(made.verdict, verdict::RUNNING | verdict::UNNEEDED)
         };
         let Some(made) = found.tries.iter_mut().find(running) else {
-            // What is not in the file may be an admission that it will refuse, of a number used before: then this is about the
-            // task that has the number.
+            // An admission that is not in the file yet may still be dropped, because its number was used before. The verdict
+            // is then about the earlier task of that number.
             if found.recorded {
                 self.anomalies.bad_attempt += 1;
             } else {
@@ -348,7 +348,7 @@ impl Book {
             return;
         }
         if !quarantined {
-            // It is written after the judgements, and a newcomer is not known for what it did before.
+            // Trust is written after the judgements: a record from before would undo that the worker is a newcomer.
             self.trust.remove(&worker);
         }
         self.judged.push((worker, quarantined));
@@ -362,7 +362,7 @@ impl Book {
         }
     }
 
-    /// Takes a task whose idempotency key turned out to be used before out of the books again.
+    /// Undoes what a task did to the books, because its idempotency key turned out to be used before.
     pub fn drop_conflict(&mut self, task: &OpenTask) {
         self.anomalies.conflicts += 1;
         self.patient_closed += usize::from(task.patient);
@@ -386,7 +386,7 @@ impl Book {
         }
     }
 
-    /// Finds accounts whose numbers in memory a group would break; for debugging builds.
+    /// Asserts in debug builds that no account in memory is below zero.
     pub fn assert_sane(&self) {
         for Ledgered { account, .. } in self.accounts.values() {
             debug_assert!(account.available >= Nanos::ZERO, "{account:?}");

@@ -1,5 +1,4 @@
-//! The hash chain over transfers and what happens to accounts: changing, dropping or moving any of it changes every hash
-//! after it.
+//! The hash chain over transfers and changes of accounts: changing, dropping or moving one changes every hash after it.
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -14,7 +13,7 @@ pub(super) struct Transfer {
     pub attempt: u8,
 }
 
-/// All transfers, as a table for readers: those with rows of their own, and those that their tasks' rows say.
+/// All transfers, as a table for readers: those with rows of their own, and those that their tasks' rows stand for.
 pub(super) const ALL_TRANSFERS: &str = "(
     SELECT id, grp, debit, credit, amount, reason, attempt FROM transfers
     UNION ALL

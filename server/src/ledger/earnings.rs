@@ -86,8 +86,8 @@ impl Earnings {
         self.window_ms + 2 * self.bucket_ms
     }
 
-    /// Takes everything that one worker has pending out of the file and out of memory, what it earned in the current group
-    /// `group` too; `None` if that is nothing.
+    /// Takes everything that one worker has pending out of the file and out of memory, with what it earned in the current
+    /// group, which is `group`; `None` if nothing is pending.
     pub fn take(
         &mut self,
         connection: &Connection,

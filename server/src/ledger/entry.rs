@@ -70,30 +70,30 @@ pub enum Entry {
         /// Why.
         reason: VoidReason,
     },
-    /// Another worker's answer to the task, which is settled, is a different one: what is kept of its outcome is deleted, because
-    /// it is not known which is right.
+    /// Another worker gave a different answer to a task that is already settled. The kept outcome is deleted, because it is
+    /// not known which of the two is right.
     OutcomeDisputed {
         /// The task.
         task: TaskNo,
     },
     /// A worker's new record; replaces the earlier one for the kinds it names. Whether it is in quarantine stays as it is.
     TrustChanged {
-        /// Whose.
+        /// The worker.
         worker: AccountId,
-        /// What is known.
+        /// Its new record.
         trust: Box<WorkerTrust>,
     },
     /// A worker is convicted: it gets no work, its pending pay returns to the gamers who paid it, or to the coordinator
     /// where they cannot be determined, and its kept outcomes are deleted, including those of earlier entries. Both
     /// happen in bounded steps, which a restart continues; meanwhile nothing of either is paid out or handed out.
     WorkerConvicted {
-        /// Whose.
+        /// The worker.
         worker: AccountId,
     },
-    /// A worker gets work again, as a newcomer: neither its failures nor its accepted answers count any more. The money stays
+    /// A worker gets work again, as a newcomer: its failures and its accepted answers are both forgotten. The money stays
     /// where it is.
     WorkerForgiven {
-        /// Whose.
+        /// The worker.
         worker: AccountId,
     },
 }
@@ -114,7 +114,7 @@ impl Entry {
 pub struct Admission {
     /// The coordinator's number for it; never used before in this ledger.
     pub task: TaskNo,
-    /// Who pays.
+    /// The gamer who pays.
     pub gamer: AccountId,
     /// The gamer's number for it: with `gamer`, the idempotency key.
     pub game_task: TaskId,
@@ -176,7 +176,7 @@ pub enum ComputedFrom {
     /// A worker, in the attempt named. The attempt was started with an `AttemptStarted` that names the same
     /// worker.
     Worker {
-        /// Whose.
+        /// The worker.
         worker: AccountId,
         /// Which try.
         attempt: Attempt,

@@ -94,7 +94,7 @@ pub enum LedgerError {
         /// Path of the log.
         log: PathBuf,
     },
-    /// The file is being written, and could only be read as one that is not.
+    /// The file could only be read as one that nobody writes, and it was written meanwhile.
     #[error(
         "the ledger {path} was written while it was read: try again, or as a user who may write to its folder"
     )]
@@ -183,15 +183,15 @@ pub enum LedgerError {
     /// No such account.
     #[error("there is no {role} account {account}: `p2c2r-server ledger report` lists them")]
     NoAccount {
-        /// Whose side it was looked for on.
+        /// Whether a gamer's or a worker's account was looked for.
         role: Role,
-        /// What it was looked for by.
+        /// The key, name or number it was looked for by.
         account: String,
     },
     /// The account to be claimed has an owner.
     #[error("the {role} account {name} has been claimed before: an account has one key for ever")]
     AlreadyClaimed {
-        /// Whose side it is on.
+        /// Whether it is a gamer's or a worker's.
         role: Role,
         /// Its label.
         name: String,
@@ -201,7 +201,7 @@ pub enum LedgerError {
         "the key {key} has a {role} account already: claim with the key of somebody who has not joined yet"
     )]
     KeyHasAccount {
-        /// Whose side it is on.
+        /// Whether it is a gamer's or a worker's.
         role: Role,
         /// The key.
         key: AccountKey,
@@ -229,7 +229,7 @@ pub enum LedgerError {
         /// The reference.
         reference: String,
     },
-    /// More was to be paid than is there.
+    /// More was to be paid than the worker has available.
     #[error("{amount} is more than the worker has available, which is {available}")]
     NotAvailable {
         /// What was to be paid.

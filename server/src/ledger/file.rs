@@ -137,7 +137,7 @@ fn identify(connection: &Connection, expected: Option<LedgerId>) -> rusqlite::Re
     Ok(id)
 }
 
-/// Whether there is a write-ahead log with something in it beside the file at `path`, which is no symbolic link.
+/// Whether there is a write-ahead log with something in it beside the file at `path`, which must not be a symbolic link.
 fn has_log(path: &Path) -> bool {
     with_ending(path, "-wal").metadata().is_ok_and(|data| data.len() > 0)
 }
@@ -158,7 +158,7 @@ pub(super) fn refuse_log_of_another(path: &Path) -> Result<(), LedgerError> {
     if !has_log(&real) {
         return Ok(());
     }
-    // What cannot be read while it is being written is no copy.
+    // A file that cannot be read because it is being written is not a copy.
     let marked = connect_without_log(&real)
         .and_then(|connection| closing::read(&connection).map_err(|error| explain(path, &error)));
     match marked {
@@ -224,7 +224,7 @@ pub(super) fn connect_read_only(path: &Path) -> Result<Connection, LedgerError> 
     connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
-/// Opens the database file alone, as one that nobody writes: without its log, without locks, and without making anything.
+/// Opens the database file as one that nobody writes: without its log, without locks, and without creating anything.
 pub(super) fn connect_without_log(path: &Path) -> Result<Connection, LedgerError> {
     let real = path.canonicalize().map_err(|error| no_access(path, &error))?;
     let flags =
@@ -233,7 +233,7 @@ pub(super) fn connect_without_log(path: &Path) -> Result<Connection, LedgerError
     Connection::open_with_flags(uri, flags).map_err(|error| explain(path, &error))
 }
 
-/// A path inside a URI: whatever could mean something else there is written by its number.
+/// The path as part of a URI: bytes that could mean something else there are percent-encoded.
 fn escaped(path: &Path) -> String {
     let mut text = String::new();
     for byte in path.as_os_str().as_encoded_bytes() {
@@ -307,9 +307,9 @@ fn refuse_damaged(connection: &Connection, path: &Path) -> Result<(), LedgerErro
 
 /// Each migration and its version number are one transaction, so a crash leaves one schema or the other.
 ///
-/// Foreign keys are off, here and for the writer: here because a referenced table could not be replaced by its copy
-/// otherwise, there because looking up both accounts of every row takes long. A group that names an account which is not
-/// there fails all the same when its balance is written, and `ledger check` looks at all references.
+/// Foreign keys are off. Migrations could not replace a referenced table by its copy otherwise, and the writer would
+/// spend long on looking up both accounts of every row. A group that names a missing account fails all the same when
+/// that account's balance is written, and `ledger check` looks at all references.
 fn migrate(connection: &mut Connection, new: bool) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", false)?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;

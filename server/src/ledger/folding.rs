@@ -18,8 +18,9 @@ use super::outcomes::KeptOutcomes;
 pub(super) use sums::FoldedSums;
 use sums::{Fold, GroupRow};
 
-/// Transfers, ended tasks and changes of accounts folded in one step, of each so many, unless a single group has more.
-/// Nothing else is recorded meanwhile, so a step has to stay short; `what_a_step_of_folding_takes` measures it.
+/// The most transfers, the most ended tasks and the most changes of accounts folded in one step; a single group with more
+/// is folded all the same. Nothing else is recorded meanwhile, so a step has to stay short;
+/// `what_a_step_of_folding_takes` measures it.
 const ROWS_PER_STEP: i64 = 2_048;
 
 /// Groups folded in one step.
@@ -28,17 +29,16 @@ const GROUPS_PER_STEP: i64 = 1_024;
 /// Extra time that rows are kept, so that a quiet ledger folds occasionally instead of in every group.
 const SLACK_MS: i64 = 10 * 60 * 1_000;
 
-/// Time that rows are kept at least where there are too many: verdicts that come late are about attempts of the last
-/// minutes.
+/// The shortest time that rows are kept, however many there are: late verdicts are about attempts of the last minutes.
 const KEPT_EARLY_MS: i64 = 10 * 60 * 1_000;
 
-/// Time after which rows are looked at again that were too young, where there are too many.
+/// Where there are too many rows and all are too young to be folded: how long to wait before looking at them again.
 const EARLY_SLACK_MS: i64 = 1_000;
 
 /// The progress of folding.
 pub(super) struct Folding {
     kept_ms: i64,
-    /// The same where there are too many rows.
+    /// `kept_ms` for when there are too many rows.
     kept_early_ms: i64,
     checkpoint: Checkpoint,
     /// When there is something to fold: in the past while folding is under way; never if the oldest group does not match
@@ -48,9 +48,9 @@ pub(super) struct Folding {
 
 /// A step that was taken.
 pub(super) struct FoldingStep {
-    /// With which the current group must be hashed.
+    /// Digest of all sums, which the current group's hash must include.
     pub digest: [u8; 32],
-    /// Gamers' tasks that have no rows any more.
+    /// For each gamer, the number of tasks whose rows the step deleted.
     pub tasks: BTreeMap<AccountId, u64>,
 }
 
@@ -108,8 +108,8 @@ fn read_group(row: &Row<'_>) -> Result<GroupRow> {
 }
 
 impl Folding {
-    /// Rows are kept after they were written for as long as outcomes are and as pay is pending; for the latter alone where
-    /// there are too many, as at the start if it `is_early`.
+    /// Rows are kept until both `outcomes_kept_ms` and `pending_ms` have passed since they were written. Where there are too
+    /// many rows, which `is_early` says of the start, `pending_ms` and [`KEPT_EARLY_MS`] are enough.
     pub fn load(
         connection: &Connection,
         outcomes_kept_ms: i64,
@@ -134,15 +134,16 @@ impl Folding {
         self.due_ms
     }
 
-    /// A group was written, after which there are too many rows if it `is_early`.
+    /// A group was written; `is_early` says that there are now too many rows.
     pub fn wrote(&mut self, at_ms: i64, is_early: bool) {
         let next_ms = if is_early { at_ms + EARLY_SLACK_MS } else { at_ms + self.kept_ms + SLACK_MS };
         self.due_ms = self.due_ms.map(|due_ms| due_ms.min(next_ms));
     }
 
-    /// Folds one step of groups that are old enough, or if it `is_early`, because there are too many rows, of those whose pay
-    /// is not pending, and deletes their tasks' `outcomes`. Those of groups that are old enough have expired, unless they
-    /// were once to be kept for longer. `None` if there was nothing to fold.
+    /// Folds the oldest groups, as many as a step takes, that are old enough; `is_early` says that there are too many rows,
+    /// so that it is enough if a group's pay is not pending. Deletes the outcomes of their tasks: early they may still be
+    /// usable, otherwise they have expired, unless a longer time was set when they were kept. `None` if there was nothing
+    /// to fold.
     pub fn step(
         &mut self,
         connection: &Connection,
@@ -195,7 +196,7 @@ impl Folding {
     }
 }
 
-/// The oldest groups that may be folded, as many as a step takes.
+/// The oldest groups from before `before_ms`, as many as a step takes.
 fn oldest_groups(connection: &Connection, before_ms: i64) -> Result<Vec<GroupRow>> {
     let mut select = connection
         .prepare_cached("SELECT id, at_ms, transfers, hash, folded FROM groups ORDER BY id LIMIT ?1")?;

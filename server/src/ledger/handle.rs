@@ -55,9 +55,9 @@ struct Found {
 }
 
 impl Ledger {
-    /// Opens the ledger at `path`, creating it if there is none and [`LedgerOptions::id`] asks for none, brings its schema up to date, voids the
-    /// holds a crash left open, and starts the writer. `notify` is called from the writer's thread after
-    /// every group commit and when recording fails.
+    /// Opens the ledger at `path`, brings its schema up to date, voids the holds that a crash left open, and starts the
+    /// writer. If there is no file, one is created, unless [`LedgerOptions::id`] names the ledger that it has to be.
+    /// `notify` is called from the writer's thread after every group commit and when recording fails.
     pub fn open(
         path: &Path,
         options: LedgerOptions,
@@ -108,10 +108,10 @@ impl Ledger {
         self.wait_for(&self.ask_account(role, key, name, credit, || {})?)
     }
 
-    /// Asks for the account of whoever has `key` on this side, without waiting. `notify` is called from the writer's
-    /// thread once [`Ledger::opened`] has an answer, be it that there will be none.
-    /// An account that does not exist is opened, and then, and never again, a gamer is credited with `credit` by the
-    /// bank (zero to [`CREDIT_MAX`]; a worker is not). `name` is stored as the account's label.
+    /// Asks for the account of the owner of `key` in this role, without waiting. `notify` is called from the writer's
+    /// thread once [`Ledger::opened`] has an answer, or an error because there will be none.
+    /// An account that does not exist is opened; only then is a gamer, but no worker, credited with `credit` by the bank
+    /// (zero to [`CREDIT_MAX`]). `name` is stored as the account's label.
     pub fn ask_account(
         &self,
         role: Role,
@@ -134,7 +134,7 @@ impl Ledger {
         self.wait_for(&self.ask_for(Ask::Find { id }, || {})?)
     }
 
-    /// Credits an account with more than nothing and at most [`CREDIT_MAX`] from the bank, by the operator's hand. The
+    /// Credits an account from the bank, by the operator's hand, with more than zero and at most [`CREDIT_MAX`]. The
     /// same `reference` is booked once, however often it is granted; for another account or amount it is refused.
     pub fn grant(
         &self,
@@ -149,14 +149,14 @@ impl Ledger {
         self.wait_for(&self.ask_for(Ask::Grant { role, key, amount, reference }, || {})?)
     }
 
-    /// Gives the account of an older ledger that is called `name` and has no owner to whoever has `key`: once, by the
-    /// operator's hand. Refused if the key has an account on this side.
+    /// Gives the account of an older ledger that is called `name` and has no owner to the owner of `key`: once, by the
+    /// operator's hand. Refused if the key has an account in this role.
     pub fn claim(&self, role: Role, name: &str, key: AccountKey) -> Result<Account, LedgerError> {
         self.wait_for(&self.ask_for(Ask::Claim { role, name: name.into(), key }, || {})?)
     }
 
-    /// Books that a worker was paid `amount` outside: more than nothing, and no more than is available. The same `reference`
-    /// is booked once, however often it is said; for another account or amount it is refused.
+    /// Books that a worker was paid `amount` outside: more than zero, and at most what is available. The same `reference`
+    /// is booked once, however often this is called; for another account or amount it is refused.
     pub fn pay_out(
         &self,
         account: AccountId,
@@ -178,8 +178,8 @@ impl Ledger {
         self.wait_for(&self.ask_for(Ask::Judge { key, quarantined }, || {})?)
     }
 
-    /// Books that the payout of this `reference` came back, once, by an entry of its own: the worker can be paid it again,
-    /// under another reference.
+    /// Books that the payout of this `reference` came back, once, by a transfer of its own: the worker can be paid the
+    /// amount again, under another reference.
     pub fn take_back_payout(&self, reference: &str) -> Result<Account, LedgerError> {
         self.wait_for(&self.ask_for(Ask::TakeBack { reference: reference.into() }, || {})?)
     }
@@ -191,7 +191,7 @@ impl Ledger {
         Ok(AccountRequest(answer))
     }
 
-    /// The account that was asked for, if the answer is there; never waits.
+    /// The account that was asked for; `None` while the answer is not there. Never waits.
     pub fn opened(&self, opening: &AccountRequest) -> Option<Result<Account, LedgerError>> {
         match opening.0.try_recv() {
             Ok(answer) => Some(answer),
@@ -209,19 +209,19 @@ impl Ledger {
         self.keeper.queue.room()
     }
 
-    /// Appends all entries, and leaves `entries` empty with its memory; they are durable when [`Committed::entries`] says
-    /// so. Admissions among them are not refused for want of room: ask for [`Ledger::room`] before. Never waits.
+    /// Appends all entries and empties `entries`, which keeps its memory; they are durable when [`Committed::entries`] has
+    /// counted them. Admissions among them are not refused for want of room: ask for [`Ledger::room`] before. Never waits.
     pub fn append_all(&self, entries: &mut Vec<Entry>) -> Result<(), LedgerBusy> {
         self.keeper.queue.append_all(entries)
     }
 
-    /// Appends one entry; it is durable when [`Committed::entries`] says so. Never waits.
+    /// Appends one entry; it is durable when [`Committed::entries`] has counted it. Never waits.
     pub fn append(&self, entry: Entry) -> Result<(), LedgerBusy> {
         self.keeper.queue.append(entry)
     }
 
-    /// Waits for the writer while it is far behind (half of the queue is taken), but no longer than `longest`: a
-    /// coordinator that never does would sooner have to refuse tasks.
+    /// Waits for the writer while it is far behind (half of the queue is full), but no longer than `longest`: a
+    /// coordinator that never waits would have to refuse tasks sooner.
     pub fn wait_for_writer(&self, longest: Duration) {
         self.keeper.queue.wait_for_writer(longest);
     }
@@ -269,7 +269,7 @@ impl Ledger {
         self.keeper.recovery
     }
 
-    /// The ledger's time in seconds, which only grows, also from one run to the next: see [`LedgerClock`].
+    /// The ledger's time in seconds. It never goes back, also not from one run to the next: see [`LedgerClock`].
     pub fn seconds(&self) -> u64 {
         let Keeper { clock, opened_ms, .. } = &*self.keeper;
         u64::try_from((opened_ms + clock.running_ms()) / 1_000).unwrap_or_default()
@@ -285,8 +285,8 @@ impl Ledger {
         std::mem::take(&mut self.found().outcomes)
     }
 
-    /// Begins to read kept outcomes when they are asked for, on a thread of its own, which calls `notify` after each answer
-    /// and ends with the ledger. First notes where they are, which takes half as long as opening the ledger.
+    /// Starts a thread that reads kept outcomes when they are asked for, calls `notify` after each answer, and ends with the
+    /// ledger. Before it returns, it indexes all kept outcomes, which takes half as long as opening the ledger.
     pub fn read_outcomes(&self, notify: impl Fn() + Send + 'static) -> Result<OutcomeReader, LedgerError> {
         let Keeper { queue, path, outcomes, clock, opened_ms, .. } = &*self.keeper;
         let (clock, opened_ms) = (clock.clone(), *opened_ms);
@@ -306,8 +306,8 @@ impl Ledger {
         std::mem::take(&mut self.found().patient)
     }
 
-    /// Waits until everything appended so far is durable. What has fallen due (pay, expired outcomes, pay of a convicted worker
-    /// on its way back) is begun, and goes on in later groups where it is too much for one.
+    /// Waits until everything appended so far is durable. Work that has fallen due (releasing pay, deleting outcomes,
+    /// returning a convicted worker's pay) is begun, and continues in later groups where it is too much for one.
     pub fn flush(&self) -> Result<(), LedgerError> {
         self.ask(WriterRequest::Flush)?
     }
@@ -347,8 +347,8 @@ impl Ledger {
 }
 
 impl Keeper {
-    /// Ends the reader, if there is one, before the file is closed: so it leaves no files of a log behind. `next` takes its
-    /// place.
+    /// Ends the reader, if there is one, and puts `next` in its place. The reader must end before the file is closed, so that
+    /// closing can remove the write-ahead log.
     fn end_reader(&self, next: Option<ReaderThread>) {
         let last = std::mem::replace(&mut *self.reader.lock().unwrap_or_else(PoisonError::into_inner), next);
         if let Some(last) = last {

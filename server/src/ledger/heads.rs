@@ -24,7 +24,7 @@ use super::file;
 use super::folding::Checkpoint;
 use super::reading::Reading;
 
-/// First line of a head: what it is, and the version of its form.
+/// First line of a head: names the format and its version.
 const TITLE: &str = "p2c2r ledger head 1";
 
 /// An hour of the ledger's time.
@@ -59,7 +59,7 @@ pub struct Head {
 /// A head with the signature of the coordinator whose ledger it is: text that can be posted, pasted and read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedHead {
-    /// What is signed.
+    /// The head.
     pub head: Head,
     /// The public key it was signed with.
     pub key: AccountKey,
@@ -72,7 +72,7 @@ pub enum BadHead {
     /// It is no head.
     #[error("it is not a head as `p2c2r-server ledger head` prints them")]
     Form,
-    /// It is one, and was changed or signed by another key than it names.
+    /// It has the form of a head, but was changed, or signed by another key than it names.
     #[error("its signature does not fit: it was changed after it was signed")]
     Signature,
 }
@@ -114,7 +114,7 @@ fn link(row: &Row<'_>) -> Result<Link> {
     Ok(Link { group: row.get(0)?, hash: row.get(1)? })
 }
 
-/// The first group of an hour: folded already, or still there.
+/// The first group of an hour, whether it is folded or still has its row.
 fn landmark_of(connection: &Connection, hour: i64) -> Result<Option<Link>> {
     let (first_ms, end_ms) = (hour * HOUR_MS, (hour + 1) * HOUR_MS);
     let folded = connection

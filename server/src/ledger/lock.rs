@@ -1,4 +1,4 @@
-//! One coordinator for one file, by whatever name it is reached; and whether the file is still the one that was opened.
+//! Keeps a second coordinator from opening the same file, by whatever name, and tells whether the file was replaced.
 //!
 //! Two locks, because neither is enough: a lock file beside the ledger's real path, which names the holder, and a lock
 //! on the ledger's own file, which a hard link in another folder shares. A process loses SQLite's locks on a file when
@@ -56,7 +56,7 @@ fn identity_at(path: &Path) -> Option<Identity> {
 
 /// The exclusive lock on a ledger's file, held until this is dropped; the system releases it when the process dies.
 pub(super) struct LockedFile {
-    /// Where it really is.
+    /// Its path, without symbolic links.
     pub path: PathBuf,
     own: Identity,
     /// The write-ahead log, once it has been seen.

@@ -1,4 +1,4 @@
-//! What a ledger's file says of itself, in its table `meta`: how it was closed, how its time goes on, and which ledger it is.
+//! The table `meta` of a ledger's file: how it was closed, how its time continues, and which ledger it is.
 
 use rusqlite::{Connection, OptionalExtension as _, Result};
 
@@ -40,7 +40,7 @@ pub(super) mod closing {
         write(connection, NEW)
     }
 
-    /// Marks a whole copy. One of a ledger that was closed in order too: that ledger may have gone on since.
+    /// Marks a whole copy, also that of a ledger which was closed in order: the ledger may have been used since.
     pub fn mark_copy(connection: &Connection) -> Result<()> {
         write(connection, COPY)
     }
@@ -56,7 +56,7 @@ pub(super) mod timing {
     pub struct Timing {
         /// The ledger's time when the running time of `boot` was zero.
         pub opened_ms: Option<i64>,
-        /// From when running time counted.
+        /// The boot of the machine from which running time counted, if it was known.
         pub boot: Option<i64>,
         /// The ledger's time when it was closed in order.
         pub closed_ms: Option<i64>,

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use p2c2r_protocol::Nanos;
 use p2c2r_protocol::limits::TASKS_MAX;
 
-/// Longest time an entry waits for its group to be written. A gamer's statement lags by at most this, and a
-/// power cut loses at most this much: nothing of it had been shown as charged.
+/// Longest time an entry waits for its group to be written. A gamer's statement lags by at most this, and a power cut
+/// loses at most this much, none of which had been shown as charged.
 pub const GROUP_COMMIT_MAX: Duration = Duration::from_millis(50);
 
 /// Entries in the queue beyond which no task is admitted; at 150,000 entries a second (36,000 tasks) it bridges a disk
@@ -19,11 +19,11 @@ pub const QUEUE_ENTRIES_MAX: usize = 262_144;
 /// [`Ledger::wait_for_writer`](super::Ledger::wait_for_writer) waits for the writer.
 pub const QUEUE_SHARE_GIVING_WAY: usize = 2;
 
-/// Entries that are written as a group at once, however little time has passed: larger transactions save nothing
+/// With this many entries a group is written at once, however little time has passed: larger transactions save nothing
 /// noticeable, and a writer that is behind must not wait.
 pub const GROUP_ENTRIES_ENOUGH: usize = 4_096;
 
-/// Added to the writer's niceness: a commit may wait, a packet may not, where threads compete for processors. Moderate,
+/// Added to the writer's niceness: where threads compete for processors, a commit may wait and a packet may not. Moderate,
 /// so that beside one busy thread the writer still gets about a tenth of a processor.
 #[cfg(target_os = "linux")]
 pub const WRITER_NICENESS: i32 = 10;
@@ -34,11 +34,11 @@ pub const QUEUE_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Per cent of [`LedgerOptions::tasks_max`] from which on tasks are folded early.
 const FOLDED_EARLY_PERCENT: u64 = 50;
 
-/// Per cent of [`LedgerOptions::tasks_max`] from which on accounts are bounded. So many more than are folded early that
+/// Per cent of [`LedgerOptions::tasks_max`] from which on accounts are bounded. So far above [`FOLDED_EARLY_PERCENT`] that
 /// accounts are bounded only where tasks are too young to be folded.
 const BOUNDED_PERCENT: u64 = 75;
 
-/// Part of what other accounts leave of [`LedgerOptions::tasks_max`] that one account may have, given as its divisor: a
+/// One account may have this part, given as its divisor, of what other accounts leave of [`LedgerOptions::tasks_max`]: a
 /// few greedy accounts cannot lock out the next one.
 const ACCOUNT_TASKS_SHARE: u64 = 16;
 
@@ -84,8 +84,8 @@ pub struct LedgerClock {
 }
 
 impl LedgerClock {
-    /// A clock that reads `wall`, the time since 1970, and `running`, the time since any one moment, which never goes back.
-    /// `boot` names that moment, if later programs can count from it too.
+    /// A clock that reads `wall`, the time since 1970, and `running`, the time since some fixed moment, which never goes
+    /// back. `boot` names that moment, if later programs can count from it too.
     pub fn new(
         wall: impl Fn() -> Duration + Send + Sync + 'static,
         running: impl Fn() -> Duration + Send + Sync + 'static,
@@ -104,7 +104,7 @@ impl LedgerClock {
         i64::try_from((self.running)().as_millis()).unwrap_or(i64::MAX / 4).min(i64::MAX / 4)
     }
 
-    /// From when running time counts; `None` if from a moment of this process's.
+    /// The boot from which running time counts; `None` if it counts from a moment within this process.
     pub(super) fn boot(&self) -> Option<i64> {
         self.boot
     }
@@ -150,12 +150,12 @@ impl fmt::Debug for LedgerClock {
 pub struct OnFailure(Arc<dyn Fn() + Send + Sync>);
 
 impl OnFailure {
-    /// Does this.
+    /// Calls `this`.
     pub fn new(this: impl Fn() + Send + Sync + 'static) -> Self {
         Self(Arc::new(this))
     }
 
-    /// Recording has failed, and the ledger's state says so.
+    /// To be called when recording has failed and the ledger's state says so.
     pub(super) fn tell(&self) {
         (self.0)();
     }
@@ -173,14 +173,14 @@ impl fmt::Debug for OnFailure {
     }
 }
 
-/// Which ledger it is: a number that is drawn when a ledger is made and that its copies have too.
+/// Identifies a ledger: a number that is drawn when a ledger is made and that its copies share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LedgerId(pub i64);
 
 /// How a ledger is opened.
 #[derive(Clone, Debug)]
 pub struct LedgerOptions {
-    /// Which ledger it has to be: no other is opened, and none is made in its place. `None` opens any.
+    /// The ledger that it has to be: no other is opened, and none is made in its place. `None` opens any.
     pub id: Option<LedgerId>,
     /// How long entries are gathered before they are written together; at most [`GROUP_COMMIT_MAX`].
     pub group_commit: Duration,
@@ -193,8 +193,8 @@ pub struct LedgerOptions {
     /// Tasks recorded one by one. From half of them on, the oldest are folded before their time, with their outcomes,
     /// except where their pay is pending.
     pub tasks_max: u64,
-    /// Those among them that one account may have while there are more than three quarters of `tasks_max`, and at most a
-    /// 16th of what other accounts leave.
+    /// The most tasks of one account while there are more than three quarters of `tasks_max`; also at most a 16th of what
+    /// other accounts leave.
     pub tasks_per_account_max: u64,
     /// Outcomes read for the cache at open.
     pub cache_entries_max: usize,
@@ -202,11 +202,11 @@ pub struct LedgerOptions {
     pub cache_bytes_max: usize,
     /// Entries in the queue beyond which no task is admitted.
     pub queue_entries_max: usize,
-    /// What is done when recording fails.
+    /// Called when recording fails.
     pub on_failure: OnFailure,
-    /// What time it is.
+    /// Where the ledger's time comes from.
     pub clock: LedgerClock,
-    /// Accounts kept in memory; beyond it those idle longest are read again when they are needed.
+    /// Accounts kept in memory; beyond it those idle longest are evicted, and read again when they are needed.
     pub accounts_max: usize,
     /// Pages the file may have; `None` for as many as the disk has. Tests fill a small "disk" with it.
     pub pages_max: Option<u32>,
@@ -234,12 +234,12 @@ impl Default for LedgerOptions {
 }
 
 impl LedgerOptions {
-    /// Whether so many tasks recorded one by one are folded early.
+    /// Whether there are so many `tasks` recorded one by one that the oldest are folded early.
     pub(super) fn folds_early(&self, tasks: u64) -> bool {
         tasks > self.tasks_max * FOLDED_EARLY_PERCENT / 100
     }
 
-    /// How many of `tasks` tasks recorded one by one an account may have and still be let in with another one.
+    /// How many tasks recorded one by one, of `tasks` in all, an account may have and still be let in with another one.
     pub(super) fn tasks_per_account(&self, tasks: u64) -> u64 {
         if tasks <= self.tasks_max * BOUNDED_PERCENT / 100 {
             return u64::MAX;

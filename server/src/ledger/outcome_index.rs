@@ -1,8 +1,8 @@
-//! Which outcomes are on disk, and in which rows: a table of fixed size, so that only what is there is looked for.
+//! An index in memory of the outcomes on disk and their rows, so that the disk is read only for keys that it probably has.
 //!
-//! It is built like a processor's cache: a key belongs to one set of four places, where the newest rows stay. The writer's
-//! thread fills it and the app's thread asks it, neither waits for the other. It is a hint: a row it names may be gone or be
-//! another key's, and an outcome that it does not name is computed again.
+//! It has a fixed size and is built like a processor's cache: a key belongs to one set of four places, where the newest rows
+//! stay. The writer's thread fills it and the app's thread asks it; neither waits for the other. It is a hint: a row that it
+//! names may be gone or be another key's, and an outcome that it does not name is computed again.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ pub(super) const KNOWN_MAX: usize = SETS * PLACES;
 const ROW_BITS: u32 = 40;
 const ROW_MAX: u64 = (1 << ROW_BITS) - 1;
 
-/// Rows with parts of their keys, zero where there is none. Aligned, so that a look touches one cache line.
+/// Row numbers, each with a part of its key; zero is an empty place. Aligned, so that a look-up touches one cache line.
 #[derive(Default)]
 #[repr(align(32))]
 struct Set([AtomicU64; PLACES]);
@@ -31,12 +31,12 @@ struct Set([AtomicU64; PLACES]);
 pub(super) struct OutcomeIndex(OnceLock<Box<[Set]>>);
 
 impl OutcomeIndex {
-    /// From now on what is added is known.
+    /// Allocates the table. What was added before is not in it.
     pub fn begin(&self) {
         self.0.get_or_init(|| (0..SETS).map(|_| Set::default()).collect());
     }
 
-    /// Adds an outcome that is on disk. Of those in its set the oldest goes, which may be this one.
+    /// Adds an outcome that is on disk. If its set is full, the oldest outcome is dropped, which may be this one.
     pub fn add(&self, key: Digest, row: i64) {
         let Some((set, tag)) = self.set(key) else { return };
         let Some(row) = u64::try_from(row).ok().filter(|row| *row <= ROW_MAX) else { return };
@@ -48,7 +48,7 @@ impl OutcomeIndex {
         }
     }
 
-    /// The row of the newest outcome under this key, or under one that looks alike.
+    /// The row of the newest outcome under this key, or under another key with the same first bits.
     pub fn row(&self, key: Digest) -> Option<i64> {
         let (set, tag) = self.set(key)?;
         let held = set.0.iter().map(|place| place.load(Ordering::Relaxed));
@@ -56,7 +56,7 @@ impl OutcomeIndex {
         (row > 0).then_some(row as i64)
     }
 
-    /// This row has no outcome under this key any more.
+    /// Removes a row that turned out to have no outcome under this key.
     pub fn forget(&self, key: Digest, row: i64) {
         let Some((set, tag)) = self.set(key) else { return };
         let held = tag << ROW_BITS | row as u64;
@@ -80,7 +80,7 @@ impl OutcomeIndex {
 mod tests {
     use super::*;
 
-    /// A key of this set.
+    /// A key that belongs to `set` and has `tag` there.
     fn key(set: u64, tag: u64) -> Digest {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&(tag << ROW_BITS | set).to_le_bytes());

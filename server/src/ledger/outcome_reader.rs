@@ -19,14 +19,14 @@ use super::queue::WriterQueue;
 /// Outcomes that may wait to be read.
 pub const READS_WAITING_MAX: usize = 64;
 
-/// Asks for kept outcomes and takes them, without waiting for the disk.
+/// Requests kept outcomes and receives them, without waiting for the disk.
 pub struct OutcomeReader {
     index: Arc<OutcomeIndex>,
     asks: Sender<Ask>,
     answers: Receiver<ReadOutcome>,
 }
 
-/// What came of [`OutcomeReader::ask`].
+/// The answer to [`OutcomeReader::ask`].
 pub struct ReadOutcome {
     /// The key that was asked for.
     pub key: Digest,
@@ -47,7 +47,7 @@ pub(super) struct ReaderThread {
     thread: JoinHandle<()>,
 }
 
-/// What is read, and by what clock.
+/// What the reader needs of the ledger.
 pub(super) struct ReadFrom {
     pub path: PathBuf,
     pub index: Arc<OutcomeIndex>,
@@ -57,13 +57,13 @@ pub(super) struct ReadFrom {
 }
 
 impl OutcomeReader {
-    /// Enters in the index what the file has, and starts the thread, which calls `notify` after each answer.
+    /// Enters all outcomes of the file in the index, and starts the thread, which calls `notify` after each answer.
     pub(super) fn start(
         from: ReadFrom,
         notify: impl Fn() + Send + 'static,
     ) -> Result<(Self, ReaderThread), LedgerError> {
         let connection = file::connect_read_only(&from.path)?;
-        // The writer adds from here on, so nothing falls between what it adds and what is read now.
+        // The writer adds to the index from here on, so no outcome is missed between its additions and the reading below.
         from.index.begin();
         fill(&from.index, &connection).map_err(|error| file::explain(&from.path, &error))?;
         let (asks, asked) = bounded(READS_WAITING_MAX);
@@ -77,13 +77,13 @@ impl OutcomeReader {
         Ok((Self { index, asks: asks.clone(), answers }, ReaderThread { asks, thread }))
     }
 
-    /// The row that may have the outcome under this key; `None` if none has. Takes the time of one access to memory.
+    /// The row that may have the outcome under this key; `None` if none is known. Costs one access to memory.
     pub fn find(&self, key: Digest) -> Option<i64> {
         self.index.row(key)
     }
 
-    /// Asks for the outcome under this key in this row; false if too many are asked for already, or the ledger is closed.
-    /// Answers come in the order of what was asked.
+    /// Asks for the outcome under this key in this row; false if too many requests wait already, or the ledger is closed.
+    /// Answers come in the order of the requests.
     pub fn ask(&self, key: Digest, row: i64) -> bool {
         self.asks.try_send(Ask::Read { key, row }).is_ok()
     }
@@ -93,14 +93,14 @@ impl OutcomeReader {
         self.answers.try_recv().ok()
     }
 
-    /// Waits for the next answer; `None` if the thread has ended. For tests whose time is not the disk's.
+    /// Waits for the next answer; `None` if the thread has ended. For tests on manual time, which cannot wait for a disk.
     pub fn wait(&self) -> Option<ReadOutcome> {
         self.answers.recv().ok()
     }
 }
 
 impl ReaderThread {
-    /// Has it close the file and end.
+    /// Makes the thread close the file and end, and waits for that.
     pub fn end(self) {
         let _ = self.asks.send(Ask::End);
         if self.thread.join().is_err() {
@@ -125,7 +125,7 @@ struct Reading {
     from: ReadFrom,
     /// Opened anew after an error.
     connection: Option<Connection>,
-    /// The last read failed, and that was said.
+    /// Whether the last read failed, which was logged.
     has_failed: bool,
 }
 
@@ -153,7 +153,7 @@ impl Reading {
             }
             Err(error) => {
                 self.connection = None;
-                // Said once until a read succeeds: what is asked for is up to strangers.
+                // Logged once until a read succeeds: strangers decide what is asked for, and could flood the log.
                 if !std::mem::replace(&mut self.has_failed, true) {
                     warn!(%error, "a kept outcome cannot be read; such tasks are computed again");
                 }

@@ -1,5 +1,5 @@
-//! Kept outcomes: for 24 hours, up to a number of bytes, and not of convicted workers; deleted in steps that
-//! keep a group short.
+//! Outcomes kept for the cache: for 24 hours, up to a number of bytes, and none of convicted workers. They are deleted in
+//! steps that keep a group short.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
@@ -30,9 +30,9 @@ pub(super) struct KeptOutcomes {
     next_id: i64,
     oldest: Option<OldestOutcome>,
     index: Arc<OutcomeIndex>,
-    /// Those of the group that is being written which others may be given, and their rows.
+    /// Keys and rows of the current group's outcomes that others may be given.
     new: Vec<(Digest, i64)>,
-    /// Workers whose rows are being deleted: below which id, and the progress.
+    /// Workers whose rows are being deleted.
     revoked: BTreeMap<AccountId, Revocation>,
 }
 
@@ -81,19 +81,19 @@ impl KeptOutcomes {
         Ok(kept)
     }
 
-    /// The rows of what is durable and others may be given.
+    /// The index of outcomes that are durable and that others may be given.
     pub fn index(&self) -> &Arc<OutcomeIndex> {
         &self.index
     }
 
-    /// The group that was being written is durable.
+    /// To be called when the current group is durable: its outcomes can be found from now on.
     pub fn group_is_durable(&mut self) {
         for (key, row) in self.new.drain(..) {
             self.index.add(key, row);
         }
     }
 
-    /// Keeps an outcome, of a patient task or another; says whether others may be given it.
+    /// Keeps an outcome, given with its task, whether that is patient, and whether others may be given the outcome.
     pub fn keep(
         &mut self,
         sql: &mut Statements<'_>,
@@ -162,8 +162,8 @@ impl KeptOutcomes {
         self.find_oldest(connection)
     }
 
-    /// Deletes the outcome of a task; says whether it was there. Outcomes lie in the order in which their tasks were closed,
-    /// those of one group in the order of the tasks' numbers, so few rows are looked at.
+    /// Deletes the outcome of a task; returns whether it was there. Rows are in the order in which their tasks were closed,
+    /// and within a group in the order of the tasks' numbers, so a binary search finds it.
     pub fn forget(&mut self, connection: &Connection, task: TaskNo) -> Result<bool> {
         let closed: Option<Option<i64>> = connection
             .prepare_cached("SELECT closed_grp FROM tasks WHERE no = ?1")?
@@ -287,8 +287,8 @@ impl KeptOutcomes {
     }
 }
 
-/// Selects outcomes that others may be given: those that were checked deeply or computed by the coordinator, and are not
-/// those of a convicted worker that are still to be deleted. [`usable`] reads the columns.
+/// Selects outcomes that others may be given: those that were checked deeply or computed by the coordinator, except those of
+/// a convicted worker that are still to be deleted. [`usable`] reads the columns.
 pub(super) const SELECT_USABLE: &str =
     "SELECT o.worker, o.expires_ms, o.checksum, o.bytes, t.key, t.kind, t.kernel_version, a.name, o.patient, t.gamer,
          t.game_task, t.pay + t.fee, t.units, t.price_list, t.passed
@@ -320,7 +320,7 @@ pub(super) fn usable(row: &Row<'_>, now_ms: i64) -> Result<Option<CachedOutcome>
             charged: Nanos(row.get(11)?),
             units: WorkUnits(row.get::<_, i64>(12)? as u64),
             price_list: row.get(13)?,
-            // As `posting` writes it; 1 is left out.
+            // The codes are those of `closing_of` in `posting.rs`; SELECT_USABLE excludes 1.
             check: if row.get::<_, u8>(14)? == 2 { PassedCheck::Deep } else { PassedCheck::Own },
         },
     }))

@@ -28,7 +28,7 @@ pub(super) fn is_reference(text: &str) -> bool {
 }
 
 impl Posting<'_, '_> {
-    /// Books that a worker was paid. The same once more changes nothing, as long as it was not taken back.
+    /// Books that a worker was paid. The same payout once more changes nothing, as long as it was not taken back.
     pub(super) fn pay_out(
         &mut self,
         id: AccountId,
@@ -58,7 +58,7 @@ impl Posting<'_, '_> {
         Ok(Ok(id))
     }
 
-    /// Books that what was paid under `reference` came back: the worker can be paid it again.
+    /// Books that the payout under `reference` came back: the worker can be paid the amount again.
     pub(super) fn take_back(&mut self, reference: &str, next: &mut i64) -> Result<AccountResult<AccountId>> {
         let connection = self.sql.connection;
         let Some(paid) = find(connection, reference)? else {
@@ -137,7 +137,7 @@ impl PayoutsBooked {
         Ok(Self(found))
     }
 
-    /// Whether the transfer is that of a payout.
+    /// Whether the transfer is that of a payout, which is then crossed off.
     pub fn take(&mut self, transfer: &Transfer, accounts: &HashMap<i64, Booked>) -> bool {
         let Some((account, amount, taken_back)) = self.0.remove(&transfer.id) else { return false };
         let (why, from, to) = if taken_back {
@@ -150,7 +150,7 @@ impl PayoutsBooked {
             && (transfer.reason, transfer.debit, transfer.credit, transfer.amount) == (why, from, to, amount)
     }
 
-    /// Says which have no transfer.
+    /// Reports payouts that no transfer was found for.
     pub fn are_all_found(&self, report: &mut CheckReport) {
         for id in self.0.keys() {
             report.problem(|| format!("payout {id} has no transfer"));
@@ -202,7 +202,7 @@ impl Payables {
     }
 }
 
-/// Digits of a key that stand for an account on the command line.
+/// The fewest digits of a key that stand for an account on the command line.
 const KEY_DIGITS_MIN: usize = 8;
 
 pub(super) fn payables(path: &Path) -> std::result::Result<Payables, LedgerError> {

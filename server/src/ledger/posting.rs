@@ -74,7 +74,7 @@ impl Posting<'_, '_> {
     fn some_tasks(&mut self, tasks: &mut Vec<OpenTask>) -> Result<()> {
         self.wrote |= !tasks.is_empty();
         let new = tasks.iter().filter(|task| !task.recorded).count();
-        // Almost always false, and then no task need be looked up.
+        // Almost always false; then no task has to be looked up.
         let any_used_before = self.sql.write_tasks()? < new;
         for mut task in tasks.drain(..) {
             let number = task.admission.task.0;
@@ -236,7 +236,7 @@ impl Posting<'_, '_> {
         }
     }
 
-    /// A verdict on an attempt at a task that is over: only one that was unneeded can still get one.
+    /// Records a verdict on an attempt at a task that is over: only an attempt that was unneeded can still get one.
     fn late_verdict(&mut self, late: &LateVerdict) -> Result<()> {
         let id = attempt_id(late.task, late.number);
         // The task was admitted in this group, and had no such attempt when the verdict came.
@@ -272,7 +272,7 @@ impl Posting<'_, '_> {
         Ok(())
     }
 
-    /// Deletes what is kept of outcomes that the group puts in doubt.
+    /// Deletes the kept outcomes that the group puts in doubt.
     pub fn disputed(&mut self) -> Result<()> {
         for task in std::mem::take(&mut self.book.disputed) {
             self.wrote |= self.outcomes.forget(self.sql.connection, task)?;
@@ -296,13 +296,13 @@ impl Posting<'_, '_> {
         Ok(())
     }
 
-    /// Notes what happens to an account for the end of the group.
+    /// Notes a change of an account, to be written at the end of the group.
     pub fn log(&mut self, change: AccountLogEntry) {
         self.book.account_changes.push(change);
         self.wrote = true;
     }
 
-    /// Notes a transfer for the end of the group; nothing moves for nothing.
+    /// Notes a transfer, to be written at the end of the group; one of zero is left out.
     pub fn transfer(&mut self, id: i64, debit: i64, credit: i64, amount: Nanos, reason: u8, attempt: u8) {
         if amount > Nanos::ZERO {
             self.book.transfers.push(Transfer { id, debit, credit, amount: amount.0, reason, attempt });

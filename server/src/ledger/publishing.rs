@@ -69,7 +69,7 @@ fn publish_once(ledger: &Path, file: &Path, secret: &AccountSecret, last: &mut O
     }
     let write = || {
         let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file)?;
-        // In one call, so that a reader sees a whole head or none.
+        // Written in one call, so that a reader sees a whole head or none.
         file.write_all(format!("{head}\n\n").as_bytes())?;
         file.sync_all()
     };

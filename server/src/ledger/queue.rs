@@ -23,7 +23,7 @@ use super::options::{GROUP_ENTRIES_ENOUGH, PATIENT_TASKS_MAX, QUEUE_BYTES_MAX, Q
 pub(super) enum WriterRequest {
     /// Write everything appended so far, and as much of what has fallen due as one group takes.
     Flush(SyncSender<Result<(), LedgerError>>),
-    /// Find an account, after doing what is asked for it.
+    /// Do what is asked of an account, and answer with its new state.
     Account { ask: Ask, reply: Reply<Account> },
     /// Write everything and end.
     Close(SyncSender<Result<CloseReport, LedgerError>>),
@@ -98,12 +98,12 @@ pub(super) struct WriterQueue {
     outbox: Mutex<Outbox>,
     /// Whether the state is [`LedgerState::Open`]; readable without the lock.
     open: AtomicBool,
-    /// Tasks recorded one by one with which an account gets no other.
+    /// An account with this many tasks recorded one by one gets no further task admitted.
     tasks_per_account: AtomicU64,
     entries_max: usize,
 }
 
-/// Ignores poisoning: a panic leaves this plain data consistent.
+/// Locks, ignoring poisoning: a panic leaves this plain data consistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -248,7 +248,7 @@ impl WriterQueue {
     /// For the writer: waits until something arrives or `due` has passed, then gathers for `gather` unless a request
     /// arrives or there are enough entries for a group, and takes everything. At most `gather` late, never early.
     ///
-    /// `batch` comes in empty and its memory serves the next group, so that the app thread seldom allocates.
+    /// `batch` must be empty; its memory is used for the entries of the next group, so that the app thread seldom allocates.
     pub fn take(&self, batch: &mut Batch, due: Option<Duration>, gather: Duration) {
         let mut inbox = lock(&self.inbox);
         inbox.idle = true;
@@ -282,7 +282,7 @@ impl WriterQueue {
         inbox.patient_open = (inbox.patient_open + opened).saturating_sub(closed);
     }
 
-    /// For the writer: accounts with so many tasks recorded one by one get no other.
+    /// For the writer: an account with this many tasks recorded one by one gets no further task admitted.
     pub fn bound_accounts(&self, tasks: u64) {
         if self.tasks_per_account.swap(tasks, Ordering::Relaxed) == u64::MAX && tasks < u64::MAX {
             tracing::warn!(
@@ -293,8 +293,8 @@ impl WriterQueue {
         }
     }
 
-    /// For the writer: nothing is taken from here on. Requests and entries still waiting are returned, to be
-    /// answered.
+    /// For the writer: ends the queue, which takes nothing from now on. Requests and entries that still wait are returned;
+    /// dropping a request tells its sender that there will be no answer.
     pub fn end(&self, state: LedgerState) -> Batch {
         let mut inbox = lock(&self.inbox);
         self.open.store(matches!(state, LedgerState::Open), Ordering::Release);

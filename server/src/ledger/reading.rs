@@ -1,5 +1,5 @@
-//! Opening a ledger to read it: beside a running coordinator, and for an auditor who may write neither to the file nor to
-//! its folder.
+//! Opens a ledger to read it: beside a running coordinator, and for an auditor who may write neither to the file nor to its
+//! folder.
 //!
 //! SQLite reads a database with a write-ahead log through an index file beside it. Where there is no index and none can
 //! be created, there are two ways. Without a log the database file is complete, and is opened as immutable; with a log
@@ -16,7 +16,7 @@ use super::file::{self, Schema, explain, no_access};
 use super::lock::with_ending;
 use super::meta::closing;
 
-/// Attempts at a copy during which nothing was written.
+/// Attempts at making a copy while nothing is written to the original.
 const COPIES_MAX: u32 = 5;
 
 /// A ledger that is open for reading.
@@ -30,7 +30,7 @@ pub(super) struct Reading {
     _copy: Option<TempDir>,
 }
 
-/// Lengths and times of a ledger's two files.
+/// Lengths and modification times of a ledger's two files.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Look([Option<(u64, Option<SystemTime>)>; 2]);
 
@@ -89,7 +89,7 @@ impl Reading {
         Ok((Self { connection, notes, path: path.to_owned(), unchanging: Some(before), _copy: None }, schema))
     }
 
-    /// A copy of the database and its log.
+    /// Copies the database and its log to a temporary folder, and opens the copy.
     fn of_a_copy(path: &Path) -> Result<(Self, Schema), LedgerError> {
         for _ in 0..COPIES_MAX {
             let folder = TempDir::new().map_err(|error| no_access(&std::env::temp_dir(), &error))?;
@@ -115,7 +115,8 @@ impl Reading {
         Err(LedgerError::Changing { path: path.to_owned() })
     }
 
-    /// A database that was not closed in order has a log beside it, unless it was copied or moved without.
+    /// Notes that recent records may be missing: a database that was not closed in order has a log beside it, unless it was
+    /// copied or moved without the log.
     fn note_what_is_missing(&mut self, has_log: bool) -> Result<(), LedgerError> {
         let closed = closing::read(&self.connection).map_err(|error| explain(&self.path, &error))?;
         if !has_log && matches!(closed, Some(closing::OPEN | closing::NEW)) {

@@ -166,7 +166,7 @@ fn read_accounts(connection: &Connection, kind: u8) -> Result<Vec<AccountLine>> 
 }
 
 fn read_kinds(connection: &Connection) -> Result<Vec<KindLine>> {
-    // What is in rows, and what was folded.
+    // Tasks that have rows, and the sums of folded ones.
     let mut select = connection.prepare(
         "SELECT kind, sum(tasks), sum(by_worker), sum(by_coordinator), sum(by_cache), sum(void), sum(earned), sum(fee)
          FROM (
@@ -297,7 +297,7 @@ fn lines(f: &mut fmt::Formatter<'_>, head: [&str; 6], accounts: &[AccountLine]) 
     Ok(())
 }
 
-/// Names come from peers: nothing in them may steer the terminal.
+/// Replaces control characters: names come from peers and must not control the terminal.
 pub(super) fn printable(name: &str) -> String {
     name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

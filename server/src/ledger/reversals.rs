@@ -16,7 +16,7 @@ use super::chain::REVERSALS;
 use super::entry::{AccountId, kind, reason};
 use super::posting::Posting;
 
-/// Tasks searched per group; about 10 ms.
+/// Tasks searched per group, which takes about 10 ms.
 const LOOKED_AT_PER_GROUP: i64 = 4_096;
 
 /// Reversals that have begun, by worker.
@@ -26,13 +26,13 @@ pub(super) struct Reversals(BTreeMap<AccountId, Reversal>);
 struct Reversal {
     first_group: i64,
     last_group: i64,
-    /// Tasks whose pay has this id or a larger one have been looked at.
+    /// Tasks whose transfer of pay has this id or a larger one have been searched.
     below: i64,
     rest: i64,
 }
 
 impl Reversals {
-    /// Those that are not over.
+    /// Reads the reversals that are under way.
     pub fn load(connection: &Connection) -> Result<Self> {
         let mut select =
             connection.prepare("SELECT worker, first_grp, last_grp, below, rest FROM reversals")?;

@@ -17,11 +17,12 @@ const BYTES_MAX: usize = 64 * 1024;
 /// Appends rows of `N` columns.
 pub(super) struct Rows<'c, const N: usize> {
     statement: Statement<'c>,
-    /// The current value of each parameter. Binding costs many times what comparing does, and most columns equal those
-    /// last bound to the same parameters: kind, price list, payer.
+    /// The current value of each parameter. Binding costs many times what comparing does, and most columns (kind, price
+    /// list, payer) have the value that is bound to their parameter already.
     bound: Vec<Bound>,
-    /// Rows that are bound and not yet written, and bytes of their texts and blobs.
+    /// Rows that are bound and not yet written.
     waiting: usize,
+    /// Bytes of their texts and blobs.
     bytes: usize,
 }
 
@@ -33,8 +34,7 @@ enum Bound {
 }
 
 impl<'c, const N: usize> Rows<'c, N> {
-    /// Prepares for rows of `table`; `conflict` is what SQL is to do with one that cannot be added, if not to
-    /// fail.
+    /// Prepares for rows of `table`; `conflict` is the SQL clause for a row that violates a unique key, empty to fail.
     pub fn prepare(
         connection: &'c Connection,
         table: &str,
@@ -56,7 +56,7 @@ impl<'c, const N: usize> Rows<'c, N> {
         self.waiting == 0 || self.is_full()
     }
 
-    /// Whether what waits is to be written before anything is added to it.
+    /// Whether the waiting rows must be written before another is added.
     fn is_full(&self) -> bool {
         self.waiting == ROWS_MAX || self.bytes >= BYTES_MAX
     }
@@ -91,7 +91,7 @@ impl<'c, const N: usize> Rows<'c, N> {
         Ok(())
     }
 
-    /// Writes the rows that wait, in their order; says how many were added.
+    /// Writes the waiting rows in their order; returns how many were added.
     pub fn write(&mut self) -> Result<usize> {
         if self.waiting == 0 {
             return Ok(0);

@@ -1,6 +1,6 @@
 //! The writer's SQL, prepared once.
 //!
-//! What is added for every task waits in [`Rows`] and is in the file after [`Statements::write_tasks`] or
+//! Rows that every task adds wait in [`Rows`], and are in the file after [`Statements::write_tasks`] or
 //! [`Statements::write_rows`]; everything else is in the file at once.
 
 use rusqlite::types::ValueRef::{self, Blob, Integer, Null};
@@ -23,7 +23,7 @@ pub(super) struct Closing {
 }
 
 impl Closing {
-    /// Not yet.
+    /// The columns of a task that has not ended.
     pub const OPEN: Self = Self {
         state: state::OPEN,
         pay: 0,
@@ -127,7 +127,7 @@ impl<'c> Statements<'c> {
         })
     }
 
-    /// Adds a task; with `worker`, its row says its attempt and its transfers too.
+    /// Adds a task; with `worker`, its row stands for its attempt and its transfers too.
     pub fn add_task(
         &mut self,
         group: i64,
@@ -265,7 +265,7 @@ impl<'c> Statements<'c> {
         bytes: &[u8],
         patient: bool,
     ) -> Result<()> {
-        // SQLite takes the next id itself where none is given, in less time, because it need not look for the row's place.
+        // Without an id SQLite takes the next one itself, which is quicker, because it need not search for the row's place.
         let id = if self.outcomes.begins() { Integer(id) } else { Null };
         self.outcomes.push(&[
             id,
@@ -296,12 +296,12 @@ impl<'c> Statements<'c> {
     }
 }
 
-/// An account's row was changed. If not, memory and file disagree, and the ledger must stop.
+/// Fails unless one account's row was changed: memory and file disagree then, and the ledger must stop.
 fn is_one(changed: usize) -> Result<()> {
     if changed == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(changed)) }
 }
 
-/// A column that may be empty.
+/// The value of a column that may be null.
 fn optional(value: Option<impl Into<i64>>) -> ValueRef<'static> {
     value.map_or(Null, |value| Integer(value.into()))
 }

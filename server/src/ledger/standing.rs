@@ -1,4 +1,4 @@
-//! What an account's owner has done by the books, for those who decide whether the account is still needed.
+//! Looks up what the books say of an account's owner, for the account store, which forgets accounts that nobody needs.
 
 use std::path::Path;
 
@@ -53,8 +53,8 @@ impl Standings {
         connection.prepare_cached(sql)?.exists(params![kinds(Role::Worker).0, key.0])
     }
 
-    /// How the owner of `key` stands in this role, as of the last group commit; all zero if it has never connected. One or two
-    /// steps in an index.
+    /// How the owner of `key` stands in this role, as of the last group commit; all zero if it has never connected. Costs one
+    /// or two look-ups in an index.
     pub fn of(&self, role: Role, key: AccountKey) -> rusqlite::Result<Standing> {
         let Some(connection) = &self.connection else { return Ok(Standing::default()) };
         let found = connection

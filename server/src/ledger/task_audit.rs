@@ -10,7 +10,7 @@ use super::chain::Transfer;
 use super::entry::{kind, reason, state, verdict};
 use super::folding::FoldedSums;
 
-/// What tasks and attempts say of accounts.
+/// For each account, what its tasks and attempts add up to.
 pub(super) struct TaskTally(HashMap<i64, Counted>);
 
 /// One account's part of it.
@@ -167,8 +167,8 @@ fn read_attempt(row: &Row<'_>) -> Result<Attempt> {
     Ok(Attempt { id: row.get(0)?, worker: row.get(1)?, verdict: row.get(2)? })
 }
 
-/// Adds the attempt and the transfers that a task's row says in place of rows of their own. That it was said so when the group
-/// was hashed is for the chain to tell.
+/// Adds the attempt and the transfers that a task's row stands for. Whether the row was changed since its group was hashed is
+/// checked by the chain, not here.
 fn in_one_row(
     task: &Task,
     worker: i64,
@@ -229,7 +229,7 @@ fn compare(
     }
 }
 
-/// Number of no account: what is paid to nobody matches no transfer.
+/// The number of no account, so that pay without a payee matches no transfer.
 const NO_ACCOUNT: i64 = -1;
 
 /// The transfers a task calls for, with the groups they belong to.

@@ -20,20 +20,20 @@ use super::posting::Posting;
 use super::reading::Reading;
 use super::report::printable;
 
-/// What is known of a worker's account.
+/// A worker's trust record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct WorkerTrust {
     /// Per kind and kernel version.
     pub kinds: Vec<KindTrust>,
     /// Failed checks that are not forgotten.
     pub failures: u32,
-    /// Deep checks passed since the last of them.
+    /// Deep checks passed since the last failure.
     pub clean_checks: u64,
-    /// It gets no work. Told when it joins; in [`Entry::TrustChanged`](super::Entry::TrustChanged) it changes nothing.
+    /// Whether it gets no work. Read when it joins; in [`Entry::TrustChanged`](super::Entry::TrustChanged) it changes nothing.
     pub quarantined: bool,
 }
 
-/// What is known of a worker's answers of one kind.
+/// The part of a trust record that is about one kind and kernel version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct KindTrust {
     /// What sort of work.
@@ -44,12 +44,12 @@ pub struct KindTrust {
     pub answers: u64,
     /// Answers that passed a deep check, of all time.
     pub checked: u64,
-    /// For how long, by the ledger's time.
+    /// How long it has been known for this kind, by the ledger's time.
     pub known_for: Duration,
 }
 
 impl Posting<'_, '_> {
-    /// Writes what the group has learned of workers.
+    /// Writes the group's trust records.
     pub fn trust(&mut self) -> Result<()> {
         for (worker, trust) in std::mem::take(&mut self.book.trust) {
             self.write_trust(worker, &trust)?;
@@ -90,7 +90,7 @@ impl Posting<'_, '_> {
         Ok(())
     }
 
-    /// Convicts and forgives workers as the group says.
+    /// Convicts and forgives workers, in the order of the group's entries.
     pub fn judgements(&mut self) -> Result<()> {
         for (worker, quarantined) in std::mem::take(&mut self.book.judged) {
             self.convict_or_forgive(worker, quarantined)?;
@@ -126,7 +126,7 @@ impl Posting<'_, '_> {
     }
 }
 
-/// What the file knows of a worker.
+/// A worker's trust record, as the file has it.
 pub(super) fn load(connection: &Connection, worker: AccountId, now_ms: i64) -> Result<WorkerTrust> {
     let standing = connection
         .prepare_cached(
@@ -173,11 +173,11 @@ pub struct WorkerLine {
     pub checked: u64,
     /// Its answers that were accepted, of all time.
     pub accepted: u64,
-    /// Its answers that were not.
+    /// Its answers that were rejected, of all time.
     pub rejected: u64,
-    /// What is pending.
+    /// Its pending pay.
     pub pending: Nanos,
-    /// Answers since it began, or began again after a failed check, by kind.
+    /// Answers accepted since it began, or began again after a failed check, by kind.
     pub answers: BTreeMap<String, u64>,
 }
 

@@ -20,11 +20,10 @@ use super::sql::Statements;
 pub(super) use replies::GroupReplies;
 pub(super) use state::WriterState;
 
-/// Interval at which the writer checks that the file is still in place: an idle coordinator notices its loss at most
-/// this late.
+/// Interval at which an idle writer checks that the file is still in place: its loss is noticed at most this late.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Entries for which memory is kept between groups; 50 ms of 400,000 tasks a second.
+/// Memory for this many entries is kept between groups; 50 ms of 400,000 tasks a second.
 const SPARE_ENTRIES_MAX: usize = 65_536;
 
 /// Lowers this thread's priority where niceness is per thread; elsewhere it would apply to the whole program.
@@ -133,7 +132,7 @@ pub(super) fn balanced(file: &LedgerFile) -> Result<Nanos, LedgerError> {
     Err(LedgerError::Unbalanced { path: file.path.clone(), reason })
 }
 
-/// Answers waiting requests if the writer panics.
+/// Marks the ledger as broken if the writer panics, and lets waiting requests fail.
 struct PanicGuard(Arc<WriterQueue>, OnFailure);
 
 impl Drop for PanicGuard {

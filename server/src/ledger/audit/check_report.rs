@@ -5,7 +5,7 @@ use std::fmt;
 use p2c2r_protocol::Nanos;
 use serde::Serialize;
 
-/// Problems named in a report; beyond it they are only counted.
+/// Problems named in a report; further ones are only counted.
 pub const PROBLEMS_NAMED_MAX: usize = 50;
 
 /// What `p2c2r-server ledger check` found: printable, and serialisable as JSON.
@@ -35,7 +35,7 @@ pub struct CheckReport {
     pub sum: Nanos,
     /// Hash of the newest group: whoever keeps it can later prove that no history before it was replaced.
     pub head: String,
-    /// What is to be said of heads that were kept elsewhere, a sentence each.
+    /// What comparing with heads that were kept elsewhere found, a sentence each.
     pub heads: Vec<String>,
     /// Problems found.
     pub problems_total: u64,
@@ -69,7 +69,7 @@ impl fmt::Display for CheckReport {
 }
 
 impl CheckReport {
-    /// Adds a problem that was found beside the books.
+    /// Adds a problem that was found outside the books.
     pub fn add_problem(&mut self, sentence: String) {
         self.problem(|| sentence);
         self.ok = false;

@@ -1,4 +1,4 @@
-//! Groups on their way into sums: what is found of them, whether it is what they were hashed with, and what is written.
+//! One step of folding: reads the rows of some groups, checks them against the groups' hashes, and replaces them by sums.
 
 use std::collections::{BTreeMap, BinaryHeap};
 
@@ -9,7 +9,8 @@ use super::super::audit::read_transfer;
 use super::super::chain::{GRANTS, GroupHasher, OPENING_CREDITS, PAYOUTS, RELEASES, REVERSALS, Transfer};
 use super::super::entry::{AccountId, kind, reason, state, verdict};
 
-/// Rows that may be younger than those after them: tasks are recorded in the order of their numbers, or nearly.
+/// Rows of younger tasks to look past before no older ones are expected: tasks are recorded almost in the order of their
+/// numbers.
 const OUT_OF_ORDER_MAX: u32 = 256;
 
 /// What an account's folded rows add up to.
@@ -21,10 +22,10 @@ pub(in crate::ledger) struct FoldedSums {
     pub rejected: i64,
 }
 
-/// What a kind's folded tasks add up to, in the order of the columns.
+/// What a kind's folded tasks add up to, in the order of the columns of `folded_kinds`.
 type KindSums = [i64; 7];
 
-/// Some groups on their way into sums.
+/// The rows of the groups that one step folds, and what they add up to.
 #[derive(Default)]
 pub(super) struct Fold {
     pub transfers: Vec<(i64, Transfer)>,
@@ -32,11 +33,11 @@ pub(super) struct Fold {
     transfer_rows: Vec<i64>,
     /// What the groups did to accounts, in order.
     pub changes: Vec<(i64, AccountLogEntry)>,
-    /// Tasks all of whose rows go.
+    /// Tasks that are over, all of whose rows are deleted.
     pub tasks: Vec<i64>,
-    /// How many of them each gamer has.
+    /// The number of these tasks that each gamer has.
     pub ended: BTreeMap<AccountId, u64>,
-    /// Those among them whose attempts have rows of their own.
+    /// Those of these tasks whose attempts have rows of their own.
     with_attempts: Vec<i64>,
     accounts: BTreeMap<i64, FoldedSums>,
     kinds: BTreeMap<u8, KindSums>,
@@ -52,7 +53,7 @@ pub(super) struct GroupRow {
     pub folded: Option<[u8; 32]>,
 }
 
-/// The last group, up to `last`, by which no more than `tasks_max` tasks with rows have ended.
+/// The newest group, at most `last`, up to and including which no more than `tasks_max` tasks with rows have ended.
 pub(super) fn in_bounds(connection: &Connection, mut last: i64, tasks_max: i64) -> Result<i64> {
     let mut tasks = connection.prepare_cached("SELECT opened_grp, closed_grp FROM tasks ORDER BY no")?;
     let mut rows = tasks.query([])?;
@@ -80,7 +81,7 @@ pub(super) fn in_bounds(connection: &Connection, mut last: i64, tasks_max: i64) 
 }
 
 impl Fold {
-    /// Finds everything of the groups up to `last`.
+    /// Reads all rows of the groups up to `last`.
     pub fn collect(&mut self, connection: &Connection, last: i64) -> Result<()> {
         for (first, end) in
             [(PAYOUTS, RELEASES), (RELEASES, GRANTS), (GRANTS, REVERSALS), (REVERSALS, OPENING_CREDITS)]
@@ -102,7 +103,7 @@ impl Fold {
         self.tasks(connection, last)
     }
 
-    /// Transfers of one sort that is not tasks', in the order in which they were made.
+    /// Reads transfers of one sort that belong to no task, in the order in which they were made.
     fn others(&mut self, connection: &Connection, sql: &str, range: [i64; 2], last: i64) -> Result<()> {
         let mut select = connection.prepare_cached(sql)?;
         let mut rows = select.query(range)?;
@@ -137,7 +138,7 @@ impl Fold {
         self.accounts.entry(account).or_default()
     }
 
-    /// Tasks that began up to `last`: their transfers up to it, and all of them if they are over by then.
+    /// Reads tasks that began up to `last`: their transfers up to it, and of those that are over by then all rows.
     fn tasks(&mut self, connection: &Connection, last: i64) -> Result<()> {
         let mut tasks = connection.prepare_cached(
             "SELECT no, opened_grp, closed_grp, gamer, kind, state, pay, fee, source, attempt, worker
@@ -184,10 +185,10 @@ impl Fold {
         Ok(())
     }
 
-    /// A task whose row says its attempt and its transfers.
+    /// Adds a task whose row stands for its attempt and its transfers.
     fn in_one_row(&mut self, task: &Row<'_>, worker: i64) -> Result<()> {
         let (no, gamer): (i64, i64) = (task.get(0)?, task.get(3)?);
-        // Both are there, unless the row was tampered with; then it does not fit its group's hash.
+        // Both are set, unless the row was tampered with; then it does not fit its group's hash.
         let group = task.get::<_, Option<i64>>(2)?.unwrap_or(0);
         let attempt = task.get::<_, Option<u8>>(9)?.unwrap_or(0);
         let (pay, fee) = (task.get(6)?, task.get(7)?);
@@ -234,7 +235,7 @@ impl Fold {
         Ok(())
     }
 
-    /// Whether what was found is what the groups were hashed with.
+    /// Whether the rows match the hashes of their groups.
     pub fn fits(&mut self, groups: &[GroupRow], mut previous: [u8; 32]) -> bool {
         self.transfers.sort_unstable_by_key(|(group, transfer)| (*group, transfer.id));
         let (mut rest, mut changes) = (&self.transfers[..], &self.changes[..]);

@@ -1,4 +1,4 @@
-//! Waiting, waking and room, each on threads of their own.
+//! Tests of waiting, waking and room, with the writer and the app on different threads.
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -20,7 +20,7 @@ fn append(queue: &WriterQueue, entries: usize) {
     }
 }
 
-/// Runs on a thread of its own what may wait; the receiver hears what it returned.
+/// Runs `work`, which may wait, on its own thread; the receiver gets what it returned.
 fn aside<T: Send + 'static>(
     queue: &Arc<WriterQueue>,
     work: impl FnOnce(&WriterQueue) -> T + Send + 'static,
@@ -36,7 +36,7 @@ fn taken(queue: &WriterQueue) -> usize {
     batch.entries.len()
 }
 
-/// Until the writer waits for a first entry: it says so while it holds the lock, which it lets go of by waiting.
+/// Waits until the writer waits for a first entry: it sets `idle` under the lock, which it releases only by waiting.
 fn until_idle(queue: &WriterQueue) {
     while !lock(&queue.inbox).idle {
         thread::yield_now();

@@ -1,4 +1,4 @@
-//! Who is to be told once a group is durable.
+//! The requests that are answered once a group is durable.
 
 use std::sync::mpsc::SyncSender;
 
@@ -9,8 +9,8 @@ use super::super::queue::{self, WriterRequest};
 
 type Reply<T> = SyncSender<Result<T, LedgerError>>;
 
-/// What is owed an answer once a group is durable. It outlives a group that failed, so that whoever waits
-/// learns of the failure only after the ledger's state says so.
+/// Requests that are owed an answer once a group is durable. They outlive a group that failed, so that whoever waits learns
+/// of the failure only after the ledger's state says so.
 #[derive(Default)]
 pub(in crate::ledger) struct GroupReplies {
     pub(super) accounts: Vec<AskedAccount>,
@@ -43,7 +43,7 @@ impl GroupReplies {
         !(self.accounts.is_empty() && self.flushed.is_empty() && self.close.is_empty())
     }
 
-    /// Tells everyone but those who wait for the end.
+    /// Answers all requests but those to close.
     pub fn give(&mut self) {
         for asked in self.accounts.drain(..) {
             asked.reply.send(asked.found.unwrap_or(Err(LedgerError::Closed)));

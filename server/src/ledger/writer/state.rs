@@ -1,4 +1,4 @@
-//! The books in memory, where the chain stands, and how a group of entries is written.
+//! The books in memory, the end of the hash chain, and how a group of entries is written.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use super::super::reversals::Reversals;
 use super::super::sql::Statements;
 use super::replies::GroupReplies;
 
-/// The books in memory and where the chain stands.
+/// The writer's state: the books in memory, and the end of the hash chain.
 pub(in crate::ledger) struct WriterState {
     pub book: Book,
     pub earnings: Earnings,
@@ -46,7 +46,7 @@ pub(in crate::ledger) struct WriterState {
 }
 
 impl WriterState {
-    /// Reads what the writer keeps in memory. Open tasks are `recovery.rs`'s.
+    /// Reads everything that the writer keeps in memory but open tasks, which `recovery.rs` reads.
     pub fn load(connection: &Connection, options: LedgerOptions) -> Result<Self> {
         let newest = connection
             .query_row("SELECT id, at_ms, hash FROM groups ORDER BY id DESC LIMIT 1", [], |row| {
@@ -129,9 +129,9 @@ impl WriterState {
         (self.opened_ms + self.options.clock.running_ms()).max(self.at_ms)
     }
 
-    /// Writes one group in one transaction. Afterwards everything in `batch` is durable; after an error
-    /// nothing of it is, and the books in memory are not to be used again. While `is_waited_for`, or while the batch
-    /// itself is, no other thread is let in between.
+    /// Writes one group in one transaction. Afterwards everything in `batch` is durable; after an error nothing in it is, and
+    /// the books in memory must not be used again. While `is_waited_for`, or if the batch contains requests, the writer does
+    /// not yield to other threads meanwhile.
     pub fn write_group(
         &mut self,
         sql: &mut Statements<'_>,
@@ -168,7 +168,7 @@ impl WriterState {
         posting.tasks()?;
         posting.disputed()?;
         posting.charges.write(posting.sql.connection, now_ms)?;
-        // First the step, then the convictions, whose steps begin with the next group.
+        // The step comes before the convictions, whose own steps begin with the next group.
         posting.reverse()?;
         posting.judgements()?;
         posting.trust()?;
@@ -195,7 +195,7 @@ impl WriterState {
         now_ms: i64,
         is_waited_for: &dyn Fn() -> bool,
     ) -> Result<Option<[u8; 32]>> {
-        // A reversal still looks for who has paid.
+        // A reversal searches for payers in the rows that folding would delete.
         if is_waited_for() || !self.reversals.is_empty() {
             return Ok(None);
         }
@@ -229,7 +229,7 @@ impl WriterState {
             sql.add_transfer(group, transfer)?;
         }
         sql.write_rows()?;
-        // The chain covers both alike. A stable sort, because it merges what is in order already.
+        // The chain covers both alike. A stable sort, because it merges runs that are in order already.
         book.transfers.append(&mut book.transfers_in_tasks);
         book.transfers.sort_by_key(|transfer| transfer.id);
         let mut hasher = GroupHasher::new(&self.head, group, now_ms);
@@ -266,7 +266,7 @@ impl WriterState {
         Ok(())
     }
 
-    /// How long the writer may sleep when nothing arrives.
+    /// How long the writer may sleep when nothing arrives; `None` for as long as it likes.
     pub(super) fn next_due(&self) -> Option<Duration> {
         let due_ms = [
             self.earnings.next_due_ms(),
@@ -314,7 +314,7 @@ fn opened_ms(last: &Timing, newest_group_ms: i64, clock: &LedgerClock) -> i64 {
     {
         return opened_ms;
     }
-    // A ledger that was killed goes on from its newest group, and a new one from the wall clock.
+    // The time of a ledger that was killed continues from its newest group; that of a new one starts at the wall clock.
     let stood_at_ms = last.closed_ms.unwrap_or(0).max(newest_group_ms);
     let begins_ms = if stood_at_ms > 0 { stood_at_ms } else { clock.wall_ms() };
     begins_ms - clock.running_ms()
