@@ -1,4 +1,4 @@
-//! Which message travels how.
+//! Which channel each message travels on, and with what guarantee.
 //!
 //! | channel | guarantee | carries | resend |
 //! |---|---|---|---|
@@ -7,12 +7,13 @@
 //! | `Tasks` | reliable, unordered | submits, assignments, outcomes, refusals | 70 ms |
 //! | `Spare` | reliable, unordered | connect tokens for the next connection | 250 ms |
 //!
-//! renet serves channels in this order. Its default resend of 300 ms is longer than a task's whole budget;
-//! 70 ms is one lost packet recovered inside 200 ms on a 40 ms round trip. On slower lines the link slows the
-//! clock by which renet resends, so that nothing travels twice without need. Task messages are reliable even though late ones are worthless, because a
-//! message over 1,200 bytes travels in slices and an unreliable one is lost whole with any slice: at 3 % loss
-//! a 6 KB outcome would vanish 17 % of the time. A connect token fills one packet, which a path for short packets
-//! alone never carries: on a channel of its own it holds nothing back there, and whether it has arrived is known.
+//! renet serves channels in this order. Its default resend of 300 ms is longer than a task's whole budget; with 70 ms
+//! one lost packet is recovered within 200 ms on a 40 ms round trip. On slower lines the link slows the clock by which
+//! renet resends, so that nothing travels twice without need. Task messages are reliable even though late ones are
+//! worthless, because a message over 1,200 bytes travels in slices and an unreliable one is lost whole with any slice:
+//! at 3 % loss a 6 KB outcome would vanish 17 % of the time. A connect token fills a whole packet, which a path with a
+//! small packet limit never delivers. On its own channel such a token holds back no other message, and the coordinator
+//! can tell whether it has arrived.
 
 use std::time::Duration;
 
@@ -31,14 +32,14 @@ pub enum Channel {
     Tasks = 1,
     /// Heartbeats: unreliable, because the next one says it better.
     Beat = 2,
-    /// Connect tokens for the next connection, from the coordinator: reliable, and seldom sent again.
+    /// Connect tokens for the next connection, from the coordinator: reliable, with a long pause before a resend.
     Spare = 3,
 }
 
 impl Channel {
     /// Every channel; their ids count from zero.
     pub const ALL: [Self; 4] = [Self::Control, Self::Tasks, Self::Beat, Self::Spare];
-    /// Those that are reliable, in the order in which they are served.
+    /// The reliable channels, in the order in which renet serves them.
     pub const RELIABLE: [Self; 3] = [Self::Control, Self::Tasks, Self::Spare];
 
     /// After how long an unacknowledged message is sent again; `None` for the unreliable channel.

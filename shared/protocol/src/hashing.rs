@@ -2,9 +2,9 @@
 
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// For keys that strangers choose. Its seeds (of the program, from its memory layout and the clock, and of
-/// each map) are not visible on the network, so a peer cannot make up keys that collide. This is no
-/// cryptographic promise, as the standard library's SipHash gives, so every map with this hash is bounded.
+/// For keys that strangers choose. Its seeds (one of the program, from its memory layout and the clock, and one of
+/// each map) are not visible on the network, so a peer cannot make up keys that collide. Unlike the standard
+/// library's SipHash it makes no cryptographic promise, so every map with this hash is bounded.
 pub type SeededHash = foldhash::fast::RandomState;
 
 /// Builds [`NumberHasher`]s. Only for keys that no stranger can choose: it does not resist deliberate

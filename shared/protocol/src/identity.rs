@@ -20,7 +20,7 @@ use crate::wire;
 /// integer, the channel it travels on, or how the link packs messages into packets.
 pub const PROTOCOL_REVISION: u16 = 7;
 
-/// Characters of a version that is named beside another: two of them and a few words fit on one line.
+/// Characters of a version in a sentence that names two: both and a few words fit on one line.
 pub const VERSION_CHARS_MAX: usize = 10;
 /// Hexadecimal digits that tell two builds of one version apart.
 const DIGITS: usize = 4;
@@ -61,9 +61,9 @@ impl ProtocolIdentity {
         Self { id, text }
     }
 
-    /// The version of a program of this identity, and that of one which says `other` of itself, each of at most
-    /// [`VERSION_CHARS_MAX`] characters: `0.1.0` and `0.2.0`, or, where those are the same, with the first digits of what
-    /// netcode compares, `0.1.0-9f3a` and `0.1.0-77be`.
+    /// The version in this identity and the version in `other`, the text of another program's identity, each at most
+    /// [`VERSION_CHARS_MAX`] characters: `0.1.0` and `0.2.0`. Equal versions are told apart by the first digits of what
+    /// netcode compares: `0.1.0-9f3a` and `0.1.0-77be`.
     pub fn versions_beside(&self, other: &str) -> (String, String) {
         let version = |text: &str| {
             let named = text.split_once('/').map_or(text, |(_, version)| version);

@@ -125,7 +125,7 @@ impl Digest {
 pub struct AccountKey(pub [u8; 32]);
 
 impl AccountKey {
-    /// The key that 64 hexadecimal digits spell; `None` if they spell none.
+    /// Reads a key from 64 hexadecimal digits; `None` if the text is anything else.
     pub fn from_hex(text: &str) -> Option<Self> {
         let digits = text.as_bytes();
         if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {

@@ -1,4 +1,4 @@
-//! What P2C2R's programs say to one another, and the words they say it in.
+//! The messages that P2C2R's programs exchange, and the types that these are made of.
 //!
 //! The crate holds plain data only: identifiers, money, limits, the messages of the four directions and
 //! their wire codec. It opens no socket, reads no clock and knows no engine, so every other crate may
@@ -13,10 +13,10 @@
 //! | [`messages`] | the messages by direction, receipts and stage times |
 //! | [`payload`] | bytes of specs and outcomes |
 //! | [`channels`] | which message travels on which channel, and each channel's byte budget |
-//! | [`region`] | where a worker's owner says that it is |
+//! | [`region`] | the label with which an owner states where a worker is |
 //! | [`wire`] | the only place that names the encoding |
 //! | [`hashing`] | the hashes of maps on the path of every task |
-//! | [`catch_panic`] | panics in code that works on what strangers sent |
+//! | [`catch_panic`] | turns a panic in code that handles strangers' data into a value |
 //! | [`identity`] | the fingerprint two builds must share before they talk |
 
 pub mod catch_panic;

@@ -3,7 +3,7 @@
 
 /// Bytes of a peer's public name, UTF-8.
 pub const NAME_BYTES_MAX: usize = 64;
-/// Bytes of a worker's region. A longer one has no room beside the worker count of a game's display.
+/// Bytes of a worker's region. A longer one does not fit beside the worker count on a game's display.
 pub const REGION_BYTES_MAX: usize = 12;
 /// Bytes of one encoded message. A larger one is not sent, and the decoder refuses it.
 pub const MESSAGE_BYTES_MAX: usize = 96 * 1024;
@@ -33,7 +33,7 @@ pub const WORK_UNITS_PER_TASK_MAX: u64 = 10_000_000;
 pub const DEADLINE_US_MAX: u32 = 60_000_000;
 /// Peers of one coordinator; netcode's table holds no more.
 pub const PEERS_MAX: usize = 1_024;
-/// Entries in one batch of settlements or missing digests.
+/// Verdicts in one statement to a worker.
 pub const BATCH_MAX: usize = 1_024;
 /// Bytes of a connect token: netcode's constant.
 pub const CONNECT_TOKEN_BYTES_MAX: usize = 2_048;

@@ -1,8 +1,8 @@
 //! The messages, one enum per direction, and the receipts they carry.
 //!
-//! A connection opens with netcode's handshake by a connect token, of which the coordinator knows whose it is:
-//! role, account and public name. Then the coordinator speaks first: `Welcome`. Heartbeats travel beside these messages on
-//! their own channel and never reach the programs' own logic.
+//! A connection opens with netcode's handshake. It takes a connect token, for which the coordinator has recorded the
+//! holder's role, account and public name. Then the coordinator sends the first message, `Welcome`. Heartbeats travel
+//! on their own channel and never reach the programs' own logic.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,13 +27,13 @@ pub trait Routed {
 // ---------------------------------------------------------------------------------------------------------
 // game -> coordinator
 
-/// What a game says.
+/// A message from a game to the coordinator.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub enum GameToServer {
     /// Asks for a task to be done.
     Submit(Submit),
-    /// Takes a task back. Work already begun is charged by the time its workers have had it, at most the
-    /// task's price. A cancel that arrives after an answer comes too late, and the task is done.
+    /// Takes a task back. Work that has begun is charged by the time for which workers have had the task, up to
+    /// the task's price. A cancel that arrives after an answer has no effect: the task is done.
     Cancel {
         /// The task to take back.
         task: TaskId,
@@ -68,7 +68,7 @@ pub struct Submit {
 // ---------------------------------------------------------------------------------------------------------
 // coordinator -> game
 
-/// What the coordinator says to a game.
+/// A message from the coordinator to a game.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub enum ServerToGame {
     /// First message after connecting.
@@ -80,8 +80,8 @@ pub enum ServerToGame {
         /// Why.
         refusal: Refusal,
     },
-    /// The task was admitted but no outcome will come. Nothing is charged unless work had begun and the game
-    /// cancelled the task or has had too many late ones; the next statement shows the charge.
+    /// The task was admitted but no outcome will come. Nothing is charged, unless work had begun and either the
+    /// game cancelled the task or too much of the account's work was late; the next statement shows the charge.
     Failed {
         /// The task.
         task: TaskId,
@@ -97,7 +97,8 @@ pub enum ServerToGame {
         /// A sentence for the player.
         reason: String,
     },
-    /// A connect token for the game's next connection, in place of the one before. The link keeps it, and no game sees it.
+    /// A connect token for the game's next connection; it replaces the previous one. The link keeps it and does not pass
+    /// it on to the game.
     Spare(SpareToken),
 }
 
@@ -110,11 +111,11 @@ pub struct GamerWelcome {
     pub prices: PriceList,
     /// The account at this moment.
     pub statement: GamerStatement,
-    /// The upper 32 bits of the ids under which this connection asks for new tasks. It is larger than that of
-    /// every earlier connection of the account, but for one of which the coordinator had recorded no task when it was killed: within
-    /// the same second it may give that number again, so a game counts its tasks on from one connection to the next. Ids under any
-    /// other number count as used, except the account's latest few, so the coordinator remembers a few numbers and not every id
-    /// ever used.
+    /// The upper 32 bits of the ids under which this connection asks for new tasks. The number is larger than those of
+    /// all earlier connections of the account, with one exception: a coordinator that was killed before it recorded any
+    /// task of a connection may give that connection's number again within the same second. So a game goes on counting
+    /// its tasks from one connection to the next. Ids under any other number count as used, except under the account's
+    /// latest few: the coordinator remembers these few numbers instead of every id ever used.
     pub session: u32,
 }
 
@@ -132,7 +133,7 @@ pub struct GamerStatement {
     /// Round trip between the coordinator and the nearest worker, in whole milliseconds, rounded up; `None`
     /// before one is measured.
     pub nearest_worker_ms: Option<u16>,
-    /// Where that worker's owner says that it is; `None` where nothing was said.
+    /// Where that worker is, as its owner states it; `None` if the owner states nothing.
     pub nearest_worker_region: Option<Region>,
     /// Gamers connected.
     pub gamers: u32,
@@ -246,7 +247,7 @@ pub struct Done {
 pub struct Receipt {
     /// What the gamer pays.
     pub price: Nanos,
-    /// What it was priced by.
+    /// The work units from which the price was computed.
     pub units: WorkUnits,
     /// Version of the price list used.
     pub price_list: u32,
@@ -352,7 +353,7 @@ impl Stages {
 // ---------------------------------------------------------------------------------------------------------
 // coordinator -> worker
 
-/// What the coordinator says to a worker.
+/// A message from the coordinator to a worker.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub enum ServerToWorker {
     /// First message after connecting.
@@ -373,7 +374,8 @@ pub enum ServerToWorker {
         /// A sentence for the helper.
         reason: String,
     },
-    /// A connect token for the worker's next connection, in place of the one before. The link keeps it, and no worker sees it.
+    /// A connect token for the worker's next connection; it replaces the previous one. The link keeps it and does not pass
+    /// it on to the worker.
     Spare(SpareToken),
 }
 
@@ -448,7 +450,7 @@ pub struct VerdictNotice {
 // ---------------------------------------------------------------------------------------------------------
 // worker -> coordinator
 
-/// What a worker says.
+/// A message from a worker to the coordinator.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub enum WorkerToServer {
     /// What the worker can do; sent on joining, whenever it changes, and when it works again after [`Self::Draining`].
@@ -475,7 +477,7 @@ pub struct WorkerOffer {
     pub slots: u16,
     /// Kernels it has.
     pub kernels: Vec<KernelOffer>,
-    /// Where its owner says that it is, in words of the owner's choice.
+    /// Where it is, as its owner states it.
     pub region: Option<Region>,
 }
 
@@ -537,7 +539,7 @@ pub struct SpareToken(
 
 impl fmt::Debug for SpareToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Its holder can connect: logs do not show it.
+        // Logs do not show the token, because whoever has it can connect.
         f.write_str("SpareToken")
     }
 }

@@ -92,7 +92,7 @@ pub const TASK_PRICE_MIN: Nanos = Nanos(5);
 )]
 pub struct WorkUnits(pub u64);
 
-/// What computes an outcome, as far as the price asks.
+/// What computes an outcome, as far as prices tell devices apart.
 ///
 /// Whoever computes declares it. Work on a graphics processor costs less, so a false claim of one earns less
 /// for the same task.
@@ -132,9 +132,9 @@ pub struct Split {
 }
 
 impl PriceList {
-    /// What the gamer pays for `units` of `kind` done on cores, and at the most wherever they are done: rounded up to a whole
-    /// nano-dollar, and [`TASK_PRICE_MIN`] at the least unless the kind's rate is zero; `None` if the kind is not sold or
-    /// the price leaves the range of [`Nanos`].
+    /// What the gamer pays for `units` of `kind` done on cores, which is also the most that they cost on any device. It is
+    /// rounded up to a whole nano-dollar, and at least [`TASK_PRICE_MIN`] unless the kind's rate is zero; `None` if the
+    /// kind is not sold or the price leaves the range of [`Nanos`].
     pub fn price(&self, kind: KindId, units: WorkUnits) -> Option<Nanos> {
         priced(&self.nanos_per_mega_unit, kind, units)
     }

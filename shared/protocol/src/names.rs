@@ -2,7 +2,7 @@
 
 use crate::limits::NAME_BYTES_MAX;
 
-/// What an account without a usable name is called.
+/// The name of an account whose requested name has no printable character.
 const NAMELESS: &str = "anonymous";
 
 /// The name as it may be kept and shown: at most [`NAME_BYTES_MAX`] bytes, no unprintable characters, no space around

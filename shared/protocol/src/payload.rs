@@ -13,7 +13,7 @@ use bincode::{Decode, Encode};
 /// An encoded spec or outcome. Clones share the bytes, so that the coordinator can check, record, keep and
 /// send on what it has read without a copy each time.
 ///
-/// On the wire it is its length as a variable-length integer, then its bytes: what a `Vec<u8>` is.
+/// It is encoded as a `Vec<u8>` is: its length as a variable-length integer, then its bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Payload(Arc<[u8]>);
 
@@ -78,7 +78,7 @@ impl<Context> Decode<Context> for Payload {
             reader.consume(length);
             return Ok(payload);
         }
-        // A reader that cannot show its bytes before they are read, or holds fewer than `length`.
+        // This reader cannot show bytes before they are read, or it holds fewer than `length`.
         let mut bytes = vec![0; length];
         reader.read(&mut bytes)?;
         Ok(Self(bytes.into()))

@@ -1,4 +1,4 @@
-//! Where a worker's owner says that it is: a short label that strangers read.
+//! Where a worker is, as its owner states it: a short label that strangers read.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,18 +8,18 @@ use bincode::{Decode, Encode};
 use crate::limits::REGION_BYTES_MAX;
 
 /// A label such as `eu-west`: 1 to [`REGION_BYTES_MAX`] small or capital letters A to Z, digits and `-`, and nothing
-/// that could change a terminal or a page. It is what the owner chose and nothing that anybody has checked.
+/// that could change a terminal or a page. The owner chooses it, and nobody checks whether it is true.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Region([u8; REGION_BYTES_MAX]);
 
 impl Region {
-    /// The label; empty if what came over the wire is none.
+    /// The label; empty if the bytes that came over the wire are not one.
     pub fn as_str(&self) -> &str {
         let text = std::str::from_utf8(&self.0).unwrap_or_default().trim_end_matches('\0');
         if is_label(text) { text } else { "" }
     }
 
-    /// Whether it is a label: what comes over the wire need not be.
+    /// Whether the bytes are a label; those that come over the wire need not be.
     pub(crate) fn is_valid(&self) -> bool {
         !self.as_str().is_empty()
     }
@@ -30,7 +30,7 @@ fn is_label(text: &str) -> bool {
     fits && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// A text that is no label.
+/// The text is not a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a region has 1 to {max} letters A to Z, digits and -, such as eu-west", max = REGION_BYTES_MAX)]
 pub struct NoRegion;

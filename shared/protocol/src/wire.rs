@@ -14,8 +14,8 @@ use crate::limits::MESSAGE_BYTES_MAX;
 
 pub use bincode::{Decode, Encode};
 
-/// Room for what is encoded, before any is: a small task's spec or outcome. Without it the buffer of each is made anew three
-/// times while it grows.
+/// Initial capacity of a buffer for an encoding: a small task's spec or outcome fits. From an empty one, the buffer of
+/// each would be reallocated three times.
 const SMALL_BYTES: usize = 256;
 
 /// Why bytes from a peer are not a message.
@@ -50,7 +50,7 @@ pub fn encode<T: Encode>(value: &T) -> Vec<u8> {
     bytes
 }
 
-/// Encodes `value` behind what is in `bytes`.
+/// Appends the encoding of `value` to `bytes`.
 ///
 /// # Panics
 /// Never for this crate's types: encoding into a growable buffer fails only for types that refuse to encode
@@ -61,7 +61,7 @@ pub fn encode_onto<T: Encode>(value: &T, bytes: &mut Vec<u8>) {
     }
 }
 
-/// The end of a buffer, as bincode writes to it.
+/// Appends what bincode writes to a buffer.
 struct End<'a>(&'a mut Vec<u8>);
 
 impl Writer for End<'_> {
