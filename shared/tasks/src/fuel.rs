@@ -1,5 +1,5 @@
-//! How long a kernel may run: it counts its own steps and ends where its task's fuel does, and it stops when
-//! its answer is no longer wanted.
+//! Bounds how long a kernel may run: it counts its own steps and ends once its task's fuel is spent, and it
+//! stops when its answer is no longer wanted.
 //!
 //! What a task is worth ([`WorkUnits`]) is an estimate made before anything runs, so somebody can always make
 //! a spec that takes longer than it pays for. Fuel bounds by how much: a task gets [`STEPS_PER_UNIT`] steps
@@ -73,7 +73,7 @@ impl Stop {
     }
 }
 
-/// Stops a kernel when it is dropped: its owner is the one that wants the answer.
+/// Stops a kernel when it is dropped. The code that wants the answer owns it.
 #[derive(Debug)]
 pub struct StopOnDrop(pub Stop);
 
@@ -98,8 +98,9 @@ pub struct Fuel<'a> {
     spent: u64,
     /// Number of steps at which [`Fuel::look`] next checks the limit and the stop flag.
     look_at: u64,
-    /// Number of steps at the last check, and the most between two.
+    /// Number of steps at the last check.
     looked_at: u64,
+    /// The most steps between two checks so far.
     unseen_max: u64,
     limit: u64,
     stop: &'a Stop,
@@ -133,7 +134,7 @@ impl<'a> Fuel<'a> {
         if self.spent < self.look_at { Ok(()) } else { self.look() }
     }
 
-    /// [`Self::spend`] for `steps` steps whose work looked at the stop flag all along: they count as no time without a look.
+    /// [`Self::spend`] for steps whose work checked the stop flag itself: [`Self::unseen_max`] does not count them.
     pub(crate) fn spend_watched(&mut self, steps: u64) -> Result<(), KernelError> {
         self.unseen_max = self.unseen_max();
         self.spent = self.spent.saturating_add(steps);
@@ -152,7 +153,7 @@ impl<'a> Fuel<'a> {
         self.spent
     }
 
-    /// The most steps between two checks of the stop flag so far, 0 before the second.
+    /// The most steps between two checks of the stop flag so far, those since the last check included.
     pub fn unseen_max(&self) -> u64 {
         self.unseen_max.max(self.spent - self.looked_at)
     }

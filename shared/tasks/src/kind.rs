@@ -37,7 +37,7 @@ pub enum SpecError {
     /// The task is worth more work units than one task may be.
     #[error("{units} work units where one task may have {max}")]
     TooMuchWork {
-        /// What the task is worth.
+        /// Work units of the task.
         units: u64,
         /// The limit.
         max: u64,
@@ -54,7 +54,7 @@ pub enum KernelError {
     #[error("{0}")]
     Failed(String),
     /// The task needs more than its work units pay for: more steps than its [`Fuel`](crate::fuel::Fuel), or an outcome
-    /// larger than any may be. The same on every machine.
+    /// above [`OUTCOME_BYTES_MAX`]. The cores of every machine come to the same result.
     #[error("the task needs more than its work units pay for")]
     OutOfFuel,
     /// The answer is no longer wanted.
@@ -85,7 +85,7 @@ impl CheckError {
 /// build profile and on every thread. Kinds that cannot promise that say so in [`TaskKind::DETERMINISTIC`]
 /// and are compared by tolerance.
 ///
-/// A small one, with the least divisor above 1 of each number:
+/// An example: a small kind that finds the least divisor above 1 of each number.
 ///
 /// ```
 /// use p2c2r_protocol::{KindId, WorkUnits};
@@ -156,19 +156,19 @@ pub trait TaskKind: Send + Sync + 'static {
     /// Whether equal specs give bit-identical outcomes everywhere; only then may outcomes be cached.
     const DETERMINISTIC: bool = true;
 
-    /// Whether there is a kernel for graphics processors, so that units done there have a price of their own.
+    /// Whether there is a kernel for graphics processors. Work units computed there have a separate price.
     const RUNS_ON_GRAPHICS: bool = false;
 
-    /// Fuel of a task, in hundredths of what its units pay for. Lower, and honest tasks whose units are
-    /// estimated too low give up; higher, and a spec made to be underpaid costs whoever computes it more.
+    /// Fuel of a task, as a percentage of what its work units pay for. With less, honest tasks whose units are
+    /// estimated too low would run out; with more, a spec made to be underpaid would cost its worker more.
     const FUEL_PERCENT: u64 = fuel::FUEL_PERCENT;
 
-    /// What is asked.
+    /// The input of a task.
     type Spec: Encode + Decode<()> + Clone + Debug + PartialEq + Send + Sync + 'static;
-    /// What is answered.
+    /// The answer to a task.
     type Outcome: Encode + Decode<()> + Clone + Debug + PartialEq + Send + Sync + 'static;
 
-    /// Digest of the data that specs refer to by number and that every build must have alike, if any.
+    /// Digest of the fixed data that specs refer to by number, if any. It must be the same in every build.
     fn catalogue() -> Option<Digest> {
         None
     }
@@ -243,8 +243,8 @@ pub trait TaskKind: Send + Sync + 'static {
     }
 }
 
-/// Decodes a payload of at most `MAX` bytes; in memory its containers may take 64 times that, since a byte
-/// on the wire can become a whole element.
+/// Decodes a payload of at most `MAX` bytes. In memory its containers may take 4 MiB, 64 times the largest
+/// payload, since a byte on the wire can become a whole element.
 fn decode_payload<T: Decode<()>, const MAX: usize>(bytes: &[u8]) -> Result<T, WireError> {
     if bytes.len() > MAX {
         return Err(WireError::TooLarge { bytes: bytes.len(), max: MAX });
@@ -252,7 +252,7 @@ fn decode_payload<T: Decode<()>, const MAX: usize>(bytes: &[u8]) -> Result<T, Wi
     wire::decode_limited::<T, { 64 * 64 * 1024 }>(bytes)
 }
 
-/// Another way to the outcomes of a kind than [`TaskKind::run`], such as a graphics processor.
+/// A substitute for [`TaskKind::run`], for example one that computes on a graphics processor.
 ///
 /// Specs, admission and checks stay the kind's own, so a judge need not know which kernel an outcome came
 /// from: it must pass the same checks, under the same [`TaskKind::KERNEL_VERSION`]. For a
@@ -264,7 +264,7 @@ pub trait Kernel<K: TaskKind>: Send + Sync {
         true
     }
 
-    /// What it runs on, which decides what its outcomes cost.
+    /// The device it runs on, which decides the price of its outcomes.
     fn device(&self) -> Device {
         Device::Graphics
     }
@@ -302,7 +302,7 @@ pub trait AnyKind: Send + Sync {
     fn device(&self) -> Device;
     /// See [`TaskKind::catalogue`].
     fn catalogue(&self) -> Option<Digest>;
-    /// How the substitute kernel has done; `None` if the kind has only its own.
+    /// Use of the substitute kernel; `None` if the kind has only its own kernel.
     fn kernel_use(&self) -> Option<KernelUse>;
     /// Decodes a spec into a job that can be admitted, run and judged.
     fn decode(&self, spec: &[u8]) -> Result<Arc<dyn TaskJob>, SpecError>;
@@ -369,7 +369,7 @@ struct Substitute<K> {
 
 impl<K: TaskKind> Substitute<K> {
     /// The outcome, or `None` if the kernel cannot be used. A panic in it, say in a driver's library, counts
-    /// as a failure: it leaves no data of ours half written, because the spec is only read.
+    /// as a failure: it cannot leave data half written, because the spec is only read.
     fn run(&self, spec: &K::Spec, blobs: &Blobs, stop: &Stop) -> Option<Result<K::Outcome, KernelError>> {
         if !self.kernel.is_ready() {
             return None;

@@ -17,9 +17,9 @@
 //! # Changes
 //!
 //! A spec may name a field as its base, by the digest of [`LightField::to_blob`]; the outcome is then sent as
-//! changes of that. With the same seed only the light of what moved changes, and an unchanged probe takes a
+//! changes of that. With the same seed only the light of objects that moved changes, and an unchanged probe takes a
 //! fraction of a bit. The base travels like any blob, to a coordinator or worker that does not have it. It is
-//! optional: a spec without a base is answered whole. A base is no evidence: the resulting field is judged.
+//! optional: a spec without a base is answered whole. A base proves nothing: the resulting field is judged.
 //!
 //! # Determinism
 //!
@@ -30,19 +30,20 @@
 //!
 //! | check | the lie it stops |
 //! |---|---|
-//! | `decode`, `lightfield.stream` | bytes that no encoder writes: another number of probes, black with a direction, changes that are none |
+//! | `decode`, `lightfield.stream` | bytes that no encoder writes: another number of probes, a black probe with a direction, a change that changes nothing |
 //! | `lightfield.brightness` | a probe brighter than anything in the scene |
-//! | `lightfield.direction` | a probe whose light comes more from one side than there is of it |
-//! | `lightfield.probes` (deep) | probes of other light: 16 are traced again, and two that differ by more than a rounding suffice. A share of 10 % of them is caught with a chance of 0.49, 25 % with 0.94, 50 % with 0.9997; another sky or sun, seed, place or number of paths changes nearly all. One surface per path where three were asked for: one in eight, for there is little to see |
-//! | `lightfield.mean` (deep) | small lies all over: 1 % brighter or darker and more |
+//! | `lightfield.direction` | a probe with more light from one side than it has from all sides |
+//! | `lightfield.probes` (deep) | false probes: 16 are traced again, and two that differ by more than rounding suffice. If 10 % of all probes are false, that is caught with a chance of 0.49, 25 % with 0.94, 50 % with 0.9997; another sky or sun, seed, place or number of paths changes nearly all. One surface per path where three were asked for is caught once in eight times, because it changes little |
+//! | `lightfield.mean` (deep) | small errors everywhere: 1 % brighter or darker and more |
 //! | `lightfield.spec` | none: the spec itself was never admissible |
 //!
 //! The lies above were tried with 40 seeds each, see `shared/tasks/tests/lightfield`; graphics processors agree within
 //! a stated tolerance (`lightfield/gpu.rs`).
 //!
-//! One changed probe is never rejected, because two have to differ, and has changed what one probe shows. Of 256 probes, two
-//! that are changed are both among the 16 once in 272 times, five at least twice once in 30, 13 once in 5. A probe whose
-//! light hangs on a hair is traced once more from a hair beside it before it counts.
+//! An answer with one false probe is never rejected, because two have to differ; it falsifies what one probe shows. Of 256
+//! probes, two false ones are both among the 16 once in 272 times, two of five once in 30, two of 13 once in 5. A probe
+//! that differs counts only after it was traced once more from a hair's breadth beside it: where that changes its light
+//! as much, the difference is due to rounding.
 
 mod admit;
 mod check;
@@ -78,7 +79,8 @@ pub const PATHS_MAX: u16 = 2_048;
 pub const OBJECTS_MAX: usize = 512;
 
 /// See [`TaskKind::FUEL_PERCENT`]. A step of the worst fields takes 1.05 ns, so a task at this limit has
-/// taken 1.95 times what its units pay for; twice is the most allowed. Light in arenas takes 1.4 at most.
+/// taken 1.95 times what its units pay for; twice is the most allowed (`docs/PERFORMANCE.md`, "Fuel"). Light in
+/// arenas takes 1.4 at most.
 const FUEL_PERCENT: u64 = 185;
 
 /// The kind `lightfield`.

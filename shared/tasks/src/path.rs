@@ -2,8 +2,8 @@
 //!
 //! # Task
 //!
-//! A [`PathSpec`] names a [`Grid`] by the digest of its blob and asks [`Query`] upon query; a [`PathOutcome`]
-//! holds an [`QueryAnswer`] to each, in order: the turning points of a shortest path and its exact [`Cost`], or
+//! A [`PathSpec`] names a [`Grid`] by the digest of its blob and lists queries; a [`PathOutcome`] holds a
+//! [`QueryAnswer`] to each [`Query`], in order: the turning points of a shortest path and its exact [`Cost`], or
 //! that there is none. The rules are those of the Moving AI benchmarks: one may step to any of eight
 //! neighbours, a straight step costs 1 and a diagonal one √2, and a diagonal step needs both cells beside it
 //! free, so that no corner is cut. A start or goal that is blocked gives [`QueryAnswer::Unreachable`]; one outside
@@ -14,18 +14,18 @@
 //! Coordinates are cells, column `x` from the left and row `y` from the top, from 0. A grid has 1 to
 //! [`GRID_SIDE_MAX`] columns and rows and its blob fits into
 //! [`BLOB_BYTES_MAX`](p2c2r_protocol::limits::BLOB_BYTES_MAX), a spec has 1 to [`QUERIES_MAX`] queries. An
-//! outcome that would take more than [`OUTCOME_BYTES_MAX`] (hundreds of ways through large mazes) fails,
-//! on every machine alike. Typical sizes: a 64 by 64 grid 250 to 520 bytes, 20 queries 113 bytes, their
-//! answers 180 to 380 bytes. Work units are reckoned from the grid's size and clutter and the queries'
-//! distances, see `path/units.rs`; [`Reckoning`] tells who makes a spec what ways with detours may take beyond that, and how to pay for
-//! them.
+//! outcome that would take more than [`OUTCOME_BYTES_MAX`] (hundreds of ways through large mazes) counts as
+//! out of fuel, on every machine alike. Typical sizes: a 64 by 64 grid 250 to 520 bytes, 20 queries 113 bytes,
+//! their answers 180 to 380 bytes. Work units are estimated from the grid's size and clutter and the queries'
+//! distances, see `path/units.rs`. A game that makes specs learns from [`Reckoning`] how much longer searches
+//! with detours may take, and how to pay for them.
 //!
 //! # Determinism
 //!
 //! Integers only. Costs are compared exactly, ties are broken by cell index, and each answer depends on the
 //! grid and its own query alone, not on its neighbours in the batch, on the thread or on what ran before. So
-//! outcomes are the same bit for bit everywhere; golden digests in the tests hold that fast, and any change
-//! to them must raise the kernel version.
+//! outcomes are the same bit for bit everywhere. Tests compare them with golden digests; any change to those
+//! must raise the kernel version.
 //!
 //! # Checks
 //!
@@ -75,8 +75,8 @@ use kernel::{PreparedGrid, Survey};
 pub const QUERIES_MAX: usize = 256;
 
 /// See [`TaskKind::FUEL_PERCENT`]. A step of the worst searches takes 1.2 ns, so a task at this limit has
-/// taken 3.8 times what its units pay for; 4 times is the most allowed. What games and benchmarks ask for
-/// takes 2.8 at most.
+/// taken 3.8 times what its units pay for; 4 times is the most allowed (`docs/PERFORMANCE.md`, "Fuel"). Specs
+/// of games and benchmarks take 2.8 times at most.
 const FUEL_PERCENT: u64 = 320;
 
 /// The kind `path`.
@@ -176,7 +176,7 @@ fn prepared(spec: &PathSpec, blobs: &Blobs) -> Result<Arc<PreparedGrid>, SpecErr
     blobs.get(spec.grid)?.prepared(|bytes| PreparedGrid::from_blob(bytes).map_err(|error| error.to_string()))
 }
 
-/// Refuses what is outside the documented ranges.
+/// Refuses a spec outside the documented ranges.
 fn in_range(spec: &PathSpec, grid: &Survey) -> Result<(), SpecError> {
     let count = spec.queries.len();
     if !(1..=QUERIES_MAX).contains(&count) {

@@ -41,8 +41,8 @@
 //! A body is touched in a segment if, at the start of any of its steps, the engine finds it within 2 cm of
 //! another body or a wall. (If the formula has two untouched bodies deep in each other, or one in a wall, they
 //! count as touched even if the engine sees nothing, as with two centres in one place.) The result of each group of
-//! bodies that touched one another is put right before it is rounded: momentum is what it was, unless a wall took
-//! some, energy is at most what it was, and no body exceeds its material's caps. See `physics/settle.rs`.
+//! bodies that touched one another is corrected before it is rounded: momentum is as before, unless a wall took
+//! some, energy is at most as before, and no body exceeds its material's caps. See `physics/settle.rs`.
 //! Contacts are looked for at the starts of steps only: two bodies that pass each other faster than
 //! their sizes per sixtieth of a second may miss each other, on every machine alike.
 //!
@@ -54,18 +54,19 @@
 //! axis, [`VELOCITY_ERROR_M_S`] and [`SPIN_ERROR_RAD_S`] (0.002), [`ROTATION_ERROR_RAD`] (0.01°). A spec has up
 //! to [`BODIES_MAX`] bodies, [`SEGMENTS_MAX`] segments of up to [`STEPS_MAX`] steps, [`MATERIALS_MAX`] materials and
 //! [`ATTRACTORS_MAX`] attractors; all further ranges are the constants of this module. No more than 16 pairs
-//! per body may meet in one segment: a spec that begins so is refused, one that comes to it fails, on every
-//! machine alike, as does an outcome above [`OUTCOME_BYTES_MAX`]. Shapes come from a fixed catalogue: balls, and
-//! [`ROCK_FORMS`] convex rocks in [`ROCK_SIZES`] sizes; its digest is part of the protocol identity.
+//! per body may meet in one segment: a spec whose first segment has more is refused, one whose later segment has
+//! more runs out of fuel, on every machine alike, and so does one whose outcome is above [`OUTCOME_BYTES_MAX`].
+//! Shapes come from a fixed catalogue: balls, and [`ROCK_FORMS`] convex rocks in [`ROCK_SIZES`] sizes; its digest
+//! is part of the protocol identity.
 //!
-//! Work units are reckoned from bodies, steps and who meets first, see `physics/units.rs`.
+//! Work units are estimated from bodies, steps and the pairs that meet in the first segment, see `physics/units.rs`.
 //!
 //! # Determinism
 //!
-//! The engine is built with `enhanced-determinism` and without threads; every world is fresh, bodies enter in
-//! the order of their ids, those that come near nobody later or not at all (`physics/world.rs`), and all else is
-//! integers and `f64` with `+ - * /` and square roots. So outcomes are the same bit for bit
-//! everywhere; golden digests in the tests hold that fast, and any change to them must raise the kernel version.
+//! The engine is built with `enhanced-determinism` and without threads; every world is fresh; bodies enter in
+//! the order of their ids, except that a body near no other enters later or never (`physics/world.rs`); and all
+//! else is integers and `f64` with `+ - * /` and square roots. So outcomes are the same bit for bit everywhere.
+//! Tests compare them with golden digests; any change to those must raise the kernel version.
 //!
 //! # Checks
 //!
@@ -189,8 +190,8 @@ const _: () =
     assert!(SPEED_CAP_MAX as f64 / 4.0 * VELOCITY_STEPS_PER_M_S < 32_000.0, "a velocity fits its numbers");
 
 /// See [`TaskKind::FUEL_PERCENT`]. A step of the worst crowds takes 1.1 ns, so a task at this limit has taken
-/// 3.8 times what its units pay for; 4 times is the most allowed. Windows of the game take 1.7 at most,
-/// fields of rubble 2.1, crowded arenas for four seconds 2.4.
+/// 3.8 times what its units pay for; 4 times is the most allowed (`docs/PERFORMANCE.md`, "Fuel"). Windows of the
+/// game take 1.7 at most, fields of rubble 2.1, crowded arenas for four seconds 2.4.
 const FUEL_PERCENT: u64 = 340;
 
 /// The kind `physics`.

@@ -14,7 +14,7 @@ use crate::tactics::Tactics;
 /// The kinds a program can compute and judge.
 #[derive(Clone, Default)]
 pub struct KindRegistry {
-    /// With their numbers alongside, since they are looked up several times for every task.
+    /// Each kind beside its number, because every task looks kinds up several times.
     kinds: Vec<(KindId, Arc<dyn AnyKind>)>,
 }
 

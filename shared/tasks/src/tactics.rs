@@ -20,14 +20,14 @@
 //! answer arrives. A situation of a dozen agents takes some 0.5 KB, its outcome 0.1 KB. Work units are
 //! estimated in `tactics/units.rs`.
 //!
-//! Grids find what is near what: each rock and body has a bit in every cell that it touches, one word per
-//! cell. The rocks' grids are made once for all futures.
+//! Grids find neighbours: each rock and body has a bit in every cell that it touches, one word per cell. The
+//! rocks' grids are made once for all futures.
 //!
 //! # Determinism
 //!
-//! `f32` with `+ - * /` and `sqrt` only, chance from a hash of seed, future, agent and step, scores as whole numbers: outcomes are
-//! the same bit for bit everywhere. Golden digests in the tests hold that fast, and any change to them must raise the
-//! kernel version.
+//! `f32` with `+ - * /` and `sqrt` only, random numbers from a hash of seed, future, agent and step, scores as whole
+//! numbers: outcomes are the same bit for bit everywhere. Tests compare them with golden digests; any change to those
+//! must raise the kernel version.
 //!
 //! # Checks
 //!
@@ -35,11 +35,11 @@
 //! |---|---|
 //! | `decode` | bytes that no encoder writes |
 //! | `tactics.count` | leaving planners or candidates out |
-//! | `tactics.range` | a score that no future could have: more than everybody there is worth |
-//! | `tactics.scores` (deep) | scores of other futures than these, of fewer, or made up. The best candidate of every planner is played again in all its futures, and of the others one in [`CHECKED_SHARE`], at least [`CHECKED_MIN`], that the seed picks; they must be equal. Who made up all scores, played fewer futures or another situation, or lifted a plan to be the best, is always caught. Who lowered `k` of `n` others to keep a better plan back is caught with a chance of `1 - (1 - k/n)^m`, `m` being how many are played again: 0.125 for one of 64, 0.66 for eight |
+//! | `tactics.range` | a score that no future could have: more than all agents together are worth |
+//! | `tactics.scores` (deep) | scores of other futures than these, of fewer, or made up. The best candidate of every planner is played again in all its futures, and of the others one in [`CHECKED_SHARE`], at least [`CHECKED_MIN`], that the seed picks; they must be equal. A worker that made up all scores, played fewer futures or another situation, or raised a plan to be the best, is always caught. One that lowered `k` of `n` others to hide a better plan is caught with a chance of `1 - (1 - k/n)^m`, where `m` are played again: 0.125 for one of 64, 0.66 for eight |
 //! | `tactics.spec` | none: the spec itself was never admissible |
 //!
-//! That the plan to fly has the best score needs no check: it is not said but follows from the scores.
+//! That the plan to fly has the best score needs no check: it is not sent but follows from the scores.
 
 mod check;
 mod ground;
@@ -63,9 +63,9 @@ use crate::kind::{CheckError, KernelError, SpecError, TaskKind};
 
 /// Ticks of 1/60 s in a step of a future: a bolt of 30 m/s flies 2 m in one.
 pub const STEP_TICKS: u16 = 4;
-/// Steps in a metre, of places; in a metre a second, of velocities.
+/// Steps per metre of positions, and per metre a second of velocities.
 pub const POSITION_STEPS_PER_M: f32 = 64.0;
-/// Steps of a score: see [`TacticsOutcome::scores`].
+/// Steps per point of a score: see [`TacticsOutcome::scores`].
 pub const SCORE_STEPS: i32 = 64;
 /// Most classes of a spec.
 pub const CLASSES_MAX: usize = 8;

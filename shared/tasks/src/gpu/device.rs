@@ -23,7 +23,7 @@ const SUBMISSION_MAX: Duration = Duration::from_secs(30);
 /// Largest buffer that a kernel may ask for, and all the memory one binding can reach.
 const BUFFER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// An opened graphics processor. Clones are the same one.
+/// An opened graphics processor. Clones share the device.
 #[derive(Clone)]
 pub struct Gpu(Arc<Opened>);
 
@@ -108,9 +108,9 @@ impl Gpu {
         GpuError::Retired(self.0.retired.get_or_init(|| reason.into()).clone())
     }
 
-    /// Runs a call that gives the device commands, and turns the errors it causes into ours. Only
-    /// out-of-memory may pass; any other error retires the device, because it is a fault of the driver or of
-    /// ours and would come again.
+    /// Runs a call that gives the device commands, and returns the errors it causes. After out-of-memory the
+    /// device stays in use; any other error retires it, because a fault of the driver or of our code would
+    /// come again.
     pub(crate) fn guarded<T>(&self, call: impl FnOnce(&Device, &Queue) -> T) -> Result<T, GpuError> {
         if let Some(reason) = self.retired() {
             return Err(GpuError::Retired(reason.to_owned()));

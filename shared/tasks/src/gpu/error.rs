@@ -1,4 +1,4 @@
-//! What can go wrong between us and a graphics processor.
+//! Why a graphics processor cannot be used, or fails in use.
 
 use thiserror::Error;
 

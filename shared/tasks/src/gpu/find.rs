@@ -8,7 +8,7 @@ use wgpu::{Adapter, Backends, DeviceType, Instance, InstanceDescriptor, Instance
 
 use super::{Gpu, GpuChoice, GpuError};
 
-/// What a search came to.
+/// The result of a search for a graphics processor.
 pub enum GpuSearch {
     /// A graphics processor, ready for use.
     Gpu(Gpu),

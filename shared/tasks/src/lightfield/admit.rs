@@ -1,4 +1,4 @@
-//! Which specs are computed at all, and what they are worth.
+//! Decides which specs are computed at all, and what they are worth.
 //!
 //! One work unit is a microsecond of the reference core. Paths are estimated as the kind `reflection` does
 //! it, from [`VIEWS`] of the probes.

@@ -62,12 +62,12 @@ fn picks(count: usize, mut seed: u64) -> Vec<usize> {
     picked
 }
 
-/// How far two probes are from one another, in steps.
+/// The largest difference between the numbers of two probes, in steps.
 fn off(a: &Coded, b: &Coded) -> u16 {
     (0..NUMBERS).map(|part| a[part].abs_diff(b[part])).max().unwrap_or(0)
 }
 
-/// Some probes traced again.
+/// The sampled deep check: traces some probes again.
 pub(super) fn deep_check(
     spec: &LightfieldSpec,
     scene: &ReflectionSpec,

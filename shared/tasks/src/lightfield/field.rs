@@ -107,7 +107,7 @@ impl LightField {
     }
 
     /// The field as a blob that a later spec names as its [base](super::LightfieldSpec::base). `None` if it
-    /// is larger than a blob may be, as noise of some thousand probes is.
+    /// is larger than a blob may be, which some thousand probes of noise are.
     pub fn to_blob(&self) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
         bytes.extend_from_slice(&(self.probes.len() as u16).to_le_bytes());

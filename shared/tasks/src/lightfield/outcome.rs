@@ -21,13 +21,13 @@ const STREAM_BYTES_MAX: usize = 60_000;
 const _: () = assert!(STREAM_BYTES_MAX + 2 <= p2c2r_protocol::limits::OUTCOME_BYTES_MAX);
 const _: () = assert!(super::PROBES_MAX * 11 <= STREAM_BYTES_MAX);
 
-/// A field of light, as its spec asked for it.
+/// The field of light that a spec asks for, as a stream that can be read only with that spec and its base.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LightfieldOutcome {
     stream: Vec<u8>,
 }
 
-/// Why an outcome is no field.
+/// Why an outcome cannot be unfolded into a field.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum FieldError {
     /// The base that the spec names is missing or is no field.

@@ -1,4 +1,4 @@
-//! What is asked of the kind `lightfield`: a scene, where its light is wanted, and how well.
+//! The spec of the kind `lightfield`: a scene, the places where its light is wanted, and how finely.
 
 use bincode::de::Decoder;
 use bincode::enc::{Encoder, write::Writer};
@@ -19,7 +19,7 @@ pub enum Probes {
     Grid {
         /// The probe with the lowest coordinates.
         origin: [i16; 3],
-        /// From one probe to the next.
+        /// Distance from one probe to the next.
         spacing: u16,
         /// Probes along x, y and z, each at least 1.
         counts: [u8; 3],
@@ -37,7 +37,7 @@ impl Probes {
         }
     }
 
-    /// Probes per row of a grid: after so many, the next probe is no neighbour of the last.
+    /// Probes per row of a grid: consecutive probes are neighbours only within a row. A list is one row.
     pub fn across(&self) -> usize {
         match self {
             Self::Grid { counts, .. } => counts[0].into(),
@@ -45,7 +45,7 @@ impl Probes {
         }
     }
 
-    /// Where a probe is. What lies outside the numbers' range is not admitted.
+    /// Where a probe is. Grids that leave the range of `i16` are not admitted.
     pub fn place(&self, number: usize) -> [i16; 3] {
         match self {
             Self::Grid { origin, spacing, counts } => {
@@ -74,9 +74,9 @@ pub struct LightfieldSpec {
     pub paths: u16,
     /// Surfaces a path may meet.
     pub bounces: u8,
-    /// Where the paths' randomness starts. With the same seed only what changed in the scene changes the answer.
+    /// Seed of the paths' random numbers. With the same seed only changes in the scene change the answer.
     pub seed: u32,
-    /// Which sky.
+    /// Seed of the sky: see [`sky_radiance`](crate::reflection::sky_radiance).
     pub sky: u32,
     /// The sun, if there is one.
     pub sun: Option<Sun>,

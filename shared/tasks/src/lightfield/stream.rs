@@ -84,7 +84,7 @@ fn beside(probes: &[Coded], number: usize, across: usize, part: usize) -> i16 {
     }
 }
 
-/// Codes all probes: what the encoder reads from them, the decoder writes into them.
+/// Codes all probes: the encoder reads `probes`, the decoder writes them.
 fn pass<C: Coder>(coder: &mut C, probes: &mut [Coded], across: usize, base: Option<&[Coded]>) {
     let mut models = Models { numbers: [[Model::new(); CLASSES]; 2], still: [Odds::default(); 3] };
     // Differences already coded, which choose the class of the next ones.

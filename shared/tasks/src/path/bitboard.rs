@@ -165,7 +165,7 @@ impl Diagonal {
     }
 }
 
-/// What the search asks of a grid. Rows and columns count from 1 as lines and from 0 as positions.
+/// A grid in the form that the search reads. Rows and columns count from 1 as lines and from 0 as positions.
 pub(super) struct Planes {
     /// Columns of the grid.
     pub(super) width: usize,

@@ -101,7 +101,7 @@ impl Grid {
         }
     }
 
-    /// The words of row `y`, see the field.
+    /// The words of row `y`, in the format of the field `blocked`.
     pub(super) fn row(&self, y: u16) -> &[u64] {
         let words = usize::from(self.width).div_ceil(64);
         &self.blocked[usize::from(y) * words..][..words]

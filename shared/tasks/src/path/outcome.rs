@@ -1,4 +1,4 @@
-//! What the kind `path` answers: one answer per query, with its compact encoding.
+//! The outcome of the kind `path`: one answer per query, with its compact encoding.
 //!
 //! A path is its start and then a byte or two per leg. A hundred cells of way with six turns take some twelve
 //! bytes.

@@ -39,10 +39,10 @@ const _: () = assert!((CELLS_MAX + 2 * GRID_SIDE_MAX as u64) * DIAGONAL < 1 << (
 const VERTICAL: u8 = 2;
 const FORWARD: u8 = 1;
 
-/// Steps that every query costs, in nanoseconds.
+/// Fuel steps that every query costs.
 pub(super) const QUERY_STEPS: u64 = 60;
 
-/// Steps of the parts of a search: the most nanoseconds that each takes.
+/// Fuel steps of the parts of a search: the most nanoseconds that each part takes.
 struct Weights {
     /// A place taken from the queue and expanded.
     expand: u64,

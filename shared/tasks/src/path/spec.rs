@@ -1,4 +1,4 @@
-//! What is asked of the kind `path`: queries on one grid.
+//! The spec of the kind `path`: queries on one grid.
 
 use bincode::{Decode, Encode};
 use p2c2r_protocol::Digest;

@@ -3,13 +3,13 @@
 //! One work unit is a microsecond of a reference core (one core of a 2023 server, 2.5 to 3.5 GHz, release
 //! profile). The figures below were fitted to the kernel's times on the grids of the game, on rocks, noise and
 //! mazes of 33 to 1,000 cells a side and on the two Moving AI maps; `cargo bench -p p2c2r_tasks --bench path` prints
-//! both side by side. Where paths are near straight lines too much is charged, on large mazes too little.
+//! both side by side. Where paths are nearly straight the estimate is too high, on large mazes too low.
 //!
-//! A search can take longer than its distance tells: through a maze to the other side of a wall. Every query
-//! therefore pays for a share of a search of the whole grid on top: the more its free cells are broken up by corners, the
-//! likelier a detour and the larger the share. In a maze it is one in [`MAZE_SHARE`], which with the task's fuel covers
-//! most of the whole; on open ground, where ways are nearly straight, one in [`OPEN_SHARE`]. What takes longer all the same ends
-//! by its fuel.
+//! A search can take longer than its distance suggests: through a maze to the other side of a wall. Every query
+//! therefore also pays for a share of a search of the whole grid: the more corners break up the free cells, the
+//! likelier a detour and the larger the share. In a maze it is one in [`MAZE_SHARE`], which with the task's fuel
+//! covers most of such a search; on open ground, where paths are nearly straight, one in [`OPEN_SHARE`]. A
+//! search that takes longer still ends when the fuel is spent.
 
 use p2c2r_protocol::WorkUnits;
 use p2c2r_protocol::limits::WORK_UNITS_PER_TASK_MAX;
@@ -48,8 +48,8 @@ const MOST_PER_LINE: u64 = 16;
 const MOST_PER_CORNER: u64 = 24;
 const MOST_VAST: u64 = 3;
 
-/// What tasks on one grid pay for and what their searches take, for who chooses the queries: so many fit into one task that it
-/// gets by with its fuel.
+/// What queries on one grid pay for and how many steps their searches take. A caller that makes specs uses it to put no
+/// more queries into one task than its fuel lasts for.
 ///
 /// ```
 /// # use p2c2r_tasks::path::{Cell, Grid, Query, Reckoning};
@@ -95,7 +95,8 @@ impl Reckoning {
         steps_for(self.paid_ns(query))
     }
 
-    /// Steps that a task has left once its grid is prepared, for searches that take more than they pay for.
+    /// Steps of a task that neither its queries pay for nor preparing its grid uses: a reserve for searches that take
+    /// more than they pay for.
     pub fn reserve_steps(&self) -> u64 {
         steps_for(TASK_NS + prepare_ns(&self.grid)).saturating_sub(prepare_steps(&self.grid))
     }
@@ -110,8 +111,9 @@ impl Reckoning {
     /// Steps that the search for a query takes at most. `way` is the length of any way from its start to its goal, in cells along
     /// rows and columns.
     ///
-    /// It is a bound for grids of rocks, as games have them, held by tests that play them; now and then a single search takes a
-    /// little more. One through a maze, where it comes by the same corners again and again, may take several times that.
+    /// The bound is for grids of rocks, as games have them; tests that play games check it. Now and then a single search
+    /// takes a little more. A search through a maze, which passes the same corners again and again, may take several times
+    /// as many.
     pub fn search_steps_max(&self, query: Query, way: u32) -> u64 {
         // Diagonal steps cover most steps to the side; steps back are a detour.
         let (across, along) = (query.from.x.abs_diff(query.to.x), query.from.y.abs_diff(query.to.y));
@@ -144,7 +146,8 @@ fn is_vast(grid: &Survey) -> bool {
     grid.cells() > CACHED_CELLS_MAX as u64
 }
 
-/// What every query pays for a detour, nanoseconds: a share between the two, by corners per free cell.
+/// What every query pays for a detour, nanoseconds: one in [`OPEN_SHARE`] to one in [`MAZE_SHARE`] of `whole_grid`, by
+/// corners per free cell.
 fn detour_ns(grid: &Survey, whole_grid: u64) -> u64 {
     let full = 3 * grid.free.max(1);
     let clutter = (4 * grid.corners).min(full);

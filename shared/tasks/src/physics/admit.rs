@@ -1,4 +1,4 @@
-//! Which specs are computed at all: every range, and no crowd that would take more time than it pays for.
+//! Decides which specs are computed at all: those in every range, without a crowd that takes more time than it pays for.
 
 use super::kernel::starts;
 use super::meet::{Nearby, SegmentStart, pairs_max, wall_near};

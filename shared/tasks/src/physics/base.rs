@@ -1,5 +1,5 @@
-//! A spec as changes of what an earlier outcome left: its bytes grow with what has changed, not with the
-//! number of bodies.
+//! A spec as changes of the bodies that an earlier outcome left: its bytes grow with the number of changes, not
+//! with the number of bodies.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -15,19 +15,19 @@ use super::spec::{Body, PhysicsSpec, put_bodies, take_bodies};
 use crate::blobs::{self, Blobs};
 use crate::kind::SpecError;
 
-/// What a spec's bodies are changes of.
+/// The snapshot that a spec's bodies are changes of, and the bodies of it that are gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PhysicsBase {
-    /// Name of the blob that an outcome left: see [`BodySnapshot`].
+    /// Digest of the blob that an outcome left: see [`BodySnapshot`].
     pub digest: Digest,
-    /// Ids of its bodies that are not there any more, rising.
+    /// Ids of the snapshot's bodies that the spec does not have, rising.
     pub gone: Vec<u32>,
 }
 
-/// The bodies as an outcome leaves them: what a later spec may name as its [`PhysicsBase`].
+/// The bodies as an outcome leaves them. A later spec may name this as its [`PhysicsBase`].
 ///
 /// Every program that has the outcome can make the snapshot, so it need not travel; others are sent it like
-/// any blob. It is no evidence: a spec with a base is judged as the [whole](PhysicsSpec::whole) one that it
+/// any blob. It proves nothing: a spec with a base is judged as the [whole](PhysicsSpec::whole) one that it
 /// stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BodySnapshot {
@@ -46,8 +46,8 @@ impl BodySnapshot {
         &self.bodies
     }
 
-    /// The snapshot as a blob; `None` if it is larger than a blob may be, as that of a thousand bodies in
-    /// space is.
+    /// The snapshot as a blob; `None` if it is larger than a blob may be, which a thousand bodies in space
+    /// already are.
     pub fn to_blob(&self) -> Option<Vec<u8>> {
         let mut bits = BitWriter::default();
         put_bodies(&mut bits, &self.bodies);

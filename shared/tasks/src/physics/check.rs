@@ -68,7 +68,8 @@ fn state(scene: &PhysicsScene<'_>, body: u16, state: &State) -> Found {
     Ok(())
 }
 
-/// Contacts that must have happened, contacts that cannot have, and how far they can have carried a body.
+/// Checks that no contact is missing, that none is impossible, and that no body is farther away than contacts can
+/// have carried it.
 fn contacts(scene: &PhysicsScene<'_>, segment: &Segment, ground: &SegmentStart, ends: &[State]) -> Found {
     let (paths, near) = (&ground.paths, &ground.near.pairs);
     let met = ContactRecord::of(scene, &segment.contacts);

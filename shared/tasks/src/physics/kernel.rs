@@ -33,7 +33,7 @@ pub(super) fn starts(scene: &PhysicsScene<'_>) -> Vec<State> {
     slowed(scene, scene.spec.bodies.iter().map(|body| body.state).collect())
 }
 
-/// What a segment starts from if the one before ended with `ends`: the same states less drag.
+/// The states that a segment starts from if the one before ended with `ends`: those states after drag.
 pub(super) fn slowed(scene: &PhysicsScene<'_>, mut ends: Vec<State>) -> Vec<State> {
     for (state, body) in ends.iter_mut().zip(&scene.spec.bodies) {
         let drag = scene.spec.materials[usize::from(body.material)].drag;

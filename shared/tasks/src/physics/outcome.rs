@@ -1,4 +1,4 @@
-//! What is answered: per segment, the touched bodies and the contacts, as a stream.
+//! The outcome of the kind `physics`: per segment, the touched bodies and the contacts, as a stream.
 
 use bincode::de::Decoder;
 use bincode::de::read::Reader as _;
@@ -75,7 +75,7 @@ pub struct Segment {
     pub contacts: Vec<Contact>,
 }
 
-/// What is answered: as many segments as were asked for, as a stream that can be read only with the spec.
+/// The answer: as many segments as were asked for, as a stream that can be read only with the spec.
 /// Every list of segments has exactly one stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PhysicsOutcome {
@@ -96,7 +96,7 @@ impl PhysicsOutcome {
         2 + self.stream.len()
     }
 
-    /// The outcome that claims `segments` of `spec`, true or false. What no outcome can express is left out:
+    /// The outcome that claims `segments` of `spec`, true or false. Parts that no outcome can express are left out:
     /// contacts of unknown bodies, states of untouched bodies, segments beyond the last. Fails if the spec is
     /// not admissible, or if the segments lead to a crowd.
     pub fn of(spec: &PhysicsSpec, blobs: &Blobs, segments: &[Segment]) -> Result<Self, SpecError> {

@@ -71,7 +71,7 @@ impl Rotation {
         })
     }
 
-    /// The unit quaternion x, y, z, w. Total: anything the type holds gives some rotation.
+    /// The unit quaternion x, y, z, w. Every value of the type gives some rotation.
     pub fn quaternion(self) -> [f64; 4] {
         let step = std::f64::consts::FRAC_1_SQRT_2 / f64::from(ROTATION_STEPS);
         let rest: Vec3 = self.rest.map(|part| f64::from(part) * step);
@@ -83,7 +83,7 @@ impl Rotation {
         normalised(quaternion)
     }
 
-    /// Whether some rotation is rounded to this.
+    /// Whether rounding some rotation gives this value.
     pub(crate) fn is_legal(self) -> bool {
         let most = i64::from(ROTATION_STEPS);
         let squares = self.rest.map(|part| i64::from(part) * i64::from(part));
@@ -155,7 +155,7 @@ impl State {
         }
     }
 
-    /// What the state stands for.
+    /// The state in metres, radians and seconds.
     pub fn motion(&self) -> Motion {
         Motion {
             position: self.position_m(),

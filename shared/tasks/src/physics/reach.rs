@@ -1,4 +1,4 @@
-//! How far bodies in the engine may touch anything, so that the cost of a tick is known before it begins.
+//! The distances within which bodies in the engine may touch, so that the cost of a tick is known before it begins.
 
 use rapier3d::prelude::Vector;
 
@@ -11,10 +11,10 @@ pub(super) fn is_ball(scene: &PhysicsScene<'_>, body: u16) -> bool {
     body.is_some_and(|body| body.shape.kind() == ShapeKind::Ball)
 }
 
-/// A body in the engine, and how far it may touch anything.
+/// A body in the engine, and how far from its centre it may touch anything.
 pub(super) struct Reach {
     pub at: Vector,
-    /// Metres from its centre within which it may.
+    /// Metres from its centre within which it may touch anything.
     pub radius: f32,
     pub is_ball: bool,
 }

@@ -1,4 +1,4 @@
-//! What follows from a spec and stays the same for all its segments.
+//! Values that are derived once from a spec and used by all its segments.
 
 use std::borrow::Cow;
 
@@ -43,7 +43,8 @@ pub(super) struct PhysicsScene<'s> {
 }
 
 impl<'s> PhysicsScene<'s> {
-    /// The material indices of `spec` have been checked; one out of range gives a body without mass.
+    /// The caller has checked the material indices of `spec`: a body with an unknown material would get no facts, and
+    /// shift those of the bodies after it.
     pub fn new(spec: Cow<'s, PhysicsSpec>) -> Self {
         let facts: Vec<Facts> = spec
             .bodies
@@ -87,14 +88,14 @@ impl<'s> PhysicsScene<'s> {
         }
     }
 
-    /// The same, independent of whoever lent the spec.
+    /// The same scene, which owns its spec.
     pub fn into_owned(self) -> PhysicsScene<'static> {
         let Self { spec, facts, speed_max, pull_max, segment_s, steps, walls, pulls } = self;
         let spec = Cow::Owned(spec.into_owned());
         PhysicsScene { spec, facts, speed_max, pull_max, segment_s, steps, walls, pulls }
     }
 
-    /// Acceleration of whatever is at `position`.
+    /// Acceleration by all attractors at `position`.
     pub fn pull(&self, position: Vec3) -> Vec3 {
         self.pulls.iter().fold([0.0; 3], |sum, pull| {
             let way = sub(pull.position, position);

@@ -1,5 +1,5 @@
-//! What contacts conserve: within each group of bodies that touch one another, momentum stays and energy does
-//! not grow.
+//! Conservation laws of contacts: within each group of bodies that touch one another, momentum stays and energy
+//! does not grow.
 //!
 //! The engine's solver is iterative and conserves only nearly, and a check that must never fail an honest
 //! answer cannot rely on that. So the kernel corrects each group's result by the least uniform change, and
@@ -105,8 +105,8 @@ pub(super) fn rounding(scene: &PhysicsScene<'_>, group: &Group) -> (f64, f64) {
     (momentum, square.sqrt())
 }
 
-/// Corrects what the solver left over in `group`, then cuts speeds and spins to the materials' caps. `pulled`
-/// is what the attractors added to each body's momentum.
+/// Corrects the solver's errors in `group`, then cuts speeds and spins to the materials' caps. `pulled` is the
+/// momentum that the attractors added to each body.
 pub(super) fn settle(
     scene: &PhysicsScene<'_>,
     group: &Group,

@@ -1,4 +1,4 @@
-//! What is asked of the kind `physics`: bodies, what they are made of, and how long they fly.
+//! The spec of the kind `physics`: bodies, their materials, and how long they fly.
 
 use bincode::de::Decoder;
 use bincode::enc::{Encoder, write::Writer};
@@ -70,7 +70,7 @@ pub struct Walls {
 /// One body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Body {
-    /// The asker's name for it; ids rise along the list.
+    /// Id that the game gave it; ids rise along the list.
     pub id: u32,
     /// Its shape.
     pub shape: ShapeId,
@@ -83,7 +83,7 @@ pub struct Body {
 /// Bodies to move for `segments` times `steps` sixtieths of a second.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PhysicsSpec {
-    /// What the bodies are changes of; `None` if `bodies` are all there are.
+    /// The snapshot that `bodies` are changes of; `None` if `bodies` lists all bodies.
     pub base: Option<PhysicsBase>,
     /// Segments, 1 to [`SEGMENTS_MAX`](super::SEGMENTS_MAX).
     pub segments: u8,
@@ -144,7 +144,8 @@ impl PhysicsSpec {
     }
 }
 
-/// Differences of neighbouring ids, which small gaps make small; wraps, so that any list has them.
+/// Differences of neighbouring ids, less one, which are small where ids are dense. They wrap, so that every list of
+/// ids can be encoded.
 fn gaps(ids: impl Iterator<Item = u32> + Clone) -> impl Iterator<Item = u32> + Clone {
     let before = std::iter::once(u32::MAX).chain(ids.clone());
     ids.zip(before).map(|(id, before)| id.wrapping_sub(before).wrapping_sub(1))

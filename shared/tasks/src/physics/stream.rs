@@ -25,7 +25,7 @@ const WIDTHS: usize = 32;
 /// of range.
 const POSITION_STEPS_MAX: i64 = 2 * (super::POSITION_MAX_M * POSITION_STEPS_PER_M) as i64;
 
-/// Odds of a number's parts: how many bits it has, its highest bits below the first, its sign.
+/// Odds of a number's parts: how many bits it has, its second highest bit, its sign.
 #[derive(Clone)]
 struct Number {
     widths: [[Odds; WIDTHS]; CLASSES],
@@ -76,7 +76,7 @@ fn middle(scene: &PhysicsScene<'_>, body: usize) -> f64 {
     0.5 * (scene.facts[body].inner + scene.facts[body].outer)
 }
 
-/// Classes of how near two bodies come to each other; the last is for those that rest.
+/// Classes of how near two bodies come to each other; the last is for pairs that rest.
 const GAPS: usize = 8;
 
 /// Two bodies that may meet, or a body and the walls, in the order of the stream.
@@ -204,7 +204,7 @@ fn held<C: Coder>(coder: &mut C, value: i64, range: std::ops::RangeInclusive<i64
     value.clamp(*range.start(), *range.end())
 }
 
-/// Codes which pairs met, when and how hard: the encoder is given it, the decoder finds it.
+/// Codes which pairs met, when and how hard: the encoder reads it from `given`, the decoder from the stream.
 fn meetings<C: Coder>(
     coder: &mut C,
     models: &mut Models,
@@ -338,7 +338,7 @@ fn state<C: Coder>(
     end
 }
 
-/// Codes a segment: the encoder is given it, the decoder finds it.
+/// Codes a segment: the encoder reads it from `given`, the decoder from the stream.
 fn pass<C: Coder>(
     coder: &mut C,
     models: &mut Models,
@@ -396,8 +396,8 @@ impl Packing {
         Self { coder: Encoder::new(), models: Models::new() }
     }
 
-    /// Adds the next segment, which starts from `start`. What no outcome can express is left out; returns
-    /// what was packed.
+    /// Adds the next segment, which starts from `start`, without the parts that no outcome can express; returns
+    /// the segment as it was packed.
     pub fn add(
         &mut self,
         scene: &PhysicsScene<'_>,

@@ -20,7 +20,7 @@ struct Leg {
     first: Vec<u32>,
 }
 
-/// The motions that a spec and an outcome stand for; owns what it needs of both.
+/// The motions of all bodies that a spec and its outcome describe. Borrows neither.
 pub struct Trajectory {
     scene: PhysicsScene<'static>,
     legs: Vec<Leg>,

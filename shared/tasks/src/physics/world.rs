@@ -41,11 +41,11 @@ const CROWD_MIN: usize = 64;
 const MOVED_M: f64 = 0.002;
 const MOVES_M_S: f32 = 0.02;
 
-/// What the engine makes of a segment.
+/// The engine's result for a segment.
 pub(super) struct SegmentRun {
     /// The ends of the bodies that were touched; others have none.
     pub ends: Vec<Motion>,
-    /// What the attractors added to each body's momentum.
+    /// The momentum that the attractors added to each body.
     pub pulled: Vec<Vec3>,
     /// Tick of the first contact and the sum of impulses, by pair.
     pub met: BTreeMap<(u16, u16), (u8, f32)>,
@@ -179,7 +179,7 @@ impl World {
             let Some(body) = handle.and_then(|handle| self.bodies.get_mut(handle)) else { continue };
             let (at, before) = (widened(body.translation()), widened(body.linvel()));
             body.set_linvel(narrowed(pulled(scene, facts.speed_cap, at, before)), false);
-            // Without the part that the cap removes, which is no attractor's doing.
+            // The pull alone: the part that the cap removes is not the attractors' doing.
             sums[index] = add(sums[index], scale(scene.pull(at), facts.mass * STEP_S));
         }
     }

@@ -10,9 +10,9 @@ use crate::fuel::Fuel;
 use crate::kind::{CheckError, KernelError};
 use crate::picking::pick;
 
-/// The deep check plays one in this many candidates again,
+/// The deep check plays one in this many of a planner's candidates again, besides the best.
 pub const CHECKED_SHARE: usize = 8;
-/// and at least this many of each planner.
+/// Fewest candidates of each planner that the deep check plays again, besides the best.
 pub const CHECKED_MIN: usize = 2;
 
 /// The always-on check.

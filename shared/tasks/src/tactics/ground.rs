@@ -16,7 +16,7 @@ pub(super) const FEELER_M: f32 = 1.6;
 /// Metres between the places at which a line of sight is looked up; less than twice the feeler, so that no
 /// rock is missed between two.
 const LOOK_M: f32 = 2.5;
-/// Fuel steps of making a cell of a grid, and of looking one up.
+/// Fuel steps of making a cell of a grid, of looking one up, and of testing a rock.
 const CELL_STEPS: u64 = 2;
 const LOOK_STEPS: u64 = 4;
 const ROCK_STEPS: u64 = 6;
@@ -152,8 +152,8 @@ impl MovingRocks {
     }
 }
 
-/// How far along its way, 0 to 1, something that moves `along` from a place comes nearest to `centre`, if it comes within
-/// `reach` of it.
+/// The share of its way, 0 to 1, at which something that moves `along` from a place is nearest to `centre`, if it comes
+/// within `reach` of it.
 pub(super) fn meets(from: [f32; 2], along: [f32; 2], centre: [f32; 2], reach: f32) -> Option<f32> {
     let to = [centre[0] - from[0], centre[1] - from[1]];
     let square = along[0] * along[0] + along[1] * along[1];

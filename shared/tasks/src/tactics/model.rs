@@ -14,9 +14,10 @@ const AVOIDANCE: f32 = 0.9;
 const SIDEWAYS: f32 = 0.2;
 /// Share of the top speed at which an agent circles.
 const CIRCLING: f32 = 0.8;
-/// In standoffs: from this distance on an agent keeps its distance, and how quickly it returns to it: when a
-/// third too near or too far it does nothing else.
+/// An agent that keeps a standoff starts to do so nearer than this many standoffs.
 const KEEPING_FROM: f32 = 1.15;
+/// Share of its top speed at which such an agent moves towards or away from its opponent, per standoff that it is off:
+/// where it is off by a third it does nothing else.
 const KEEPING_HASTE: f32 = 3.0;
 /// Steps between two searches for the nearest opponent.
 const LOOK_STEPS: usize = 4;
@@ -30,10 +31,10 @@ const SHOT_STEPS: u64 = 14;
 const PAIR_STEPS: u64 = 3;
 const ROCK_STEPS: u64 = 9;
 const FIRE_STEPS: u64 = 20;
-/// In place of an agent's index: none.
+/// Stands for no agent where an agent's index is expected.
 const NOBODY: u8 = u8::MAX;
 
-/// A class, metres and seconds.
+/// A class in metres and seconds.
 struct Sort {
     side: usize,
     behaviour: Behaviour,
@@ -122,7 +123,7 @@ pub(super) struct Moment {
     alive: u32,
     shots: [Shot; SHOTS_MAX],
     shot_count: usize,
-    /// What the first side has gained over the second, in [`SCORE_STEPS`].
+    /// The first side's gain over the second, in [`SCORE_STEPS`].
     score: i32,
 }
 
@@ -211,7 +212,7 @@ impl Situation {
         self.start.clone()
     }
 
-    /// Plays one step of future `future`. What is lost in it counts `weight` for each point of worth.
+    /// Plays one step of future `future`. Losses in it count `weight` for each point of worth.
     pub(super) fn step(
         &self,
         state: &mut Moment,
@@ -495,8 +496,8 @@ impl Situation {
         state.shot_count = kept;
     }
 
-    /// The score of a future at its end, from the side of planner `number`: what its side has gained, less a
-    /// penalty for its distance from a useful range.
+    /// The score of a future at its end for planner `number`: the gain of its side, less a penalty for its distance
+    /// from a useful range.
     pub(super) fn score(&self, state: &Moment, number: usize) -> i32 {
         let body = &state.bodies[number];
         let sort = self.sort(body);
@@ -521,7 +522,7 @@ const IN_SIGHT: f32 = 0.8;
 /// Score for each metre from that range, in [`SCORE_STEPS`]: an eighth of a point of worth.
 const PER_METRE: f32 = SCORE_STEPS as f32 / 8.0;
 
-/// Largest magnitude of a score's part for distance: the longest path across the largest square.
+/// Largest magnitude of the penalty for distance; no two places in the largest square are 1,500 m apart.
 pub(super) const DISTANCE_SCORE_MAX: i32 = 1_500 * (PER_METRE as i32);
 
 fn body(agent: &Agent) -> Body {

@@ -1,4 +1,4 @@
-//! What the kind `tactics` answers: the score of every plan that was tried.
+//! The outcome of the kind `tactics`: the score of every plan that was tried.
 
 use bincode::de::Decoder;
 use bincode::enc::{Encoder, write::Writer};
@@ -13,8 +13,8 @@ use crate::physics::bits::{BitReader, BitWriter, unzigzag, zigzag};
 /// first with the best score; it is not sent, so nobody can claim another one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TacticsOutcome {
-    /// For each planner the score of each candidate, in [`SCORE_STEPS`](super::SCORE_STEPS) of what a point of hull of
-    /// worth 1 counts at the plan's begin.
+    /// For each planner the score of each candidate. A point of hull of worth 1, lost when the plan begins, counts
+    /// [`SCORE_STEPS`](super::SCORE_STEPS).
     pub scores: Vec<Vec<i32>>,
 }
 

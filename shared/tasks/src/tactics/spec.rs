@@ -1,4 +1,4 @@
-//! What is asked of the kind `tactics`: a situation, who plans in it, and how deep.
+//! The spec of the kind `tactics`: a situation, the agents that plan in it, and how deep.
 
 use bincode::de::Decoder;
 use bincode::enc::{Encoder, write::Writer};

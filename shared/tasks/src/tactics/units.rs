@@ -1,4 +1,4 @@
-//! Which specs are computed at all, and what they are worth, from the spec alone.
+//! Decides from the spec alone which specs are computed at all, and what they are worth.
 //!
 //! One work unit is a microsecond of the reference core. The cost of a step of a future is estimated from the
 //! agents, the bolts, the shots expected, and the rocks near the agents at the beginning. A future that moves
