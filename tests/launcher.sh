@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The launcher's own promises, held with stand-ins for the three programs: it starts them in order, ends them in
+# The launcher's own promises, checked with stand-ins for the three programs: it starts them in order, ends them in
 # order whatever happens, leaves none behind, and its exit status tells the truth.
 set -euo pipefail
 
@@ -540,7 +540,7 @@ esac
 [ -z "${SLOW:-}" ] || read -rt 60 <> <(:)
 EOF
 chmod +x "$operator/bin/p2c2r-server"
-# Becomes the command.
+# Replaces the shell by the operator's command, so that signals reach the command.
 as_operator() {
   cd "$operator/mine"
   PATH="$operator/bin:$PATH" TMPDIR=$operator/tmp exec sh "$operator/p2c2r-operator" "$@" >"$scratch/out" 2>&1

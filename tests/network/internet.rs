@@ -17,9 +17,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub const COORDINATOR: &str = "203.0.113.10";
 /// The same over IPv6.
 pub const COORDINATOR_V6: &str = "2001:db8:c::10";
-/// How namespaces of these tests are called, before the process that made them.
+/// How the names of these tests' namespaces begin; the id of the process that made them follows.
 const MARK: &str = "p2c2r-";
-/// Ports that a router gives to what it translates at first, and other ones.
+/// Ports that a router maps connections to: these at first, and [`OTHER_PORTS`] after a restart.
 pub const PORTS: &str = "20000-29999";
 /// See [`PORTS`].
 pub const OTHER_PORTS: &str = "50000-59999";
@@ -92,7 +92,7 @@ impl Drop for Namespace {
     }
 }
 
-/// Deletes what processes left behind that were killed before they could.
+/// Deletes the namespaces of processes that were killed before they could.
 fn clear_leftovers() {
     for line in run("ip", &["netns", "list"], "").unwrap_or_default().lines() {
         let name = line.split_whitespace().next().unwrap_or_default();
@@ -111,7 +111,7 @@ fn unique(what: &str) -> Result<Namespace, String> {
     Namespace::new(format!("{MARK}{}-{number}-{what}", std::process::id()))
 }
 
-/// Whether this machine can do it, tried once; else why not.
+/// Tries once whether this machine can build such a network; the error says why not.
 fn try_out() -> &'static Result<(), String> {
     static TRIED: OnceLock<Result<(), String>> = OnceLock::new();
     TRIED.get_or_init(|| {
@@ -126,7 +126,7 @@ fn try_out() -> &'static Result<(), String> {
     })
 }
 
-/// Whether this machine can do it over IPv6, too; else why not.
+/// The same for IPv6.
 fn try_out_v6() -> &'static Result<(), String> {
     static TRIED: OnceLock<Result<(), String>> = OnceLock::new();
     TRIED.get_or_init(|| {
@@ -139,7 +139,7 @@ fn try_out_v6() -> &'static Result<(), String> {
     })
 }
 
-/// The rules of a home's router for IPv6: nobody is let in who was not asked for.
+/// The rules of a home's router for IPv6: only answers are let in.
 const RULES_V6: &str = "table ip6 home {
     chain gate {
         type filter hook forward priority filter;
@@ -148,7 +148,7 @@ const RULES_V6: &str = "table ip6 home {
 }
 ";
 
-/// What a home's router lets through of UDP.
+/// How much UDP a home's router lets through.
 #[derive(Clone, Copy, Debug)]
 enum Udp {
     All,
@@ -157,7 +157,7 @@ enum Udp {
     None,
 }
 
-/// The rules of a home's router: it translates what goes out, and lets nobody in who was not asked for.
+/// The rules of a home's router: it translates the addresses of what goes out, and lets only answers in.
 fn rules(ports: &str, udp: Udp) -> String {
     let block = match udp {
         Udp::All => "",
@@ -205,7 +205,7 @@ impl Internet {
 
     fn build_if(tried: &Result<(), String>) -> Option<Self> {
         if let Err(reason) = tried {
-            // The test harness would keep what `eprintln!` prints of a test that passes.
+            // Not by `eprintln!`: the test harness hides what a passing test prints with it.
             let _ = writeln!(std::io::stderr(), "SKIPPED, for this needs network namespaces: {reason}");
             return None;
         }
@@ -329,10 +329,10 @@ impl Home {
         self.set_rules(PORTS, Udp::All);
     }
 
-    /// Has the router forget all its translations, and give other ports from now on: what a restart of it does.
+    /// Makes the router forget all its translations and use other ports from now on, as a restart does.
     pub fn restart_router(&self) {
         self.set_rules(OTHER_PORTS, Udp::All);
-        // What is masqueraded through a link is forgotten when the link goes down, and so are its routes.
+        // When a link goes down, the kernel forgets its translations and its routes.
         let lines =
             format!("link set wan down\nlink set wan up\nroute replace default via {}", self.gateway());
         self.router.ip(&lines).expect("a cable");

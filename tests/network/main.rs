@@ -34,7 +34,7 @@ fn everybody_joins_by_links_from_behind_translated_addresses() {
     assert!(ledger["totals"]["earned"].as_i64() > Some(0), "{ledger:#}");
 }
 
-/// What `./p2c2r demo` runs and asks for, on machines of their own.
+/// The run and the checks of `./p2c2r demo`, on separate machines.
 #[test]
 fn the_demo_passes_between_machines() {
     let Some(parties) = Parties::new() else { return };
@@ -201,7 +201,8 @@ fn everybody_comes_back_to_a_coordinator_that_was_killed_and_pays_once() {
     let after = parties.ledger();
     let revenue = |ledger: &serde_json::Value| ledger["totals"]["revenue"].as_i64().expect("revenue");
     assert!(revenue(&after) > revenue(&before), "{after:#}");
-    // What is shown as charged is in the books; what was booked last may not have been shown any more. Receipts come before.
+    // The books have all that the game was shown as charged; their last entries may not have been shown. Receipts come
+    // before both.
     let charged = report.charged();
     assert!((1..=revenue(&after)).contains(&charged), "{report:#?} {after:#}");
     assert_eq!(parties.accounts(), 3);

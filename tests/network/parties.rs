@@ -40,7 +40,7 @@ impl Drop for Place {
     }
 }
 
-/// An internet and what its programs keep on disk.
+/// An internet and the folder of its programs' files.
 pub struct Parties {
     /// The machines.
     pub internet: Internet,
@@ -105,20 +105,20 @@ impl Parties {
         said
     }
 
-    /// What the operator's command prints.
+    /// Runs a command of the operator; returns its output.
     fn operator(&self, arguments: &[&str]) -> String {
         let mut command = command("p2c2r-server");
         command.args(arguments).arg("--data-dir").arg(self.data_dir());
         Program::start("operator's command", command).ended_well()
     }
 
-    /// How many accounts there are.
+    /// The number of accounts.
     pub fn accounts(&self) -> usize {
         let said = self.operator(&["accounts", "list", "--format", "json"]);
         serde_json::from_str::<Value>(&said).expect("JSON").as_array().expect("a list").len()
     }
 
-    /// What the ledger says.
+    /// The ledger's report, after its check has passed.
     pub fn ledger(&self) -> Value {
         ledger_balances(self.folder.path());
         serde_json::from_str(&self.operator(&["ledger", "report", "--format", "json"])).expect("JSON")
@@ -194,14 +194,14 @@ impl Parties {
 pub struct Report(Value);
 
 impl Report {
-    /// How many tasks of all kinds ended so.
+    /// The tasks of all kinds that the report counts under `how`.
     pub fn count(&self, how: &str) -> u64 {
         let kinds = self.0["kinds"].as_object().expect("kinds");
         kinds.values().map(|kind| kind[how].as_u64().unwrap_or_else(|| panic!("{how} in {kind:#}"))).sum()
     }
 
-    /// Tasks that came to nothing, but for plans: the game drops one that is late or whose coordinator is gone, for the next
-    /// is soon asked.
+    /// Failed tasks other than plans: the game drops a plan that is late or whose coordinator is gone, since it soon asks
+    /// for the next.
     pub fn failed(&self) -> u64 {
         self.count("failed") - self.0["kinds"]["tactics"]["failed"].as_u64().expect("failed")
     }
@@ -212,7 +212,7 @@ impl Report {
         kinds.iter().map(|(name, kind)| (name.as_str(), kind["remote"].as_u64().expect("remote"))).collect()
     }
 
-    /// What the receipts add up to, nano-dollars.
+    /// The sum of its receipts, nano-dollars.
     pub fn cost(&self) -> i64 {
         self.0["cost_nanos"].as_i64().expect("cost_nanos")
     }

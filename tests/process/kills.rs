@@ -33,25 +33,25 @@ const GAMERS: usize = 2;
 /// Timely tasks that each gamer keeps under way, and its patient ones that are not delivered yet, at most.
 const TIMELY: usize = 12;
 const PATIENT: usize = 6;
-/// What a timely task may take.
+/// The deadline of a timely task.
 const BUDGET: Duration = Duration::from_secs(5);
 /// From the first answer after a start to the kill, milliseconds.
 const KILL_AFTER_MS: std::ops::Range<u64> = 0..1_200;
-/// From one look at whether the gamer's work is over to the next.
+/// Time between two looks at whether the gamer's work is over.
 const LOOK: Duration = Duration::from_millis(20);
-/// Jobs of one gamer are numbered from a multiple of this on, so that no two ask for the same. Three gamers' fit into the specs
-/// that there are.
+/// Jobs of a gamer are numbered from a multiple of this, so that no two gamers ask for the same. There are different specs
+/// enough for three gamers.
 const JOBS_EACH: u64 = 100_000;
 const SIDE: u16 = 48;
 
-/// What a gamer wants done: once, under however many ids it takes.
+/// Work that a gamer wants done once, under as many task ids as that takes.
 #[derive(Clone, Copy, Debug)]
 struct Job {
     number: u64,
     is_patient: bool,
 }
 
-/// What a gamer knows, and what it is told to do.
+/// What a gamer's thread and the test share.
 #[derive(Default)]
 struct Known {
     /// Its latest session's number.
@@ -59,16 +59,16 @@ struct Known {
     next_id: u32,
     next_job: u64,
     open: BTreeMap<u64, Job>,
-    /// What was done, with the price its receipt named, by id.
+    /// The prices of its receipts, by task id.
     receipts: HashMap<u64, Nanos>,
-    /// What its jobs are, by the ids they were submitted under.
+    /// The numbers of its jobs, by the task ids under which they were submitted.
     jobs: HashMap<u64, u64>,
     patient_done: u64,
     /// The most that it was ever shown as charged.
     charged: Nanos,
     /// Answers since the coordinator was started last.
     answers: u64,
-    /// Nothing new is asked for; what is patient is still waited for.
+    /// Nothing new is asked for; patient tasks are still waited for.
     is_ending: bool,
     is_over: bool,
     wrong: Vec<String>,
@@ -166,7 +166,7 @@ fn ask(
     for FromServer { message, .. } in heard.drain() {
         match message {
             ServerToGame::Welcome(welcome) => {
-                // Its tasks' numbers go on: a coordinator that was killed may give the same session once more.
+                // Task numbers continue: a coordinator that was killed may give the same session number again.
                 (known.session, is_new) = (welcome.session, true);
                 known.charged = known.charged.max(welcome.statement.charged);
             }
@@ -195,7 +195,7 @@ fn ask(
         }
     }
     if is_new {
-        // What was under way is asked for again by the ids it had, and so is something that is done: it costs nothing more.
+        // Open jobs are asked for again under their former ids, and so is a finished one, which must cost nothing more.
         let known_ids: Vec<(u64, u64)> = known.jobs.iter().map(|(id, job)| (*id, *job)).collect();
         for (id, number) in known_ids {
             if let Some(job) = known.open.get(&number).copied() {
@@ -282,7 +282,7 @@ fn started(folder: &FilePath, listen: &str) -> (Program, String) {
     })
 }
 
-/// What the ledger says of each task that was charged: whose it is, the game's id, and the price.
+/// The charged tasks in the ledger: the gamer's name, the task's id, and the price.
 fn charged_tasks(path: &FilePath) -> Vec<(String, u64, i64)> {
     let ledger = Connection::open(path).expect("the ledger opens");
     let mut rows = ledger
@@ -295,7 +295,7 @@ fn charged_tasks(path: &FilePath) -> Vec<(String, u64, i64)> {
     rows.map(|row| row.expect("a row")).collect()
 }
 
-/// Everything that gamers were shown must be in the ledger, once, and at the price they were shown.
+/// Checks that the ledger has everything that gamers were shown as charged, once, and at the price of its receipt.
 fn compare(path: &FilePath, gamers: &[Gamer]) {
     let report = ledger::report(path).expect("the ledger is read");
     let tasks = charged_tasks(path);

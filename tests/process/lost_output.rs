@@ -7,7 +7,7 @@ use p2c2r_tests::programs::{Program, command, coordinator, game, ledger_balances
 
 use crate::{count, report};
 
-/// Where everything written is lost, each in its own way.
+/// An output that loses everything written to it.
 #[derive(Clone, Copy, Debug)]
 enum Lost {
     /// A pipe whose reader has gone.

@@ -94,8 +94,8 @@ fn a_game_plays_with_two_workers_the_ledger_balances_and_the_run_can_be_replayed
     assert!(said.contains("the same"), "{said}");
 }
 
-/// The bench's `play::LIGHT` and `play::FIELD` are second copies of how the game asks for light: what a task costs and how
-/// often one is asked for at most must agree.
+/// The bench's `play::LIGHT` and `play::FIELD` are second copies of how the game asks for light: the price of a task and
+/// the highest rate of tasks must agree.
 #[track_caller]
 fn asks_for_light_as_the_bench_says(report: &Value) {
     let play = Play::of(5).expect("the kernels take it");
@@ -125,7 +125,7 @@ fn agrees<K: Varied>(light: &Played<K>, report: &Value) {
     // Outcomes that came after their task had ended are charged as well, and counted under one of these.
     let paid_max = paid + number("wasted") + number("reused");
     let sector = if K::NAME == "lightfield" { SECTOR_PARTS } else { 0.0 };
-    // What the sector's light costs is in no task of the bench.
+    // The bench's tasks do not include the sector's light.
     let cost = number("cost_nanos") - number("cost_patient_nanos");
     let (least, most) = (cost / paid_max, cost / (paid - sector).max(1.0));
     assert!(
@@ -247,7 +247,7 @@ fn mistakes_at_start_are_one_clear_sentence() {
     refused(&["--listen", "127.0.0.1:0"], "results.db");
 }
 
-/// No machine has a driver for Direct3D 12 but under Windows; OpenGL's may be missing or fail, but not panic.
+/// Only Windows has a driver for Direct3D 12. OpenGL's may be missing or fail, but the game must not panic.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_game_draws_with_what_the_environment_allows_or_says_in_a_sentence_that_it_cannot() {

@@ -64,7 +64,7 @@ fn a_running_worker_is_looked_at_paused_resumed_and_finished_by_its_owner() {
     coordinator.stop();
 }
 
-/// What a browser on this computer gets.
+/// The answer that a browser on this computer gets.
 fn got(address: &str, path: &str, host: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("the page");
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").expect("a request");

@@ -1,4 +1,4 @@
-//! What the game says that its presets cost, beside what a minute of play costs at those settings.
+//! The price and traffic that the game states for each preset, beside those of a minute of play at its settings.
 
 use p2c2r_protocol::PriceList;
 use p2c2r_server::config::default_prices;
@@ -12,7 +12,7 @@ use p2c2r_tests::bench::play::{
 use p2c2r_tests::bench::presets::{PRESETS, field, is_time, mirrors};
 use p2c2r_tests::programs::{Program, command};
 
-/// Seconds of play, and how far it may be from what the game says: play differs by more from one minute to the next.
+/// Seconds of play, and its largest relative difference from what the game states: two minutes of play differ by more.
 const SECONDS: u32 = 60;
 const APART_MAX: f64 = 1.0 / 3.0;
 /// Outcomes of each kind whose bytes are counted: their kernels take most of this test's time.
@@ -25,7 +25,7 @@ struct Told {
     kbit_per_s: f64,
     habit: LightHabit,
     light: Played<Reflection>,
-    /// None where nothing of the field is bought.
+    /// `None` where no field is bought.
     field: Option<(FieldHabit, Played<Lightfield>)>,
     /// Rollouts of a plan.
     rollouts: u32,

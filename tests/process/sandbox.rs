@@ -58,7 +58,7 @@ fn a_worker_shows_its_owner_that_kernels_reach_nothing() {
         assert!(data.contains("1024000000"), "{data}");
         let space = limits.lines().find(|line| line.starts_with("Max address space")).expect("a limit");
         assert!(!space.contains("unlimited"), "{space}");
-        // What whoever started these tests left open is inherited by everybody.
+        // Files that the parent of these tests left open are inherited by every process.
         let inherited = open_files(std::process::id());
         for leads_to in open_files(child).iter().filter(|file| !inherited.contains(file)) {
             assert!(leads_to.starts_with("socket:") || leads_to == "/dev/null", "{leads_to}");
@@ -108,7 +108,7 @@ fn replaces_what_dies(worker: u32) {
     }
     let give_up = std::time::Instant::now() + p2c2r_tests::programs::PATIENCE;
     let is_left = |child: &u32| proc(*child).exists();
-    // One that is restricted and alive: what only starts, and ends, is not.
+    // Whether it is alive and restricted: a process that only begins, or has ended, is not.
     let is_restricted = |child: &u32| {
         let status = fs::read_to_string(proc(*child).join("status")).unwrap_or_default();
         status.contains("\nSeccomp:\t2")
@@ -150,7 +150,7 @@ fn a_worker_whose_program_was_replaced_restarts_the_kernels_that_it_has_offered(
         Program::start(name, copied)
     });
     worker.line("onnected");
-    // As a build does: the running file stays, another takes its name.
+    // A build does the same: the running file stays, and another takes its name.
     let built = folder.path().join("built");
     fs::copy("/bin/true", &built).and_then(|_| fs::rename(&built, &program)).expect("another program");
     replaces_what_dies(worker.id());
@@ -168,7 +168,7 @@ fn kernel_processes_end_with_their_worker_however_it_ends() {
     assert_eq!(children.len(), 2);
     worker.signal("KILL");
     worker.ended();
-    // What is left of a process that has ended is a zombie until whoever inherited it has looked.
+    // An ended process stays a zombie until the process that inherited it has waited for it.
     let is_there = |child: &u32| {
         let status = fs::read_to_string(proc(*child).join("status")).unwrap_or_default();
         field(&status, "Name") == "p2c2r-kernel" && !field(&status, "State").starts_with('Z')

@@ -1,4 +1,4 @@
-//! The programs for a long time: nothing grows that has no end.
+//! The programs run for a long time, and nothing in them grows without bound.
 //!
 //! In real time, because what might grow (packets, tasks, the ledger's queue) is fed by real work. `./p2c2r test --long` runs
 //! an hour, or as many seconds as `P2C2R_SOAK_SECONDS` says.
@@ -8,28 +8,28 @@ use std::time::{Duration, Instant};
 
 use p2c2r_tests::programs::{Program, coordinator, game, ledger_balances, worker};
 
-/// How long it takes.
+/// Seconds of the run.
 const SECONDS: u32 = 3_600;
-/// From one look at the memory of coordinator and worker to the next.
+/// Time between two looks at the memory of coordinator and worker.
 const LOOK: Duration = Duration::from_secs(5);
-/// KiB that the game may gain in an hour, reckoned from what it gains behind the first third, in which caches fill.
+/// KiB that the game may gain in an hour, extrapolated from its gain after the first third, in which caches fill.
 const GAME_KIB_PER_HOUR_MAX: f64 = 24_000.0;
-/// KiB that the others may have at all: what they have after a minute, what they keep for later up to their limits (the
-/// coordinator 64 MiB of outcomes and 32 MiB of blobs, the worker 32 MiB of blobs), and half as much again. Those stores take
-/// more than an hour to fill at one gamer's pace, so a slope would be theirs.
+/// Most KiB of the others: their memory after a minute and full stores (the coordinator's 64 MiB of outcomes and 32 MiB of
+/// blobs, the worker's 32 MiB of blobs), and half as much again. At one gamer's pace the stores take more than an hour to
+/// fill, so growth in an hour would measure them alone.
 const COORDINATOR_KIB_MAX: f64 = 300_000.0;
 const WORKER_KIB_MAX: f64 = 120_000.0;
-/// Entities and open tasks that a later third may have more than an earlier one, at the median: they go up and down with
+/// Largest growth of the medians of entities and open tasks from one third of the run to the next: both go up and down with
 /// the waves.
 const ENTITIES_MORE_MAX: f64 = 150.0;
 const TASKS_MORE_MAX: f64 = 4.0;
 
-/// A number at many moments.
+/// Measurements of one number: seconds, and value.
 #[derive(Default)]
 struct Series(Vec<(f64, f64)>);
 
 impl Series {
-    /// The median of what was measured between two shares of the time.
+    /// The median of the values measured between two shares of the time.
     fn median(&self, from: f64, to: f64) -> f64 {
         let last = self.0.last().map_or(0.0, |(at, _)| *at);
         let mut values: Vec<f64> = self
@@ -43,12 +43,12 @@ impl Series {
         values[values.len() / 2]
     }
 
-    /// What the last third has more than the middle one.
+    /// The median of the last third minus that of the middle one.
     fn growth(&self) -> f64 {
         self.median(2.0 / 3.0, 1.0) - self.median(1.0 / 3.0, 2.0 / 3.0)
     }
 
-    /// The same by the hour.
+    /// The same per hour.
     fn growth_per_hour(&self) -> f64 {
         let seconds = self.0.last().map_or(0.0, |(at, _)| *at) / 3.0;
         self.growth() * 3_600.0 / seconds.max(1.0)
@@ -73,8 +73,8 @@ fn vitals(path: &Path) -> [Series; 3] {
     columns
 }
 
-/// Runs the three programs for `seconds` and returns what was seen: the game's entities, open tasks and memory, and the memory
-/// of coordinator and worker.
+/// Runs the three programs for `seconds`; returns the game's entities, open tasks and memory, and the memory of coordinator
+/// and worker.
 fn run(seconds: u32) -> ([Series; 3], Series, Series) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (mut coordinator, _) = coordinator(folder.path(), "127.0.0.1:0", |name, mut command| {
@@ -94,7 +94,7 @@ fn run(seconds: u32) -> ([Series; 3], Series, Series) {
         let at = began.elapsed().as_secs_f64();
         coordinators.0.extend(resident_kib(&coordinator).map(|kib| (at, kib)));
         workers.0.extend(resident_kib(&worker).map(|kib| (at, kib)));
-        // What they say must be read, or they would wait for whoever reads it.
+        // Their output must be read, or a full pipe would stop them.
         game.hear_until(Instant::now() + LOOK);
         coordinator.seen();
         worker.seen();

@@ -1,4 +1,4 @@
-//! What surrounds a program: signals it was started to ignore, variables that are set to nothing, who notes the time.
+//! A program's surroundings: ignored signals, empty variables, the time in log lines, a missing desktop or display.
 
 use std::process::Command;
 
@@ -43,7 +43,7 @@ fn signals_that_are_ignored_at_the_start_stay_ignored() {
             program.signal(signal);
         }
     }
-    // Whoever had taken one of them for the end would be on the way out by now, and done before the next line.
+    // A program that had obeyed one of them would be closing by now, and gone before the next line.
     game.line("path");
     game.line("path");
     let said = [coordinator.seen(), worker.seen()].concat();
@@ -71,7 +71,7 @@ fn a_hangup_that_is_not_ignored_ends_a_program_in_order() {
     assert!(report(&path)["seconds"].as_f64().is_some_and(|seconds| seconds > 0.0));
 }
 
-/// Every variable that a program reads, as its own help names them.
+/// Every variable that a program reads, by its own help.
 fn variables(name: &str) -> Vec<String> {
     let mut command = command(name);
     command.arg("--help");
@@ -141,7 +141,7 @@ fn a_worker_without_a_desktop_prints_no_complaint_about_one() {
     assert!(!said.contains("XDG_RUNTIME_DIR"), "{said}");
 }
 
-/// Without a display a window is not opened, but what is read before that is read.
+/// Without a display no window opens, but the settings are read before that.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_run_that_a_player_steers_reads_the_players_settings_and_any_other_starts_bare() {

@@ -1,4 +1,4 @@
-//! Settings that cannot be: every program says which, what it is and what it may be, and ends with status 2.
+//! Invalid settings: every program names the setting, its value and its range, and ends with status 2.
 
 use p2c2r_tests::programs::{Program, command};
 

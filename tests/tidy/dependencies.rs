@@ -1,4 +1,4 @@
-//! What `deny.toml` says of dependencies, held without `cargo deny`: their licences, their sources, and which come twice.
+//! The rules of `deny.toml` about licences, sources and duplicates of dependencies, checked without `cargo deny`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,7 +10,7 @@ use super::{report, root};
 
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
-/// What is in quotation marks after `key` in the list of `deny.toml` that begins with this line.
+/// The values in quotation marks after `key` in the list of `deny.toml` that begins with the line `list`.
 fn listed(list: &str, key: &str) -> BTreeSet<String> {
     let text = fs::read_to_string(root().join("deny.toml")).expect("a committed deny.toml");
     let lines = text.lines().skip_while(|line| *line != list).skip(1).take_while(|line| *line != "]");
@@ -40,7 +40,7 @@ fn every_dependency_comes_from_the_registry_and_none_is_a_denied_one() {
     let denied = listed("deny = [", "crate = \"");
     let mut faults = Vec::new();
     for (name, sources) in locked() {
-        // `bevy_ecs`, of which only some versions are denied, is another test's.
+        // `bevy_ecs`, of which only some versions are denied, has a test of its own.
         if denied.contains(&name) {
             faults.push(format!("{name} is denied"));
         }
@@ -77,7 +77,7 @@ fn parts<'e>(expression: &'e str, word: &str) -> Vec<&'e str> {
     parts
 }
 
-/// Whether what these licences allow is enough for an expression (SPDX; a slash is an older "or").
+/// Whether the allowed licences satisfy an expression (SPDX; a slash is an older "or").
 fn suffices(allowed: &BTreeSet<String>, expression: &str) -> bool {
     let expression = expression.replace('/', " OR ");
     let (any, all) = (parts(&expression, " OR "), parts(&expression, " AND "));

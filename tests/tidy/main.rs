@@ -232,7 +232,7 @@ fn every_crate_stays_in_its_layer() {
     report(faults, "layer rules");
 }
 
-/// `println!` panics where a pipe's reader has gone, and so does whoever unwraps what `stdout()` gives.
+/// `println!` panics where a pipe's reader has gone, and so does code that unwraps a write to `stdout()`.
 #[test]
 fn only_one_file_writes_to_the_terminal() {
     const OUTPUT: &str = "shared/program/src/output.rs";
@@ -259,7 +259,7 @@ fn one_bevy_ecs_is_in_the_tree() {
     assert_eq!(lock.matches("name = \"bevy_ecs\"\n").count(), 1);
 }
 
-/// A patch whose version nobody asks for any more is passed over with a warning, and programs go on, only slower.
+/// Cargo skips a patch whose version no dependency asks for, with a mere warning; programs would then use a slower cipher.
 #[test]
 fn the_cipher_is_the_fast_one() {
     let lock = fs::read_to_string(root().join("Cargo.lock")).expect("a committed Cargo.lock");
@@ -290,7 +290,7 @@ fn the_map_names_only_paths_that_exist() {
     report(faults, "paths that do not exist");
 }
 
-/// Whoever reads a page where a package has put it finds those that it leads to beside it.
+/// A page that a package installs leads only to pages that the package installs beside it.
 #[test]
 fn pages_in_a_package_lead_to_pages_in_the_same_package() {
     let script = fs::read_to_string(root().join("deploy/package.sh")).expect("the script");
