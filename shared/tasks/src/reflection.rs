@@ -4,12 +4,11 @@
 //!
 //! A [`ReflectionSpec`] lists a scene: [`Surface`]s, [`Object`]s made of them (spheres, capsules, rocks of
 //! the physics catalogue), a sun, the seed of a sky, and one to [`VIEWPOINTS_MAX`] probes, each as a
-//! [`Viewpoint`] with a face, levels and paths of its own. A [`ReflectionOutcome`] holds the radiance that
-//! arrives at each probe, as a cube map, sharp and, if more than one level is asked for, filtered for rougher
-//! surfaces; it unfolds into a [`Probe`] each, with the irradiance, which a renderer only uploads. A cube is
-//! the same, bit for bit, alone and among others. [`Scene`] is what kernels trace: the spec in metres and
-//! radiance, in arrays of plain records that a GPU takes as they are, with a four-wide BVH over the objects,
-//! built by obvhs.
+//! [`Viewpoint`] with its face, levels and paths. A [`ReflectionOutcome`] holds the radiance that arrives at
+//! each probe, as a cube map, sharp and, if more than one level is asked for, filtered for rougher surfaces; it
+//! unfolds into one [`Probe`] per viewpoint, with the irradiance, which a renderer only has to upload. A cube is
+//! the same, bit for bit, alone and among others. Kernels trace a [`Scene`]: the spec in metres and radiance, in
+//! arrays of plain records that a GPU takes as they are, with a four-wide BVH over the objects, built by obvhs.
 //!
 //! # The kernel
 //!
@@ -34,15 +33,14 @@
 //! together as that of the largest face alone. A scene of 150 rocks and 20 other things, face 32,
 //! 4 paths of at most 3 surfaces: 1.8 KB of spec, 2.6 KB of outcome (3.6 KB with all six levels), some 6 ms of one core, of
 //! which 0.6 ms are the encoding; filtered levels add 2 ms. Another probe of face 16 takes 8 bytes of spec and some 0.7 KB of
-//! outcome. Work units are reckoned from the spec alone, see
-//! `reflection/units.rs`.
+//! outcome. Work units are estimated from the spec alone, see `reflection/units.rs`.
 //!
 //! # Determinism
 //!
 //! On a CPU all is integers and `f32` with `+ - * /` and square roots, and every random number is a hash of where it is used
 //! (`reflection/random.rs`). So any texel can be traced alone, threads do not matter, and the same spec gives the same
-//! cube, bit for bit, wherever `f32` is IEEE 754's; golden digests in the tests hold that fast. GPUs round otherwise
-//! (fused products, approximate division), and where a path passes an edge by a hair it may go another way altogether:
+//! cube, bit for bit, wherever `f32` is IEEE 754's; tests compare it with golden digests. GPUs round differently
+//! (fused products, approximate division), and a path that only just passes an edge may go another way altogether:
 //! that is why the kind is not [`TaskKind::DETERMINISTIC`] and is judged by tolerance.
 //!
 //! # Checks
@@ -50,23 +48,24 @@
 //! | check | the lie it stops |
 //! |---|---|
 //! | `reflection.size` | another number of probes, another face or another number of levels than was asked for |
-//! | `decode`, `reflection.stream` | bytes that no encoder writes, steps coarser than the wildest cube of its size needs, or in a stream that is not half full |
+//! | `decode`, `reflection.stream` | bytes that no encoder writes, rounding steps coarser than the wildest cube of its size needs, or coarse steps in a stream below half its limit |
 //! | `reflection.brightness` | a texel more than four times as bright as anything in the scene; with coarser steps, more than these explain |
 //! | `reflection.filtered` (deep) | filtered levels that are not the sharp level's: any, of any probe, always |
-//! | `reflection.block` (deep) | a macroblock (16 by 16 texels) of other light, mean size of the residual above 0.2 octaves: one of `n` of all probes together is caught with a chance of 2/3`n` (24 of them at face 32, 6 at 16), or 1/`n` where nothing glows: every third seed looks where lights are. So a whole false probe of face 16 beside one of 32 and three more of 16 is caught by every eighth check or so |
-//! | `reflection.residual` (deep) | small lies all over: two of three macroblocks off by more than 0.05 octaves in size or 0.02 in the mean, leaving out the worst square of each, or by 0.08 with it |
+//! | `reflection.block` (deep) | a false macroblock (16 by 16 texels), mean size of the residual above 0.2 octaves: one of `n` of all probes together is caught with a chance of 2/3`n` (24 of them at face 32, 6 at 16), or 1/`n` where nothing glows, because every third seed looks where lights are. So a whole false probe of face 16 beside one of 32 and three more of 16 is caught by about every eighth check |
+//! | `reflection.residual` (deep) | small errors everywhere: two of three macroblocks off by more than 0.05 octaves in size or 0.02 in the mean, without the worst square of each, or by 0.08 with it |
 //! | `reflection.spec` | none: the spec itself was never admissible |
 //!
 //! The deep check traces a macroblock again, with the same random numbers, and sends it through the same quantisation,
 //! so an honest CPU's residual is exactly 0 and an honest GPU's nearly; where one macroblock is doubtful, two more are
-//! looked at, since a stray path may spoil one but not two. A macroblock whose light hangs on a hair (two surfaces in one
-//! place, say) is not judged: before one counts it is traced once more from a hair beside the probe. What the tests saw it catch, per check: fewer samples (a
-//! quarter, half or three quarters of them), another seed, another sky, a constant or coarser cube, 3 % darker or
-//! brighter: always. Another place of the probe, no objects, no sun, one face for all: two times in three or more. One
-//! surface per path where three were asked for: every other time. Bolts and explosions left out: one in three. Two surfaces
-//! for three: one in five among mirrors, elsewhere hardly ever, for there is little to see. Nobody who rounds otherwise, and
-//! has one texel in a thousand with a path gone astray, failed in 100,000 checks. The always-on checks take some 0.3 ms
-//! at the default size, the deep one 0.8 ms.
+//! looked at, since a stray path may spoil one but not two. A macroblock whose light depends on rounding (two surfaces in
+//! one place, say) is not judged: before a difference counts, the macroblock is traced once more from a hair's breadth
+//! beside the probe. In tests one check caught fewer samples (a quarter, half or three quarters of them), another seed,
+//! another sky, a constant or coarser cube, and light 3 % darker or brighter: always. Another place of the probe, no
+//! objects, no sun, one face for all: two times in three or more. One surface per path where three were asked for: every
+//! other time. Bolts and explosions left out: one in three. Two surfaces for three: one in five among mirrors, elsewhere
+//! hardly ever, because that changes little. Answers that were rounded differently, with a path gone astray in one texel
+//! of a thousand, failed none of 100,000 checks. The always-on checks take some 0.3 ms at the default size, the deep one
+//! 0.8 ms.
 
 mod admit;
 mod bvh;
@@ -145,7 +144,7 @@ pub const LIGHTS_MAX: usize = 64;
 
 /// See [`TaskKind::FUEL_PERCENT`]. A step of the worst scenes takes 1.05 ns, and packing may be counted and
 /// not done, so a task at this limit has taken at most 3.7 times what its units pay for; 4 times is the most
-/// allowed.
+/// allowed (`docs/PERFORMANCE.md`, "Fuel").
 const FUEL_PERCENT: u64 = 350;
 
 /// The kind `reflection`.

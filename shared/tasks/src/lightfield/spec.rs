@@ -80,9 +80,9 @@ pub struct LightfieldSpec {
     pub sky: u32,
     /// The sun, if there is one.
     pub sun: Option<Sun>,
-    /// What things are made of.
+    /// What objects are made of.
     pub surfaces: Vec<Surface>,
-    /// The things.
+    /// The objects.
     pub objects: Vec<Object>,
 }
 

@@ -1,4 +1,4 @@
-//! Which specs are computed at all: every range.
+//! Decides which specs are computed at all: those in every range.
 
 use super::outcome::{STREAM_BYTES_MAX, stream_bytes_max};
 use super::spec::{Form, Object, ReflectionSpec, Viewpoint};

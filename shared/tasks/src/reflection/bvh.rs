@@ -1,5 +1,5 @@
-//! Which objects a ray may meet: a bounding volume hierarchy (BVH), four boxes to a node, built by obvhs and
-//! collapsed here.
+//! Finds the objects that a ray may meet: a bounding volume hierarchy (BVH), four boxes to a node, built by obvhs
+//! and collapsed here.
 //!
 //! The leaves are whole objects, since a convex rock is intersected faster by its planes than by its
 //! triangles (`docs/PERFORMANCE.md`).
@@ -22,10 +22,10 @@ pub const STACK: usize = 3 * DEPTH_MAX + 2;
 /// in a row, each pass over all boxes joins only one pair, and improving searches all places for each box;
 /// for thousands of boxes that would take longer than a task pays for.
 const JOINED_MAX: usize = 128;
-/// Where the boxes of missing children are.
+/// Coordinate of the boxes of missing children, farther away than any ray reaches.
 const NOWHERE: f32 = 1e30;
 
-/// Four boxes and what is in them. Node 0 is the root.
+/// Four boxes and the nodes or objects in them. Node 0 is the root.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C, align(16))]
 pub struct Node {

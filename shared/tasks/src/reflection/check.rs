@@ -198,14 +198,14 @@ fn picks(scene: &Scene, viewpoints: &[Viewpoint], across: &[usize], mut seed: u6
     places
 }
 
-/// By how much a macroblock differs from the one traced again, in octaves: means over channels and texels.
+/// The difference between a macroblock and the one traced again, in octaves: means over channels and texels.
 #[derive(Clone, Copy, Debug, Default)]
 struct Residual {
-    /// Of the difference's size.
+    /// Mean size of the difference.
     size: f32,
-    /// Of its size in the second worst of the four squares.
+    /// Mean size of the difference in the second worst of the four squares.
     rest: f32,
-    /// Of the difference in all squares but the worst.
+    /// Mean of the signed difference in all squares but the worst.
     mean: f32,
 }
 

@@ -5,7 +5,7 @@
 //! resolution, weighted by the luminance. Squares of 8 by 8 go through a cosine transform, and coefficients are
 //! rounded to steps (`block.rs`). Up to there each macroblock is independent: its texels alone determine its
 //! coefficients, so a check can trace and quantise one macroblock. A range coder with learnt odds then packs them all
-//! (`stream.rs`), using that neighbours are alike.
+//! (`stream.rs`), and predicts from neighbours, which are alike.
 //!
 //! # Error
 //!
@@ -22,8 +22,8 @@
 //!
 //! # Determinism
 //!
-//! Both ways are `+ - * /`, square roots and the bits of floats, in one stated order: the same cube gives the same
-//! bytes and the same bytes the same texels, bit for bit, everywhere.
+//! Encoding and decoding use only `+ - * /`, square roots and the bits of floats, in one stated order: the same cube
+//! gives the same bytes, and the same bytes give the same texels, bit for bit, everywhere.
 
 mod block;
 mod range;
@@ -126,7 +126,7 @@ pub(crate) fn block_texels(cube: &CubeMap, face: usize, bx: usize, by: usize) ->
     rows.flat_map(|at| cube.texels()[at..at + side].iter().copied()).collect()
 }
 
-/// Quantises a macroblock by itself: what an honest outcome has for these texels (row-major, a whole macroblock).
+/// Quantises a macroblock by itself. An honest outcome has this for these texels (row-major, a whole macroblock).
 pub(crate) fn quantise_block(texels: &[[f32; 3]], steps: Steps) -> Block {
     quantise(texels, BlockShape::of(texels.len().isqrt()), steps)
 }

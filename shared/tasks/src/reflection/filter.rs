@@ -1,5 +1,5 @@
-//! From a sharp cube to what a renderer lights rough surfaces with: levels filtered by GGX lobes of growing
-//! roughness, each half the size of the one before, and irradiance.
+//! Filters a sharp cube for the lighting of rough surfaces: levels filtered by GGX lobes of growing roughness,
+//! each half the size of the one before, and irradiance.
 //!
 //! Level `l` of `n` is for perceptual roughness `l / (n - 1)`, as Bevy's `environment_map.wgsl` looks it up;
 //! the lobe's alpha is the roughness squared, and a direction at the angle θ from the middle weighs `D(h) ·

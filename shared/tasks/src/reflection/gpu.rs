@@ -6,9 +6,9 @@
 //! decision (a silhouette, an edge of a rock, which lobe) may go another way: see [`TOLERANCE`].
 //!
 //! Limits on what a hostile spec can do to a helper's device: admission bounds the work, every loop in the
-//! shaders has a bound of its own, wgpu checks every index, work is cut into submissions that hardware
-//! finishes in some ten milliseconds (a driver resets a device that is busy for seconds), at most
-//! [`lanes::LANES_MAX`] tasks are on the device, and every wait has a time-out.
+//! shaders has its own bound, wgpu checks every index, work is cut into submissions that hardware finishes in
+//! some ten milliseconds (a driver resets a device that is busy for seconds), at most [`lanes::LANES_MAX`] tasks
+//! are on the device, and every wait has a time-out.
 
 mod lanes;
 mod shader;
@@ -60,7 +60,7 @@ const CROWD: u64 = 128;
 /// Edge of a face, in texels, from which threads share in packing: below it, waking them takes longer.
 const SHARED_FACE_MIN: u32 = 32;
 
-/// The kernel, on one device. Its programs are compiled on a thread of their own from the moment it is made.
+/// The kernel, on one device. A separate thread compiles its programs, starting when the kernel is made.
 pub struct GpuTracer {
     shared: Arc<Shared>,
     compiling: Mutex<Option<JoinHandle<()>>>,

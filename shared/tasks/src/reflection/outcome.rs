@@ -1,4 +1,4 @@
-//! What is answered: cubes and their filtered levels, packed.
+//! The outcome of the kind `reflection`: cubes and their filtered levels, packed.
 //!
 //! Filtered levels are optional: [`Probe::filtered`] computes the same but for their rounding, which saves
 //! bytes and costs the receiver time (`docs/PERFORMANCE.md`, `benches/probe.rs`). All cubes of one task are
@@ -41,8 +41,8 @@ const FULL_SHARE: usize = 2;
 /// Coarsest steps of a face of `2^n`: what the wildest cube that a test packs needs, and one more.
 const COARSENESS_MAX: [u8; FACE_LOG2_MAX as usize + 1] = [0, 0, 0, 0, 1, 1, 3, 9];
 
-/// What the parts of packing spend is all that packing a texel takes, and filtering one; filtered levels have less than a
-/// third of the sharp one's texels.
+/// The steps of the parts of packing a texel add up to [`PACK_STEPS`], and those of filtering one, with packing its
+/// filtered levels, which have less than a third of the sharp one's texels, to at most [`FILTER_STEPS`].
 const _: () = {
     let coded = codec::QUANTISE_STEPS + codec::CODE_STEPS;
     let filtered = codec::DEQUANTISE_STEPS + filter::PYRAMID_STEPS + filter::TURN_STEPS + filter::LOBE_STEPS;
@@ -56,7 +56,7 @@ pub(super) fn stream_bytes_max(face_log2: u8) -> usize {
     CUBE_BYTES_MAX.get(usize::from(face_log2)).copied().unwrap_or(usize::MAX / VIEWPOINTS_MAX)
 }
 
-/// Why an outcome is no probe.
+/// Why an outcome cannot be unfolded into probes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ProbeError {
     /// The stream is not one that the encoder writes.
@@ -82,8 +82,7 @@ struct CubeSize {
     levels: u8,
 }
 
-/// What is answered: a probe for each viewpoint, packed. Its content is known only once it is unfolded
-/// ([`ReflectionOutcome::unfold`]).
+/// The answer: a probe for each viewpoint, packed. [`ReflectionOutcome::unfold`] reads it.
 ///
 /// On the wire: the number of probes in a byte, face and levels of each in one, coarseness in one, two bytes
 /// of length, the stream. Every value has exactly one encoding.
@@ -98,8 +97,8 @@ impl ReflectionOutcome {
     /// Filters and packs a cube, whose face is a power of two up to 128; `levels` counts the sharp one and is
     /// cut to those that the face has.
     ///
-    /// The filter runs on the cube as it will be unfolded, so that everyone who filters it again finds the
-    /// same.
+    /// The filter runs on the cube as it will be unfolded, so that a receiver that filters it again gets the same
+    /// levels.
     ///
     /// # Panics
     /// If the face is larger or no power of two: specs that ask for such are not admitted.

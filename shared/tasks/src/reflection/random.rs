@@ -15,8 +15,8 @@ pub(super) fn unit(bits: u32) -> f32 {
     (bits >> 8) as f32 * (1.0 / 16_777_216.0)
 }
 
-/// What each number is drawn for; those of the first surface that a path meets are spread evenly over a
-/// texel's samples.
+/// The numbers of a path's random draws, by purpose. Those of the first surface that a path meets are spread evenly
+/// over a texel's samples.
 pub(super) mod draw {
     /// Where in its texel a path starts, two numbers.
     pub const JITTER: u32 = 0;

@@ -17,12 +17,12 @@ pub const SPHERE: u32 = 0;
 pub const CAPSULE: u32 = 1;
 /// [`Primitive::shape`] of a rock of form 0; the other forms follow.
 pub const ROCK: u32 = 2;
-/// In place of an index: none.
+/// Stands for no object or light where an index is expected.
 pub const NONE: u32 = u32::MAX;
 /// Longest ray, metres.
 pub const FAR: f32 = 1e6;
 
-/// Steps of an object whose box a ray enters, the most nanoseconds that each takes: one that is skipped, a
+/// Fuel steps of an object whose box a ray enters, the most nanoseconds that each takes: one that is skipped, a
 /// sphere, a capsule, a rock.
 const SKIP_STEPS: u64 = 10;
 const SPHERE_STEPS: u64 = 27;
@@ -103,7 +103,7 @@ pub struct SunLight {
     pub pad2: u32,
 }
 
-/// What kernels trace.
+/// The scene that kernels trace.
 #[derive(Clone, Debug)]
 pub struct Scene {
     /// Where paths start, metres.
@@ -118,13 +118,13 @@ pub struct Scene {
     pub seed: u32,
     /// No path gives more, in red, green or blue: see [`radiance_bound`].
     pub radiance_max: f32,
-    /// What paths that meet nothing see.
+    /// The sky, seen by paths that meet nothing.
     pub sky: Sky,
     /// The directional light.
     pub sun: SunLight,
-    /// What things are made of.
+    /// What objects are made of.
     pub materials: Vec<Material>,
-    /// The things, in the spec's order.
+    /// The objects, in the spec's order.
     pub primitives: Vec<Primitive>,
     /// The BVH over the objects; node 0 is the root.
     pub nodes: Vec<Node>,
@@ -132,7 +132,7 @@ pub struct Scene {
     pub lights: Vec<Light>,
 }
 
-/// What [`Surface::power`] and [`Sun::power`](super::Sun::power) stand for.
+/// The radiance or irradiance that a [`Surface::power`] or [`Sun::power`](super::Sun::power) stands for.
 pub fn power(code: u8) -> f32 {
     if code == 0 {
         return 0.0;
@@ -154,8 +154,8 @@ pub(super) fn luminance(colour: Vec3) -> f32 {
     colour.dot(Vec3::new(0.2126, 0.7152, 0.0722))
 }
 
-/// The kernel's limit on every path's radiance: the brightest of the sky, the sun's irradiance and all that
-/// glows, at most [`LIGHT_RADIANCE_MAX`]. No texel of an honest outcome is brighter.
+/// The kernel's limit on every path's radiance: the brightest of the sky, the sun's irradiance and all glowing
+/// surfaces, at most [`LIGHT_RADIANCE_MAX`]. No texel of an honest outcome is brighter.
 pub fn radiance_bound(spec: &ReflectionSpec) -> f32 {
     let glows = spec.surfaces.iter().map(|surface| largest(scaled(surface.glow, power(surface.power))));
     let sun = spec.sun.map_or(0.0, |sun| largest(scaled(sun.colour, power(sun.power))));
@@ -288,7 +288,7 @@ impl Primitive {
 pub struct Hit {
     /// Metres along the ray.
     pub distance: f32,
-    /// Which object.
+    /// Index of the object into [`Scene::primitives`].
     pub primitive: u32,
 }
 

@@ -27,7 +27,7 @@ pub struct Sky {
     pub tint: [f32; 3],
     /// Padding to 16 bytes.
     pub pad: u32,
-    /// What the fine noise adds.
+    /// Radiance that the fine noise adds.
     pub glow: [f32; 3],
     /// Padding to 16 bytes.
     pub pad2: u32,

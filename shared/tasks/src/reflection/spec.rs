@@ -1,4 +1,4 @@
-//! What is asked of the kind `reflection`: a scene, the point whose surroundings are wanted, and how well.
+//! The spec of the kind `reflection`: a scene, the points whose surroundings are wanted, and how finely.
 
 use bincode::de::Decoder;
 use bincode::enc::{Encoder, write::Writer};
@@ -129,15 +129,15 @@ pub struct ReflectionSpec {
     pub others: Vec<Viewpoint>,
     /// Surfaces a path may meet.
     pub bounces: u8,
-    /// Seed of the paths' random numbers: each probe's cube is the one that it would be alone.
+    /// Seed of the paths' random numbers. A probe's cube does not depend on the other probes.
     pub seed: u32,
-    /// Which sky.
+    /// Seed of the sky: see [`sky_radiance`](super::sky_radiance).
     pub sky: u32,
     /// The sun, if there is one.
     pub sun: Option<Sun>,
-    /// What things are made of.
+    /// What objects are made of.
     pub surfaces: Vec<Surface>,
-    /// The things.
+    /// The objects.
     pub objects: Vec<Object>,
 }
 

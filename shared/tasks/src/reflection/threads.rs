@@ -1,11 +1,12 @@
-//! Which threads filter and pack a cube, and what stops them. The result is the same for all, bit for bit.
+//! The threads that filter and pack a cube, and the flag that stops them. The result does not depend on them, bit
+//! for bit.
 
 use rayon::prelude::*;
 
 use crate::fuel::{Fuel, Stop};
 use crate::kind::KernelError;
 
-/// Which threads share in a piece of work, and what stops them.
+/// The threads that share in a piece of work, and the flag that stops them.
 pub(super) enum Threads<'a, 'f> {
     /// The calling thread, which spends this fuel: for kernels on cores, of which one runs per core.
     This(&'a mut Fuel<'f>),
@@ -16,7 +17,7 @@ pub(super) enum Threads<'a, 'f> {
 
 impl Threads<'_, '_> {
     /// Fills `out` in pieces of `len` elements (the last may be shorter); `fill` gets the index of each
-    /// piece. The whole takes `steps` steps; before each piece the stop flag may be looked at.
+    /// piece. All pieces together take `steps` steps; the stop flag may be checked before each piece.
     pub fn fill<T: Send>(
         &mut self,
         out: &mut [T],
@@ -44,7 +45,7 @@ impl Threads<'_, '_> {
         }
     }
 
-    /// Before piece `number` of `pieces` that take `steps` steps together.
+    /// Called before piece `number` of `pieces`: spends its part of their `steps`, and checks the stop flag.
     pub fn spend(&mut self, steps: u64, number: usize, pieces: usize) -> Result<(), KernelError> {
         match self {
             Self::This(fuel) => {
@@ -65,7 +66,7 @@ impl Threads<'_, '_> {
     }
 }
 
-/// Does work on the calling thread that nothing stops.
+/// Does work on the calling thread, with endless fuel and without a stop flag.
 pub(super) fn undisturbed<R>(work: impl FnOnce(&mut Threads<'_, '_>) -> Result<R, KernelError>) -> R {
     let never = Stop::never();
     let done = work(&mut Threads::This(&mut Fuel::endless(&never)));

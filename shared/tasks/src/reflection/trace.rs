@@ -10,7 +10,7 @@ use super::surface::HitSurface;
 use crate::fuel::{Fuel, Stop};
 use crate::kind::KernelError;
 
-/// Paths that carry less than this of any colour end.
+/// A path ends once it carries less than this in every colour.
 pub(super) const THROUGHPUT_MIN: f32 = 1.0 / 256.0;
 
 /// Steps of the parts of a path without the boxes its rays enter, the most nanoseconds that each takes: its
@@ -106,7 +106,7 @@ impl Scene {
         Ok(sums.map(|sum| (sum / paths as f32).to_array()))
     }
 
-    /// What arrives at `origin` from `direction` along one path.
+    /// Radiance that arrives at `origin` from `direction` along one path.
     fn path(
         &self,
         mut origin: Vec3,

@@ -33,7 +33,7 @@ const THIN_NS: f64 = 13.0;
 /// Nanoseconds of a surface that is met, without its rays, and of each light it may sample.
 const SURFACE_NS: f64 = 100.0;
 const LIGHT_NS: f64 = 4.0;
-/// Rays that leave a surface: to the sun, to a light, and the path's own.
+/// Mean number of rays that leave a surface: one to the sun, one to a light and the path's own may each be left out.
 const RAYS: f64 = 2.0;
 /// Objects from which the looks of all others are estimated.
 const VIEWPOINTS: usize = 8;
@@ -130,10 +130,10 @@ impl Boxes {
     }
 }
 
-/// What paths meet among the objects of a scene, as an estimate.
+/// An estimate of what paths meet among the objects of a scene.
 pub(crate) struct Crowd {
     balls: Vec<Ball>,
-    /// As the objects see one another.
+    /// Boxes that a ray from an object runs into, on average.
     among: Boxes,
     lights: usize,
     bounces: u8,
@@ -158,7 +158,7 @@ impl Crowd {
         crowd
     }
 
-    /// What is seen of all objects except those for which `but` holds.
+    /// Boxes that a ray from `place` runs into, without those of objects for which `but` holds.
     fn seen_from(&self, place: [f64; 3], but: impl Fn(usize, &Ball) -> bool) -> Boxes {
         let (mut boxes, others) = (Boxes::default(), self.balls.iter().enumerate());
         others
