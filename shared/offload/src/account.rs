@@ -43,7 +43,8 @@ impl OffloadAccount {
         self.statement.map(|statement| statement.available)
     }
 
-    /// Another coordinator, with an account of its own, takes over; what this session has cost stays.
+    /// Resets what belongs to the coordinator that is left, whose account the next one does not share; what this
+    /// session has cost stays.
     pub(crate) fn leave_coordinator(&mut self) {
         self.charged_by_others = self.session_charged;
         (self.charged_before, self.statement, self.price_list) = (None, None, None);

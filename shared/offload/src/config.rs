@@ -16,15 +16,16 @@ pub struct OffloadConfig {
     /// How to reach the coordinator; `None` for local compute only, [`ClientTransport::Later`] until
     /// [`BorrowFrom`](crate::BorrowFrom) names one.
     pub link: Option<ClientTransport>,
-    /// Where the coordinator is, for people; `None` if that is not known.
+    /// The coordinator's address, to be shown to people; `None` if it is not known.
     pub coordinator: Option<String>,
     /// The gamer's name.
     pub name: String,
-    /// The kinds that game, coordinator and workers share, to the version: programs whose lists differ
-    /// refuse each other at connect, and the programs have [`KindRegistry::builtin`]. A game may register fewer with
-    /// [`add_offload_kind`](crate::OffloadAppExt::add_offload_kind).
+    /// The kinds that game, coordinator and workers are built with. Programs whose lists differ in a kind or in a kernel
+    /// version refuse each other at connect; this repository's coordinator and worker have [`KindRegistry::builtin`]. A
+    /// game may register fewer with [`add_offload_kind`](crate::OffloadAppExt::add_offload_kind).
     pub kinds: KindRegistry,
-    /// How fast the game sends at most; `None` is [`RateLimit::internet`], and no bound to a coordinator on this computer.
+    /// How fast the game sends at most; `None` means [`RateLimit::internet`], or no limit to a coordinator on this
+    /// computer without simulated impairment.
     pub rate_limit: Option<RateLimit>,
     /// Simulated network impairment, for tests and demonstrations.
     pub impair: Option<Impairment>,
@@ -32,20 +33,20 @@ pub struct OffloadConfig {
     pub reconnect: Reconnect,
     /// Where the game's own compute runs.
     pub local: LocalCompute,
-    /// Tasks that may wait for local compute; a further one fails at once.
+    /// How many tasks may wait for local compute; a further one fails at once.
     pub local_queue_max: usize,
-    /// Tasks at the coordinator at the same time; more wait in the game, nearest deadline first.
+    /// How many tasks may be at the coordinator at the same time; more wait in the game, nearest deadline first.
     pub in_flight_max: usize,
-    /// Where patient tasks are kept until they end, so that a game that was killed finds them again: see
-    /// [`Resumed`](crate::Resumed). A folder for one account at one coordinator; `None` to keep nothing. A second program
-    /// that is given the folder of one that runs keeps nothing either.
+    /// Where patient tasks are stored until they end, so that a game that was killed finds them again: see
+    /// [`Resumed`](crate::Resumed). The folder must belong to one account at one coordinator. With `None`, or while
+    /// another running program uses the folder, nothing is stored.
     pub patient_folder: Option<PathBuf>,
     /// The most this session may spend; at the cap everything is computed locally.
     pub session_cap: Option<Nanos>,
     /// The most any sixty minutes may spend; at the cap everything is computed locally until it falls below.
     pub hour_cap: Option<Nanos>,
-    /// What was spent before the start, and how long ago: what a game keeps of it over a restart counts for
-    /// [`hour_cap`](Self::hour_cap). What is more than an hour ago counts for nothing.
+    /// The amounts that earlier sessions spent, and how long before this start. They count for
+    /// [`hour_cap`](Self::hour_cap) until they are an hour old.
     pub spent_before: Vec<(Duration, Nanos)>,
 }
 
@@ -87,10 +88,10 @@ impl Default for OffloadConfig {
 }
 
 impl OffloadConfig {
-    /// The same for a game whose player, called `name`, joins by this link: `p2c2r://…`, `@FILE` or `-` for standard
-    /// input. The player's account is made at the first start, kept in the user's folder, and found there again.
+    /// Sets up a player called `name` who joins by this link: `p2c2r://…`, `@FILE` for a file that holds it, or `-` for
+    /// standard input. The player's account is made at the first start and kept in the user's folder.
     ///
-    /// Set [`kinds`](Self::kinds) before, since the coordinator is told of them.
+    /// Set [`kinds`](Self::kinds) first, since the coordinator is told of them.
     pub fn join(self, link: &str, name: &str) -> Result<Self, MembershipError> {
         let memberships = Memberships::of_user()?;
         let membership = memberships.join(read_link(link)?, Role::Gamer, name)?;
@@ -100,7 +101,7 @@ impl OffloadConfig {
         })
     }
 
-    /// The same for a player who has joined.
+    /// Sets up a player who has joined already; unlike [`join`](Self::join), leaves `patient_folder` as it is.
     #[must_use]
     pub fn with_membership(self, membership: &Membership) -> Self {
         let client = membership.client(self.kinds.identity());

@@ -9,17 +9,17 @@ use p2c2r_tasks::TaskKind;
 
 /// Dollars of all receipts of this session.
 pub const COST_DOLLARS_TOTAL: DiagnosticPath = DiagnosticPath::const_new("p2c2r/cost_dollars_total");
-/// Of [`COST_DOLLARS_TOTAL`], what [patient](crate::Offloading::patient) tasks cost: they are paid for once, and no rate
-/// an hour includes them.
+/// The part of [`COST_DOLLARS_TOTAL`] that [patient](crate::Offloading::patient) tasks cost. They are paid for once, so
+/// the rates per hour leave them out.
 pub const COST_DOLLARS_PATIENT_TOTAL: DiagnosticPath =
     DiagnosticPath::const_new("p2c2r/cost_dollars_patient_total");
-/// Dollars an hour that tasks with a deadline cost, at the rate of the last ten seconds.
+/// Dollars per hour for tasks with a deadline, at the rate of the last ten seconds.
 pub const COST_DOLLARS_PER_HOUR: DiagnosticPath = DiagnosticPath::const_new("p2c2r/cost_dollars_per_hour");
-/// Dollars that the cap on an hour leaves of it; without a cap it has no value.
+/// Dollars that may still be spent under the cap on an hour; without a cap it has no value.
 pub const HOUR_LEFT_DOLLARS: DiagnosticPath = DiagnosticPath::const_new("p2c2r/hour_left_dollars");
 /// Workers connected to the coordinator.
 pub const WORKERS: DiagnosticPath = DiagnosticPath::const_new("p2c2r/workers");
-/// Round trip to the coordinator in milliseconds, until the frame that reads the answer.
+/// Round trip to the coordinator in milliseconds, including the wait for the frame that reads the answer.
 pub const RTT_MS: DiagnosticPath = DiagnosticPath::const_new("p2c2r/rtt_ms");
 /// How much round trips to the coordinator vary, in milliseconds.
 pub const JITTER_MS: DiagnosticPath = DiagnosticPath::const_new("p2c2r/jitter_ms");
@@ -69,7 +69,7 @@ kind_paths! {
     latency_ms_p95, " ms";
     /// 99 of 100 outcomes were at most this slow.
     latency_ms_p99, " ms";
-    /// Share of ended tasks with an outcome at their deadline.
+    /// Share of ended tasks that had an outcome by their deadline.
     in_time_percent, " %";
     /// Share of delivered outcomes that workers computed.
     remote_percent, " %";
@@ -79,12 +79,12 @@ kind_paths! {
     cache_percent, " %";
     /// Share of delivered outcomes that this computer computed.
     local_percent, " %";
-    /// Share of ended tasks without an outcome, in whose place the last one is used.
+    /// Share of ended tasks that got no outcome, so that the last one of the kind is used.
     reused_percent, " %";
-    /// How long ago the task behind the newest outcome was asked for. Grows while nothing comes, and falls to
-    /// the latency with every outcome.
+    /// How long ago the task behind the newest outcome was asked for. Grows while no outcome comes, and falls
+    /// to the latency of each new one.
     age_ms, " ms";
-    /// Dollars an hour that tasks with a deadline cost, at the rate of the last ten seconds.
+    /// Dollars per hour for tasks with a deadline, at the rate of the last ten seconds.
     cost_dollars_per_hour, " $/h";
     /// Tasks asked for, per second.
     tasks_per_second, " /s";

@@ -15,13 +15,13 @@ pub const HORIZON_MAX: Duration = Duration::from_secs(2);
 
 /// Share of the latest answers that should have come in time.
 const IN_TIME: f64 = 0.95;
-/// Added to the measured times: this fraction of them, and at least the minimum, since the next answer may be
+/// Slack added to the measured times: a quarter of them, and at least the minimum, since the next answer may be
 /// slower and one with a retransmitted packet should be in time too. More makes every outcome older than
 /// necessary.
 const SLACK_SHARE: u32 = 4;
 const SLACK_MIN: Duration = Duration::from_millis(50);
-/// Factor by which a task without an answer in time counts as longer than its budget: the horizon grows by
-/// half with every such task until answers come.
+/// A task without an answer in time counts as if it had taken its budget times this fraction: the horizon grows
+/// by half with every such task until answers come.
 const WIDENING: (u32, u32) = (3, 2);
 /// Before anything is measured, a worker is assumed to be as far from the coordinator as this game is, and to
 /// compute this long.
@@ -32,11 +32,11 @@ const FEW: usize = 8;
 const SAMPLES_MAX: usize = 2_048;
 
 /// How far ahead of its use a game should ask for an outcome of each kind, so that a worker's answer comes in time:
-/// 95 of 100 answers of the last ten seconds, and slack, at most [`HORIZON_MAX`]. Zero while nothing goes to a
-/// coordinator. Written once a frame.
+/// what 95 of 100 answers of the last ten seconds took at most, plus slack, and never more than [`HORIZON_MAX`]. Zero
+/// while no task goes to a coordinator. Written once a frame.
 ///
-/// A kind whose answers come late gets a longer horizon first; what this computer computes in their place is bounded,
-/// see the crate's documentation.
+/// Answers that come late first of all lengthen the horizon of their kind; how much this computer computes in their
+/// place is limited, see the crate's documentation.
 #[derive(Resource, Clone, Debug, Default, PartialEq, Eq)]
 pub struct OffloadHorizon {
     kinds: Vec<(KindId, Ahead)>,
@@ -97,7 +97,7 @@ impl RecentAnswers {
         self.samples.push_back(Sample { at: now, kind, micros });
     }
 
-    /// Records that no worker could answer within `budget`, or none did.
+    /// Records a task that no worker answered within `budget`, or could have.
     pub fn lacked(&mut self, now: Micros, kind: usize, budget: Duration) {
         let wanted = budget * WIDENING.0 / WIDENING.1;
         self.took(now, kind, u32::try_from(wanted.as_micros()).unwrap_or(u32::MAX));

@@ -41,8 +41,8 @@ impl Default for KindSettings {
 /// What becomes of a task that the coordinator refuses, loses, or does not finish in time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OnLate {
-    /// This computer computes it, started just early enough to meet the deadline. An outcome that is late all
-    /// the same is delivered and marked as late.
+    /// This computer computes it, started just early enough to meet the deadline. An outcome that is still late
+    /// is delivered and marked as late.
     #[default]
     ComputeLocally,
     /// It fails. For work whose next task replaces it anyway, and for kernels too heavy for local compute.
@@ -50,8 +50,8 @@ pub enum OnLate {
     /// by its deadline is dropped, so that a slow computer skips outdated tasks.
     Drop,
     /// The game goes on with the last outcome of the kind, which [`LastOutcome`] holds. For work that
-    /// shows the world as it was a moment ago, where a spare computed here would cost the frames that it was
-    /// to save: reflections, textures, plans.
+    /// shows the world as it was a moment ago (reflections, textures, plans), where computing a replacement
+    /// here would cost the very frames that offloading is to save.
     ///
     /// A silent coordinator has until the deadline; then the task ends with
     /// [`OffloadFailed::reused`](crate::OffloadFailed::reused). If the coordinator has refused or lost the task,
@@ -137,7 +137,7 @@ pub(crate) enum TaskEnding {
         receipt: Option<Receipt>,
         late: bool,
     },
-    /// With the age of the last outcome, if that is used instead.
+    /// Without an outcome; `reused` is the age of the last one, if that is used instead.
     Failed {
         reason: FailReason,
         reused: Option<Duration>,

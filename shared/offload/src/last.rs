@@ -11,12 +11,13 @@ use p2c2r_tasks::TaskKind;
 use crate::outcome::Place;
 use crate::work::AnyOutcome;
 
-/// The newest outcome of kind `K`: the one whose task was asked for last, not the one that arrived last. One
-/// that was overtaken on its way never replaces it, so a game that shows what is in here never goes back in
-/// time. There from registration on, empty until the first outcome; changed only when a newer one has come.
+/// The newest outcome of kind `K`: the one whose task was asked for last, not the one that arrived last. An
+/// outcome that arrives after that of a later task does not replace it, so a game that shows this resource
+/// never goes back in time. The resource exists from registration on, is empty until the first outcome, and is
+/// marked as changed only by a newer outcome.
 ///
-/// It covers every outcome that was delivered, and with [`OnLate::Reuse`](crate::OnLate::Reuse) also one that
-/// comes after its task has given way to this very resource: it has been paid for and is news.
+/// Every delivered outcome may become the newest, and with [`OnLate::Reuse`](crate::OnLate::Reuse) also one that
+/// comes after its task has ended without it: it has been paid for.
 ///
 /// ```
 /// # use bevy_ecs::prelude::*;
@@ -83,7 +84,7 @@ impl<K: TaskKind> LastOutcome<K> {
         self.newest.as_ref().map(|newest| newest.asked_at.into())
     }
 
-    /// Its age: the time since its task was asked for, when the spec was true. `now` is
+    /// Its age: the time since its task was asked for, which is the moment that its spec describes. `now` is
     /// `Time<Real>::elapsed`.
     pub fn age(&self, now: Duration) -> Option<Duration> {
         self.asked_at().map(|asked_at| now.saturating_sub(asked_at))

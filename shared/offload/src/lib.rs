@@ -2,11 +2,11 @@
 //!
 //! A game hands a typed task to the plugin and gets the outcome back, within its deadline: from a worker on
 //! someone else's computer, from the coordinator, or, if neither is there in time, from this computer. The
-//! same kernel computes it in all places, so for deterministic kinds the outcome is the same bit for bit.
+//! same kernel computes it in all three places, so for deterministic kinds the outcome is the same bit for bit.
 //!
-//! It depends on `bevy_app`, `bevy_ecs`, `bevy_time` and `bevy_diagnostic` alone, needs neither a window nor
-//! more plugins than itself, and never blocks a frame: kernels run on threads of their own, packets are
-//! polled once per frame.
+//! Of Bevy it takes only `bevy_app`, `bevy_ecs`, `bevy_time` and `bevy_diagnostic`. It needs no window and no
+//! other plugin, and never blocks a frame: kernels run on their own threads, and packets are polled once per
+//! frame.
 //!
 //! | `p2c2r_offload` | Bevy |
 //! |---|---|
@@ -50,12 +50,12 @@
 //!
 //! - [`commands.offload::<K>(spec, blobs)`](OffloadCommandsExt::offload) spawns an entity for the task; or
 //!   insert [`Offloading<K>`](Offloading) on an entity of your own, with its own deadline or price cap.
-//! - Despawn the entity or remove the component to take the task back; insert again to replace it.
+//! - Despawn the entity or remove the component to cancel the task; insert again to replace it.
 //! - Observe [`OffloadDone<K>`](OffloadDone) on the entity or globally, or read the message
 //!   [`Offloaded<K>`](Offloaded). Every task ends in exactly one of these or one
 //!   [`OffloadFailed<K>`](OffloadFailed), whatever comes twice, late or out of order.
-//! - Outcomes apply at a frame. A deterministic simulation takes them as inputs with the tick at which it
-//!   used them; their frame differs from run to run.
+//! - In which frame an outcome arrives differs from run to run. A deterministic simulation therefore takes
+//!   each outcome as an input, recorded with the tick at which it was used.
 //!
 //! # The deadline ladder
 //!
@@ -63,40 +63,42 @@
 //!
 //! 1. at once, if offloading is off, the link is down, the coordinator refuses or fails it, or money has
 //!    run out;
-//! 2. else at the last moment at which this computer would still meet the deadline, reckoned from what its
-//!    earlier tasks took, and from everything else that might have to be computed here by then;
-//! 3. for a task that this computer could not compute within its deadline at all, at the deadline, and
+//! 2. otherwise at the last moment at which this computer would still meet the deadline, estimated from the
+//!    compute times of earlier tasks and from everything else that may have to be computed here by then;
+//! 3. at the deadline, if this computer could not compute it within its deadline at all; the outcome is then
 //!    delivered [late](Offloaded::late).
 //!
-//! The first outcome wins; the coordinator is told, and the other outcome is counted and ignored.
-//! An outcome that comes after its deadline is delivered all the same, marked late. A kind, or a task, whose
-//! spares would cost more than they are worth says so:
+//! The first outcome ends the task. If that is the local one, the coordinator is told to stop; an outcome that
+//! comes second is counted and ignored. An outcome that comes after its deadline is still delivered, marked
+//! late. [`OnLate`], set per kind or per task, changes this for work that is not worth computing here:
 //!
-//! | [`OnLate`] | a silent coordinator | a refusal, a loss, off, offline | when nothing comes |
+//! | [`OnLate`] | coordinator silent | refused, lost, switched off or offline | no outcome by the deadline |
 //! |---|---|---|---|
-//! | `ComputeLocally` | local compute in time for the deadline | local compute at once | it comes, late |
+//! | `ComputeLocally` | local compute in time for the deadline | local compute at once | it is delivered late |
 //! | `Drop` | nothing | refused or lost: it fails; else local compute | it fails |
-//! | `Reuse` | nothing | local compute, one task at a time | the last outcome steps in |
+//! | `Reuse` | nothing | local compute, one task at a time | the last outcome is used |
 //!
-//! [Patient](Offloading::patient) tasks have no deadline and so only the first rung.
+//! [Patient](Offloading::patient) tasks have no deadline, so only rule 1 applies to them.
 //!
-//! What is out is computed here too only while frames keep to [their budget](OffloadFrameBudget), and for about one task
-//! in 25: a computer that is behind with its frames must not fall further behind by doing everything twice. A task beyond
-//! that is awaited past its deadline and delivered late.
+//! A task at the coordinator is computed here as well only while frames keep to [their budget](OffloadFrameBudget), and
+//! only about one task in 25: a computer that is behind with its frames must not fall further behind by computing
+//! everything twice. Any other late task is awaited for up to a second after its deadline, and then computed here.
 //!
-//! # Patient tasks of a former life
+//! # Patient tasks across restarts
 //!
-//! A patient task may outlive the game: the coordinator keeps it, and its outcome for 24 hours, while the game is away.
-//! With [`OffloadConfig::patient_folder`], which [`join`](OffloadConfig::join) sets, every patient task is on disk from
-//! the frame that asks until it ends. A game that was closed or killed meanwhile finds it again when it is started:
+//! A patient task may outlive the game: while the game is not running, the coordinator keeps the task, and its outcome
+//! for 24 hours. With [`OffloadConfig::patient_folder`], which [`join`](OffloadConfig::join) sets, every patient task is
+//! stored on disk from the frame that asks for it until it ends. A game that was closed or killed finds it at its next
+//! start:
 //!
-//! - The plugin spawns an entity with [`Resumed<K>`](Resumed) and [`Offloading<K>`](Offloading) for each, and asks the
-//!   coordinator by the id that the task had. So it is computed and paid for once.
-//! - It ends like any other, once. Observe [`OffloadDone<K>`](OffloadDone) and look at [`Resumed::spec`] to know what it
-//!   was; despawn the entity to take it back.
-//! - If the game asks for the same spec again, the new task takes the place of the former one, whose entity is
-//!   despawned. A game that asks anyhow for what it lacks need not look at [`Resumed`] at all.
-//! - What the coordinator no longer knows is asked for anew. What the game's kinds no longer have is dropped.
+//! - The plugin spawns an entity with [`Resumed<K>`](Resumed) and [`Offloading<K>`](Offloading) for each such task, and
+//!   asks the coordinator again under the task's old id, so that it is computed and paid for once.
+//! - It ends once, like any other task. Observe [`OffloadDone<K>`](OffloadDone); [`Resumed::spec`] says what was asked
+//!   for. Despawn the entity to cancel it.
+//! - If the game asks for the same spec again, the new task replaces the resumed one, whose entity is despawned. So a
+//!   game that asks again for whatever it lacks can ignore [`Resumed`].
+//! - A task that the coordinator does not know any more is sent as a new one. A task of a kind or kernel version that
+//!   the game does not have is dropped.
 //!
 //! ```
 //! # use bevy_ecs::prelude::*;
@@ -110,18 +112,18 @@
 //!
 //! # The horizon
 //!
-//! Someone else may be 400 ms away before any kernel runs. A game that knows what it will need asks that far ahead:
-//! [`OffloadHorizon`] says how far, by what answers took in the last ten seconds, and widens where they come late.
-//! Several tasks of a kind may be under way at once. A game that gives the horizon to a deterministic simulation
-//! records it as an input.
+//! A worker may be 400 ms away, before any kernel runs. So a game asks ahead for what it knows it will need:
+//! [`OffloadHorizon`] says how far, from the times that the answers of the last ten seconds took; it grows for a kind
+//! whose answers come late. Several tasks of a kind may be under way at once. A game that gives the horizon to a
+//! deterministic simulation records it as an input.
 //!
 //! # The last outcome
 //!
 //! [`LastOutcome<K>`](LastOutcome) holds the newest outcome of each kind with its place and age, so that a
-//! game which only wants to show the latest needs no books of its own and never goes back in time. With
-//! [`OnLate::Reuse`] this is the last rung of the ladder: a task for which nothing comes ends with
-//! [`OffloadFailed::reused`], is counted in [`KindTotals::reused`], and the diagnostic
-//! [`age_ms`](diagnostics::KindPaths::age_ms) tells the player how old is what is shown.
+//! game that only shows the latest needs no bookkeeping and never shows an older outcome after a newer one. With
+//! [`OnLate::Reuse`] this is the last rung of the ladder: a task that gets no outcome ends with
+//! [`OffloadFailed::reused`] and is counted in [`KindTotals::reused`]; the diagnostic
+//! [`age_ms`](diagnostics::KindPaths::age_ms) tells the player how old the outcome on show is.
 //!
 //! ```
 //! # use bevy_app::{App, Update};
@@ -142,23 +144,23 @@
 //!
 //! # Switch, state and money
 //!
-//! [`OffloadSwitch`] turns offloading off and on, for all or for one kind; what is out is called home and
-//! computed here without a hitch. [`OffloadState`] says where tasks go and why, in words for the player.
-//! [`OffloadAccount`] tells charged, held and estimated money apart. [`OffloadCaps`], set at first from
-//! [`OffloadConfig`], bounds what a session and an hour may cost; a task is sent only if its price fits under both
-//! beside everything that is out. An hour does not end with the program: a game that keeps what it spends and says so at the
-//! next start, in [`OffloadConfig::spent_before`], keeps to its cap.
-//! [`BorrowFrom`] has the player move to another coordinator without a new start.
+//! [`OffloadSwitch`] turns offloading off and on, for everything or for one kind; switching off recalls the tasks at
+//! the coordinator and computes them here, without stalling a frame. [`OffloadState`] says where tasks go and why, in
+//! words for the player. [`OffloadAccount`] tells charged, held and estimated money apart. [`OffloadCaps`], set at first
+//! from [`OffloadConfig`], bounds what a session and an hour may cost; a task is sent only if its price fits under both,
+//! together with the prices of all tasks that are out. The hour's cap holds over a restart if the game stores what it
+//! spends and passes it to the next start, in [`OffloadConfig::spent_before`].
+//! [`BorrowFrom`] moves to another coordinator while the game runs.
 //!
 //! # Numbers
 //!
-//! Everything a HUD shows is a Bevy diagnostic, see [`diagnostics`]; what is not known has no value, rather
+//! Everything a HUD shows is a Bevy diagnostic, see [`diagnostics`]; an unknown number has no value, rather
 //! than zero. [`OffloadTotals`] counts the whole session and serialises to the demo's report.
 //!
 //! # Order
 //!
-//! Sets are in [`OffloadSystems`]. A task asked for in `Update` leaves in the same frame; what arrives is
-//! there before `Update`, and before `FixedUpdate` of the same frame.
+//! [`OffloadSystems`] has the system sets. A task asked for in `Update` leaves in the same frame. Outcomes are
+//! delivered in `PreUpdate`, so that `FixedUpdate` and `Update` of the same frame see them.
 //!
 //! # Your own kind
 //!
@@ -169,9 +171,10 @@
 //!
 //! # In a workspace of your own
 //!
-//! netcode's packets are sealed by `chacha20poly1305`. This repository builds it from its `shared/aead`, which has
-//! `ring` do the work in less than half the time; a patch reaches only the workspace that names it. Without it your
-//! game speaks the same bytes with the same coordinator. To have it, add to the `Cargo.toml` of your workspace:
+//! netcode encrypts packets with the crate `chacha20poly1305`. This repository replaces that crate by `shared/aead`,
+//! which does the same with `ring` in less time. Cargo applies a patch only to the workspace that names it; without it
+//! your game sends the same bytes and works with the same coordinator. To have it, add to the `Cargo.toml` of your
+//! workspace:
 //!
 //! ```toml
 //! [patch.crates-io]

@@ -18,7 +18,7 @@ use crate::patient_store::{FormerTask, NEVER_SENT};
 use crate::work::Work;
 
 /// A task of kind `K` that this entity waits for. Inserting it asks, in the same frame; removing it,
-/// replacing it or despawning the entity takes the task back. It is removed when the task ends, just before
+/// replacing it or despawning the entity cancels the task. It is removed when the task ends, just before
 /// [`OffloadDone`](crate::OffloadDone) or [`OffloadFailed`](crate::OffloadFailed) is triggered on the entity.
 ///
 /// ```
@@ -49,7 +49,7 @@ pub(crate) struct TaskOptions {
     pub former: Option<FormerIds>,
 }
 
-/// What a patient task of a former life is known by.
+/// How a patient task of an earlier run of the game is identified.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FormerIds {
     /// The number of its file.
@@ -80,7 +80,7 @@ impl<K: TaskKind> Offloading<K> {
         }
     }
 
-    /// A patient task of a former life.
+    /// A patient task of an earlier run of the game.
     pub(crate) fn resumed(spec: K::Spec, blobs: Blobs, former: &FormerTask) -> Self {
         let mut task = Self::new(spec, blobs).patient().price_cap(former.submit.price_cap);
         let id = former.submit.task;
@@ -89,7 +89,7 @@ impl<K: TaskKind> Offloading<K> {
         task
     }
 
-    /// What is asked, to be shared.
+    /// The spec and its blobs, shared with [`Resumed`](crate::Resumed).
     pub(crate) fn work(&self) -> Arc<Work<K>> {
         Arc::clone(&self.work)
     }
@@ -102,9 +102,9 @@ impl<K: TaskKind> Offloading<K> {
     }
 
     /// Makes this a patient task: it has no deadline and waits for the coordinator as long as it takes. If
-    /// the connection is lost meanwhile, it is computed here, and the coordinator is told once it is back; it
-    /// charges for the work done until then. If the game ends meanwhile, it is [`Resumed`](crate::Resumed) with
-    /// the next start.
+    /// the connection is lost in the meantime, the task is computed here, and the coordinator is told so at the
+    /// next connection; it charges for the work done until then. If the game ends in the meantime, the task is
+    /// [`Resumed`](crate::Resumed) at the next start.
     #[must_use]
     pub fn patient(mut self) -> Self {
         self.options.deadline = OwnDeadline::Never;
@@ -133,7 +133,7 @@ impl<K: TaskKind> Offloading<K> {
         self
     }
 
-    /// What is asked.
+    /// The task's spec.
     pub fn spec(&self) -> &K::Spec {
         &self.work.spec
     }
@@ -176,7 +176,7 @@ impl<K: TaskKind> Offloading<K> {
         if let Some(offloading) = world.get::<Self>(context.entity) {
             offloading.task.store(task.0, Ordering::Relaxed);
         }
-        // A new task on an entity that would be despawned with its last one keeps the entity.
+        // An entity that was to be despawned with its last task stays for the new one.
         if let Some(mut spent) = world.get_resource_mut::<Spent>() {
             spent.0.retain(|entity| *entity != context.entity);
         }

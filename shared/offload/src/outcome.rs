@@ -49,8 +49,8 @@ impl fmt::Display for Place {
     }
 }
 
-/// A finished task, as a message for readers of batches: exactly one per task that was not cancelled and did
-/// not fail. Observers of single entities get the same as [`OffloadDone`].
+/// A finished task, as a message for systems that read many at once: exactly one per task that was not
+/// cancelled and did not fail. Observers of single entities get the same as [`OffloadDone`].
 #[derive(Message)]
 pub struct Offloaded<K: TaskKind> {
     /// The entity that held the [`Offloading`](crate::Offloading) component. An entity that
@@ -179,8 +179,8 @@ pub enum FailReason {
     #[error("the kernel fails on this spec: {0}")]
     Kernel(String),
     /// The task needs more than its work units pay for, on every machine: ask for less in one task. The
-    /// coordinator charges for it, since the work was done. Its word alone fails only a task that is set to
-    /// [`OnLate::Drop`](crate::OnLate::Drop); any other is computed here, where the kernel ends by the same fuel.
+    /// coordinator charges for it, since the work was done. The coordinator's word for it fails only a task that
+    /// is set to [`OnLate::Drop`](crate::OnLate::Drop); any other is computed here too, with the same fuel.
     #[error("the task needs more than its work units pay for")]
     OutOfFuel,
     /// More tasks wait for local compute than [`OffloadConfig::local_queue_max`](crate::OffloadConfig).
@@ -193,7 +193,7 @@ pub enum FailReason {
 }
 
 impl FailReason {
-    /// Whether the outcome merely did not come, as opposed to a task that can have none.
+    /// Whether only the outcome is missing; false if the spec or the kernel is faulty.
     pub(crate) fn is_gap(&self) -> bool {
         match self {
             Self::Late

@@ -1,12 +1,12 @@
 //! Patient tasks on disk, so that a game that was killed finds again what it has asked for.
 //!
 //! Each task is one file, which holds the very message that asks the coordinator for it. A file is replaced by renaming, so
-//! that a killed game leaves the old one or the new one. Nothing is flushed to the disk: what the machine itself loses when
-//! its power fails is a task that nobody asks for again.
+//! that a killed game leaves the old one or the new one. Nothing is flushed to the disk: a power failure may lose a task,
+//! which is then not asked for again.
 //!
-//! A thread of its own writes, because a disk may take as long as many frames. Of the changes that wait for it, it writes
-//! the last of each file. A game that is killed between sending a task and the writing of its id asks for it as a new one,
-//! which the coordinator gives the same outcome, at the price of a reuse.
+//! A separate thread writes, because a disk may take longer than many frames. Of the changes that wait for a file it
+//! writes only the last. A game that is killed after it has sent a task and before the task's id is written asks for it
+//! as a new one at its next start; the coordinator then delivers the same outcome, at the price of a reuse.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -27,7 +27,7 @@ pub(crate) const NEVER_SENT: TaskId = TaskId(0);
 /// A folder of patient tasks, which one program uses at a time. Dropped, it waits until everything is written.
 pub(crate) struct PatientStore {
     next: u64,
-    /// Those that are on disk, or will be.
+    /// Numbers of the files that are on disk, or waiting to be written.
     files: BTreeSet<u64>,
     /// `None` once the writer is to end.
     changes: Option<Sender<Change>>,
@@ -36,14 +36,14 @@ pub(crate) struct PatientStore {
     _lock: File,
 }
 
-/// What a file becomes: a task, or nothing.
+/// A file's number and its new content; `None` removes the file.
 type Change = (u64, Option<Submit>);
 
-/// A task that was asked for before the game was started last.
+/// A patient task of an earlier run of the game.
 pub(crate) struct FormerTask {
     /// The number of its file.
     pub file: u64,
-    /// How it was asked for.
+    /// The message that asked for it.
     pub submit: Submit,
 }
 
@@ -93,7 +93,7 @@ impl PatientStore {
         None
     }
 
-    /// Remembers a task; the number of its file, or `None` if there are too many.
+    /// Stores a task; returns the number of its file, or `None` if there are too many.
     pub fn remember(&mut self, submit: Submit) -> Option<u64> {
         if self.files.len() >= FILES_MAX {
             return None;
@@ -105,7 +105,7 @@ impl PatientStore {
         Some(file)
     }
 
-    /// Replaces how a task that is remembered is asked for.
+    /// Replaces the message by which a stored task is asked for.
     pub fn replace(&self, file: u64, submit: Submit) {
         self.change((file, Some(submit)));
     }
@@ -118,7 +118,7 @@ impl PatientStore {
     }
 
     fn change(&self, change: Change) {
-        // The writer ends after the store only.
+        // The writer ends only after the store, so sending succeeds.
         let _ = self.changes.as_ref().map(|changes| changes.send(change));
     }
 }
@@ -141,7 +141,7 @@ fn write(folder: &Path, changes: &Receiver<Change>) {
         for (file, submit) in last_of_each {
             let path = path(folder, file);
             let Some(submit) = submit else {
-                // One that was never written is not there.
+                // It is not there if it was never written.
                 let _ = fs::remove_file(&path);
                 continue;
             };

@@ -38,8 +38,8 @@ pub struct OffloadPlugin {
     pub config: OffloadConfig,
 }
 
-/// From now on, borrow from the coordinator of these connect tokens. The one before is told to stop, what was under way
-/// there is computed here, and patient tasks are remembered again only with the next start. Does nothing in an app without
+/// Moves to the coordinator that these connect tokens are for. The one before is told to stop, its tasks are computed
+/// here, and new patient tasks are not stored on disk until the next start. Does nothing in an app without
 /// [`OffloadConfig::link`].
 #[derive(Message, Clone, Debug)]
 pub struct BorrowFrom(pub Arc<dyn TokenSource>);
@@ -133,7 +133,7 @@ impl Plugin for OffloadPlugin {
     }
 }
 
-/// Spawns the patient tasks of a former life; those of kinds that the game no longer has are dropped.
+/// Spawns the patient tasks of an earlier run; drops those of kinds that the game does not have.
 fn resume_former(world: &mut World) {
     let former = world.resource_mut::<Ladder>().take_former();
     for former in former {
@@ -182,11 +182,11 @@ fn receive(
             ladder.hear(&mut context, message, offset);
         }
     }
-    // Last: what the coordinator before has said in this update still counts.
+    // Last, so that messages of the previous coordinator in this update still count.
     if let (Some(BorrowFrom(tokens)), Some(mut link)) = (others.read().last(), link) {
         ladder.leave_coordinator(&mut context);
         context.account.leave_coordinator();
-        // It sends what this update has to say before it leaves, with the next.
+        // The link still sends this update's messages, and leaves the coordinator with the next update.
         link.connect_to(Arc::clone(tokens));
     }
     deliver(&mut ladder, &context, &mut commands);
@@ -237,7 +237,7 @@ fn dispatch(
         link.mark_busy(ladder.is_busy());
         match link.status() {
             LinkStatus::Refused { reason } => ladder.note_link(reason),
-            // What the last try failed of stays on show while the next is made.
+            // While the next attempt is made, the reason why the last one failed stays on show.
             LinkStatus::Connecting => ladder.note_link(link.problem().unwrap_or(&connecting())),
             LinkStatus::Offline => {
                 if let Some(problem) = link.problem() {
@@ -274,8 +274,8 @@ fn tell_mode(mode: &OffloadMode, told: &mut Option<OffloadMode>) {
     *told = Some(mode.clone());
 }
 
-/// Delivers outcomes to their kinds and ends of tasks to their entities after the system has released the
-/// ladder.
+/// Queues commands that store the newest outcomes and deliver the ends of tasks to their entities, once the
+/// system has released the ladder.
 fn deliver(ladder: &mut Ladder, context: &LadderContext<'_>, commands: &mut Commands<'_, '_>) {
     for replaced in ladder.replaced.drain(..) {
         commands.entity(replaced).try_despawn();
@@ -287,7 +287,7 @@ fn deliver(ladder: &mut Ladder, context: &LadderContext<'_>, commands: &mut Comm
     let deliveries: Vec<_> =
         ladder.deliveries.drain(..).map(|delivery| (context.kind(delivery.kind).deliver, delivery)).collect();
     commands.queue(move |world: &mut World| {
-        // Before the ends, so that an observer of an outcome finds it in `LastOutcome`.
+        // Stored before the ends are delivered, so that an observer of an outcome finds it in `LastOutcome`.
         for (keep, kept) in kept {
             keep(world, kept);
         }

@@ -39,9 +39,10 @@ pub(crate) struct ComputedTask {
     pub kind: usize,
     pub units: WorkUnits,
     pub result: Result<AnyOutcome, FailReason>,
-    /// By the clock: what a deadline has to allow for.
+    /// Elapsed time, which deadlines have to allow for.
     pub took: Duration,
-    /// Processor time: other programs' share of a busy computer is not in it. By the clock where the system does not tell.
+    /// Processor time, which leaves out what other programs take of a busy computer; elapsed time on a system that does
+    /// not report it.
     pub spent: Duration,
 }
 
@@ -83,7 +84,7 @@ struct Shared {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        // Kernels run outside the lock, so a poisoned one holds a queue that is still whole.
+        // Kernels run outside the lock, so the queue behind a poisoned lock is still consistent.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -164,7 +165,7 @@ impl LocalPool {
         self.shared.lock().expected / self.threads as u32
     }
 
-    /// What has been computed since the last call.
+    /// Takes the tasks computed since the last call.
     pub fn poll(&mut self, now: Micros) -> Vec<ComputedTask> {
         match &mut self.simulated {
             Some(simulated) => simulated.poll(&mut self.shared.lock(), now),

@@ -54,7 +54,7 @@ pub(crate) fn publish(
     write(&diagnostics::LINK_UP, Some(f64::from(u8::from(up.is_some()))));
     write(&diagnostics::WORKERS, ladder.workers().map(f64::from));
     write(&diagnostics::NEAREST_WORKER_MS, ladder.nearest_worker_ms().map(f64::from));
-    // Without a connection nothing is known of its other end.
+    // Without a connection these numbers are unknown.
     let stats = up.map(|link| link.stats());
     write(&diagnostics::RTT_MS, stats.and_then(|stats| stats.rtt).map(|rtt| rtt.as_secs_f64() * 1e3));
     let measured = stats.filter(|stats| stats.rtt.is_some());

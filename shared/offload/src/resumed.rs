@@ -1,4 +1,4 @@
-//! Patient tasks that the game asked for before it was started last.
+//! Patient tasks that an earlier run of the game asked for.
 
 use std::sync::Arc;
 
@@ -11,8 +11,7 @@ use crate::Offloading;
 use crate::patient_store::FormerTask;
 use crate::work::Work;
 
-/// Marks the entity of a patient task that the game asked for before it was started last, and whose outcome it was not
-/// given.
+/// Marks the entity of a patient task that an earlier run of the game asked for, and whose outcome it did not get.
 ///
 /// The plugin spawns these entities when the app starts, if [`OffloadConfig::patient_folder`] is set, with an
 /// [`Offloading<K>`] each. They end as all tasks do, with [`OffloadDone`] or [`OffloadFailed`], after which the entity is
@@ -25,7 +24,7 @@ use crate::work::Work;
 pub struct Resumed<K: TaskKind>(Arc<Work<K>>);
 
 impl<K: TaskKind> Resumed<K> {
-    /// What was asked.
+    /// The task's spec.
     pub fn spec(&self) -> &K::Spec {
         &self.0.spec
     }

@@ -11,8 +11,8 @@ const MINUTE: Duration = Duration::from_mins(1);
 /// Whole minutes that count for the hourly cap: the current, partial one and sixty before it, so that any
 /// sixty minutes are covered. Errs towards counting spending too long.
 const MINUTES: u64 = 61;
-/// How long the ledger's sum may lag behind what happens: statements come once a second, and travel. Shorter, and a ledger
-/// that is late would be believed too soon; longer only keeps money back for longer.
+/// How long the ledger's sum may lag behind events: statements come once a second, and take time to travel. A shorter time
+/// would trust a late ledger too soon; a longer one only keeps money back for longer.
 const LAG: Duration = Duration::from_secs(3);
 
 /// Keeps spending under its caps: a task is sent only if its price fits besides everything spent, everything reserved
@@ -22,9 +22,9 @@ pub(crate) struct Spending {
     /// Sum of all receipts.
     receipts: Nanos,
     reserved: Nanos,
-    /// Prices of tasks that ended without a receipt and may have been charged. While there are always new receipts, which
-    /// the ledger's sum does not have yet, it does not tell what is charged without one: so they count in full until
-    /// nothing has happened for as long as that sum may lag.
+    /// Prices of tasks that ended without a receipt and may have been charged. The ledger's sum shows what was charged
+    /// without a receipt only once it includes all receipts, so these prices count in full until nothing has happened for
+    /// [`LAG`].
     doubted: Nanos,
     /// When a task was last sent, or ended.
     stirred_at: Micros,
@@ -47,7 +47,8 @@ fn plus(a: Nanos, b: Nanos) -> Nanos {
 }
 
 impl Spending {
-    /// Nothing is spent in this session; `before` is how long before it what was spent, which counts for the hour's cap.
+    /// Starts a session that has spent nothing. `before` lists how long before it earlier sessions spent which amounts;
+    /// they count for the hour's cap.
     pub fn new(before: &[(Duration, Nanos)]) -> Self {
         let minute = |ago: Duration| MINUTES.checked_sub(ago.as_secs() / MINUTE.as_secs());
         let counts = before.iter().filter_map(|(ago, spent)| Some((minute(*ago)?, *spent)));
@@ -96,7 +97,8 @@ impl Spending {
         Duration::from(now).saturating_sub(self.stirred_at.into()) >= LAG
     }
 
-    /// Something happens, or the connection is lost, that ends a time in which all may have been settled.
+    /// Notes that a task was sent or ended, or that the connection was lost. If nothing had happened for [`LAG`], the
+    /// ledger has told everything, and earlier doubts are over.
     pub fn stir(&mut self, now: Micros) {
         if self.is_settled(now) {
             self.doubted = Nanos::ZERO;
@@ -104,12 +106,12 @@ impl Spending {
         self.stirred_at = now;
     }
 
-    /// The coordinator is there again, and says only from now on what it has charged.
+    /// The coordinator is connected again. Doubts last for another [`LAG`], since only now does it say what it has charged.
     pub fn doubt_again(&mut self, now: Micros) {
         self.stirred_at = now;
     }
 
-    /// Another coordinator takes over: nobody will say what was charged for what is in doubt.
+    /// Another coordinator takes over. Doubted prices count as spent, since nobody will say what was charged of them.
     pub fn leave_coordinator(&mut self, now: Micros) {
         let lost = std::mem::take(&mut self.doubted);
         self.left_behind = plus(self.left_behind, lost);
@@ -126,7 +128,7 @@ impl Spending {
     /// Notes what the ledger says this session has been charged. What is more than the receipts' sum was charged without
     /// one: for work that was cancelled or late, or whose receipt was lost with a connection. It counts in the minute in
     /// which it is noticed, and is never reduced: the ledger's sum lags behind the receipts, so a smaller difference means
-    /// nothing. To be told of every statement, since receipts that come before the next one hide the difference.
+    /// nothing. Call it for every statement, since receipts that come before the next one hide the difference.
     pub fn note_charged(&mut self, charged: Nanos, now: Micros) {
         let unseen = Nanos(charged.0.saturating_sub(self.receipts.0));
         if unseen > self.unseen {

@@ -46,8 +46,8 @@ impl OffloadSwitch {
     }
 }
 
-/// How long a frame of the game may take. What is out is computed here too only while frames keep to it: a game whose
-/// player or screen wants something other than 60 frames a second writes it.
+/// How long a frame of the game may take, at first 1/60 s. Tasks at the coordinator are computed here as well only while
+/// frames keep to it. A game whose player or screen wants another frame rate sets it.
 #[derive(Resource, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OffloadFrameBudget(pub Duration);
 

@@ -47,7 +47,7 @@ struct TwiceSpec {
     panics: bool,
 }
 
-/// The number that takes more than any work units pay for.
+/// The number with which the kernel runs out of fuel.
 const OUT_OF_FUEL_NUMBER: u64 = 99;
 
 fn spec(number: u64) -> TwiceSpec {
@@ -343,7 +343,7 @@ fn done_by(task: TaskId, outcome: u64, computed_by: ComputedBy) -> ServerToGame 
     })
 }
 
-/// A worker's answer that a task needs more than its work units pay for.
+/// A worker's answer that a task is out of fuel.
 fn out_of_fuel(task: TaskId) -> ServerToGame {
     let receipt = receipt(ComputedBy::Worker("w1".into()));
     ServerToGame::Done(Done { task, outcome: p2c2r_tasks::OUT_OF_FUEL.to_vec().into(), receipt })

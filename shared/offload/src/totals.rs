@@ -56,8 +56,8 @@ pub struct KindTotals {
     pub cancelled: u64,
     /// Tasks not ended yet.
     pub open: u64,
-    /// Answers of the coordinator that were of no use: refusals, failures, outcomes that do not decode, and that a task
-    /// is out of fuel.
+    /// Answers of the coordinator that were of no use: refusals, failures, outcomes that do not decode, and tasks out of
+    /// fuel.
     pub rejected: u64,
     /// Of `rejected`, the outcomes that do not decode.
     pub malformed: u64,
@@ -79,8 +79,8 @@ pub struct KindTotals {
     pub saved_us: u64,
     /// From the frame that asked to the frame that delivered, of all delivered outcomes.
     pub latency: Histogram,
-    /// Ended tasks whose answer workers owed: without those that were never sent or were taken back, that the
-    /// coordinator computed or had in its cache, and that failed for another reason than a lack of workers.
+    /// Ended tasks that workers were expected to answer. Does not count tasks that were never sent or were cancelled,
+    /// that the coordinator computed or had in its cache, or that failed for another reason than a lack of workers.
     pub owed: u64,
     /// Of `owed`, those whose outcome a worker delivered by the deadline.
     pub owed_in_time: u64,

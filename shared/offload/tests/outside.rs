@@ -11,7 +11,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// The crates that a game with the plugin builds of this workspace.
+/// Crates of this workspace that a game with the plugin builds.
 const OURS: [&str; 4] = ["p2c2r_offload", "p2c2r_tasks", "p2c2r_link", "p2c2r_protocol"];
 /// Crates whose types these four pass to one another or to a game: two versions of one would not fit
 /// together.
@@ -32,7 +32,7 @@ const SHARED: [&str; 14] = [
     "serde_core",
 ];
 
-/// The document for who embeds the plugin.
+/// The document for developers who embed the plugin.
 const DEVELOPERS: &str = "docs/developer.md";
 
 /// A workspace of its own with one program that embeds the plugin.
@@ -63,7 +63,7 @@ impl Outside {
         fs::write(self.folder.join("src/main.rs"), program).expect("the target folder can be written");
     }
 
-    /// What cargo, run in the workspace, prints; it must succeed.
+    /// Runs cargo in the workspace and returns what it prints; it must succeed.
     fn cargo(&self, arguments: &[&str]) -> String {
         let output = Command::new(env!("CARGO"))
             .args(arguments)
@@ -155,7 +155,7 @@ fn block(document: &str, language: &str) -> String {
     block.unwrap_or_else(|| panic!("{document} has a block of {language}")).to_owned()
 }
 
-/// The README's snippet as a whole program: its app is updated a few times, then says in which mode it is.
+/// The README's snippet as a whole program, which updates its app a few times and prints its mode.
 fn readmes_program() -> String {
     let snippet = block("README.md", "rust");
     assert!(snippet.contains("\nApp::new()\n"), "the snippet builds an app");

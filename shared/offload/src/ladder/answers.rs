@@ -49,12 +49,12 @@ impl Ladder {
                     session.closing = Some(reason);
                 }
             }
-            // The link keeps it.
+            // The link keeps the token.
             ServerToGame::Spare(_) => {}
         }
     }
 
-    /// The connection is gone: everything it carried is computed here, starting in this frame.
+    /// The connection is lost: the tasks at the coordinator are computed here, starting in this frame.
     pub fn lose_link(&mut self, context: &mut LadderContext<'_>, reason: LinkProblem) {
         let Some(session) = &mut self.session else { return };
         let before = std::mem::replace(session, Session::down(reason));
@@ -94,7 +94,7 @@ impl Ladder {
         self.statement(context, welcome.statement);
     }
 
-    /// Lets all kinds go out that the coordinator sells.
+    /// Opens the gates of all kinds that the coordinator sells.
     fn open_gates(&mut self, context: &LadderContext<'_>, prices: &PriceList) {
         for kind in 0..context.kinds() {
             let Kind { id, name, .. } = context.kind(kind);
@@ -128,7 +128,7 @@ impl Ladder {
         let Some((id, task)) = self.find_by_id_there(id_there) else { return context.totals.stray += 1 };
         let at = match task.remote {
             Remote::Sent { at, .. } => at,
-            // Asked for in a former life, and not again yet.
+            // An earlier run sent it, and this one has not asked again yet.
             Remote::Waiting { .. } | Remote::Over => task.submitted_at,
         };
         let (kind, open, price_cap) = (task.kind, task.is_open(), task.price_cap);
@@ -143,7 +143,7 @@ impl Ladder {
         let late = task.deadline.is_some_and(|deadline| context.now() > deadline);
         match receipt.computed_by {
             ComputedBy::Worker(_) => self.note_answer(context, id, RemoteResult::Came),
-            // The coordinator computes for itself what no worker would have done in time.
+            // The coordinator computes a task itself if no worker would have been in time.
             ComputedBy::Coordinator if self.workers().is_some_and(|workers| workers > 0) => {
                 self.note_answer(context, id, RemoteResult::Lacking);
             }
@@ -165,7 +165,7 @@ impl Ladder {
             return;
         }
         if is_out_of_fuel(&outcome) {
-            // The kernel here ends by the same fuel, unless the coordinator lies.
+            // The kernel here runs out of the same fuel, unless the coordinator lies.
             totals.rejected += 1;
             return self.rescue(context, id, FailReason::OutOfFuel);
         }
@@ -184,8 +184,8 @@ impl Ladder {
         }
     }
 
-    /// Books a receipt. A negative price is ignored; one above the cap is more than agreed, but the account
-    /// will show it. A patient task is paid for once, so a rate an hour would not hold for the next hour.
+    /// Books a receipt. A negative price counts as zero; one above the cap is more than agreed, but is counted,
+    /// since the account will show it. Patient tasks are paid for once, so the rate per hour leaves them out.
     fn book(
         &mut self,
         context: &mut LadderContext<'_>,
@@ -231,7 +231,7 @@ impl Ladder {
             }
         }
         if refusal != Refusal::IdReused {
-            // It may have what a former life asked for all the same.
+            // The coordinator may still have the task from an earlier run, although it refuses it now.
             self.orphans.extend(before);
         } else if before.is_some() && open && !recalled {
             self.queue_to_send(id, 0);
@@ -247,14 +247,14 @@ impl Ladder {
         }
     }
 
-    /// That no outcome of this task comes is for another reason than a lack of workers.
+    /// Notes that a task's missing outcome has another reason than a lack of workers.
     fn excuse_workers(&mut self, id: TaskId) {
         if let Some(task) = self.tasks.get_mut(&id) {
             task.owed = false;
         }
     }
 
-    /// Updates what is known about later tasks from a refusal.
+    /// Learns from a refusal what holds for later tasks too.
     fn learn(&mut self, context: &LadderContext<'_>, kind: usize, refusal: &Refusal) {
         match refusal {
             Refusal::UnknownKind | Refusal::KernelVersion { .. } => {

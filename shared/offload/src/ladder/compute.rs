@@ -46,7 +46,7 @@ impl Ladder {
             }
             return;
         }
-        // A task that has not been sent by now would only be computed twice.
+        // If it were still sent from now on, it would only be computed twice.
         self.unqueue(id);
         let turn = self.turn(id);
         let Some(task) = self.tasks.get_mut(&id) else { return };
@@ -83,7 +83,7 @@ impl Ladder {
         in_time
     }
 
-    /// The coordinator will not do it: starts local compute, or fails a task set to be dropped.
+    /// The coordinator will not do this task: starts local compute, or fails a task set to [`OnLate::Drop`].
     pub(super) fn rescue(&mut self, context: &mut LadderContext<'_>, id: TaskId, reason: FailReason) {
         let Some(task) = self.tasks.get(&id).filter(|task| task.is_open()) else { return };
         let drop = task.late == OnLate::Drop && !task.recalled && matches!(task.local, Local::Idle);
@@ -108,7 +108,7 @@ impl Ladder {
                 }
             }
             let Some(task) = self.tasks.get_mut(&id).filter(|task| task.is_open()) else {
-                // One that was stopped or failed is no outcome.
+                // A kernel that was stopped or failed has no outcome that could be wasted.
                 context.totals_of(kind).wasted += u64::from(result.is_ok());
                 continue;
             };
@@ -220,8 +220,8 @@ impl Ladder {
             return due;
         }
         waiting.sort_unstable();
-        // The outcome is seen one frame after it is done, this decision may come one frame late, and queued
-        // jobs go first.
+        // An outcome is seen up to a frame after it is done, this decision may come up to a frame late, and
+        // queued jobs go first.
         let earliest = now + self.frame + self.pool.backlog();
         let mut behind = Duration::MAX;
         for (deadline, id, expected) in waiting.into_iter().rev() {

@@ -1,12 +1,11 @@
-//! Hedging with local compute: when this computer also computes a task that is out, which it does seldom and
-//! only while frames leave room.
+//! Hedging with local compute: when this computer also computes a task that is at the coordinator, which it does
+//! seldom and only while frames leave room.
 //!
-//! An outcome is seen once per frame. At a low frame rate outcomes look late; if every late one were computed
-//! here as well, frames would slow down further, until nothing is offloaded and everything is slow. So a task
-//! that is out is hedged only while frames keep to their budget ([`OffloadFrameBudget`]), and only within a budget of
-//! its own. A kind that is
-//! still late asks farther ahead (see [`crate::OffloadHorizon`]); a kind that is late at the longest horizon
-//! is computed here for a while, if there is room.
+//! Outcomes are seen once per frame, so at a low frame rate they look late. If every late task were computed here
+//! as well, frames would slow down further, until nothing is offloaded and everything is slow. So a task at the
+//! coordinator is hedged only while frames keep to their budget ([`OffloadFrameBudget`]), and hedges have a budget
+//! too. A kind that is still late is asked for farther ahead (see [`crate::OffloadHorizon`]); a kind that is late
+//! at the longest horizon is computed here for a while, if there is room.
 
 use std::time::Duration;
 
@@ -17,9 +16,9 @@ use crate::horizon::{Ahead, HORIZON_MAX};
 use crate::ladder_context::LadderContext;
 use crate::switch::OffloadFrameBudget;
 
-/// Inverse of the share by which the mean frame may be longer than its budget: one frame in sixteen comes late.
-/// With less, a frame that waits for the screen would never have room; with more, a game whose frames come late would
-/// be slowed further.
+/// The mean frame may be longer than its budget by one part in this many, as when one frame in sixteen is late. With
+/// less slack, a game whose frames wait for the screen would never have room; with more, a game whose frames are late
+/// would be slowed further.
 const FRAME_SLACK: u32 = 16;
 /// Inverse weight of the newest frame in the mean: it covers about the last second.
 const FRAME_GAIN: u32 = 32;
@@ -32,8 +31,8 @@ const LATE_GAIN: f32 = 1.0 / 16.0;
 /// How long a kind stays local that is late at the longest horizon. Errs towards trying again.
 const STAY: Duration = Duration::from_secs(5);
 
-/// How long after its deadline a task that is out is awaited. After that it is done here, since no answer is
-/// expected.
+/// How long after its deadline a task at the coordinator is awaited. After that no answer is expected, and it is
+/// computed here whatever frames leave.
 const GIVE_UP: Duration = Duration::from_secs(1);
 
 /// State that decides on hedges.
@@ -42,6 +41,7 @@ pub(super) struct LocalHedging {
     frame_mean: Duration,
     /// The longest mean with which there is room.
     frame_max: Duration,
+    /// Hedges that may be used now.
     saved_up: f32,
     /// For each kind, the share of tasks without a worker's answer in time.
     late: Vec<f32>,
@@ -77,19 +77,19 @@ impl LocalHedging {
     }
 }
 
-/// How a task that was out ended.
+/// How the wait for a worker's answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RemoteResult {
     /// A worker's answer came.
     Came,
-    /// No worker could answer in time, or the coordinator did because none could.
+    /// No worker answered in time, or the coordinator computed the task because none could.
     Lacking,
     /// A worker's answer would have taken this long.
     TooLate(Duration),
 }
 
 impl Ladder {
-    /// Whether a task that is out may be computed here as well; if so, uses up one hedge.
+    /// Whether a task may be computed here; for one at the coordinator this uses up a hedge.
     pub(super) fn may_spare(&mut self, id: TaskId, now: Micros) -> bool {
         let Some(task) = self.tasks.get(&id).filter(|task| task.is_sent()) else { return true };
         let given_up = |deadline: Micros| now.0 > deadline.0 + Micros::from(GIVE_UP).0;
@@ -103,7 +103,7 @@ impl Ladder {
         may
     }
 
-    /// Records for the horizon how a task that was out ended, unless the game cancelled it.
+    /// Records for the horizon how the wait for a worker's answer ended, unless the game cancelled the task.
     pub(super) fn note_answer(&mut self, context: &LadderContext<'_>, id: TaskId, answer: RemoteResult) {
         let now = context.now();
         let Some(task) = self.tasks.get(&id).filter(|task| !task.withdrawn) else { return };

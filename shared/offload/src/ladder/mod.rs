@@ -3,17 +3,17 @@
 //! A task starts at the coordinator if it may. If the coordinator refuses, fails or disappears, local compute
 //! starts at once; if it merely keeps silent, local compute starts at the last moment at which it would still
 //! meet the deadline. Whichever outcome comes first ends the task; the other is counted and ignored. An ended
-//! task stays in the table until the coordinator has had its last word on it, because that word may cost.
+//! task stays in the table until the coordinator's final answer to it, because that answer may cost money.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `routing` | who may go to the coordinator, and sending |
-//! | `answers` | what the coordinator says |
+//! | `routing` | which tasks may go to the coordinator, and sending them |
+//! | `answers` | messages from the coordinator |
 //! | `compute` | local compute, and the moment it starts |
 //! | `ending` | the one place where tasks end |
-//! | `local_hedge` | when what is out is computed here too, and what the horizon learns |
+//! | `local_hedge` | when a task at the coordinator is computed here as well, and what the horizon learns |
 //! | `numbering` | the ids by which a task goes to the coordinator |
-//! | `patience` | patient tasks beyond the life of a game |
+//! | `patience` | patient tasks across restarts of the game |
 
 mod answers;
 mod compute;
@@ -50,12 +50,12 @@ use crate::work::AnyWork;
 use local_hedge::LocalHedging;
 use patience::Patience;
 
-/// What is said of a connection that is being made for the first time.
+/// The problem that is shown while the first connection is being made.
 pub(crate) fn connecting() -> LinkProblem {
     LinkProblem::new("The coordinator has not answered yet: you play alone till then", CONNECTING)
 }
 
-/// Its detail.
+/// The detail of [`connecting`], by which it is recognised.
 pub(crate) const CONNECTING: &str = "connecting";
 
 /// Blobs that the coordinator is believed to have. It shares its store among gamers, and a game has only a
@@ -79,11 +79,11 @@ struct Task {
     local: Local,
     /// The number of the file in which a patient task is remembered.
     file: Option<u64>,
-    /// It was asked for in a former life of the game.
+    /// An earlier run of the game asked for it.
     resumed: bool,
-    /// The id by which a former life asked the coordinator for it, as long as the coordinator may have it under this id.
+    /// The id under which an earlier run sent it, as long as the coordinator may have it under this id.
     id_before: Option<TaskId>,
-    /// It was sent, and unless told otherwise it is for a lack of workers if no outcome comes.
+    /// It was sent, and nothing but a lack of workers is known that would explain a missing outcome.
     owed: bool,
     /// The coordinator has been told that the outcome is no longer wanted.
     recalled: bool,
@@ -91,7 +91,7 @@ struct Task {
     withdrawn: bool,
     /// The deadline passed without an outcome, and that has been counted.
     overdue: bool,
-    /// It ended without an outcome because the last one is used instead; a newer one is still welcome.
+    /// It ended without an outcome because the last one is used instead; its own is still kept if it comes and is newer.
     gave_way: bool,
     /// Set when the task has ended: until when the coordinator's final answer is awaited.
     ended: Option<Micros>,
@@ -106,7 +106,7 @@ impl Task {
         matches!(self.remote, Remote::Sent { .. })
     }
 
-    /// Whether the coordinator may have it: it was sent, or asked for in a former life.
+    /// Whether the coordinator may have it: it was sent, by this run or an earlier one.
     fn is_there(&self) -> bool {
         self.is_sent() || self.id_before.is_some()
     }
@@ -162,12 +162,12 @@ struct Gate {
 #[derive(Resource)]
 pub(crate) struct Ladder {
     tasks: BTreeMap<TaskId, Task>,
-    /// Tasks to be sent, nearest deadline first. Without a connection only those of a former life wait here.
+    /// Tasks to be sent, nearest deadline first. Without a connection only those of an earlier run wait here.
     unsent: BTreeSet<Turn>,
     sent: usize,
     sent_patient: usize,
-    /// Patient tasks that the coordinator may have and that are no longer wanted, by their ids there: it keeps such
-    /// tasks for a gamer who returns, so it is told once it is there. It cancels all others itself.
+    /// Ids, as the coordinator knows them, of patient tasks that are no longer wanted and that it may have: it keeps
+    /// patient tasks for a gamer who returns, so it is told at the next connection. Other tasks it cancels by itself.
     orphans: Vec<TaskId>,
     patience: Patience,
     pool: LocalPool,
@@ -176,9 +176,9 @@ pub(crate) struct Ladder {
     spending: Spending,
     /// The money limit that last kept a task here; cleared when the next one is sent.
     capped: Option<LocalReason>,
-    /// Of the time by the clock, per kind.
+    /// Estimates of elapsed compute time, per kind.
     estimates: Vec<ComputeEstimate>,
-    /// Of processor time, per kind.
+    /// Estimates of processor time, per kind.
     processor_estimates: Vec<ComputeEstimate>,
     newest_units: Vec<WorkUnits>,
     /// The newest outcome of each kind.
@@ -196,7 +196,7 @@ pub(crate) struct Ladder {
     pub kept: Vec<NewestOutcome>,
     /// Ends of tasks, to be delivered to their entities.
     pub deliveries: Vec<Delivery>,
-    /// Entities of tasks whose place others have taken, to be despawned.
+    /// Entities of resumed tasks that new ones have replaced, to be despawned.
     pub replaced: Vec<Entity>,
     /// Messages for the coordinator.
     pub outgoing: Vec<GameToServer>,
@@ -237,7 +237,7 @@ impl Ladder {
         }
     }
 
-    /// Handles what the component hooks have recorded.
+    /// Handles the requests that the component hooks have recorded.
     pub fn take_in(&mut self, context: &mut LadderContext<'_>, intents: Vec<HookRequest>) {
         for intent in intents {
             match intent {
@@ -361,8 +361,8 @@ impl Ladder {
         (deadline.unwrap_or(Micros(u64::MAX)), id)
     }
 
-    /// Notes what the link says of itself while there is no connection. A link that tries has a coordinator, even if it
-    /// had none at first.
+    /// Notes why the link has no connection. Makes a session if there is none: a link that was set up without a
+    /// coordinator has one as soon as it tries to connect.
     pub fn note_link(&mut self, says: &LinkProblem) {
         let session = self.session.get_or_insert_with(|| Session::down(connecting()));
         if !session.is_welcomed() && session.down != *says {
@@ -370,7 +370,7 @@ impl Ladder {
         }
     }
 
-    /// What the cap on an hour leaves of it; `None` without a cap.
+    /// What may still be spent under the cap on an hour; `None` without a cap.
     pub fn hour_left(&self, context: &LadderContext<'_>) -> Option<Nanos> {
         let spent = self.spending.last_hour(context.now());
         Some(Nanos(context.caps.hour?.0.saturating_sub(spent.0).max(0)))

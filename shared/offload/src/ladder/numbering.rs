@@ -2,7 +2,7 @@
 //! number here.
 //!
 //! Ids of one connection are not valid on the next, so an answer to a task of an earlier connection matches
-//! no task. Patient tasks of a former life keep the id that they had.
+//! no task. Patient tasks of an earlier run keep the id that they had.
 
 use p2c2r_protocol::TaskId;
 
@@ -29,7 +29,7 @@ impl Ladder {
         before.or_else(|| self.session.as_ref()?.id_there(id))
     }
 
-    /// The task that the coordinator calls `id_there`, with its id here, unless the coordinator cannot have it.
+    /// The task that the coordinator calls `id_there`, with its id here; `None` if the coordinator cannot have it.
     pub(super) fn find_by_id_there(&self, id_there: TaskId) -> Option<(TaskId, &Task)> {
         let before = self.patience.by_former_id.get(&id_there).copied();
         let id = before.or_else(|| self.session.as_ref()?.id_here(id_there))?;

@@ -1,7 +1,7 @@
-//! Patient tasks beyond the life of a game: each is on disk from the moment it is asked for until it ends.
+//! Patient tasks across restarts of the game: each is stored on disk from the frame that asks for it until it ends.
 //!
-//! A game that was killed asks again by the id that the task had. So the coordinator, which keeps the task, neither computes
-//! nor charges it twice; a task that it does not know by this id is sent as a new one.
+//! A game that was killed asks again under the id that the task had. The coordinator keeps the task and so neither
+//! computes nor charges it twice; a task that it does not know under this id is sent as a new one.
 
 use std::collections::BTreeMap;
 
@@ -13,16 +13,17 @@ use crate::config::OffloadConfig;
 use crate::ladder_context::LadderContext;
 use crate::patient_store::{FormerTask, NEVER_SENT, PatientStore};
 
-/// What the ladder remembers of patient tasks.
+/// The stored patient tasks.
 #[derive(Default)]
 pub(super) struct Patience {
-    /// `None` if nothing is remembered.
+    /// `None` if no task is stored.
     store: Option<PatientStore>,
-    /// What was found in it, until it is asked for again.
+    /// The tasks that were found in it at the start, until they are asked for again.
     former: Vec<FormerTask>,
-    /// Whether another coordinator is asked by now: the store belongs to one account, so new tasks are not remembered.
+    /// Whether the game has moved to another coordinator: the store belongs to one account at the first, so new tasks
+    /// are not stored.
     is_elsewhere: bool,
-    /// The tasks that have an id of a former life, by this id.
+    /// The tasks that have an id of an earlier run, by this id.
     pub by_former_id: BTreeMap<TaskId, TaskId>,
 }
 
@@ -38,7 +39,7 @@ impl Patience {
         }
     }
 
-    /// Remembers by which id a task was sent.
+    /// Stores the id under which a task was sent.
     pub fn sent(&self, file: u64, submit: Submit) {
         if let Some(store) = &self.store {
             store.replace(file, submit);
@@ -53,29 +54,29 @@ impl Patience {
 }
 
 impl Ladder {
-    /// The tasks of a former life, once.
+    /// Takes the tasks of an earlier run.
     pub fn take_former(&mut self) -> Vec<FormerTask> {
         std::mem::take(&mut self.patience.former)
     }
 
-    /// Forgets a task of a former life that cannot be asked for any more.
+    /// Forgets a task of an earlier run that cannot be asked for again.
     pub fn forget_former(&mut self, former: &FormerTask) {
         self.patience.forget(former.file);
     }
 
-    /// Another coordinator is asked from now on. This one is told to stop what it has, as long as the link still sends;
-    /// what was under way is computed here, and new tasks are not remembered with those of this coordinator.
+    /// Leaves this coordinator for another. It is told to cancel its tasks, while the link still sends; they are computed
+    /// here. New patient tasks are not stored with those of this coordinator.
     pub fn leave_coordinator(&mut self, context: &mut LadderContext<'_>) {
         self.patience.is_elsewhere = true;
         self.call_home(context, |_, _| true);
         self.cancel_orphans();
         self.lose_link(context, connecting());
         self.spending.leave_coordinator(context.now());
-        // The next coordinator must not be told ids of this one.
+        // Ids of this coordinator's tasks mean nothing to the next one.
         self.orphans.clear();
     }
 
-    /// Starts a patient task that has just been asked for. One of a former life waits for the coordinator, which may have
+    /// Starts a patient task that has just been asked for. One of an earlier run waits for the coordinator, which may have
     /// its outcome already.
     pub(super) fn set_out_patiently(&mut self, context: &mut LadderContext<'_>, id: TaskId) {
         let Some(task) = self.tasks.get(&id) else { return };
@@ -109,7 +110,7 @@ impl Ladder {
         });
     }
 
-    /// Has a task that the game asks for take the place of an equal one of a former life. False if there is none.
+    /// Puts a task that the game asks for in the place of an equal one of an earlier run. False if there is none.
     fn take_over(&mut self, context: &mut LadderContext<'_>, id: TaskId) -> bool {
         let Some(task) = self.tasks.get(&id) else { return false };
         let (kind, spec) = (task.kind, task.work.encode());
@@ -142,27 +143,27 @@ impl Ladder {
         true
     }
 
-    /// The coordinator is told, once it is there, that what a former life asked for is no longer wanted.
+    /// Has the coordinator told, as soon as it is connected, that a task of an earlier run is no longer wanted.
     pub(super) fn disown(&mut self, id: TaskId) {
         let before = self.take_id_before(id);
         self.orphans.extend(before);
     }
 
-    /// From now on the coordinator does not have this task under an id of a former life. Returns that id.
+    /// Removes and returns the id of an earlier run, under which the coordinator does not have this task any more.
     pub(super) fn take_id_before(&mut self, id: TaskId) -> Option<TaskId> {
         let before = self.tasks.get_mut(&id)?.id_before.take()?;
         self.patience.by_former_id.remove(&before);
         Some(before)
     }
 
-    /// Tells the coordinator, if it is there, which patient tasks are no longer wanted.
+    /// Tells the coordinator, if it is connected, which patient tasks are no longer wanted.
     pub fn cancel_orphans(&mut self) {
         if self.session.as_ref().is_some_and(Session::is_welcomed) {
             self.outgoing.extend(self.orphans.drain(..).map(|task| GameToServer::Cancel { task }));
         }
     }
 
-    /// Removes a task on which nobody has anything more to say.
+    /// Removes a task from the table, after its end and the coordinator's final answer.
     pub(super) fn remove(&mut self, id: TaskId) -> Option<Task> {
         let task = self.tasks.remove(&id)?;
         if let Some(before) = task.id_before {

@@ -16,9 +16,9 @@ enum Stay {
     Money(LocalReason),
 }
 
-/// What is known of a task's price when the coordinator's part in it is over.
+/// What is known of a task's cost when the coordinator's part in it is over.
 pub(super) enum Bill {
-    /// A receipt says it, or the task costs nothing.
+    /// A receipt has said it, or the task costs nothing.
     Settled,
     /// The coordinator may have charged for work that was begun: its ledger will tell.
     Open { since: Micros },
@@ -52,7 +52,7 @@ impl Ladder {
         self.disown(id);
     }
 
-    /// Has a task computed here alone.
+    /// Takes a task back from the coordinator, if it is there, and computes it here.
     pub(super) fn keep_here(&mut self, context: &mut LadderContext<'_>, id: TaskId) {
         self.unqueue(id);
         self.tell_unwanted(id);
@@ -105,7 +105,7 @@ impl Ladder {
         let session = self.connection(context).map_err(|_| Stay::Own)?;
         let price =
             session.prices.as_ref().and_then(|prices| prices.price(kind.id, units)).ok_or(Stay::Own)?;
-        // What was asked for in a former life is charged already, or held.
+        // A task that an earlier run sent is charged already, or its price is held.
         if task.id_before.is_some() {
             return Ok(price);
         }
@@ -128,7 +128,7 @@ impl Ladder {
 
     /// Sends waiting tasks that fit, nearest deadline first.
     pub fn send_waiting(&mut self, context: &mut LadderContext<'_>) {
-        // Tasks of a former life wait for the coordinator, which may have their outcomes.
+        // Tasks of an earlier run wait for the coordinator, which may have their outcomes.
         if !self.session.as_ref().is_some_and(Session::is_welcomed) {
             return;
         }
@@ -219,7 +219,7 @@ impl Ladder {
         self.call_home(context, |context, task| !context.switch.allows(context.kind(task.kind).id));
     }
 
-    /// Has these of the tasks that are out, or wait to be, computed here: the coordinator is told.
+    /// Recalls the open tasks that `is_called` names, whether sent or waiting to be sent, and computes them here.
     pub(super) fn call_home(
         &mut self,
         context: &mut LadderContext<'_>,
@@ -255,8 +255,8 @@ impl Ladder {
         }
     }
 
-    /// The coordinator has given its final answer on a task, or will give none: frees the reserved money, at once or once
-    /// the ledger has told what was charged of it.
+    /// Ends the coordinator's part in a task, after its final answer or when none is expected any more. Frees the reserved
+    /// money: at once, or for an open bill once the ledger has told what was charged.
     pub(super) fn close_remote(&mut self, id: TaskId, bill: Bill) {
         let turn = self.turn(id);
         let Some(task) = self.tasks.get_mut(&id).filter(|task| task.is_there()) else { return };

@@ -17,7 +17,7 @@ enum State {
     Here,
     /// The coordinator's outcome was delivered.
     Delivered,
-    /// It was late: what was computed here was delivered, and the coordinator told.
+    /// The coordinator was late: the local outcome was delivered, and the coordinator told.
     DeliveredHere,
     /// The game has lost interest, and the coordinator was told.
     Cancelled,
@@ -35,7 +35,7 @@ const STATES: [State; 7] = [
     State::Lost,
 ];
 
-/// What a coordinator may say.
+/// The messages that a coordinator may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Says {
     Done,
@@ -66,9 +66,9 @@ const SAYS: [Says; 9] = [
 enum Effect {
     /// Nothing, and nothing is counted.
     Nothing,
-    /// Nothing, and it is counted as said of no task.
+    /// Nothing, and it is counted as a message about an unknown task.
     Stray,
-    /// Nothing, and it is counted as an outcome that came when nobody needed it any more.
+    /// Nothing, and it is counted as an outcome that came after the task's end.
     Second,
     /// The coordinator's outcome is delivered.
     Delivers,
@@ -84,7 +84,7 @@ fn row(says: Says) -> fn(State) -> Effect {
             State::Here => Effect::ComputedHere,
             State::DeliveredHere | State::Cancelled => Effect::Second,
         },
-        // What nobody needs any more is not decoded.
+        // After the task's end it makes no difference that the outcome is malformed.
         Says::DoneMalformed => |state| match state {
             State::Unknown | State::Delivered | State::Lost => Effect::Stray,
             State::Sent | State::Here => Effect::ComputedHere,

@@ -1,4 +1,4 @@
-//! Bounds: how much may be out, how much may wait, how big a task may be.
+//! Bounds: how many tasks may be out, how many may wait, how big a task may be.
 
 use super::*;
 

@@ -1,5 +1,5 @@
-//! A task that is out is hedged only while frames leave room, and within a budget; a kind that keeps coming
-//! late is asked for farther ahead first.
+//! A task at the coordinator is hedged only while frames leave room, and within a budget; a kind whose answers
+//! keep coming late is first asked for farther ahead.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Patient tasks that the game asked for before it was started last.
+//! Patient tasks that an earlier run of the game asked for.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -355,7 +355,7 @@ fn a_timely_task_is_not_remembered() {
     assert!(resumed(&mut started(folder.path())).is_empty());
 }
 
-/// A pipe that nobody has open stands for a disk that does not answer: opening it for writing takes until somebody has.
+/// A pipe without a reader stands for a disk that does not answer: opening it for writing blocks until there is a reader.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_disk_that_hangs_does_not_hold_a_frame() {
