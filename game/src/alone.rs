@@ -1,4 +1,4 @@
-//! Why nobody is borrowed from: on one line, with what the player can do, and in full.
+//! Says why the game borrows from nobody: in one line with what the player can do, and in full.
 
 use p2c2r_link::problem::{BRIEF_CHARS_MAX, fit};
 use p2c2r_offload::LocalReason;
@@ -21,7 +21,7 @@ pub(crate) fn brief(reason: &LocalReason) -> String {
     fit(&said, BRIEF_CHARS_MAX)
 }
 
-/// All that is known beyond that, where there is more; for a page that has room.
+/// The full reason, where more is known than [`brief`] says; for a page that has room for it.
 pub(crate) fn detail(reason: &LocalReason) -> Option<String> {
     match reason {
         LocalReason::NotConnected { reason } if reason.detail.contains(' ') => Some(reason.detail.clone()),

@@ -51,8 +51,8 @@ pub fn run(cli: &GameCli) -> Result<(), GameError> {
         .then(|| graphics::display().ok_or(GameError::NoDisplay))
         .transpose()?;
     start_logging(cli)?;
-    // Not the engine's own handler: it leaves SIGINT alone if a launcher's shell ignores it, and then SIGTERM
-    // would kill the game before it has written its report.
+    // The engine's own handler does not install itself where a launcher's shell ignores SIGINT; SIGTERM would then
+    // kill the game before it has written its report.
     if let Err(error) = signals::on_stop(TerminalCtrlCHandlerPlugin::gracefully_exit) {
         tracing::warn!(%error, "signals will end the game without a report");
     }

@@ -15,7 +15,7 @@ use p2c2r_protocol::limits::NAME_BYTES_MAX;
 use crate::GameError;
 use crate::settings::Settings;
 
-/// What a gamer is called who gives no name.
+/// The name of a gamer who gives none.
 pub const NAME_DEFAULT: &str = p2c2r_join::GAMER_NAME_DEFAULT;
 /// Longest run and longest interval between two presses of T, seconds.
 const SECONDS_MAX: u32 = 86_400;
@@ -298,18 +298,20 @@ impl GameCli {
         })
     }
 
-    /// Whether the game steers itself; nobody else could without a window, unless somebody goes through menus there.
+    /// Whether the game steers itself: it was asked to, or there is neither a window nor a recorded flight to steer it.
+    /// A run that begins at the title is a test that presses keys itself.
     pub fn steers_itself(&self) -> bool {
         let nobody_else_could = self.start.headless && self.start.page != Some(FirstPage::Title);
         self.start.autopilot || (nobody_else_could && self.start.flight.is_none())
     }
 
-    /// Whether this is play of a player's, with the preferences, caps and scores that are the player's own.
+    /// Whether a player steers, so that the run uses the player's own preferences, caps and scores.
     pub fn is_steered_by_player(&self) -> bool {
         self.screen() == Screen::Window && !self.start.autopilot && self.start.flight.is_none()
     }
 
-    /// Whether the run begins in the fight: nobody goes through menus where it steers itself or has an end.
+    /// Whether the run begins in the fight instead of at the title: it does where it steers itself or ends by itself,
+    /// since nobody is there to go through menus.
     pub fn starts_in_play(&self) -> bool {
         match self.start.page {
             Some(page) => page == FirstPage::Play,

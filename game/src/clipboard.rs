@@ -1,11 +1,11 @@
-//! What was copied in another program, to be pasted.
+//! Reads the desktop's clipboard, so that a join link copied in another program can be pasted.
 
 use std::sync::Arc;
 
 use bevy::ecs::resource::Resource;
 
-/// How a text that was copied elsewhere is asked for: it is returned, or a sentence that says why there is none. Whoever
-/// copied it may be slow to say, so this is asked on a thread of its own.
+/// The function that reads the clipboard: it returns the text, or a sentence that says why there is none. The program
+/// that owns the clipboard may be slow to answer, so it is called on a thread of its own.
 #[derive(Resource, Clone)]
 pub struct Clipboard(Arc<dyn Fn() -> Result<String, String> + Send + Sync>);
 
@@ -16,7 +16,7 @@ impl Default for Clipboard {
 }
 
 impl Clipboard {
-    /// A clipboard that is asked in this way.
+    /// A clipboard whose text this function reads.
     pub fn asked_by(ask: impl Fn() -> Result<String, String> + Send + Sync + 'static) -> Self {
         Self(Arc::new(ask))
     }
@@ -27,14 +27,14 @@ impl Clipboard {
     }
 }
 
-/// The text of the clipboard of this display, or of the one that the environment names.
+/// The clipboard's text on this X display, or on the one that `DISPLAY` names.
 #[cfg(target_os = "linux")]
 fn text_of(display: Option<&str>) -> Result<String, String> {
     x11::text(display)
         .unwrap_or_else(|error| Err(format!("the desktop does not say what was copied ({error})")))
 }
 
-/// Other systems are not asked.
+/// Pasting is implemented for Linux alone.
 #[cfg(not(target_os = "linux"))]
 fn text_of(_: Option<&str>) -> Result<String, String> {
     Err("pasting is only known on Linux; name a file that holds the link, after @".into())
@@ -52,14 +52,14 @@ mod x11 {
         Atom, AtomEnum, ConnectionExt as _, CreateWindowAux, SelectionNotifyEvent, WindowClass,
     };
 
-    /// How long the program in which it was copied may take.
+    /// How long the program that owns the clipboard may take to answer.
     const ANSWER_MAX: Duration = Duration::from_secs(2);
-    /// How often its answer is looked for.
+    /// How often to look for its answer.
     const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-    /// Asks the owner of the selection `CLIPBOARD`, as the X Window System's conventions for clients (ICCCM, section 2) say,
-    /// over a connection of its own, since the engine keeps what comes over its own to itself. The outer error is of the
-    /// connection.
+    /// Asks the owner of the selection `CLIPBOARD`, as the X Window System's conventions for clients (ICCCM, section 2)
+    /// say. It opens a connection for this, since the engine does not pass on the events of its own. The outer error
+    /// means that the connection failed, the inner one that there is no text to paste.
     pub(super) fn text(display: Option<&str>) -> Result<Result<String, String>, Box<dyn Error>> {
         let (server, screen) = x11rb::connect(display)?;
         let root = server.setup().roots[screen].root;
@@ -88,7 +88,7 @@ mod x11 {
         }
         let words = (LINK_CHARS_MAX / 4) as u32 + 1;
         let copied = server.get_property(true, window, here, AtomEnum::ANY, 0, words)?.reply()?;
-        // A text of another type is too long for one property: it would come in parts.
+        // Another type (`INCR`) means that the text is too long for one property and would come in parts.
         if copied.type_ != utf8 || copied.bytes_after > 0 {
             return Ok(Err("what was copied is too long for a join link".into()));
         }
@@ -113,7 +113,7 @@ mod tests {
 
     use super::*;
 
-    /// A server of its own, which ends with the test.
+    /// An X server for one test, which ends it.
     struct XServer(Child);
 
     impl Drop for XServer {
@@ -135,7 +135,7 @@ mod tests {
         Some((server, format!(":{}", number.trim())))
     }
 
-    /// A program in which this was copied; until the server ends.
+    /// Plays a program in which `text` was copied, until the server ends.
     fn copy(display: &str, text: String) {
         let (server, screen) = x11rb::connect(Some(display)).unwrap();
         let root = server.setup().roots[screen].root;

@@ -19,7 +19,7 @@ pub(crate) const FRAMES_KEPT: usize = 600;
 /// Age of a kind's newest outcome, milliseconds, from which its numbers count as stale.
 const STALE_MS: f64 = 3_000.0;
 
-/// What a kind makes, in the settings' words; the kind's own name in files and logs.
+/// The word that pages and the display have for a kind: what it makes. Files and logs use the kind's own name.
 pub(crate) fn word_of(kind: &'static str) -> &'static str {
     match kind {
         "path" => "paths",
@@ -50,7 +50,7 @@ pub struct Figures {
     pub sector_light_dollars: Option<f64>,
     /// Dollars an hour at the present rate.
     pub cost_dollars_per_hour: Option<f64>,
-    /// Dollars that the cap on an hour leaves of it; `None` without a cap of the game's own.
+    /// Dollars that may still be spent this hour; `None` if the player has set no cap on an hour.
     pub hour_left_dollars: Option<f64>,
     /// Workers connected to the coordinator.
     pub workers: Option<f64>,
@@ -58,15 +58,15 @@ pub struct Figures {
     pub nearest_worker_ms: Option<f64>,
     /// Round trip to the coordinator, milliseconds.
     pub rtt_ms: Option<f64>,
-    /// 95th percentile of it over the last minute, milliseconds.
+    /// 95th percentile of the round trip over the last minute, milliseconds.
     pub rtt_p95_ms: Option<f64>,
-    /// How much it varies, milliseconds.
+    /// How much the round trip varies, milliseconds.
     pub jitter_ms: Option<f64>,
     /// Packets lost, per cent.
     pub loss_percent: Option<f64>,
-    /// Kilobits a second to the coordinator, and from it.
+    /// Kilobits a second to the coordinator.
     pub up_kbit_per_s: Option<f64>,
-    /// See [`Figures::up_kbit_per_s`].
+    /// Kilobits a second from the coordinator.
     pub down_kbit_per_s: Option<f64>,
     /// Tasks at the coordinator or on their way there.
     pub in_flight: Option<f64>,
@@ -248,8 +248,8 @@ impl Figures {
     }
 }
 
-/// The value that the share `share` of all (at least one) exceeds or equals; `None` if there is none.
-/// Reorders `values`.
+/// The value that the share `share` of all values, and at least one of them, reaches or exceeds; `None` if there are no
+/// values. Reorders `values`.
 pub(crate) fn exceeded_by(values: &mut [f64], share: f64) -> Option<f64> {
     let above = ((values.len() as f64 * share) as usize).max(1);
     let place = values.len().checked_sub(above)?;

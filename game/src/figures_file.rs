@@ -19,7 +19,7 @@ const EVERY: Duration = Duration::from_millis(500);
 /// Most lines of one file: a week of them, so that a forgotten game does not fill a disk.
 const LINES_MAX: u64 = 7 * 24 * 3_600 * 2;
 
-/// The columns for figures of no kind, and the value of each at one moment.
+/// The columns that belong to no kind, and the value of each at one moment.
 const COLUMNS: [(&str, fn(&Moment) -> Option<f64>); 21] = [
     ("seconds", |now| Some(now.at.as_secs_f64())),
     ("offloading", |now| Some(f64::from(u8::from(now.figures.enabled)))),
@@ -105,7 +105,7 @@ impl FiguresFile {
         Ok(())
     }
 
-    /// Ends the file; `why` is the error, if it was not the player's wish.
+    /// Ends the file. `why` is the reason, unless the player asked for it.
     fn end(&mut self, why: Option<&str>) {
         let Some(open) = self.open.take() else { return };
         self.said = match why {
@@ -195,7 +195,7 @@ fn write_line(
     if file.open.is_none() {
         return;
     }
-    // A change of the resource shows its message; writing a line is no such change.
+    // A change of the resource makes the display show its message, so writing a line must not count as one.
     file.bypass_change_detection().write(&moment);
     if file.open.is_none() {
         tracing::warn!("{}", file.said);

@@ -1,5 +1,5 @@
-//! How long a frame may take: as the player has bounded it, or as the screen shows them. The display marks frames by it,
-//! and what is borrowed is computed here too only while frames keep to it.
+//! How long a frame may take, by the player's choice or the screen's refresh rate. The display marks slower frames, and
+//! borrowed work is computed here a second time only while frames are fast enough.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ pub(super) fn plugin(app: &mut App) {
     app.add_systems(PreUpdate, follow);
 }
 
-/// By the player's choice and the screen's refresh rate in thousandths of a hertz; where neither says, as at 60 frames a
-/// second.
+/// The frame budget for the player's choice and the screen's refresh rate in thousandths of a hertz. Where neither is
+/// known, it is that of 60 frames a second.
 fn budget(chosen: FrameRate, refresh: Option<u32>) -> OffloadFrameBudget {
     let thousandths = match chosen {
         FrameRate::Thirty => 30_000,

@@ -1,4 +1,4 @@
-//! One line per frame, for benches and plots.
+//! Records one line per frame, for benches and plots.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -41,7 +41,7 @@ struct Frame {
     sector_baked: Option<f32>,
 }
 
-/// All frames of a run. Shared with the app, which the engine keeps when it runs with a window.
+/// All frames of a run. Shared with the app, because the engine does not give an app with a window back when it ends.
 #[derive(Resource, Clone, Default)]
 pub(crate) struct Frames(Arc<Mutex<Vec<Frame>>>);
 

@@ -1,5 +1,5 @@
-//! Opens what the game is drawn with, and hands it to the engine: the engine would look for it in the same way and
-//! panic where there is nothing, or nothing that shows in a window.
+//! Opens the graphics adapter and device, and hands them to the engine. The engine would look for them in the same way,
+//! but panic where there are none, or none that can show a window.
 //!
 //! | variable | value |
 //! |---|---|
@@ -51,9 +51,9 @@ impl Quality {
     }
 }
 
-/// A connection to the X server, if one answers and accepts this program (a Wayland desktop has one too, XWayland; this
-/// build speaks X11 only). To be held while the window is opened: a server without a desktop starts anew when its last
-/// client goes, and refuses the engine, which panics, meanwhile.
+/// A connection to the X server, if one answers and accepts this program. (A Wayland desktop has XWayland; this build
+/// speaks X11 only.) Hold it until the window is open: a server without a desktop restarts when its last client goes,
+/// refuses connections meanwhile, and the engine panics when it is refused.
 #[cfg(target_os = "linux")]
 pub fn display() -> Option<impl Sized> {
     x11rb::connect(None).ok()
@@ -72,8 +72,8 @@ struct Opened(Result<AdapterInfo, GameError>);
 /// Replaces the engine's render plugin in the order of plugins: after the connection to the window system,
 /// which OpenGL needs for a window, and before everything that draws.
 pub struct GraphicsPlugin {
-    /// Whether a frame waits until all its pipelines are compiled. For off-screen frames, which nobody sees
-    /// late and which must be complete.
+    /// Whether a frame waits until all its pipelines are compiled. Off-screen frames do: they must be complete, and
+    /// nobody notices that they are late.
     pub waits_for_pipelines: bool,
 }
 
@@ -83,7 +83,7 @@ impl Plugin for GraphicsPlugin {
         let display = display.map(|DisplayHandleWrapper(handle)| Box::new(handle.clone()) as Box<_>);
         let (found, render_creation) = match open(&WgpuSettings::default(), display) {
             Ok(resources) => (Ok(AdapterInfo::clone(&resources.2)), resources.into()),
-            // Such an app is never run: the rest of it is built without a renderer, as the engine allows.
+            // The app is then never run. The engine allows building the rest of it without a renderer.
             Err(error) => (Err(error), WgpuSettings { backends: None, ..WgpuSettings::default() }.into()),
         };
         app.insert_resource(Opened(found)).add_plugins(RenderPlugin {

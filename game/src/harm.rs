@@ -1,8 +1,8 @@
-//! What is said of a lost ship: what destroyed it, and what to do about that.
+//! What the player is told about a lost ship: what destroyed it, and what to do against that.
 
 use p2c2r_arena::{EnemyRole, Harm};
 
-/// What destroyed it, and how to fare better: a sentence that goes below a title.
+/// One sentence that stands below a title: what destroyed the ship, and what to do against it.
 pub(crate) fn lesson(by: Harm) -> &'static str {
     match by {
         Harm::Rammed(EnemyRole::Rammer) => "A rammer flew into you: one bolt stops it.",

@@ -19,7 +19,7 @@ use crate::screens::Page;
 
 /// How long the coordinator may take to let the player in; every address of its name is tried in this time.
 const ASK_MAX: Duration = Duration::from_secs(20);
-/// Letters of what is typed that are shown: the end, where it is typed.
+/// Letters of the typed text that are shown: its end, where the player types.
 const SHOWN_MAX: usize = 56;
 
 pub(super) fn plugin(app: &mut App) {
@@ -28,19 +28,19 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(OnExit(Page::Join), |mut joining: ResMut<JoinDialog>| joining.forget());
 }
 
-/// Which coordinator is borrowed from, and a join link that is being typed.
+/// The coordinator that the game borrows from, and the join link that is being typed.
 #[derive(Resource)]
 pub struct JoinDialog {
     asks: Asks,
     /// Where the coordinator is.
     coordinator: Option<String>,
     typed: String,
-    /// What was copied elsewhere, asked for and not there yet.
+    /// The clipboard's text, asked for and not there yet.
     pasting: Option<Awaited<Result<String, String>>>,
     stage: Stage,
 }
 
-/// As whom the player joins, and where that is kept.
+/// The name that the player joins by, and the folder that keeps the account.
 #[derive(Clone)]
 struct Asks {
     name: String,
@@ -56,7 +56,7 @@ enum Stage {
 }
 
 impl JoinDialog {
-    /// Nothing typed yet, in a game that starts so.
+    /// The dialog of a game that was started like this, with nothing typed yet.
     pub(crate) fn new(start: &StartOptions, offload: &OffloadConfig) -> Self {
         let asks = Asks {
             name: start.name.clone().unwrap_or_else(|| NAME_DEFAULT.to_owned()),
@@ -77,7 +77,7 @@ impl JoinDialog {
         }
     }
 
-    /// Adds what was typed. While the coordinator is being asked nothing can be changed.
+    /// Adds letters to the typed text, which cannot be changed while the coordinator is being asked.
     pub(crate) fn type_in(&mut self, letters: &str) {
         if matches!(self.stage, Stage::Asking(_)) || self.typed.len() + letters.len() > LINK_CHARS_MAX {
             return;
@@ -86,7 +86,7 @@ impl JoinDialog {
         self.typed.extend(letters.chars().filter(|letter| !letter.is_control()));
     }
 
-    /// Asks for what was copied elsewhere.
+    /// Asks for the clipboard's text.
     pub(crate) fn paste(&mut self, clipboard: &Clipboard) {
         if matches!(self.stage, Stage::Asking(_)) || self.pasting.is_some() {
             return;
@@ -98,7 +98,7 @@ impl JoinDialog {
         }
     }
 
-    /// Types what was copied elsewhere, once it is there.
+    /// Types the clipboard's text once it is there.
     fn take_pasted(&mut self) {
         let Some(answer) = self.pasting.as_mut().and_then(Awaited::take) else { return };
         self.pasting = None;
@@ -119,7 +119,7 @@ impl JoinDialog {
         }
     }
 
-    /// What is typed, as far as it may be shown: an invite is a secret.
+    /// The end of the typed text, with stars for the invite, which is a secret.
     pub(crate) fn shown(&self) -> String {
         let masked = masked(&self.typed);
         let count = masked.chars().count();
@@ -128,7 +128,7 @@ impl JoinDialog {
         format!("{cut}{end}_")
     }
 
-    /// What is wrong with what is typed, or what comes of it.
+    /// A sentence about the typed link, or about the coordinator's answer to it.
     pub(crate) fn note(&self) -> String {
         match (&self.stage, self.check()) {
             (Stage::Asking(_), _) => "Asking the coordinator ...".into(),
@@ -155,7 +155,7 @@ impl JoinDialog {
             (_, Some(_)) => Ok(()),
             (link, None) => match link.parse::<JoinLink>() {
                 Ok(_) => Ok(()),
-                // It repeats what was typed, in which an invite may be.
+                // This error repeats the typed text, which may hold an invite.
                 Err(JoinLinkError::Scheme(_)) => Err(JoinLinkError::Scheme(masked(link)).to_string()),
                 Err(error) => Err(error.to_string()),
             },
@@ -186,9 +186,9 @@ impl JoinDialog {
     }
 }
 
-/// What a thread of its own finds out.
+/// The result of work on a thread of its own.
 struct Awaited<T>(
-    /// The lock is only for the compiler: one system reads.
+    /// The lock makes the receiver `Sync`; only one system at a time reads it.
     Mutex<Receiver<T>>,
 );
 
@@ -197,7 +197,7 @@ impl<T: Send + 'static> Awaited<T> {
     fn of(name: &str, find_out: impl FnOnce() -> T + Send + 'static) -> Result<Self, String> {
         let (sender, receiver) = channel();
         let spawned = std::thread::Builder::new().name(name.into()).spawn(move || {
-            // Nobody listens any more if the game has ended.
+            // Sending fails where nobody waits for the result any longer.
             let _ = sender.send(find_out());
         });
         match spawned {
@@ -206,7 +206,7 @@ impl<T: Send + 'static> Awaited<T> {
         }
     }
 
-    /// What was found, once, or why nothing was.
+    /// The result, once, or why there is none; `None` while the work goes on.
     fn take(&mut self) -> Option<Result<T, String>> {
         match self.0.get_mut().unwrap_or_else(PoisonError::into_inner).try_recv() {
             Ok(found) => Some(Ok(found)),
@@ -217,8 +217,8 @@ impl<T: Send + 'static> Awaited<T> {
 }
 
 impl Asks {
-    /// Gets a first connect token by what was typed, and keeps the account only if the coordinator gives one: then this is the
-    /// coordinator used last, which the next start uses.
+    /// Gets a first connect token with the typed link. Only if the coordinator gives one is the account kept, as the one
+    /// used last, with which the next start begins.
     fn join(&self, typed: &str) -> Result<JoinClient, String> {
         let kept = |error: MembershipError| error.to_string();
         let link = read_link(typed).map_err(kept)?;

@@ -1,4 +1,4 @@
-//! What the last hour has cost, kept over a restart: a cap on an hour is one on the hour, not on a run.
+//! Keeps what the last hour has cost over a restart: the cap on an hour is for all runs in that hour together.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::settings::{PlayerFile, UserFiles};
 
-/// How often it is written: as much spending a game that is killed forgets.
+/// How often the file is written. A game that is killed loses at most this much of its record of spending.
 const WRITE_EVERY: Duration = Duration::from_secs(10);
 /// Whole minutes that may count for an hour: the current one and sixty before it.
 const MINUTES: u64 = 61;
@@ -21,12 +21,13 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(Last, note_spending.run_if(on_real_timer(WRITE_EVERY).or_else(on_message::<AppExit>)));
 }
 
-/// What was spent, minute by minute, by this player's runs. Of two that run at the same time, the one that writes last is kept.
+/// What this player's runs have spent, minute by minute. Of two runs at the same time, the file has the spending of the
+/// one that wrote it last.
 #[derive(Resource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct HourSpending {
     minutes: Vec<Minute>,
-    /// What of this session is in it.
+    /// The part of this session's spending that `minutes` already includes.
     #[serde(skip)]
     counted: Nanos,
 }
@@ -39,13 +40,15 @@ struct Minute {
 }
 
 impl HourSpending {
-    /// What was spent, and how long ago it was, at this minute. A clock that was set back since makes it later, never longer ago.
+    /// What was spent, and how long before the minute `now`. Minutes that lie ahead, because the clock was set back,
+    /// count as the present one: no spending is taken for older than it is.
     pub(crate) fn before(&self, now: u64) -> Vec<(Duration, Nanos)> {
         let ago = |minute: &Minute| Duration::from_mins(now.saturating_sub(minute.at));
         self.minutes.iter().map(|minute| (ago(minute), Nanos(minute.nanos))).collect()
     }
 
-    /// Refuses what no game has written, and what is so far ahead that the clock says nothing about how long ago it was.
+    /// Rejects a file that no game can have written: negative amounts, or entries dated more than an hour in the future,
+    /// whose age cannot be known.
     fn check(&self, now: u64) -> Result<(), String> {
         if self.minutes.iter().any(|minute| minute.nanos < 0) {
             return Err("it tells of less than nothing".into());
@@ -56,7 +59,7 @@ impl HourSpending {
         Ok(())
     }
 
-    /// Counts what the session has cost by this minute; false if nothing has come to it.
+    /// Adds what the session has cost since the last call to the minute `now`; returns false if that is nothing.
     fn count(&mut self, session: Nanos, now: u64) -> bool {
         if session <= self.counted {
             return false;

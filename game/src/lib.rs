@@ -5,7 +5,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`cli`] | the command line |
-//! | `graphics` | opening what is drawn with, before the engine would panic for want of it |
+//! | `graphics` | opening the graphics device, because the engine panics where there is none |
 //! | [`app`] | putting the app together |
 //! | [`presets`] | how much is bought from other computers, and what that costs |
 //! | `play` | stepping the arena, controls, the bridge to the offload plugin, the end of the run |
@@ -15,9 +15,9 @@
 //! | [`console`] | one line a second and the summary |
 //! | [`report`], `frames`, `vitals` | the JSON report; one line per frame for benches; what must not grow |
 //! | `joining` | joining a coordinator by a link that is typed in the settings |
-//! | `clipboard` | what was copied elsewhere, to be pasted |
+//! | `clipboard` | the text that another program copied, for pasting a join link |
 //! | `last_hour` | what the last hour has cost, kept over a restart |
-//! | `alone` | why nobody is borrowed from, in words |
+//! | `alone` | why the game borrows from nobody, in words |
 //! | `view` | drawing the arena; reads it, never writes it |
 //! | `hud` | the numbers on the screen |
 //! | [`screens`] | title, pause, settings and the other pages; rounds and scores |
@@ -60,7 +60,7 @@ pub use play::{Battlefield, Happened};
 pub use sound::Silence;
 pub use view::ViewTarget;
 
-/// For scripted scenes: at most so many ships beside the player's mirror light of their own, until the preset changes.
+/// For scripted scenes: until the preset changes, at most this many ships beside the player's get their own reflections.
 #[doc(hidden)]
 pub fn mirror_ships(app: &mut bevy::app::App, most: usize) {
     app.world_mut().resource_mut::<play::Reflecting>().mirror_ships(most);

@@ -62,7 +62,7 @@ impl Preset {
         if self == Self::Stress { Self::Default } else { self }
     }
 
-    /// What it looks like, in few words: with its price it has one line of the page of borrowing.
+    /// What it looks like, in few words: together with the price it fits on one line of the page of borrowing.
     pub fn looks(self) -> &'static str {
         match self {
             Self::Saver => "hulls mirror the nearest rocks, renewed about twice a second",
@@ -73,7 +73,7 @@ impl Preset {
     }
 
     /// What it costs where light is drawn at `quality`. Measured on a minute of the autopilot's play by
-    /// `tests/process/presets.rs`, which holds these numbers to within a third: play differs by more.
+    /// `tests/process/presets.rs`, which holds these numbers to within a third: two players differ by more than that.
     pub fn cost(self, quality: Quality) -> PresetCost {
         let (dollars_per_hour, kbit_per_s) = match (self.light(), quality) {
             (Self::Saver, Quality::Low) => (0.003, 107.0),

@@ -1,4 +1,4 @@
-//! Large words in the middle: a wave begins or is cleared, a warp begins, another sector is there, a ship is lost.
+//! Announces events in large words in the middle: a wave that begins or is cleared, a warp, another sector, a lost ship.
 
 use bevy::prelude::*;
 use p2c2r_arena::{Arena, ArenaEvent, Harm, Stress};
@@ -16,9 +16,9 @@ use crate::settings::Settings;
 const WAVE_SECONDS: f32 = 3.5;
 /// Seconds for which a sector's name stays.
 const SECTOR_SECONDS: f32 = 3.0;
-/// Seconds for which it says that a wave is cleared.
+/// Seconds for which the words say that a wave is cleared.
 const CLEARED_SECONDS: f32 = 2.0;
-/// Seconds for which it says how a ship was lost: until the next one can be hurt.
+/// Seconds for which the words say how a ship was lost: until the next ship can be hurt.
 const LOST_SECONDS: f32 = 3.2;
 /// Seconds for which the first wave's number stays, because the keys stand below it.
 const FIRST_WAVE_SECONDS: f32 = 5.0;
@@ -31,7 +31,7 @@ pub(super) fn plugin(app: &mut App) {
     app.add_systems(Update, (announce, size_title.run_if(resource_changed::<MiddleRoom>)));
 }
 
-/// What there is to announce.
+/// An announcement.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum News {
     /// A wave has come.
@@ -47,7 +47,7 @@ enum News {
 }
 
 impl News {
-    /// What an event has to announce, and for how many seconds of play.
+    /// The announcement that an event makes, if any, and for how many seconds of play it stays.
     fn of(event: ArenaEvent) -> Option<(Self, f32)> {
         Some(match event {
             ArenaEvent::WaveStarted { wave, enemies } => {
@@ -56,7 +56,7 @@ impl News {
             }
             // The pause before a round's first wave ends as if a wave had been cleared.
             ArenaEvent::WaveCleared { wave } if wave > 0 => (Self::Cleared { wave }, CLEARED_SECONDS),
-            // Until the sector's name takes its place.
+            // It stays until the sector's name takes its place.
             ArenaEvent::WarpStarted { .. } => (Self::Warp, f32::INFINITY),
             ArenaEvent::SectorEntered { .. } => (Self::Sector, SECTOR_SECONDS),
             ArenaEvent::ShipLost { lives, by, .. } => (Self::Lost { by, lives }, LOST_SECONDS),
@@ -81,14 +81,14 @@ impl News {
 /// What is announced now.
 #[derive(Default)]
 struct Announced {
-    /// With the seconds of play for which it stays.
+    /// The announcement, and the seconds of play for which it still stays.
     news: Option<(News, f32)>,
-    /// The seed of the round in which it is.
+    /// The seed of the round that it belongs to.
     round: u64,
 }
 
 impl Announced {
-    /// The latest takes the place of what there is, but how a ship was lost stays until the next wave comes.
+    /// Replaces the announcement by the latest, except that a lost ship's gives way only to a wave or another lost ship.
     fn hear(&mut self, event: ArenaEvent) {
         if event == ArenaEvent::RoundStarted {
             self.news = None;
@@ -105,7 +105,7 @@ impl Announced {
     }
 }
 
-/// What the words stand on.
+/// The box around the words.
 #[derive(Component)]
 struct Card;
 
@@ -171,7 +171,7 @@ fn announce(
     for Happened(event) in happened.read() {
         announced.hear(*event);
     }
-    // Behind a menu nobody reads it.
+    // Behind a menu nobody reads the words, so their time does not pass there.
     if page.get().shows_display() {
         announced.pass(real.delta_secs());
     }
@@ -196,7 +196,7 @@ fn announce(
 /// The arrow keys as they are bound at first.
 const ARROWS: [KeyCode; 4] = [KeyCode::ArrowUp, KeyCode::ArrowLeft, KeyCode::ArrowDown, KeyCode::ArrowRight];
 
-/// What a new gamer must know, as it is bound just now; the other keys are on the page `How to play`.
+/// The keys that a new gamer must know, as they are bound now; the page `How to play` has all of them.
 fn keys_words(bindings: &Bindings, has_pad: bool) -> String {
     // The left stick always flies: it cannot be bound to anything else.
     let fly = if has_pad { "Left stick flies".into() } else { format!("{} fly", steering(bindings)) };

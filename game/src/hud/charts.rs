@@ -45,10 +45,10 @@ pub(super) fn plugin(app: &mut App) {
 /// A time and its limit, milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Sample {
-    /// The kind that it is of; `None` for a frame.
+    /// The kind of the answer; `None` for a frame.
     kind: Option<&'static str>,
     took: f32,
-    /// `None` where it has none: nothing goes to a coordinator.
+    /// `None` if there is none: while tasks go to no coordinator, nothing is asked for ahead.
     limit: Option<f32>,
 }
 
@@ -76,7 +76,7 @@ impl Sample {
 #[derive(Component)]
 pub(super) struct Chart {
     shows: Shows,
-    /// The worst of each column; `None` where there was nothing.
+    /// The worst sample of each column; `None` where there was none.
     samples: VecDeque<Option<Sample>>,
     open: Option<Sample>,
     opened_at: Duration,
@@ -159,13 +159,13 @@ impl Chart {
     }
 }
 
-/// Draws columns into the picture, the newest at the right: bars as tall as the worst time is of its limit, and a line at
-/// the limit.
+/// Draws columns into the picture, the newest at the right. A bar's height is the column's worst time as a share of its
+/// limit; a line marks the limit.
 fn draw(samples: &VecDeque<Option<Sample>>, palette: Palette, pixels: &mut [u8]) {
     pixels.fill(0);
     let limit_row = HEIGHT - 1 - (LIMIT_AT * (HEIGHT - 1) as f32) as usize;
     let first = COLUMNS - samples.len();
-    // The line is whole also where for a moment nothing came.
+    // The line goes through columns without a sample, too.
     let has_limit = samples.iter().flatten().any(|sample| sample.limit.is_some());
     let [over, within, dim] = [ORANGE, SKY_BLUE, DIM].map(|ink| ink.in_palette(palette));
     for (column, sample) in samples.iter().enumerate() {

@@ -32,7 +32,7 @@ struct Lamp;
 #[derive(Component)]
 struct Word;
 
-/// What the session has cost, below the rest. At the levels above, the panel says so.
+/// What the session has cost, below the rest. It is shown only at the chip's level: at higher ones the panel has it.
 #[derive(Component)]
 struct Session;
 
@@ -120,7 +120,7 @@ fn session_text(figures: &Figures) -> String {
     format!("session {}", figures::dollars_to_the_nano(figures.cost_dollars))
 }
 
-/// `60 fps 12 ms $0.0031/h`; without a coordinator there is nothing to say of it.
+/// `60 fps 12 ms $0.0031/h`; without a coordinator, the frame rate alone.
 fn rate_text(figures: &Figures) -> String {
     let mut words = format!("{:>3} fps", figures::count(figures.fps));
     // Writing to a String cannot fail.

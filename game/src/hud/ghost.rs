@@ -23,12 +23,12 @@ use crate::view::HidesFight;
 
 /// How far back a column looks.
 const WINDOW: Duration = Duration::from_secs(10);
-/// Shortest time from which a rate by the hour is told: the first receipt would otherwise look like thousands.
+/// Shortest time from which a rate by the hour is told: in less, a single receipt would look like thousands of dollars.
 const RATE_MIN: Duration = Duration::from_secs(1);
 /// Frames kept at most: ten seconds of 480 a second.
 const FRAMES_MAX: usize = 4_800;
 const TEXT: f32 = 13.0;
-/// How long the columns stay where the panel is small: then the comparison has been read, and the fight needs the place.
+/// How long the columns stay where the panel is small. By then they have been read, and the fight needs their place.
 const STAYS: Duration = Duration::from_secs(45);
 /// Height in pixels at a scale of 1 that score, columns, announcements and the ship's state need.
 const HEIGHT_MIN: f32 = 660.0;
@@ -57,9 +57,9 @@ struct Frame {
     processor: Option<Duration>,
     /// When the light on the screen was asked for, on the clock of `at`; `None` while none is shown.
     light_asked_at: Option<Duration>,
-    /// New light came in it.
+    /// Whether new light came in this frame.
     light_is_new: bool,
-    /// Prices of the receipts that came in it, without those for a sector's light.
+    /// Sum of the receipts that came in this frame, without those for a sector's light.
     paid: Nanos,
 }
 
@@ -124,7 +124,7 @@ impl Recent {
         let (ages_sum, ages_count) =
             ages.fold((Duration::ZERO, 0_u32), |(sum, count), age| (sum + age, count + 1));
         let offloading = self.offloading.unwrap_or_default();
-        // Alone, nothing is asked of others: what still comes was asked for before.
+        // The mode `alone` buys nothing: receipts that still come in it are for tasks of the mode before.
         let paid = self.frames.iter().filter(|_| offloading).map(|frame| frame.paid.as_dollars());
         Column {
             offloading,
@@ -188,7 +188,7 @@ pub(super) struct Columns;
 #[derive(Component, Clone, Copy)]
 struct Value(usize, bool);
 
-/// The name of a mode: whether of the other one.
+/// The name of a mode, and whether it is the other one's.
 #[derive(Component, Clone, Copy)]
 struct Head(bool);
 
@@ -253,7 +253,7 @@ fn has_room(picture: Vec2, middle: MiddleRoom, level: BorrowingDetail) -> bool {
     is_wide && picture.y >= HEIGHT_MIN
 }
 
-/// Whether the comparison is still news, so long after the switch.
+/// Whether the comparison is still shown this long after the switch.
 fn is_news(level: BorrowingDetail, since: Duration) -> bool {
     level >= BorrowingDetail::Full || since < STAYS
 }

@@ -13,19 +13,19 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(Update, (show_level, move_to_corner, move_across).run_if(resource_changed::<Settings>));
 }
 
-/// Shown from this level on.
+/// A node that is shown from this level on.
 #[derive(Component, Clone, Copy, Debug)]
 pub(super) struct ShownFrom(pub(super) BorrowingDetail);
 
-/// Placed in the corner of the settings, this far from its edge in pixels at a window height of 720.
+/// A node in the corner that the settings name, this far from the upper or lower edge, pixels at a window height of 720.
 #[derive(Component, Clone, Copy, Debug)]
 pub(super) struct Cornered(pub(super) f32);
 
-/// Placed on the opposite side of the display, so that neither covers the other.
+/// A node on the side opposite to the display, so that neither covers the other.
 #[derive(Component, Clone, Copy, Debug)]
 pub(super) struct Across(pub(super) Edge);
 
-/// How far from which edge, in pixels at a window height of 720.
+/// An edge of the picture and the distance from it, in pixels at a window height of 720.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Edge {
     Top(f32),

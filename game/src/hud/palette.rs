@@ -1,7 +1,7 @@
 //! The display's colours: each is a name, which the chosen palette turns into a colour.
 //!
-//! What stands on the screen says its [`Ink`] ([`Letters`], [`Ground`], [`Rim`]) and never a colour of its own, so that all of
-//! it follows when the player chooses another palette.
+//! Everything on the screen names its [`Ink`] ([`Letters`], [`Ground`], [`Rim`]) instead of a colour, so that all of it
+//! follows when the player chooses another palette.
 
 use bevy::prelude::*;
 use bevy::ui::UiSystems;
@@ -32,7 +32,7 @@ enum Hue {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Ink {
     hue: Hue,
-    /// Instead of the palette's own.
+    /// Replaces the alpha of the palette's colour.
     alpha: Option<f32>,
 }
 
@@ -68,12 +68,12 @@ impl Ink {
         Self { hue, alpha: None }
     }
 
-    /// The same, as opaque as this.
+    /// The same ink with this alpha.
     pub(crate) const fn with_alpha(self, alpha: f32) -> Self {
         Self { alpha: Some(alpha), ..self }
     }
 
-    /// The colour that it is in a palette.
+    /// The ink's colour in a palette.
     pub(crate) fn in_palette(self, palette: Palette) -> Srgba {
         let colour = match palette {
             Palette::Standard => standard(self.hue),
@@ -83,8 +83,8 @@ impl Ink {
     }
 }
 
-/// Okabe and Ito's colours on dark panels. Colours are mixed as light, and an explosion is white, so that little of the
-/// picture may show through them.
+/// Okabe and Ito's colours on dark panels. The panels are almost opaque, because colours are mixed as light: a white
+/// explosion behind them would otherwise drown the text.
 fn standard(hue: Hue) -> Srgba {
     match hue {
         Hue::SkyBlue => Srgba::rgb(0.337, 0.706, 0.914),
@@ -131,7 +131,7 @@ pub(crate) struct Ground(pub(crate) Ink);
 #[require(BorderColor)]
 pub(crate) struct Rim(pub(crate) Ink);
 
-/// Gives what is new, or has another ink, its colour; everything when the player has chosen another palette.
+/// Colours whatever is new or has another ink, and everything when the player has chosen another palette.
 fn paint(
     settings: Res<Settings>,
     mut last: Local<Palette>,

@@ -35,7 +35,7 @@ const COLUMNS: [(&str, f32); 7] = [
 const WIDE_COLUMNS: [usize; 2] = [3, 5];
 /// Width of the panel in pixels where it shows everything: the columns, and the padding and border around them.
 pub(super) const WIDTH: f32 = 624.0;
-/// The same where it shows what each kind costs, so that it leaves more of the fight to be seen.
+/// Its width where the [`WIDE_COLUMNS`] are left out, so that more of the fight can be seen.
 const WIDTH_COMPACT: f32 = WIDTH - 62.0 - 92.0 + 6.0;
 /// Letters of a line of the table's text: at its size, no more fit into the wide panel.
 #[cfg(test)]
@@ -94,7 +94,7 @@ struct Cell {
 enum Total {
     /// Below the kinds' names.
     Name,
-    /// Below everything between: what the cap on an hour leaves of it.
+    /// Below the columns between those two: what is left of the cap on an hour.
     HourLeft,
     /// Below their dollars an hour.
     PerHour,
@@ -105,7 +105,7 @@ impl Total {
         let last = COLUMNS.len() - 1;
         let (content, column, width) = match self {
             Self::Name => ("total", 0, px(COLUMNS[0].1)),
-            // Whatever the other two leave.
+            // It takes the width that the other two leave.
             Self::HourLeft => ("", 1, Val::Auto),
             Self::PerHour => (figures::UNKNOWN, last, px(COLUMNS[last].1)),
         };
@@ -206,7 +206,7 @@ fn shown_from(column: usize) -> ShownFrom {
 
 fn cell(content: &str, column: usize, size: f32, colour: Ink) -> impl Bundle {
     let (_, width) = COLUMNS[column];
-    // The last one takes what is over, so that its numbers stand at the edge at every level.
+    // The last column takes the remaining width, so that its numbers stand at the edge at every level.
     let is_last = column + 1 == COLUMNS.len();
     sized_cell(content, column, if is_last { Val::Auto } else { px(width) }, size, colour)
 }
@@ -350,7 +350,7 @@ fn line_text(figures: &Figures, region: Option<Region>, line: Line) -> String {
         Line::Network => format!(
             "workers {:>4}, nearest {} {:>4} ms  round trip {:>4} ms",
             figures::count(figures.workers),
-            // Of a coordinator that is gone, nothing is known any more.
+            // The last statement outlives the connection; a figure does not.
             region
                 .filter(|_| figures.nearest_worker_ms.is_some())
                 .as_ref()

@@ -268,7 +268,7 @@ fn tell_source(
     let moved = pointer.0.filter(|(_, moved)| time.elapsed().saturating_sub(*moved) < POINTS_FOR);
     let target = match moved {
         Some((at, _)) => camera.viewport_to_world(eye, at).ok().and_then(|ray| Target::of_ray(arena, ray)),
-        // Without a mouse it is shown unasked, so only at the level that shows everything.
+        // Without a mouse the words come unasked, so only from the full level on.
         None if level >= BorrowingDetail::Full => Target::ahead(arena),
         None => None,
     };
@@ -300,7 +300,8 @@ fn tell_source(
     write_inside(children, &mut texts, &lines.join("\n"));
 }
 
-/// Heights of elements that come and go, in pixels: the comparison columns, and the announcements.
+/// Heights of elements that come and go, in pixels: the comparison columns below the score, and the announcements above
+/// the ship's state.
 #[derive(Clone, Copy, Debug)]
 struct KeptClear {
     below_score: f32,

@@ -9,7 +9,7 @@ use crate::settings::Settings;
 
 /// The height at which sizes are as written, in logical pixels.
 const DESIGN_HEIGHT: f32 = 720.0;
-/// Below the least, text of 15 pixels is no longer legible; above the most nobody sits close enough.
+/// Limits of the scale. Below the lower one, text of 15 pixels is not legible; no screen needs more than the upper one.
 const SCALES: std::ops::RangeInclusive<f32> = 0.7..=4.0;
 /// The share of the picture that a page may take.
 const PAGE_SHARE: f32 = 0.98;
@@ -60,8 +60,8 @@ fn room_for(level: BorrowingDetail) -> Vec2 {
     }
 }
 
-/// The scale in a picture of this size: as the player wants it, or smaller where what is shown would
-/// not fit. What needs no room fits everywhere.
+/// The scale in a picture of this size: as the player wants it, or smaller where the `room` that is needed would not fit.
+/// A page that has not been laid out needs no room yet.
 fn scale_of(picture: Vec2, wanted: f32, room: Vec2) -> f32 {
     let fits = (picture / room.max(Vec2::ONE)).min_element();
     (picture.y / DESIGN_HEIGHT * wanted).min(fits).clamp(*SCALES.start(), *SCALES.end())

@@ -7,7 +7,7 @@ use super::palette::{BRIGHT, DIM, EDGE, Ground, PANEL, Rim, SKY_BLUE};
 use super::{show, text, write};
 use crate::play::Battlefield;
 
-/// Height that it takes from the top, pixels at a window height of 720.
+/// Height that score, wave and ships take from the top, pixels at a window height of 720.
 pub(super) const BELOW: f32 = 104.0;
 /// Most ships shown as marks; more are rare and not shown.
 const MARKS: u32 = 6;

@@ -15,7 +15,7 @@ use crate::play::Battlefield;
 const BAR: f32 = 150.0;
 /// Width of the longest number, `100%`.
 const NUMBER: f32 = 34.0;
-/// Height that it takes from the bottom, pixels at a window height of 720.
+/// Height that the ship's state takes from the bottom, pixels at a window height of 720.
 pub(super) const ABOVE: f32 = 130.0;
 /// Share of the hull below which it is shown as danger.
 const DANGER: f32 = 0.34;
@@ -71,7 +71,7 @@ impl Gauge {
         }
     }
 
-    /// `3/4`; a percentage for the boost, whose unit means nothing to a player, or that it waits for a quarter.
+    /// `3/4`; for the boost, whose unit means nothing to a player, a percentage, or `wait` until it can be used again.
     fn number(self, arena: &Arena) -> String {
         match (self, self.amount(arena.ship(), &arena.config().ship)) {
             (Self::Boost, _) if arena.ship().drained => "wait".into(),

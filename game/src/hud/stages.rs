@@ -1,5 +1,5 @@
-//! The stage bars: for each kind, where the time of what came from elsewhere went. The parts of a bar add up to the
-//! total beside it; then how much of it was done where.
+//! The stage bars: for each kind, where the time of its remote answers went. The parts of a bar add up to the total
+//! beside it; after that stand the shares of workers, coordinator and this computer.
 
 use bevy::prelude::*;
 use bevy::text::LineBreak;
@@ -17,7 +17,7 @@ const BAR_HEIGHT: f32 = 13.0;
 const WIDTHS: (f32, f32, f32, f32) = (100.0, 270.0, 70.0, 130.0);
 /// What a bar and the numbers beside it mean.
 const LEGEND: &str = "where answers' time goes, in all; % by workers/coordinator/here";
-/// What the parts of a bar are, in their order: each has its number in the bar, where it is wide enough.
+/// Words for the parts of a bar, in their order. A part shows its number in the bar where it is wide enough.
 const WORDS: [&str; STAGES] =
     ["wait here", "up", "coordinator", "out", "wait there", "kernel", "back", "check", "down"];
 /// Pixels that a part must be wide for its number.
@@ -89,7 +89,7 @@ fn spawn_swatches(bars: &mut ChildSpawnerCommands) {
     });
 }
 
-/// The number of a stage, dark as the parts are light.
+/// The number of a stage, in dark letters since the parts are light.
 fn number(stage: usize) -> impl Bundle {
     (
         Text::new((stage + 1).to_string()),

@@ -1,4 +1,4 @@
-//! Rows of the panel that are there only while something is not as it should be.
+//! Rows of the panel that are shown only while something is wrong.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::palette::{Ink, ORANGE, VERMILLION};
 use super::{show, text, write_inside};
 use crate::figures::{self, Figures, KindFigures};
 
-/// Rows shown at once, the worst: more would push the panel into what stands below it.
+/// At most this many rows are shown at once, the worst: more would push the panel into what stands below it.
 const SHOWN_MAX: u32 = 2;
 /// How often rows are decided: as often as figures change.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -71,7 +71,7 @@ impl Warning {
                 let tasks = if refused == 1 { "task" } else { "tasks" };
                 format!("REFUSED: the coordinator turned {refused} {tasks} away")
             }),
-            // Not of kinds that the player has computed here.
+            // Kinds that the player has chosen to keep on this computer are no trouble.
             Self::Here => worst(|kind| kind.local_percent.filter(|_| !kind.kept_here), HERE_SAID)
                 .filter(|_| figures.remote)
                 .map(|(name, share)| format!("HERE: this computer does {share:.0} % of {name} itself")),

@@ -34,7 +34,7 @@ fn tell_plans(
     }
 }
 
-/// By what the wingmen fly.
+/// What the wingmen fly by.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Plans {
     Lost,

@@ -158,8 +158,8 @@ impl Bindings {
         self.mouse.get(&action).map(|Bound(button)| *button)
     }
 
-    /// What does an action in the hands of a player, who has a pad or keys: the pad's button or the first key; where that is
-    /// bound to nothing, the other; `None` where nothing does it.
+    /// The name of the input for an action: the pad's button for a player with a pad, otherwise the first key. Where that
+    /// one is missing, it is the other; `None` where both are.
     pub fn in_hand(&self, action: Action, has_pad: bool) -> Option<String> {
         let button = self.button_of(action).map(super::input_label);
         let key = self.keys_of(action).next().map(super::input_label);
@@ -237,7 +237,8 @@ impl Bindings {
         }
         drop_second(&mut self.pad);
         drop_second(&mut self.mouse);
-        // Actions that an older file does not know get their default bindings, where those are free.
+        // Actions that an older file does not know get their default keys, where those are free. Buttons do not: an
+        // action without one may have lost it to another action.
         for action in Action::ALL {
             if !self.keys.contains_key(action) {
                 let free: Vec<Bound<KeyCode>> = action

@@ -2,10 +2,10 @@
 
 use bevy::prelude::*;
 
-/// How far a stick is moved by a hand that holds it.
+/// Deflection of a stick from which somebody holds the pad: a stick at rest is a little off its middle.
 const IN_HAND: f32 = 0.3;
 
-/// The pad that was used last, unless a key or a mouse button was since, or it is gone.
+/// The pad that was used last. `None` once a key or a mouse button is pressed, or the pad is gone.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PadInHand(pub(crate) Option<Entity>);
 

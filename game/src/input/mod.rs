@@ -2,7 +2,7 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `aim` | where the mouse points, for a ship that is flown by it |
+//! | `aim` | where the mouse points, for a ship that the mouse steers |
 //! | `in_hand` | whether the player has a pad in hand or keys and mouse |
 //! | `bindings` | which key and button does what, and what must not be bound |
 //! | `names` | how keys and buttons are written in files and on the screen |

@@ -25,7 +25,8 @@ pub(crate) fn flip_plugin(every: Duration) -> impl Plugin {
     }
 }
 
-/// Both, so that what the player prefers stays as it is in the file.
+/// Switches the setting and the value that this run was started with, so that the difference is not saved as the player's
+/// choice.
 fn flip(mut settings: ResMut<Settings>, mut at_start: ResMut<SettingsAtStart>) {
     settings.borrowing.enabled ^= true;
     at_start.started.borrowing.enabled = settings.borrowing.enabled;

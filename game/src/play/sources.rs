@@ -1,4 +1,4 @@
-//! Who computed what is visible, and which check it passed: the motions of rocks, the paths of enemies,
+//! Remembers who computed what the player sees, and which check it passed: the motions of rocks, the paths of enemies,
 //! plans.
 
 use std::collections::VecDeque;

@@ -14,7 +14,7 @@ use crate::input::InputSystems;
 const MANY_ITEMS: usize = 13;
 /// Characters of the longest line that is not wrapped: the width of the card.
 const LETTERS_MAX: usize = 110;
-/// What every page's keys are.
+/// The keys that work on every page.
 const LEGEND: &str = "Arrows, stick, mouse: choose   Enter, South, click: do it   Escape, East: back";
 
 pub(super) fn plugin(app: &mut App) {
@@ -28,7 +28,7 @@ pub(super) fn plugin(app: &mut App) {
 #[derive(Component)]
 struct Sheet;
 
-/// What holds the menu's lines.
+/// The box that holds the menu's lines.
 #[derive(Component)]
 pub(crate) struct MenuCard;
 
@@ -72,7 +72,7 @@ fn spawn_sheet(mut commands: Commands) {
     ));
 }
 
-/// Rebuilds the card when the menu has changed, which a key press does and not every frame.
+/// Rebuilds the card when the menu has changed: after a key press, not in every frame.
 fn draw_menu(
     mut commands: Commands,
     menu: Res<Menu>,
@@ -120,7 +120,7 @@ fn centred() -> Node {
 
 fn choice(number: usize, item: &super::Item, chosen: bool, padding: Val) -> impl Bundle {
     let turns = matches!(item.verb, MenuAction::Turn(_) | MenuAction::TurnTable);
-    // Marks that are there and not seen keep the card as wide as before when another item is chosen.
+    // The marks of other items are hidden but laid out, so that the card keeps its width when another item is chosen.
     let marks = if chosen { Visibility::Inherited } else { Visibility::Hidden };
     let mark = |mark: &'static str| (marks, text(if turns { mark } else { "" }, 18.0, SKY_BLUE));
     let value = item.value.clone().unwrap_or_default();
@@ -157,7 +157,7 @@ fn read_mouse(
     choices: Query<(&Choice, &Interaction)>,
     mut nudges: MessageWriter<Nudge>,
 ) {
-    // Systems tell where the mouse is when a window gets the focus, too.
+    // Desktops also report where the mouse is when a window gets the focus; that is no movement.
     let moved = moves.read().filter(|to| to.delta.is_some_and(|by| by != Vec2::ZERO)).count() > 0;
     // While a button is to be bound, the mouse's buttons are bound and choose nothing.
     let Some(buttons) = buttons.filter(|_| !capture.is_waiting()) else { return };

@@ -98,7 +98,7 @@ impl Share {
         }
     }
 
-    /// `paths          97 %     2 %     1 %    99 %  $0.000012`; what there was nothing of is a dash.
+    /// `paths          97 %     2 %     1 %    99 %  $0.000012`; a share of nothing is a dash.
     fn line(self, name: &str) -> String {
         let delivered = self.remote + self.coordinator + self.local;
         let percent = |part: u64, whole: u64| {
@@ -119,7 +119,7 @@ impl Share {
     }
 }
 
-/// Where the session stands, so that a round's own share can be told from it.
+/// The session's totals at one moment: the difference of two of them is what a round did.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct SessionMark {
     pub(super) cost: i64,
@@ -154,7 +154,7 @@ impl SessionMark {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Card {
     round: SessionMark,
-    /// Why nobody was borrowed from at its end; `None` where somebody was.
+    /// Why the game borrowed from nobody at the round's end; `None` if it could borrow.
     alone: Option<LocalReason>,
 }
 

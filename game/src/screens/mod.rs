@@ -1,4 +1,4 @@
-//! What fills the screen: the pages, how one goes from one to the next, and what stands on each.
+//! The pages that fill the screen, how the player gets from one to the next, and what stands on each.
 //!
 //! Every page but [`Page::Play`] is a [`Menu`]: sentences and items, of which one is chosen. Keys, mouse and pad all
 //! become [`Nudge`]s, and `obey` does what they ask for, so that everything here runs, and is tested, without a window.
@@ -38,10 +38,10 @@ pub use scores::{Borrowed, Round, Scores};
 
 use crate::input::InputSystems;
 
-/// What fills the screen.
+/// A page that fills the screen.
 #[derive(States, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Page {
-    /// What draws is being made ready.
+    /// The renderer is being made ready.
     #[default]
     Loading,
     /// The first page.
@@ -52,17 +52,17 @@ pub enum Page {
     Scores,
     /// The list of settings.
     Settings,
-    /// How it is drawn.
+    /// Settings of drawing.
     Video,
-    /// How loud it is.
+    /// Settings of sound.
     Sound,
-    /// What is shown about the borrowing.
+    /// Settings of the display: what it shows about borrowing, and where.
     Display,
-    /// What is borrowed.
+    /// Settings of borrowing.
     Borrowing,
-    /// Which coordinator is borrowed from; a join link is typed.
+    /// Joining a coordinator by a link that is typed.
     Join,
-    /// What a card of one's own would cost.
+    /// What the player's own graphics card would cost instead.
     Comparison,
     /// What keys and buttons do.
     Keys,
@@ -74,7 +74,7 @@ pub enum Page {
     Paused,
     /// A round has ended.
     RoundOver,
-    /// Whether the player really wants to leave.
+    /// Asks whether the player really wants to leave.
     Leave,
 }
 
@@ -113,7 +113,7 @@ impl Page {
 #[derive(Resource, Clone, Debug, Default)]
 pub(crate) struct Trail {
     pages: Vec<(Page, usize)>,
-    /// What is to be chosen on the page that one comes back to.
+    /// The item to choose on the page that the player comes back to.
     chosen: Option<usize>,
 }
 
@@ -165,8 +165,8 @@ pub(super) fn look_plugin(app: &mut App) {
     app.add_plugins((look::plugin, loading::drawn_plugin));
 }
 
-/// Stops the arena's time, and with it everything that it would ask for, on every page on which it does not run. Only a
-/// change of page does: whoever else stops the time has it stay so.
+/// Stops the arena's time, and with it everything that the arena would ask for, on every page on which it does not run.
+/// It acts only when the page changes, so that a test can stop the time itself.
 fn keep_time(page: Res<State<Page>>, mut time: ResMut<Time<Virtual>>) {
     if page.is_changed() && page.get().runs() == time.is_paused() {
         if page.get().runs() { time.unpause() } else { time.pause() }

@@ -31,7 +31,7 @@ pub enum Nudge {
     Bind(Input),
 }
 
-/// A stick pushed this far is a nudge, and one that has returned this far can be the next.
+/// A stick pushed this far is a nudge; it must return this far before it can be another.
 const STICK_PUSHED: f32 = 0.6;
 const STICK_BACK: f32 = 0.3;
 
@@ -52,7 +52,7 @@ const KEYS: &[(KeyCode, Nudge)] = &[
     (KeyCode::Backspace, Nudge::Back),
 ];
 
-/// The keys that do the same where a text is typed; all others type.
+/// Keys that keep their meaning where a text is typed; all others type.
 const NOT_TYPED: [KeyCode; 6] = [
     KeyCode::ArrowUp,
     KeyCode::ArrowDown,
@@ -126,7 +126,7 @@ pub(super) fn listen(
     nudges.write_batch(lean(&mut leaning, pads.iter().map(Gamepad::left_stick)));
 }
 
-/// Types a letter, takes one back, or pastes; what is pressed together with a key for commands is no letter.
+/// Types a letter, takes one back, or pastes. A key pressed together with Control or Super types nothing.
 fn type_in(
     stroke: &KeyboardInput,
     held: &ButtonInput<KeyCode>,

@@ -18,8 +18,8 @@ use crate::settings::{Settings, next};
 /// follows.
 const UNTIL_HANDS_ARE_CALM: Duration = Duration::from_millis(800);
 
-/// How long an action waits for its input. With a pad alone there is no other way to leave it as it is: each button can be
-/// bound.
+/// How long an action waits for its input. Waiting is the only way for a player without keys to leave it as it is, since
+/// every button of a pad can be bound.
 const CAPTURE_WAITS: Duration = Duration::from_secs(5);
 
 /// The action that waits for its input, and a pressed input that another action has.

@@ -39,7 +39,7 @@ pub(super) struct Told<'w> {
     silence: Option<Res<'w, Silence>>,
 }
 
-/// Fills the menu of the present page. What was chosen stays chosen while the page does.
+/// Fills the menu of the present page. The chosen item stays chosen while the page stays.
 pub(super) fn fill(page: Res<State<Page>>, told: Told, mut trail: ResMut<Trail>, mut menu: ResMut<Menu>) {
     let page = *page.get();
     let stays = menu.page == page;
@@ -120,7 +120,7 @@ impl Told<'_> {
         ("BORROWED LIGHT", lines, items)
     }
 
-    /// What is to be said below the items.
+    /// The text below the items.
     fn note(&self, page: Page) -> String {
         match page {
             Page::Title => self.files.said.join("\n"),
@@ -298,7 +298,7 @@ fn columns([place, points, wave, time, date, borrowed, cost, seed]: [String; 8])
     format!("{place:>3} {points:>8} {wave:>5} {time:>7}   {date:<11} {borrowed:<13} {cost:>13} {seed:>11}")
 }
 
-/// What an older file does not say is a dash.
+/// A value, or a dash where the file of an older game does not have it.
 fn known(value: Option<impl ToString>) -> String {
     value.map_or_else(|| figures::UNKNOWN.to_owned(), |value| value.to_string())
 }

@@ -22,7 +22,7 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(Update, (note_pilot, notice_end).chain());
 }
 
-/// What beginning a round changes.
+/// The resources that beginning a round reads and changes.
 #[derive(SystemParam)]
 pub(super) struct Rounds<'w> {
     battlefield: ResMut<'w, Battlefield>,
@@ -98,10 +98,10 @@ impl Rounds<'_> {
     }
 }
 
-/// How long a player sees the last ship's end before the page of the round's covers it.
+/// How long the player sees the last ship explode before the page of the round's end covers it.
 const LAST_LOOK: Duration = Duration::from_millis(1_300);
 
-/// Seeds of a player's rounds are below this, so that one is as short as a telephone number.
+/// Seeds of a player's rounds are below this, so that a seed is short enough to be typed.
 const SEEDS: u64 = 1_000_000_000;
 
 /// Time is as good as chance here: nobody gains by choosing a sector.
@@ -115,8 +115,8 @@ fn note_pilot(page: Res<State<Page>>, pilot: Res<Pilot>, mut began: ResMut<Round
     began.flew_itself |= *page.get() == Page::Play && !matches!(*pilot, Pilot::Gamer);
 }
 
-/// Keeps a round that has ended, and goes to its page after a last look at the fight. Leaves that page when the next round has
-/// begun by itself, as the autopilot's does.
+/// Records a round that has ended, and goes to its page after a last look at the fight. Leaves that page when the next
+/// round has begun by itself, as the autopilot's does.
 fn notice_end(
     page: Res<State<Page>>,
     battlefield: Res<Battlefield>,

@@ -16,7 +16,7 @@ const REMEMBERED: usize = 10;
 const DATE_LENGTH: usize = 10;
 const PRESET_LENGTH: usize = 8;
 
-/// A round in numbers. What was not kept from the beginning is missing in older files.
+/// A round in numbers. The optional ones are missing in files of older games.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Round {
     /// Points.
@@ -116,8 +116,8 @@ pub struct Scores {
     ace: Vec<Round>,
 }
 
-/// The difficulty whose table is shown: the one looked at last, or of a round that has ended since; none yet: the one that is
-/// played next.
+/// The difficulty whose table is shown: the one that the player looked at last or, if that was later, the one of the last
+/// round. Before both it is the one of the settings.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct TableShown(pub(super) Option<Difficulty>);
 

@@ -1,4 +1,4 @@
-//! What a graphics card of one's own would cost an hour of play, to hold what borrowing costs against.
+//! What the player's own graphics card would cost an hour of play, for comparison with the cost of borrowing.
 
 use p2c2r_program::settings::number;
 use p2c2r_program::settings_table;
@@ -44,7 +44,7 @@ impl Comparison {
         )
     }
 
-    /// Compares what was paid for `seconds` of play with that; `None` if nothing was paid or played.
+    /// Compares what was paid for `seconds` of play with the card; `None` if nothing was paid or played.
     pub fn against(&self, dollars: f64, seconds: f64) -> Option<String> {
         if dollars <= 0.0 || seconds < 1.0 {
             return None;

@@ -64,7 +64,7 @@ impl UserFiles {
         })
     }
 
-    /// The same without renaming anything: a problem with the file is the error.
+    /// Like [`Self::load`], but renames nothing: a problem with the file is the error.
     pub(crate) fn look<T: PlayerFile>(&self) -> Result<T, String> {
         let Some(path) = self.path::<T>() else { return Ok(T::default()) };
         read(&path).map_err(|Unfit { why, .. }| format!("{}: {why}", path.display()))

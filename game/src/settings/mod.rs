@@ -2,9 +2,9 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `kept` | reading and writing a file of the player's; what is damaged or newer is set aside |
-//! | `rows` | each choice as a row of a menu: what it is called, what it says, what another step makes of it |
-//! | `comparison` | what a card of one's own would cost, by assumptions that the player changes |
+//! | `kept` | reading and writing a file of the player's; a damaged or newer file is set aside |
+//! | `rows` | each choice as a row of a menu: its name, its present value as text, and how a step changes it |
+//! | `comparison` | what the player's own card would cost, by assumptions that the player changes |
 //! | `apply` | making the window, the borrowing and the display follow |
 
 mod apply;
@@ -193,10 +193,10 @@ pub enum Corner {
     TopLeft,
 }
 
-/// The colours of what is written, and of what it stands on.
+/// The colours of texts, and of the panels behind them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Palette {
-    /// Okabe and Ito's, on panels through which the picture shimmers.
+    /// Okabe and Ito's, on panels that are slightly transparent.
     #[default]
     Standard,
     /// The same hues, lighter, on black with white edges.

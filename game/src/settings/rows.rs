@@ -59,14 +59,14 @@ pub enum Row {
 }
 
 impl Row {
-    /// How it is drawn.
+    /// The page of drawing.
     pub const VIDEO: [Self; 6] =
         [Self::Fullscreen, Self::Frames, Self::Quality, Self::Shake, Self::Flashes, Self::HitStop];
-    /// How loud it is.
+    /// The page of sound.
     pub const SOUND: [Self; 4] = [Self::Master, Self::Music, Self::Effects, Self::Interface];
-    /// What is shown about the borrowing.
+    /// The page of the display.
     pub const DISPLAY: [Self; 4] = [Self::Level, Self::Scale, Self::Corner, Self::Palette];
-    /// What is borrowed.
+    /// The page of borrowing.
     pub const BORROWING: [Self; 9] = [
         Self::Offload,
         Self::Preset,
@@ -79,7 +79,7 @@ impl Row {
         Self::Allies,
     ];
 
-    /// What is assumed of a card of one's own.
+    /// The page of the player's own card.
     pub const COMPARISON: [Self; 5] =
         [Self::CardDollars, Self::CardYears, Self::HoursAWeek, Self::CardWatts, Self::CentsAKwh];
 
@@ -176,7 +176,7 @@ impl Row {
         }
     }
 
-    /// Goes `step` choices on (1) or back (-1). Numbers stop at their ends, words wrap round.
+    /// Goes `step` choices on (1) or back (-1). Percentages stop at their ends, all others go round.
     pub fn turn(self, settings: &mut Settings, step: i32) {
         let Settings { video, sound, display, borrowing, difficulty, allies, comparison, .. } = settings;
         let percent = |value: &mut u8, by: i32, least: i32, most: i32| {

@@ -64,7 +64,7 @@ enum Order {
     Engine(f32),
 }
 
-/// Whether nothing can be heard: noted by the thread that plays, once no program plays here.
+/// Whether nothing can be heard. The thread that plays notes it when none of the system's programs can play.
 #[derive(Resource, Clone, Debug, Default)]
 pub struct Silence(Arc<AtomicBool>);
 

@@ -41,7 +41,7 @@ const FRAMES_MAX: u64 = RATE as u64 / 4;
 
 const _: () = assert!(RATE == 44_100, "the programs are told so above");
 
-/// Plays orders until their sender is gone, or none of `players` plays, which it notes.
+/// Plays orders until their sender is gone. If none of `players` can play, it notes that in `silence` and ends.
 pub(super) fn run(players: &[Player], orders: &Receiver<Order>, silence: &Silence) {
     let mut mixer = Mixer::new();
     for (name, arguments) in players {

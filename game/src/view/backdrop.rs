@@ -15,7 +15,7 @@ use crate::play::{Battlefield, Scenery};
 /// Pixels of the nebula's picture; it is soft, so few are enough.
 const NEBULA_WIDTH: u32 = 640;
 const NEBULA_HEIGHT: u32 = 400;
-/// Stars.
+/// How many stars are drawn.
 const STARS: u32 = 1_100;
 /// Metres between two lines of the grid.
 const GRID_METRES: f32 = 8.0;

@@ -1,4 +1,4 @@
-//! Pieces that fly when a rock or an enemy breaks: for the eye only, unknown to the rules.
+//! Pieces that fly when a rock or an enemy breaks. They are only drawn; the rules do not know them.
 
 use bevy::prelude::*;
 use p2c2r_arena::ArenaEvent;

@@ -12,7 +12,7 @@ use p2c2r_arena::ArenaEvent;
 use crate::play::{Battlefield, Happened, Pilot};
 use crate::settings::Settings;
 
-/// The pace while it lasts.
+/// The pace of the game during a stop.
 const PACE: f32 = 0.08;
 /// The longest stop, and the least time from the end of one to the next: many hits at once must not hold the
 /// game.

@@ -1,5 +1,5 @@
 //! The light that falls on everything: the sector's star, the flashes of explosions, and the traced light
-//! (`field` has what falls on each object). One small buffer that all materials share, written when it
+//! (`field` has the light of each object). It is one small buffer that all materials share, written when it
 //! changes.
 
 use bevy::asset::RenderAssetUsages;

@@ -15,7 +15,7 @@ use crate::play::{Battlefield, Happened, TickShare};
 /// Metres from the ship to the arrows, and from the ship to where a hit shows.
 const ARROWS_AT: f32 = 5.2;
 const HITS_AT: f32 = 2.3;
-/// Most arrows, and how many of them carriers and bosses take before others: these are hunted, and keep away.
+/// Most arrows, and how many of them carriers and bosses get first: the player hunts these, and they keep away.
 const ARROWS_MAX: usize = 6;
 const LARGE_MAX: usize = 4;
 /// Cosine of the angle below which two arrows would cover each other; the one that is chosen first is shown.
@@ -59,7 +59,7 @@ impl Boxes<'_, '_> {
     }
 }
 
-/// An arrow: the unit vector to the enemy, who it is, and how far away, metres.
+/// An arrow: the unit vector to the enemy, the enemy's role, and its distance, metres.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Arrow {
     to: p2c2r_arena::Vec2,
@@ -79,7 +79,7 @@ fn arrows(arena: &Arena, is_seen: impl Fn(p2c2r_arena::Vec2) -> bool) -> Vec<Arr
     shown_of(all.collect())
 }
 
-/// Those that are shown, no two on top of each other: some of carriers and bosses, then the nearest.
+/// The arrows that are shown, no two on top of each other: some to carriers and bosses, then those to the nearest.
 fn shown_of(mut all: Vec<Arrow>) -> Vec<Arrow> {
     let is_small = |arrow: &Arrow| !arrow.role.is_large();
     all.sort_by(|a, b| is_small(a).cmp(&is_small(b)).then(a.distance.total_cmp(&b.distance)));

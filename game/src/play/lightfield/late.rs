@@ -34,8 +34,8 @@ fn lit(arena: &Arena) -> Vec<Vec3> {
     rocks.chain(enemies).chain([ship]).filter(near).map(|at| Vec3::new(at.x, 0.0, -at.y)).collect()
 }
 
-/// Columns: by preset, the root mean square of the difference in irradiance over all sides of all things, in per cent of the
-/// mean. At no age that is the grain and the packing; what comes on top is the age.
+/// Columns: by preset, the root mean square of the difference in irradiance over all sides of all things, in per cent of
+/// the mean. At age 0 it comes from the trace's noise and from packing; the rest is due to the age.
 #[test]
 #[ignore = "measures"]
 fn how_far_the_drawn_field_is_from_a_fresh_trace() {

@@ -1,9 +1,9 @@
-//! Asks, about five times a second, for the light of the field around the ship: what bolts, explosions, engines and the
-//! star throw on rocks, ships and debris. It is for the eye alone; the rules know nothing of it.
+//! Asks, about five times a second, for the light of the field around the ship: the light of bolts, explosions, engines
+//! and the star on rocks, ships and debris. It is only drawn; the rules of the game do not depend on it.
 //!
-//! As with reflections, several tasks may be under way, what is traced is moved on by what answers usually take, and an
-//! answer that does not come leaves the last light in use. Answers are changes of a field that came before, as long as
-//! the grid stays: see [`Base`].
+//! As with reflections, several tasks may be under way, the scene is traced as it will be when the answer usually
+//! arrives, and an answer that does not come leaves the last light in use. While the grid stays, answers are changes of
+//! an earlier field: see [`Base`].
 //!
 //! | file | owns |
 //! |---|---|

@@ -33,10 +33,10 @@ const ROCKS_MAX: usize = 64;
 
 const _: () = assert!(PART_EDGE as usize * PART_EDGE as usize >= p2c2r_tasks::lightfield::PROBES_MIN);
 
-/// Sectors an hour that the prices of presets have: the autopilot clears two waves, which is a sector, in 65 s.
+/// Sectors an hour that the presets' prices assume: the autopilot clears two waves, which is a sector, in 65 s.
 const PER_HOUR: u32 = 60;
 
-/// How a sector's light is traced and how often the prices of presets have it.
+/// How a sector's light is traced, and how often the presets' prices assume that.
 pub(crate) fn bought() -> String {
     format!("{PATHS} rays, {BOUNCES} bounces and {ROCKS_MAX} rocks, {PER_HOUR} times an hour")
 }

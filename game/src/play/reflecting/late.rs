@@ -15,7 +15,7 @@ use crate::presets::Preset;
 pub(in crate::play) const TICKS: u32 = 60;
 /// Ages in ticks at which what is drawn is held against a fresh trace.
 pub(in crate::play) const DRAWN_AGES: [u32; 4] = [0, 24, 48, 72];
-/// Those of different fineness.
+/// The presets whose fineness differs.
 pub(in crate::play) const PRESETS: [Preset; 3] = [Preset::Default, Preset::Rich, Preset::Max];
 /// Ages in ticks.
 const AGES: [u32; 6] = [6, 12, 18, 24, 36, 48];
@@ -244,8 +244,8 @@ fn drawn(arena: &Arena, preset: Preset, lead: f32) -> Look {
     Look { light: probe.levels[0].clone(), depths: Vec::new(), at: [0.0; 3] }
 }
 
-/// Columns: by preset, the root mean square of what hulls show beside a fresh trace with 64 paths a texel, of 255. At no
-/// age that is the grain and the packing; what comes on top is the age.
+/// Columns: by preset, the root mean square of the difference between what hulls show and a fresh trace with 64 paths a
+/// texel, of 255. At age 0 it comes from the trace's noise and from packing; the rest is due to the age.
 #[test]
 #[ignore = "measures"]
 fn how_far_drawn_reflections_are_from_a_fresh_trace() {

@@ -1,13 +1,13 @@
 //! Asks, several times a second, for the light around the player's ship and the others near it, so that each hull can
 //! mirror what happens around it.
 //!
-//! However long answers take, they come as often as they are asked for: several are under way at once. What is traced is
-//! moved on by what they usually take (at most [`LEAD_MAX`]).
+//! Several tasks are under way at once, so answers come as often as they are asked for, however long each takes. The
+//! scene is traced as it will be when its answer usually arrives, but at most [`LEAD_MAX`] ahead.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `fineness` | how fine and how often it is traced, by what is bought |
-//! | `scene` | the spec: what of the arena is near enough to be mirrored |
+//! | `fineness` | how fine and how often the light is traced, by what is bought |
+//! | `scene` | the spec: the part of the arena that is near enough to be mirrored |
 //! | `ships` | which other ships have light of their own |
 //! | `surfaces` | what things are made of, in the spec's units |
 //! | `embers` | explosions and other light that stays for a moment after its event |
@@ -110,7 +110,7 @@ impl Reflecting {
         self.fineness.ships_max = most;
     }
 
-    /// Around which other ships the light of a task is, in the order of its probes after the first.
+    /// The other ships whose light a task brings, in the order of its probes after the first.
     pub(crate) fn ships_of(&self, task: TaskId) -> &[MirroredShip] {
         self.ships.iter().find(|(asked, _)| *asked == task).map_or(&[], |(_, ships)| ships)
     }

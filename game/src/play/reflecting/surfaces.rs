@@ -97,12 +97,12 @@ pub(in crate::play) fn glowing_palette() -> Vec<Surface> {
     surfaces
 }
 
-/// Of a rock with this number and form.
+/// The surface of a rock with this number and form.
 pub(super) fn rock(id: RockId, form: u16) -> u8 {
     (if is_ore(id) { ORE + ore_of(form) } else { STONE }) as u8
 }
 
-/// Of an enemy's hull.
+/// The surface of an enemy's hull.
 pub(super) fn hull(role: EnemyRole) -> u8 {
     (match role {
         EnemyRole::Rammer => RAMMER,
@@ -110,7 +110,7 @@ pub(super) fn hull(role: EnemyRole) -> u8 {
     }) as u8
 }
 
-/// Of an enemy's engine.
+/// The surface of an enemy's engine.
 pub(in crate::play) fn flame(role: EnemyRole) -> u8 {
     (match role {
         EnemyRole::Rammer => RAMMER_FLAME,
@@ -118,7 +118,7 @@ pub(in crate::play) fn flame(role: EnemyRole) -> u8 {
     }) as u8
 }
 
-/// Of a bullet.
+/// The surface of a bullet.
 pub(in crate::play) fn bolt(shooter: Shooter) -> u8 {
     (match shooter {
         Shooter::Ship | Shooter::Wingman(_) => SHIP_BOLT,
@@ -126,17 +126,17 @@ pub(in crate::play) fn bolt(shooter: Shooter) -> u8 {
     }) as u8
 }
 
-/// Of the wall around the arena.
+/// The surface of the wall around the arena.
 pub(super) fn wall() -> u8 {
     WALL as u8
 }
 
-/// Of the hull of the player's ship or a wingman.
+/// The surface of the player's ship and of wingmen.
 pub(super) fn ship() -> u8 {
     SHIP as u8
 }
 
-/// Of an ember at its age.
+/// The surface of an ember at its age.
 pub(super) fn ember(ember: &Ember) -> u8 {
     let hue = match ember.hue {
         Hue::Fire => 0,
