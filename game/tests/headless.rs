@@ -46,7 +46,7 @@ fn play(app: &mut App, frames: u32) {
     }
 }
 
-/// Steps the arena alone, straight on into whatever comes, so that lives are soon lost; the game sees only what has become of it.
+/// Steps the arena alone, straight on into whatever comes, so that lives are soon lost; the game sees only the outcome.
 fn fly_recklessly(app: &mut App, ticks: u32) {
     let arena = &mut app.world_mut().resource_mut::<Battlefield>().arena;
     for _ in 0..ticks {
@@ -137,7 +137,7 @@ fn nothing_is_asked_for_while_the_game_is_paused() {
     let (mut app, _, _) = local_game(&[]);
     play(&mut app, 300);
     app.world_mut().resource_mut::<Time<Virtual>>().pause();
-    // What the last step before the pause wished for leaves in the frame of that step.
+    // What the last step before the pause asked for leaves in the frame of that step.
     play(&mut app, 1);
     let before = submitted(&app);
     assert!(before.iter().all(|(_, count)| *count > 0), "{before:?}");

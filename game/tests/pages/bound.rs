@@ -1,4 +1,4 @@
-//! Keys, pad buttons and mouse buttons: what the pages tell of them, and binding others.
+//! Keys, pad buttons and mouse buttons: what the pages say about them, and how others are bound.
 
 use super::*;
 

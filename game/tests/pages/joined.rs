@@ -69,7 +69,7 @@ fn on_the_page(keys: &Path, link: Option<ClientTransport>) -> App {
     app
 }
 
-/// Types a text; every letter is on a key that moves through menus where nothing is typed.
+/// Types a text, every letter with the S key, which moves through menus on pages where nothing is typed.
 fn type_in(app: &mut App, text: &str) {
     for letter in text.chars() {
         let pressed = stroke(KeyCode::KeyS, ButtonState::Pressed);
@@ -97,7 +97,7 @@ fn until_it_says(game: &mut App, coordinators: &mut [&mut Coordinator], words: &
     }
 }
 
-/// Where the coordinator is that the next start borrows from.
+/// The place of the coordinator that the next start borrows from.
 fn used_last(keys: &Path) -> Option<String> {
     let membership = Memberships::in_folder(keys.into()).latest(Role::Gamer, None).unwrap()?;
     Some(membership.link.hosts[0].to_string())
@@ -157,7 +157,7 @@ fn keys_type_and_do_nothing_else_and_a_pad_leaves_the_page() {
     for key in [KeyCode::F3, KeyCode::F4, KeyCode::F5, KeyCode::ArrowLeft, KeyCode::Backspace] {
         press(&mut app, key);
     }
-    // Together with a key for commands a letter is none.
+    // A letter pressed together with Control types nothing.
     app.world_mut().write_message(stroke(KeyCode::ControlLeft, ButtonState::Pressed));
     play(&mut app, 1);
     type_in(&mut app, "v");
@@ -169,7 +169,7 @@ fn keys_type_and_do_nothing_else_and_a_pad_leaves_the_page() {
     assert_eq!(page(&app), Page::Borrowing);
 }
 
-/// Presses a key while another is held, until what was copied is there or the time for that is over.
+/// Presses a key while another is held, and waits until the pasted text, or a note that there is none, is shown.
 fn paste_by(app: &mut App, held: KeyCode, key: KeyCode, logical_key: Key) {
     let before = (typed(app).to_owned(), menu(app).note.clone());
     app.world_mut().write_message(stroke(held, ButtonState::Pressed));

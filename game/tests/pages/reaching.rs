@@ -4,7 +4,7 @@ use p2c2r_game::Silence;
 
 use super::*;
 
-/// Goes down to every item of every page that leads on, as deep as they go, and comes back.
+/// Goes to every page that can be reached from this one, as deep as they lead, and comes back.
 fn visit(app: &mut App, seen: &mut Vec<Page>) {
     let from = page(app);
     for place in 0..menu(app).items.len() {

@@ -1,4 +1,4 @@
-//! What the pages say of a coordinator that does not let the game in.
+//! What the pages say about a coordinator that does not let the game in.
 
 use std::sync::Arc;
 

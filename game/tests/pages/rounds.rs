@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Frames after which everything that was under way behind a page has come back.
+/// Frames behind a page after which every task that was under way has ended.
 const UNTIL_CALM: u32 = 60;
 
 fn submitted(app: &App) -> u64 {

@@ -6,7 +6,7 @@ use p2c2r_protocol::Nanos;
 use super::coordinator::NearCoordinator;
 use super::*;
 
-/// Frames in which what was under way comes to its end.
+/// Frames after which every task that was under way has ended.
 const UNTIL_CALM: u32 = 180;
 /// Frames of a long pause.
 const PAUSE: u32 = 900;

@@ -1,4 +1,4 @@
-//! What T, R and F6 change while playing, and the rows of the menu that say the same.
+//! What T, R and F6 change while playing, and the rows of the menu for the same settings.
 
 use super::*;
 

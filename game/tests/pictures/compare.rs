@@ -11,13 +11,14 @@ pub const HEIGHT: u32 = 180;
 pub const DRAWN_PER_STORED: u32 = 3;
 /// Edge of a tile in pixels; a line of the display's text is about as tall.
 const TILE: u32 = 8;
-/// A tile has changed if the mean of a channel differs by more than this, or its spread does, of 255.
+/// A tile has changed if a channel's mean or spread (its standard deviation) differs by more than these, of 255.
 const MEAN_MAX: f64 = 10.0;
 const SPREAD_MAX: f64 = 12.0;
-/// Pictures differ if more than this share of their tiles has changed,
+/// Pictures differ if more than this share of their tiles has changed.
 const CHANGED_MAX: f64 = 0.01;
-/// or if the spread of a single tile differs by more than this: something small and sharp is missing from it, such as an
-/// arrow to an enemy or a mark of a ship left. Light that comes some frames later changes the mean of tiles more than that.
+/// They also differ if the spread of a single tile differs by more than this: something small and sharp is missing from
+/// it, such as an arrow to an enemy or the mark of a ship. The mean has no such bound, because light that comes some
+/// frames later changes it by more.
 const LOST_SPREAD: f64 = 22.0;
 /// A picture with less spread than this over all its pixels shows nothing.
 const BLANK_SPREAD: f64 = 4.0;

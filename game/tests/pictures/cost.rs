@@ -1,7 +1,7 @@
-//! What the display takes of a frame: the same fight with the display off and on in turn, in many short blocks of one
-//! process, measured as the processor time of one thread that runs all systems. Each block with it is held against the
-//! blocks without it on either side, so that what grows in the fight, and who else computes on the machine, cancels out.
-//! Nothing is drawn, so that only the systems count.
+//! Measures how much of a frame the display takes: the same fight with the display off and on in turn, in many short
+//! blocks of one process, as the processor time of the one thread that runs all systems. Each block with the display is
+//! compared with the blocks without it on either side, so that growth of the fight and load of other programs cancel
+//! out. Nothing is drawn, so that only the systems count.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ fn end(mut spent: ResMut<'_, Spent>) {
     }
 }
 
-/// Milliseconds a frame at a level, over one block. What the change of level itself costs comes before it.
+/// Milliseconds a frame at a level, over one block. The cost of changing the level is not part of it.
 fn block(stage: &mut Stage, level: BorrowingDetail) -> f64 {
     stage.choose(|settings| settings.display.level = level);
     *stage.app().world_mut().resource_mut::<Spent>() = Spent::default();

@@ -15,7 +15,7 @@ use p2c2r_game::settings::{BorrowingDetail, Settings};
 
 use super::stage::Stage;
 
-/// Names of keys that are bound at first and afterwards no more, as far as they are no words of the language.
+/// Names of keys that are bound at first and not after [`rebind`], as far as no text uses them as ordinary words.
 const STALE: [&str; 15] =
     ["T", "R", "P", "E", "WASD", "arrows", "Space", "F3", "F4", "F5", "F6", "F10", "Shift", "Ctrl", "Up"];
 
@@ -48,7 +48,7 @@ fn texts(world: &mut World) -> Vec<String> {
         .collect()
 }
 
-/// The texts that name a key as it was.
+/// The texts that name a key that is not bound after [`rebind`].
 fn stale(world: &mut World) -> Vec<String> {
     let is_stale = |text: &String| {
         text.split(|letter: char| !letter.is_alphanumeric()).any(|word| STALE.contains(&word))
@@ -61,7 +61,8 @@ fn begin_first_wave(stage: &mut Stage) {
     stage.play(4);
 }
 
-/// What names something else than is bound, keys first, then a pad; `Err` says why nothing can be drawn here.
+/// The texts that name another input than the bound one, first of keys, then of a pad; `Err` says why nothing can be
+/// drawn here.
 pub fn check() -> Result<Vec<String>, String> {
     let mut stage = Stage::open(1_280, 720, &["--difficulty=pilot"])?;
     stage.choose(|settings| settings.display.level = BorrowingDetail::Developer);

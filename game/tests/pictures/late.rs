@@ -14,7 +14,7 @@ const PATIENCE: u32 = 120;
 /// Frames after which a coordinator that answers must have been joined: tries are ten seconds apart at most.
 const JOINED_WITHIN: u32 = 60 * 15;
 
-/// Why nobody is borrowed from, as the banner says it.
+/// Why the game borrows from nobody, in the banner's words.
 fn why_alone(stage: &mut Stage) -> String {
     match &stage.app().world().resource::<OffloadState>().mode {
         OffloadMode::Local(LocalReason::NotConnected { reason }) => reason.brief().to_owned(),

@@ -20,10 +20,10 @@ const SLACK: f32 = 1.0;
 /// Long frames after which everything follows a changed setting: more than half a second.
 const FRAMES: u32 = 9;
 
-/// What one root shows: boxes, and the words in them.
+/// What one root node shows: boxes, and the words in them.
 struct Shown {
     boxes: Vec<Rect>,
-    /// Texts that leave what they stand on, which cuts them off or lets them float beside it.
+    /// Texts that leave the box behind them, so that they are cut off or float beside it.
     overflowing: Vec<String>,
     says: String,
 }
@@ -58,7 +58,7 @@ fn shown(world: &mut World) -> Vec<Shown> {
     let mut roots: HashMap<Entity, Shown> = HashMap::new();
     for (entity, rect, words) in seen {
         let root = root_of(world, entity);
-        // What is pointed at is in front of everything, as it is asked for.
+        // The words about what is pointed at stand in front of everything: the player asks for them.
         if world.get::<Name>(root).is_some_and(|name| name.as_str() == "pointed at") {
             continue;
         }
@@ -89,7 +89,7 @@ fn root_of(world: &World, mut entity: Entity) -> Entity {
     entity
 }
 
-/// What is wrong with what is shown in a picture of this size.
+/// The faults of what is shown in a picture of this size.
 fn faults(shown: &[Shown], size: Vec2) -> Vec<String> {
     let mut faults = Vec::new();
     for (place, one) in shown.iter().enumerate() {
@@ -109,7 +109,7 @@ fn faults(shown: &[Shown], size: Vec2) -> Vec<String> {
     faults
 }
 
-/// Puts something in front of what says `words`, and something else over the picture's edge; returns what is found wrong then.
+/// Puts one box in front of the text `words` and another over the picture's edge, and returns the faults that are found.
 fn faults_of_what_is_put_there(stage: &mut Stage, words: &str, size: Vec2) -> Vec<String> {
     let shown_before = shown(stage.app().world_mut());
     let covered = shown_before.iter().find(|one| one.says.contains(words)).expect("something to cover");
@@ -136,7 +136,7 @@ fn faults_of_what_is_put_there(stage: &mut Stage, words: &str, size: Vec2) -> Ve
     found
 }
 
-/// What may be the matter, in as many letters as it can have: of the widest, though here all are equally wide.
+/// A problem in as many letters as there may be, in capitals in case they are wider.
 fn longest_problem() -> LinkProblem {
     let brief = "WHAT IS WRONG: WHAT TO DO, ".repeat(3);
     LinkProblem::new(&brief[..BRIEF_CHARS_MAX], "all that is known of it, and what to look at, ".repeat(8))
@@ -163,7 +163,7 @@ pub fn check(width: u32, height: u32, scale: u8) -> Result<Vec<String>, String> 
     stage.skip(30);
     let size = Vec2::new(width as f32, height as f32);
     let mut wrong = Vec::new();
-    // The page that a round ends on is come to by losing, below.
+    // The page of a round's end is reached by losing, below.
     for page in Page::MENUS {
         stage.go_to(page);
         // One frame to make it fit.
@@ -215,7 +215,7 @@ pub fn check(width: u32, height: u32, scale: u8) -> Result<Vec<String>, String> 
         "cannot see what is cut off: {put_there:?}"
     );
     stage.app().world_mut().resource_mut::<Battlefield>().arena = lost();
-    // The last ship's end is looked at before the page.
+    // The last ship's explosion is shown before the page.
     stage.play(100);
     let shown = shown(stage.app().world_mut());
     assert!(shown.iter().any(|shown| shown.says.contains("GAME OVER")), "no round has ended");

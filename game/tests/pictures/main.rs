@@ -1,9 +1,9 @@
 //! What the game looks like: scripted scenes, drawn without a window, beside pictures that are stored here.
 //!
-//! A change that is meant is looked at and stored by
+//! After an intended change, look at the new pictures and store them by
 //! `cargo test -p p2c2r-game --test pictures store_the_pictures -- --ignored`. Where there is no renderer, the scenes are
-//! skipped, and the reason is said, unless `P2C2R_RENDERER=required` says that there must be one; what is stored is held
-//! against itself everywhere.
+//! skipped and the test says why, unless `P2C2R_RENDERER=required` says that there must be one. The stored pictures are
+//! compared with one another everywhere.
 
 mod compare;
 #[path = "../pages/coordinator.rs"]
@@ -100,7 +100,7 @@ fn every_scene_looks_as_it_is_stored() {
     assert_eq!(names, drawn, "pictures that no scene draws");
 }
 
-/// The environment chooses what draws, for a whole program: this one, which draws the one scene.
+/// The environment chooses the renderer of a whole process, so the one scene is drawn by this program started anew.
 #[test]
 #[cfg(target_os = "linux")]
 fn opengl_draws_the_lowest_preset_as_it_is_stored() {

@@ -45,7 +45,7 @@ fn arena() -> Arena {
     arena
 }
 
-/// What is around the wingman in the picture, with or without the fire, and with or without light of its own.
+/// The part of the picture around the wingman, with or without the fire, and with or without light of its own.
 fn look(fire: bool, ships: usize) -> Result<RgbImage, String> {
     let mut stage =
         Stage::open(WIDTH, HEIGHT, &["--difficulty=pilot", "--display-level=off", "--preset=rich"])?;
@@ -78,7 +78,8 @@ fn place_of(stage: &mut Stage, point: p2c2r_arena::Vec2) -> Vec2 {
     camera.world_to_viewport(eye, Vec3::new(point.x, 0.0, -point.y)).expect("it is in the picture")
 }
 
-/// The most by which any part of one picture has more red than blue than the same part of the other, of 255.
+/// How much redder one picture is than the other in the part where that is largest: the difference of their means of red
+/// less blue, of 255.
 fn redder(one: &RgbImage, other: &RgbImage) -> f64 {
     let mean = |picture: &RgbImage, left: u32, top: u32| {
         let pixels =

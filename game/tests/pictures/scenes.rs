@@ -1,4 +1,4 @@
-//! What is looked at: every page, and a fight at every level of the display.
+//! The scenes whose pictures are compared: every page, and a fight at every level of the display.
 
 use bevy::prelude::*;
 use image::RgbImage;
@@ -74,7 +74,7 @@ pub fn draw() -> Result<Vec<(&'static str, RgbImage)>, String> {
     Ok(pictures)
 }
 
-/// What the fight at the lowest preset is stored as.
+/// The name that the fight at the lowest preset is stored under.
 pub const LOWEST: &str = "lowest-preset";
 
 /// The fight at the lowest preset and quality, without the display.
@@ -96,7 +96,7 @@ fn another_version() -> Result<RgbImage, String> {
     Ok(stage.picture())
 }
 
-/// What the picture of a page is called.
+/// The name of a page's picture.
 fn name_of(page: Page) -> &'static str {
     match page {
         Page::Title => "title",

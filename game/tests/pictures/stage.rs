@@ -22,7 +22,7 @@ use super::compare::{DRAWN_PER_STORED, HEIGHT, WIDTH};
 
 /// A sixtieth of a second and a little, so that every update holds at least one step.
 pub const FRAME: Duration = Duration::from_nanos(16_666_667);
-/// A frame of four steps, for what is laid out alike however few frames there are.
+/// A frame of four steps, for scenes whose layout does not depend on the number of frames.
 const LONG_FRAME: Duration = FRAME.saturating_mul(4);
 /// Frames without time that a picture may take to come back: the renderer is some frames behind.
 const FRAMES_UNTIL_PICTURE: u32 = 200;
@@ -51,7 +51,7 @@ impl Stage {
         Self::open_linked(width, height, arguments, None)
     }
 
-    /// The same at a coordinator that does not let it in because of this problem.
+    /// Opens the game at a coordinator that does not let it in because of this problem.
     pub fn open_refused(
         width: u32,
         height: u32,
@@ -62,7 +62,7 @@ impl Stage {
         Self::open_linked(width, height, arguments, Some(link))
     }
 
-    /// The same at what a link leads to.
+    /// Opens the game with this transport to a coordinator, if any.
     pub fn open_linked(
         width: u32,
         height: u32,
@@ -106,7 +106,7 @@ impl Stage {
         self.pass(LONG_FRAME, frames);
     }
 
-    /// Takes the renderer away: it works in every frame, also in those that are not drawn. There are no more pictures.
+    /// Removes the renderer, which would work even in frames that are not drawn. Pictures cannot be taken after that.
     pub fn without_renderer(mut self) -> Self {
         self.app.remove_sub_app(RenderExtractApp).expect("a renderer on a thread of its own");
         self
