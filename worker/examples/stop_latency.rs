@@ -1,5 +1,6 @@
-//! How long a kernel that nobody wants any more goes on in its process: from the word that ends an attempt to the word that
-//! its slot is free. Prints figures, for `docs/PERFORMANCE.md`, and asserts only that what was stopped ended by that.
+//! Measures how long a kernel goes on in its process after its run was cancelled: from the cancellation until its slot
+//! is free. Prints figures for `docs/PERFORMANCE.md`, and asserts only that a task that is not cancelled has an
+//! outcome.
 //!
 //! `cargo run --release -p p2c2r-worker --example stop_latency [TIMES]`; it needs Linux.
 
@@ -58,7 +59,7 @@ mod linux {
         blobs: Vec<Arc<Blob>>,
     }
 
-    /// One of each kind.
+    /// One of each kind except `tactics`.
     pub fn all() -> Vec<Asked> {
         let (reflection, lightfield) = lights();
         vec![paths(), bodies(), reflection, lightfield]
@@ -68,7 +69,7 @@ mod linux {
         Asked { kind: K::ID, name: K::NAME, spec: K::encode_spec(spec), blobs }
     }
 
-    /// Numbers without order.
+    /// A hash that makes numbers without order of a count.
     fn mixed(number: u32) -> u32 {
         let number = (number ^ (number >> 16)).wrapping_mul(0x45d9_f3b5);
         (number ^ (number >> 15)).wrapping_mul(0x2c1b_3c6d) >> 8
@@ -156,7 +157,7 @@ mod linux {
         (asked::<Reflection>(&reflection, Vec::new()), asked::<Lightfield>(&lightfield, Vec::new()))
     }
 
-    /// Runs a task so many times and stops it somewhere on its way.
+    /// Runs a task so many times, cancels each run somewhere on its way, and prints how long it went on.
     pub fn stop(asked: &Asked, times: u32, private: &Path) {
         let kinds = KindRegistry::builtin();
         let sandbox = Sandbox::of_this_program(private.to_owned()).expect("this program has a path");

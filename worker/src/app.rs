@@ -21,8 +21,8 @@ use crate::update::update;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, SystemSet)]
 pub struct WorkerSystems;
 
-/// Builds a worker's app. Nothing in it makes it run: `main.rs` adds the event-driven runner, tests update it by
-/// hand with a [`ClientTransport::Memory`].
+/// Builds a worker's app, without a runner: `main.rs` adds the event-driven one, and tests update the app by hand with
+/// a [`ClientTransport::Memory`].
 ///
 /// With [`Execution::Processes`](crate::Execution) the kernel processes are started here, and have shown that they are
 /// restricted when this returns.

@@ -20,14 +20,14 @@ use crate::config::{INLINE_UNITS_MAX, WorkerConfig};
 use crate::executor::{ClockAnchor, Executor, Run, RunResult, SharedStage};
 use crate::update::WorkerParts;
 
-/// Work units run on the app's thread in one update; further tiny tasks go to the slots: the link must not wait longer,
-/// and a second core should share a burst of tiny tasks.
+/// Work units that one update may run on the app's thread. Further tiny tasks go to the slots, so that the link does
+/// not wait longer and other cores share a burst of them.
 const INLINE_UNITS_PER_UPDATE: u64 = 500;
 
-/// Interval between two comparisons of what is offered with what computes.
+/// How often the offered kernels are compared with the devices that compute them now.
 const COMPARE_EVERY: Duration = Duration::from_secs(1);
 
-/// What names an attempt.
+/// Identifies an attempt.
 pub type AttemptKey = (TaskNo, Attempt);
 
 struct Held {
@@ -43,7 +43,7 @@ struct Held {
 /// The attempts this worker holds, queued and running.
 #[derive(Resource)]
 pub struct Attempts {
-    /// A dropped attempt whose run goes on is not here.
+    /// A revoked attempt is removed at once, even while its kernel still runs.
     held: HashMap<AttemptKey, Held, SeededHash>,
     held_max: usize,
     next_serial: u64,
@@ -59,7 +59,7 @@ enum Taken {
 }
 
 impl Attempts {
-    /// None yet.
+    /// No attempts yet, with the limits of this configuration.
     pub fn new(config: &WorkerConfig) -> Self {
         Self {
             held: HashMap::default(),
@@ -130,7 +130,8 @@ impl Attempts {
         })
     }
 
-    /// The blobs of a job. Blobs that came with it are kept for later jobs, unless the job does not refer to them.
+    /// The blobs of a job, or the digests of those missing. Blobs sent with the job are kept for later ones if the job
+    /// refers to them.
     fn resolve(&mut self, job: &dyn TaskJob, sent: Vec<Vec<u8>>) -> Result<Blobs, Vec<Digest>> {
         for bytes in sent {
             let blob = Blob::new(bytes);
@@ -215,22 +216,22 @@ fn refusal((task, attempt): AttemptKey, at: Micros, failure: AttemptFailure) -> 
 pub struct Offer {
     /// The kinds it computes.
     pub kinds: KindRegistry,
-    /// Slots it has; those that may compute now are in what is offered.
+    /// All its slots; `offered` has those that may compute now.
     pub slots: u16,
-    /// As the coordinator is told.
+    /// The offer that the coordinator is told.
     pub offered: WorkerOffer,
-    /// When it was compared with what computes.
+    /// When `offered` was last compared with the devices that compute.
     compared_at: Duration,
 }
 
 impl Offer {
-    /// All the slots of `offered`, and these kinds.
+    /// An offer of these kinds that has as many slots as `offered`.
     pub fn new(kinds: KindRegistry, offered: WorkerOffer) -> Self {
         Self { kinds, slots: offered.slots, offered, compared_at: Duration::ZERO }
     }
 }
 
-/// Tells the coordinator when a graphics processor was lost or is open again: its work has a price of its own.
+/// Tells the coordinator when a graphics processor was lost or is open again, because its work has a price of its own.
 pub(crate) fn follow_device(parts: &mut WorkerParts<'_, '_>) {
     let WorkerParts { offer, executor, drain, availability, link, said, time, .. } = parts;
     if time.elapsed() < offer.compared_at + COMPARE_EVERY {
@@ -259,13 +260,13 @@ pub(crate) fn follow_link(parts: &mut WorkerParts<'_, '_>) {
     }
     // A worker that is draining or resting does not announce itself.
     if up.read().count() > 0 && !drain.is_asked() && availability.rest().is_none() {
-        // The versions are the same on a graphics processor, whose outcomes pass the same checks. Its work costs less, so
-        // saying that there is one needs no proof.
+        // The offer names a graphics processor without proof: kernel versions and checks are those of a core, and its
+        // work is paid less, so that a false claim gains nothing.
         said.write(ToServer(WorkerToServer::Ready(offer.offered.clone())));
     }
 }
 
-/// Takes what the coordinator says: assignments, revocations, statements.
+/// Handles the coordinator's messages: assignments, revocations, statements.
 pub(crate) fn take_messages(parts: &mut WorkerParts<'_, '_>) {
     let WorkerParts { heard, attempts, executor, session, said, offer, drain, availability, .. } = parts;
     let WorkerParts { clock, time, waker, .. } = parts;
@@ -285,7 +286,7 @@ pub(crate) fn take_messages(parts: &mut WorkerParts<'_, '_>) {
             ServerToWorker::Closing { reason } => {
                 info!(event = "closing", "👋 The coordinator says goodbye: {reason}");
             }
-            // The link keeps it.
+            // The link keeps spare tokens itself.
             ServerToWorker::Spare(_) => {}
             ServerToWorker::Assign(assign) if drain.is_asked() || availability.rest().is_some() => {
                 let key = (assign.task, assign.attempt);
@@ -333,7 +334,7 @@ fn start(mut run: Run, may_be_tiny: bool, inline_units_left: &mut u64, executor:
 pub(crate) fn answer_results(parts: &mut WorkerParts<'_, '_>) {
     let WorkerParts { attempts, session, said, link, executor, .. } = parts;
     while let Some(result) = executor.next_result() {
-        // That of an attempt which was dropped meanwhile has taken as much.
+        // Counted for attempts that were dropped meanwhile too: their kernels took the time all the same.
         session.took(Duration::from_micros(u64::from(result.finished_at.since(result.started_at))));
         let Some((answer, kind)) = attempts.settle(result) else { continue };
         let took = Duration::from_micros(u64::from(answer.finished_at.since(answer.received_at)));

@@ -38,12 +38,12 @@ pub const IDLE_DEFAULT: Duration = Duration::from_mins(3);
 pub struct WorkingTimes {
     /// Whether it starts paused.
     pub paused: bool,
-    /// The hours of the day; always if there are none.
+    /// Hours of the day in which it works; `None`: always.
     pub hours: Option<Hours>,
-    /// Only after nobody has used the computer for so long.
+    /// Works only once nobody has used the computer for this long.
     pub idle_for: Option<Duration>,
-    /// Slots that compute while somebody uses it; 0: it rests. Without [`WorkingTimes::idle_for`] it counts as unused
-    /// after [`IDLE_DEFAULT`].
+    /// Slots that compute while somebody uses the computer; 0: the worker rests then. Without
+    /// [`WorkingTimes::idle_for`] the computer counts as unused after [`IDLE_DEFAULT`].
     pub slots_in_use: u16,
     /// Degrees Celsius from which it rests; slightly below, only half of the slots compute.
     pub celsius_max: Option<u8>,
@@ -54,7 +54,7 @@ pub struct WorkingTimes {
 /// Why a worker takes no work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rest {
-    /// Its owner paused it; until this time of the app if it was for a time.
+    /// Its owner paused it, until this time on the app's clock or, without one, until `resume`.
     Paused(Option<Duration>),
     /// It is outside its hours.
     OutsideHours,
@@ -62,12 +62,12 @@ pub enum Rest {
     OnBattery,
     /// Somebody uses the computer, or did until a moment ago.
     InUse,
-    /// Too hot: the temperature in degrees Celsius, or it has not cooled down enough since.
+    /// Too hot, or not cooled down enough since; the temperature now, in degrees Celsius.
     Hot(i32),
 }
 
 impl Rest {
-    /// Whether it is for another reason, of which the owner is told. A degree more or less is none.
+    /// Whether this reason differs from `than`, so that the owner is told. Another temperature is no other reason.
     fn is_another(self, than: Self) -> bool {
         !matches!((self, than), (Self::Hot(_), Self::Hot(_))) && self != than
     }
@@ -87,11 +87,11 @@ impl fmt::Display for Rest {
 }
 
 impl Rest {
-    /// The reason as of `now`, on the app's clock: of a pause for a time it says how much is left.
+    /// The reason in words, at `now` on the app's clock; for a timed pause with the time left.
     pub fn said(self, now: Duration) -> String {
         let Self::Paused(Some(until)) = self else { return self.to_string() };
         let seconds = until.saturating_sub(now).as_secs_f64().ceil() as u64;
-        // Who paused it for hours does not count seconds.
+        // Whole minutes while more than one is left: seconds would be noise.
         let rounded = if seconds > 60 { seconds.div_ceil(60) * 60 } else { seconds };
         format!("paused by its owner for {} more", humantime::format_duration(Duration::from_secs(rounded)))
     }
@@ -102,16 +102,16 @@ impl Rest {
 enum Pause {
     No,
     UntilResumed,
-    /// Until this time of the app.
+    /// Until this time on the app's clock.
     Until(Duration),
 }
 
 /// How many slots may compute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Slots {
-    /// At most, while somebody uses the computer.
+    /// The limit while somebody uses the computer.
     most: Option<u16>,
-    /// Half of them, while it is warm.
+    /// Whether only half of them may compute, because the computer is warm.
     are_halved: bool,
 }
 
@@ -126,13 +126,13 @@ impl Slots {
 #[derive(Resource)]
 pub struct Availability {
     times: WorkingTimes,
-    /// Whether anything but its owner's word can make it rest.
+    /// Whether anything besides a pause can make it rest; only then does it poll.
     has_conditions: bool,
     power: Power,
     usage: Usage,
     heat: Heat,
     pause: Pause,
-    /// Where a pause outlives this worker.
+    /// The file that keeps a pause over restarts.
     kept: Option<KeptPause>,
     rest: Option<Rest>,
     slots: Slots,
@@ -168,7 +168,7 @@ impl Availability {
         self.slots.of(all)
     }
 
-    /// Keeps pauses here from now on, and goes on with one that is found there, `now` on the app's clock.
+    /// Keeps pauses in this file from now on, and continues one that it has. `now` is on the app's clock.
     pub fn keep_pause(&mut self, kept: KeptPause, now: Duration) {
         match kept.find(SystemTime::now()) {
             Some(FoundPause::UntilResumed) => self.pause = Pause::UntilResumed,
@@ -178,7 +178,7 @@ impl Availability {
         self.kept = Some(kept);
     }
 
-    /// Pauses it, for so long from `now` on the app's clock if that is given.
+    /// Pauses the worker for `time_off` from `now` on the app's clock, or until [`resume`](Self::resume).
     pub fn pause(&mut self, now: Duration, time_off: Option<Duration>) {
         self.pause = time_off.map_or(Pause::UntilResumed, |time_off| Pause::Until(now + time_off));
         self.looked_at = None;
@@ -204,7 +204,7 @@ impl Availability {
     fn look(&mut self, now: Duration) -> Option<Rest> {
         let slots_in_use = self.times.slots_in_use;
         let unused_from = self.times.idle_for.or_else(|| (slots_in_use > 0).then_some(IDLE_DEFAULT));
-        // Looked at during every rest too: what happened then is to be known when it ends.
+        // Polled during every rest too, so that use during the rest counts when it ends.
         let is_in_use = unused_from.is_some_and(|long| self.usage.unused_for(now) < long);
         match self.pause {
             Pause::Until(until) if until <= now => self.pause = Pause::No,
@@ -355,7 +355,7 @@ mod tests {
         let times = WorkingTimes { idle_for, on_battery: true, ..WorkingTimes::default() };
         let mut spared = told_in(folder.path(), &times);
         let mut shared = told_in(folder.path(), &WorkingTimes { slots_in_use: 2, ..times });
-        // It counts as used when it is first looked at. For the first minute others keep half of it busy.
+        // The computer counts as used at the first poll. In the first minute other programs keep half of it busy.
         for second in (0..=400_u64).step_by(5) {
             let busy = 50 * second.min(60);
             tell_ticks(folder.path(), busy, 100 * second - busy);
@@ -375,7 +375,7 @@ mod tests {
         tell_ticks(folder.path(), 0, 0);
         assert_eq!(availability.look(Duration::ZERO), Some(Rest::InUse), "at the first look");
         availability.pause(Duration::ZERO, None);
-        // Nobody uses it but in the last minute of an hour.
+        // Somebody uses it in the last minute of the hour only.
         for second in (5..=3_600_u64).step_by(5) {
             let busy = 50 * second.saturating_sub(3_540);
             tell_ticks(folder.path(), busy, 100 * second - busy);

@@ -53,7 +53,7 @@ impl Cancel {
         }
     }
 
-    /// The run has ended, and is not notified from now on.
+    /// To be called when the run has ended: it is not notified from then on.
     pub fn is_over(&self) {
         self.elsewhere().tell = None;
     }
@@ -74,7 +74,7 @@ pub struct CancelOnDrop(pub Cancel);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        // Nobody else has it once the run is over, which is how most end.
+        // Once the run is over nobody else holds a clone, and there is nothing to cancel; most attempts end like this.
         if Arc::strong_count(&self.0.0) > 1 {
             self.0.cancel();
         }

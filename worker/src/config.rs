@@ -1,4 +1,4 @@
-//! What a worker app is built from, and the ranges of it.
+//! The configuration that a worker app is built from, with its ranges.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -27,9 +27,11 @@ pub const QUEUED_MAX_DEFAULT: usize = 1_024;
 const QUEUED_MAX: usize = 65_536;
 /// Bytes in a kilobit.
 const BYTES_PER_KBIT: u32 = 125;
-/// Milliseconds between status lines: unreadable if shorter, useless if longer than a day.
+/// Range of the interval between status lines, in milliseconds: at least one, and at most a day, beyond which the line
+/// is of no use.
 const STATUS_EVERY_MS: RangeInclusive<u128> = 1..=24 * 60 * 60 * 1_000;
-/// Time for finishing what runs at the end: service managers kill what takes longer than some minutes.
+/// Longest time that may be set for finishing running attempts at the end: service managers kill programs after some
+/// minutes.
 const DRAIN_MAX: Duration = Duration::from_hours(1);
 
 /// Tasks of at most this many work units (microseconds of a reference core) are computed on the app's own
@@ -70,13 +72,13 @@ pub struct WorkerConfig {
     pub cpu_share: Share,
     /// The kinds of work offered.
     pub kinds: KindRegistry,
-    /// A worse network, for tests and demos.
+    /// Impairment of the network, for tests and demos.
     pub impair: Option<Impairment>,
-    /// How fast it sends; `None` is what the link's default is for where the coordinator is.
+    /// Limit on what it sends; `None`: the link's default, which depends on where the coordinator is.
     pub rate_limit: Option<RateLimit>,
-    /// When it works.
+    /// When it may work.
     pub times: WorkingTimes,
-    /// What computing costs its owner, if that is to be told.
+    /// What computing costs its owner, if reports are to say it.
     pub electricity: Option<Electricity>,
     /// How long the program may look for the next packet before it sleeps; see
     /// [`EventDrivenPlugin`](p2c2r_link::EventDrivenPlugin).
@@ -173,7 +175,7 @@ pub fn impaired(impairment: Impairment, name: &str) -> Impairment {
     Impairment { seed: impairment.seed ^ u64::from_le_bytes(seed), ..impairment }
 }
 
-/// So many kilobits a second, with the burst of the default.
+/// A limit of so many kilobits a second, with the default's burst.
 pub fn upload(kbit: u32) -> RateLimit {
     RateLimit { bytes_per_second: kbit.saturating_mul(BYTES_PER_KBIT), ..RateLimit::internet() }
 }

@@ -1,4 +1,4 @@
-//! What the helper reads: who we are, whether we are connected, what came in and what it earned.
+//! The lines that the helper reads: the worker's name and devices, its connection, its tasks and earnings.
 //!
 //! Lines are `tracing` events, so that a log collector gets the same facts as JSON; a person sees only the sentences.
 
@@ -22,8 +22,8 @@ use crate::update::WorkerParts;
 /// Interval between two lines about the same connection problem.
 const PROBLEM_AGAIN: Duration = Duration::from_mins(5);
 
-/// The link counts the malformed packets that the first two report, and a hostile peer could fill the log with them;
-/// the others report missing graphics driver features that are not used.
+/// Directives that silence libraries. The first two report malformed packets, which the link counts and with which a
+/// hostile peer could fill the log; the others report missing features of graphics drivers that are not used.
 const QUIET: &str = "renet=off,renetcode=off,wgpu_core=error,wgpu_hal=error,naga=error";
 
 /// Starts logging to standard output: this crate's lines as sentences without their fields, so that a helper reads them
@@ -33,7 +33,7 @@ pub fn start_logging(filter: &str, format: LogFormat) -> Result<(), LogError> {
     Log { filter, defaults: QUIET, format, to: Output::Standard, story }.start()
 }
 
-/// What has been shown.
+/// What has been shown so far, so that nothing is shown twice.
 #[derive(Resource)]
 pub struct Console {
     name: String,
@@ -102,7 +102,7 @@ impl Console {
         self.cpu_share
     }
 
-    /// What computing costs its owner, if that is to be told.
+    /// What computing costs its owner, if reports are to say it.
     pub fn electricity(&self) -> Option<Electricity> {
         self.electricity
     }
@@ -129,7 +129,7 @@ impl Figures {
     }
 }
 
-/// Says who we are.
+/// Shows the worker's name, slots and kinds, what computes, and how its kernels are restricted.
 pub fn show_banner(console: Res<'_, Console>, offer: Res<'_, Offer>, executor: Res<'_, Executor>) {
     let kinds: Vec<String> =
         offer.kinds.iter().map(|kind| format!("{}.v{}", kind.name(), kind.kernel_version())).collect();
@@ -174,7 +174,8 @@ pub fn show_banner(console: Res<'_, Console>, offer: Res<'_, Offer>, executor: R
     }
 }
 
-/// Says once that a graphics processor failed and what computes instead, and at the end how often it did.
+/// Says once that a graphics processor failed and what computes instead, and when the worker leaves how often it
+/// failed.
 pub(crate) fn show_fallbacks(parts: &mut WorkerParts<'_, '_>) {
     let WorkerParts { console, exit, offer, executor, .. } = parts;
     let leaving = !exit.is_empty() && !console.said_farewell;
@@ -205,7 +206,7 @@ pub(crate) fn show_fallbacks(parts: &mut WorkerParts<'_, '_>) {
     }
 }
 
-/// Last comes the problem, which may end in a question.
+/// The problem comes last, because it may end in a question.
 fn not_connected(problem: &str) -> String {
     format!("🔌 Not connected, tries go on: {problem}")
 }
@@ -284,8 +285,8 @@ pub(crate) fn show_status(parts: &mut WorkerParts<'_, '_>) {
     (console.shown_at, console.shown) = (time.elapsed(), figures);
 }
 
-/// Tasks per second, where the first of `tasks` came when the last line was `since` ago, or later. A line comes `every` so long
-/// while something happens, so that there was nothing before that.
+/// Tasks per second. While something happens, a line comes after each `every`; so if the last line is longer ago,
+/// nothing happened in between, and the tasks count over `every` alone.
 fn per_second(tasks: u64, since: Duration, every: Duration) -> f64 {
     tasks as f64 / since.min(every).as_secs_f64()
 }
@@ -322,7 +323,7 @@ fn total_earned(session: &SessionEarnings, uptime: Duration) -> String {
         format!("Total earned by this worker: {} ({} uptime{per_hour})", session.earned(), spoken(uptime));
     match session.account() {
         Some(account) => format!("{own}. Its account: {account}"),
-        // It was never welcomed, so it has no account data.
+        // The coordinator has not sent a statement yet.
         None => own,
     }
 }

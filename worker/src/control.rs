@@ -1,5 +1,6 @@
-//! What a worker's owner says to it while it runs: over a socket in the folder of the accounts, for this user alone, on which
-//! `p2c2r-worker status`, `pause`, `resume` and `finish` speak, and over its page, which only asks ([`crate::page`]).
+//! How an owner controls a running worker: over a socket in the folder of the accounts, which only this user can open
+//! and which `p2c2r-worker status`, `pause`, `resume` and `finish` use; and over its page, which only reads
+//! ([`crate::page`]).
 //!
 //! On the socket, one line of JSON asks ([`ControlRequest`]), one answers ([`WorkerReport`]).
 
@@ -31,8 +32,8 @@ pub const PAUSE_MAX: Duration = Duration::from_hours(31 * 24);
 
 /// Time-out for an answer: a worker answers in the update after it was woken.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Pause after the system could not accept a connection, for example because all file descriptors are in use: it says so
-/// again at once.
+/// Pause after the system could not accept a connection, for example because all file descriptors are in use: without
+/// it the next try would fail at once, and so on in a busy loop.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Requests that wait for one update.
 const ASKED_MAX: usize = 16;
@@ -40,7 +41,7 @@ const ASKED_MAX: usize = 16;
 /// Why a running worker could not be asked.
 #[derive(Debug, Error)]
 pub enum ControlError {
-    /// There is none.
+    /// No such worker runs.
     #[error(
         "no worker{0} runs here: its socket would be in {1}; give its --keys folder, and its --name if it has one; to one \
          that runs as a service, say it with `sudo p2c2r-helper`"
@@ -56,7 +57,7 @@ pub enum ControlError {
     },
 }
 
-/// What each of the workers that were asked says, or why it does not.
+/// The report of each worker that was asked, or why there is none.
 pub type Answers = Vec<Result<WorkerReport, ControlError>>;
 
 /// Other systems have no such socket.
@@ -76,24 +77,24 @@ pub fn ask(folder: &Path, _name: Option<&str>, _request: ControlRequest) -> Resu
     Err(ControlError::NotRunning(String::new(), folder.display().to_string()))
 }
 
-/// What the owner wants.
+/// What an owner can ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "lowercase", deny_unknown_fields)]
 pub enum ControlRequest {
-    /// To know how it stands.
+    /// A report, and nothing else.
     Status,
-    /// No more work, for so long if a time is given.
+    /// To take no more work, for this time or until it is resumed.
     Pause {
         /// Seconds, at most [`PAUSE_MAX`].
         seconds: Option<u64>,
     },
-    /// Work again.
+    /// To work again.
     Resume,
-    /// Finish what runs, and end.
+    /// To finish what runs, and end.
     Finish,
 }
 
-/// How a worker stands.
+/// A worker's state and figures.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WorkerReport {
     /// Its public name.
@@ -102,22 +103,22 @@ pub struct WorkerReport {
     pub coordinator: String,
     /// Whether it is connected.
     pub connected: bool,
-    /// What the last try to connect failed of, and what to do; `None` once connected and before the first failure.
+    /// Why the last try to connect failed, and what to do; `None` once connected and before the first failure.
     pub problem: Option<String>,
     /// Whether it was asked to end.
     pub finishing: bool,
     /// Why it takes no work, if it takes none.
     pub resting: Option<String>,
-    /// Tasks at the same time.
+    /// Its slots: tasks that it can compute at the same time.
     pub slots: u16,
-    /// How many of them there may be now: fewer while the computer is used or warm, if its owner wants that.
+    /// Slots that may compute now: fewer while the computer is used or warm, if its owner wants that.
     pub slots_now: u16,
     /// Per cent of the time that each slot may compute.
     pub cpu_percent_max: u8,
     /// Per cent of its time that the graphics processor may compute; `None` without one, and where kernels run in the
     /// worker's own process.
     pub gpu_percent_max: Option<u8>,
-    /// How much of it the graphics processor computed in the last minute.
+    /// Per cent of the last minute that the graphics processor computed.
     pub gpu_percent: Option<f64>,
     /// Tasks it holds, running and waiting.
     pub held: usize,
@@ -131,15 +132,15 @@ pub struct WorkerReport {
     pub rejected: u64,
     /// Earned by this program since it started, in nano-dollars.
     pub earned_nanos: i64,
-    /// The same by the hour; `None` in the first minute.
+    /// Earned per hour since it started, in nano-dollars; `None` in the first minute.
     pub earned_per_hour_nanos: Option<i64>,
-    /// What computing that took of electricity, as its owner reckons it; `None` where it was not told.
+    /// Cost of the electricity that computing took, by its owner's figures, in nano-dollars; `None` without these.
     pub electricity_nanos: Option<i64>,
-    /// What its account holds for good and can be paid out, in nano-dollars; `None` before it first joined.
+    /// Confirmed earnings of its account, which can be paid out, in nano-dollars; `None` before it first joined.
     pub account_confirmed_nanos: Option<i64>,
-    /// What its account may still lose, in nano-dollars.
+    /// Earnings of its account that are pending until the fraud window is over, in nano-dollars.
     pub account_pending_nanos: Option<i64>,
-    /// What its owner was paid of its account, as the operator recorded it, in nano-dollars.
+    /// Earnings of its account that were paid out, as the operator recorded it, in nano-dollars.
     pub account_paid_nanos: Option<i64>,
     /// Seconds since it started.
     pub uptime_seconds: u64,
@@ -223,7 +224,7 @@ pub struct ControlLine {
 }
 
 impl ControlLine {
-    /// Has the app heed a request, and waits for its answer, ten seconds at the most.
+    /// Sends the app a request and waits for its answer, ten seconds at the most.
     pub fn ask(&self, request: ControlRequest) -> io::Result<WorkerReport> {
         let (answer, report) = bounded(1);
         self.asks.send_timeout(Asked { request, answer }, PATIENCE).map_err(io::Error::other)?;
@@ -236,9 +237,9 @@ impl ControlLine {
 #[derive(Resource)]
 pub struct Control {
     asked: Receiver<Asked>,
-    /// Whether the worker was asked to end, which it is as soon as that is answered.
+    /// Whether the owner asked for the end, of which the worker itself is told only after the answer was sent.
     is_to_finish: bool,
-    /// Heeded in this update, and to be answered at its end.
+    /// Where this update's requests want their answers.
     waiting: Vec<Sender<WorkerReport>>,
 }
 
@@ -257,7 +258,7 @@ impl Default for Control {
     }
 }
 
-/// Does what the owner wants.
+/// Carries out the owner's requests.
 pub(crate) fn heed_owner(parts: &mut WorkerParts<'_, '_>) {
     let WorkerParts { control, availability, time, .. } = parts;
     while let Ok(Asked { request, answer }) = control.asked.try_recv() {
@@ -274,7 +275,7 @@ pub(crate) fn heed_owner(parts: &mut WorkerParts<'_, '_>) {
     }
 }
 
-/// Tells the owner how things stand now.
+/// Answers this update's requests with the present state.
 pub(crate) fn answer_owner(parts: &mut WorkerParts<'_, '_>) {
     let WorkerParts { control, availability, attempts, console, drain, .. } = parts;
     let WorkerParts { link, session, offer, executor, time, .. } = parts;

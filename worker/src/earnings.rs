@@ -20,16 +20,17 @@ const RECENT_MAX: usize = 512;
 /// What computing costs its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Electricity {
-    /// Watts that the computer takes more while all slots compute.
+    /// Watts that the computer draws more while all slots compute.
     pub watts: u16,
     /// Hundredths of a dollar for a kilowatt hour.
     pub cents_per_kwh: u16,
 }
 
 impl Electricity {
-    /// Cost of `computing`, the time of one of `slots` slots. An estimate: each slot takes an equal share of the watts.
+    /// Cost of `computing`, the time of all `slots` slots together. An estimate: each slot draws an equal share of the
+    /// watts.
     pub fn cost(self, computing: Duration, slots: u16) -> Nanos {
-        /// Nano-dollars of a cent, by the seconds of an hour and the watts of a kilowatt.
+        /// A cent in nano-dollars, and a kilowatt hour in watts times microseconds.
         const NANOS_PER_CENT: i128 = 10_000_000;
         const WATT_MICROS_PER_KWH: i128 = 3_600 * 1_000 * 1_000_000;
         let micros = i128::from(u64::try_from(computing.as_micros()).unwrap_or(u64::MAX));
@@ -51,7 +52,7 @@ pub struct AccountEarnings {
 }
 
 impl AccountEarnings {
-    /// What it holds for good, to be paid out.
+    /// Earnings that are confirmed and not yet paid out.
     pub fn confirmed(self) -> Nanos {
         // Saturating, because the coordinator's numbers are not trusted.
         Nanos(self.earned.0.saturating_sub(self.pending.0).saturating_sub(self.paid.0))
@@ -81,7 +82,7 @@ pub struct SessionEarnings {
 }
 
 impl SessionEarnings {
-    /// Takes over the account at joining and says what can be earned.
+    /// Takes over the account at joining, and logs what can be earned.
     pub fn welcome(&mut self, welcome: WorkerWelcome, offer: &Offer) {
         // A new connection counts from zero. What was judged after the last one broke is in the account alone.
         self.connection = WorkerSession::default();
@@ -91,7 +92,7 @@ impl SessionEarnings {
             "💰 Earning rate: up to ${hourly:.2}/hour ({} slot(s) fully used)", offer.offered.slots);
     }
 
-    /// Follows the account and says what became of attempts.
+    /// Takes over a statement's account, and logs its verdicts.
     pub fn record(&mut self, statement: &WorkerStatement) {
         self.follow(statement);
         for notice in statement.verdicts.iter().filter(|notice| notice.rejected.is_none()) {

@@ -29,10 +29,10 @@ pub enum WorkerError {
          coordinator's operator"
     )]
     NotJoined,
-    /// The settings were not taken.
+    /// The settings are not valid.
     #[error(transparent)]
     Settings(#[from] SettingError),
-    /// The log cannot be as it was asked for.
+    /// The log's settings are not valid.
     #[error(transparent)]
     Log(#[from] LogError),
     /// A thread for kernels could not be started.
@@ -75,7 +75,7 @@ impl WorkerError {
         match self {
             Self::Setting(_)
             | Self::OutOfRange(_)
-            // The others are a disk's fault, which may pass.
+            // Other errors of a membership are the disk's fault, and may pass.
             | Self::Membership(
                 MembershipError::Link(_)
                 | MembershipError::LinkSource { .. }

@@ -124,7 +124,7 @@ pub struct RunResult {
     pub serial: u64,
     /// The encoded outcome, or why there is none.
     pub result: Result<Payload, AttemptFailure>,
-    /// What the outcome leaves for a later spec to name.
+    /// The blob that the outcome leaves for later specs to refer to.
     pub left: Option<Arc<Blob>>,
     /// When the kernel started, on the app's clock.
     pub started_at: Micros,
@@ -244,17 +244,17 @@ impl Executor {
         }
     }
 
-    /// Whether there are threads, and so whether tiny tasks need not wait for one.
+    /// Whether there are threads. Only then may a tiny task run ahead of those that wait for one.
     pub fn has_threads(&self) -> bool {
         !matches!(self.lane, Lane::Inline { .. })
     }
 
-    /// Whether a tiny task may be run at once: no run waits for a slot, not all that may be are computed, and what it needs
-    /// is at hand.
+    /// Whether a tiny task may be run at once: no run waits for a slot, one more may be computed, and its blobs and
+    /// kernel are ready.
     pub fn takes_tiny(&mut self, run: &Run) -> bool {
         match &mut self.lane {
             Lane::Inline { .. } => false,
-            // Only slots rest.
+            // Only slots rest after a run, so under a limited share they do all of them.
             Lane::Threads { share, .. } if share.is_limited() => false,
             Lane::Threads { queue, .. } => {
                 queue.permits().is_one_free() && run.blobs.are_prepared() && !run.job.waits()
@@ -264,7 +264,7 @@ impl Executor {
         }
     }
 
-    /// What computes, as the helper reads it; `None` where the configuration says it.
+    /// What computes, as the helper reads it; `None` if the configuration has the line.
     pub fn computes_on(&self) -> Option<&str> {
         match &self.lane {
             #[cfg(target_os = "linux")]
@@ -273,7 +273,7 @@ impl Executor {
         }
     }
 
-    /// What the kernel processes tried to do and could not; none where kernels run in this process.
+    /// What the kernel processes tried to do and could not; `None` where kernels run in this process.
     pub fn denied(&self) -> Option<Denied> {
         match &self.lane {
             #[cfg(target_os = "linux")]
@@ -282,7 +282,7 @@ impl Executor {
         }
     }
 
-    /// What this worker offers of these kinds now: a graphics processor as long as it computes.
+    /// The offers for these kinds now, which name a graphics processor only as long as it computes.
     pub fn offers(&self, kinds: &KindRegistry) -> Vec<KernelOffer> {
         let device = |offer: &KernelOffer| match &self.lane {
             #[cfg(target_os = "linux")]
@@ -292,7 +292,7 @@ impl Executor {
         kinds.offers().into_iter().map(|offer| KernelOffer { device: device(&offer), ..offer }).collect()
     }
 
-    /// How the process of the graphics processor has done with runs of this kind, if there is one.
+    /// How many runs of this kind the process of the graphics processor has computed and failed, if there is one.
     pub fn device_use(&self, kind: KindId) -> Option<KernelUse> {
         match &self.lane {
             #[cfg(target_os = "linux")]
@@ -304,8 +304,8 @@ impl Executor {
         }
     }
 
-    /// What part of the graphics processor's time may be used, and how much of it was in the last minute, in per cent; none
-    /// where kernels run in this process.
+    /// The share of the graphics processor's time that may be used, and the per cent of the last minute that was;
+    /// `None` where kernels run in this process.
     pub fn gpu_share(&self) -> Option<(Share, f64)> {
         match &self.lane {
             #[cfg(target_os = "linux")]
@@ -344,7 +344,7 @@ impl Executor {
 pub struct Denied {
     /// How many processes there are.
     pub processes: usize,
-    /// What each tried, in words that end "tried to".
+    /// What each tried, in words that follow "tried to".
     pub tried: Vec<String>,
 }
 
@@ -354,7 +354,7 @@ fn on_slot(slot: u16, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle
     spawned.map_err(|source| WorkerError::Thread { slot, source })
 }
 
-/// Queues a run that could not be begun at once.
+/// Queues a run that could not begin at once; answers it as overloaded if the queue is full.
 fn queue_or_refuse(queue: &RunQueue, run: Run, results: &Sender<RunResult>) {
     if let Some(run) = queue.send(run) {
         let (started_at, result) = (run.clock.now(), Err(AttemptFailure::Overloaded));
@@ -415,7 +415,8 @@ fn finish(run: &Run, results: &Sender<RunResult>) {
         })
     });
     if let Ok(result) = outcome {
-        // The link would not carry a larger one; the coordinator must not wait for it until the lease ends.
+        // The link carries no larger outcome. A failure that is sent now saves the coordinator from waiting until the
+        // lease ends.
         guard.result = result.and_then(|outcome| {
             if outcome.len() <= OUTCOME_BYTES_MAX { Ok(outcome.into()) } else { Err(AttemptFailure::BadSpec) }
         });

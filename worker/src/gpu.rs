@@ -30,9 +30,10 @@ pub(crate) fn described(gpu: &p2c2r_tasks::gpu::Gpu) -> String {
 /// `main`: earlier work is repeated, and anything read from standard input is lost.
 ///
 /// The drivers' loader puts Mesa's layer `VK_LAYER_MESA_device_select` before every Vulkan instance that can show
-/// windows, as wgpu's always can. At each look at the devices it asks the desktop which one that uses, and where no
-/// session runs, libwayland writes an error to standard error. Only the environment switches the layer off, and changing
-/// one's own takes unsafe code; a program started anew is the same process with another environment.
+/// windows, as wgpu's always can. Whenever devices are listed, the layer asks the desktop which one it uses, and where
+/// no session runs, libwayland writes an error to standard error. Only an environment variable switches the layer off,
+/// and a program cannot set its own without unsafe code; so it executes itself anew, as the same process with that
+/// variable.
 #[cfg(all(feature = "gpu", target_os = "linux"))]
 pub fn look_without_desktop() {
     use std::os::unix::process::CommandExt as _;
@@ -60,7 +61,7 @@ pub fn look_without_desktop() {
 #[cfg(not(all(feature = "gpu", target_os = "linux")))]
 pub fn look_without_desktop() {}
 
-/// Looks for the graphics processor that is wanted and lets it compute what it can, in this part of its time.
+/// Looks for the chosen graphics processor, and lets it compute the kinds that it can for this share of its time.
 #[cfg(feature = "gpu")]
 pub fn equip(worker: &mut WorkerConfig, choice: &GpuChoice, share: Share) -> Result<(), WorkerError> {
     use std::sync::Arc;
@@ -85,7 +86,8 @@ pub fn equip(worker: &mut WorkerConfig, choice: &GpuChoice, share: Share) -> Res
     Ok(())
 }
 
-/// This build has no kernels for graphics processors: a name cannot be had, anything else is the cores.
+/// This build has no kernels for graphics processors: choosing one by name is an error, and any other choice means the
+/// cores.
 #[cfg(not(feature = "gpu"))]
 pub fn equip(worker: &mut WorkerConfig, choice: &GpuChoice, _: Share) -> Result<(), WorkerError> {
     if let GpuChoice::Named(name) = choice {

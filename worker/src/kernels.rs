@@ -13,7 +13,7 @@
 //! | `restrict`, `system_calls` | how it gives up its rights |
 //! | `tries` | how it shows that they are gone |
 //! | `device` | what computes in it |
-//! | `launch` | starting one, and believing it or not |
+//! | `launch` | starting one, and admitting it only if it is restricted |
 //! | `lane` | runs, one after the other, in a process: their time, their end |
 //! | `station` | a slot's process, started again when it has died |
 //! | `graphics` | the process of the graphics processor |
@@ -60,17 +60,17 @@ pub use process::serve;
 /// The argument with which `p2c2r-worker` becomes a kernel process.
 pub const ROLE: &str = "kernel-process";
 
-/// On Linux, the file of the program that opens it, even if another has taken its place: a build while a worker runs must not
-/// give it kernels of another version.
+/// On Linux this path opens the file of the running program, even after another has taken its place: a build while a
+/// worker runs must not give it kernels of another version.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 
-/// Lanes of a process at most: those of a graphics processor, which computes one task while others are uploaded and read
+/// Most lanes of a process. A graphics processor has so many, to compute one task while others are uploaded and read
 /// back.
 #[cfg(target_os = "linux")]
 const LANES_MAX: usize = 4;
 
-/// Megabytes that each kernel process may allocate unless told otherwise. The largest tasks of the built-in kinds take
-/// some hundred.
+/// Megabytes that each kernel process may allocate by default. The largest tasks of the built-in kinds take some
+/// hundred.
 pub const MEMORY_MB_DEFAULT: u64 = 1_024;
 
 /// How kernel processes are started, and what they may use.
@@ -78,7 +78,7 @@ pub const MEMORY_MB_DEFAULT: u64 = 1_024;
 pub struct Sandbox {
     /// The program that becomes one: it calls [`serve`] when it is given `arguments`.
     pub program: PathBuf,
-    /// What it is given.
+    /// The arguments with which it becomes one.
     pub arguments: Vec<OsString>,
     /// Bytes that each process may allocate; on a graphics processor the driver's needs are not known, and there is no
     /// limit.

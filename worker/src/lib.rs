@@ -13,16 +13,16 @@
 //! | [`attempts`] | the attempts this worker holds: taken, revoked, answered |
 //! | [`executor`] | the bounded pool that runs kernels |
 //! | [`kernels`] | the processes that kernels run in |
-//! | [`cancel`] | ending a run that nobody wants any more |
+//! | [`cancel`] | cancelling a run whose answer is not needed |
 //! | [`earnings`] | what was earned, and the rate it can be earned at |
 //! | [`availability`] | when the worker takes work |
-//! | [`control`] | what its owner says to it while it runs |
+//! | [`control`] | how its owner asks and controls it while it runs |
 //! | [`page`] | the page that shows its owner how it stands |
 //! | [`drain`] | leaving without dropping what runs |
 //! | [`gpu`] | what a graphics processor computes |
 //! | [`consent`] | the first start, to which its owner has to agree |
 //! | [`console`] | what the helper reads |
-//! | [`share`] | a part of a device's time |
+//! | [`share`] | limiting a device to a share of its time |
 //! | [`service`] | saying to a service manager that the worker is alive |
 //! | `update` | the steps of one update, in order |
 

@@ -122,13 +122,13 @@ fn share() -> SettingFormat<Share> {
         .map(|percent| Share::try_from(percent).unwrap_or_default(), |share| Some(share.percent()))
 }
 
-/// Everything the program needs, settled.
+/// Everything that a run needs: the settings and the account.
 pub struct WorkerSettings {
     /// The worker.
     pub worker: WorkerConfig,
     /// What it computes on besides its cores.
     pub gpu: GpuChoice,
-    /// What part of its time may be used.
+    /// The share of its time that may be used.
     pub gpu_share: Share,
     /// The account at the coordinator, and where that is.
     pub membership: Membership,
@@ -136,7 +136,7 @@ pub struct WorkerSettings {
     pub folder: PathBuf,
     /// Where its owner's page is served.
     pub page: Option<SocketAddr>,
-    /// How its owner's commands begin.
+    /// How the commands begin that its owner types.
     pub command: String,
     /// What to log.
     pub log: String,
@@ -152,7 +152,7 @@ impl WorkerOptions {
         Ok(options)
     }
 
-    /// Settles what running needs beside the options: the account.
+    /// Adds to the options what running needs beside them: the account.
     pub fn settle(self) -> Result<WorkerSettings, WorkerError> {
         let mut worker = self.worker()?;
         let choice = self.choice();
@@ -164,8 +164,8 @@ impl WorkerOptions {
         Ok(WorkerSettings { worker, gpu, gpu_share, membership, folder, page, command, log, log_format })
     }
 
-    /// Checks what a start would, as far as that leaves nothing behind: the settings together, and the join link, which is not
-    /// read from standard input.
+    /// Checks what a start would check, as far as that has no side effects: the settings together, and the join link
+    /// unless it is read from standard input.
     pub fn check(&self) -> Result<(), WorkerError> {
         self.worker()?;
         if let Some(link) = self.join.as_deref().filter(|link| *link != "-") {

@@ -20,7 +20,7 @@ struct Watchdog {
     said: Option<(bool, Option<LinkProblem>, Option<Rest>)>,
 }
 
-/// Adds the system that says so.
+/// Adds the system that notifies it, if there is one.
 pub fn add_to(app: &mut App) {
     if let Some(watchdog) = service::Watchdog::of_service_manager() {
         app.insert_resource(Watchdog { watchdog, said: None })

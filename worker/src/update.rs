@@ -1,5 +1,5 @@
-//! The worker's update: what came from the owner and the coordinator, what kernels have answered, and what the helper is told,
-//! in a fixed order. A tiny task that arrived is computed and answered in the same update.
+//! The worker's update: it handles, in a fixed order, what came from the owner, from the coordinator and from kernels,
+//! and then tells the helper. A tiny task that arrived is computed and answered in the same update.
 //!
 //! One system, because Bevy fetches every resource anew for every system (`docs/PERFORMANCE.md`, "Dispatch").
 
@@ -41,8 +41,8 @@ pub(crate) struct WorkerParts<'w, 's> {
     pub waker: Res<'w, Waker>,
 }
 
-/// Heeds the owner and rests or works; takes the coordinator's messages, starts or queues attempts and answers those whose
-/// kernels have ended; leaves when asked to and done; tells the helper.
+/// Carries out the owner's requests and rests or works; takes the coordinator's messages, starts or queues attempts and
+/// answers those whose kernels have ended; leaves when that was asked for and all is done; tells the helper.
 pub(crate) fn update(mut parts: WorkerParts<'_, '_>) {
     let parts = &mut parts;
     heed_owner(parts);

@@ -10,7 +10,7 @@ pub struct Power {
 }
 
 impl Power {
-    /// This computer's. Without that folder, as on other systems, no battery is assumed.
+    /// This computer's power supplies. Where that folder is missing, as on other systems, no battery is assumed.
     pub fn of_this_computer() -> Self {
         Self::told_in("/sys/class/power_supply")
     }
@@ -24,7 +24,7 @@ impl Power {
         self.batteries().next().is_some()
     }
 
-    /// Whether it runs on battery: one is being discharged. That includes a supply that is too weak.
+    /// Whether it runs on battery: one is being discharged, which happens also with a mains supply that is too weak.
     pub fn is_on_battery(&self) -> bool {
         self.batteries().any(|battery| text(&battery, "status") == "Discharging")
     }

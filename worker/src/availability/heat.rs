@@ -1,5 +1,5 @@
-//! How hot the computer is, as Linux tells it in `/sys/class/hwmon`: its processors, and graphics processors whose drivers
-//! say so there.
+//! How hot the computer is, as Linux tells it in `/sys/class/hwmon`: its processors, and graphics processors whose
+//! drivers report their temperature there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ const WARM: i32 = 5;
 /// Degrees below the limit to which an overheated computer must cool down before it works again.
 const COOLED: i32 = 10;
 
-/// How much of the worker the heat allows.
+/// How much the worker may compute at this temperature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Allows {
     /// All of it.

@@ -9,20 +9,20 @@ use jiff::Zoned;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hours(Vec<Span>);
 
-/// From one minute of the day up to another, over midnight if that is earlier.
+/// From one minute of the day up to another; if that is earlier, over midnight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Span {
     from: u16,
     to: u16,
 }
 
-/// Spans that make sense for a day; each is looked at every few seconds.
+/// Most spans accepted: a day needs no more, and each is compared with the time every few seconds.
 const SPANS_MAX: usize = 24;
 /// Minutes of a day.
 const DAY: u16 = 24 * 60;
 
 impl Hours {
-    /// Whether they hold now.
+    /// Whether one of the spans contains the present minute.
     pub fn contains_now(&self) -> bool {
         let now = Zoned::now();
         self.contains(u16::try_from(now.hour()).unwrap_or(0) * 60 + u16::try_from(now.minute()).unwrap_or(0))

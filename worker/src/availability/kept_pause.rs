@@ -1,5 +1,5 @@
-//! A pause that outlives the worker: a file beside the accounts says until when, so that a worker that is started again, by
-//! its service manager or after an update, does not lend what its owner has withdrawn.
+//! Keeps a pause over restarts: a file beside the accounts says until when it lasts, so that a worker started again by
+//! its service manager or after an update does not lend what its owner has withdrawn.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -16,23 +16,24 @@ const UNTIL_RESUMED: &str = "until resumed";
 #[derive(Debug)]
 pub struct KeptPause(PathBuf);
 
-/// A pause that was found.
+/// A pause read from the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FoundPause {
-    /// Until the owner says so.
+    /// Until the owner resumes the worker.
     UntilResumed,
-    /// For so long from now on.
+    /// For this long from now on.
     For(Duration),
 }
 
 impl KeptPause {
-    /// That of the worker of this name whose accounts are in `folder`, which need not exist yet.
+    /// The file of the worker with this name whose accounts are in `folder`, which need not exist yet.
     pub fn in_folder(folder: &Path, name: &str) -> Self {
         Self(folder.join(format!("paused-{}", &Digest::of(name.as_bytes()).to_string()[..8])))
     }
 
-    /// The pause at `now`, if there is one. What cannot be read counts as one without an end: only its owner's word lends a
-    /// computer. One that would end later than [`PAUSE_MAX`] from now, because the clock was set back, ends then.
+    /// The pause that holds at `now`, if there is one. A file that cannot be read counts as a pause without an end,
+    /// because nothing is lent in doubt. A pause that would end more than [`PAUSE_MAX`] from now, because the clock was
+    /// set back, ends then.
     pub fn find(&self, now: SystemTime) -> Option<FoundPause> {
         match fs::read_to_string(&self.0) {
             Ok(text) => match humantime::parse_rfc3339(text.trim()) {
@@ -44,7 +45,7 @@ impl KeptPause {
         }
     }
 
-    /// Keeps a pause until this time, or without an end.
+    /// Writes a pause down that lasts until this time, or has no end.
     pub fn keep(&self, until: Option<SystemTime>) -> io::Result<()> {
         let text = until.map_or_else(
             || UNTIL_RESUMED.to_owned(),
@@ -53,7 +54,7 @@ impl KeptPause {
         fs::write(&self.0, text)
     }
 
-    /// Keeps none any more.
+    /// Removes the pause that was written down.
     pub fn forget(&self) -> io::Result<()> {
         match fs::remove_file(&self.0) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

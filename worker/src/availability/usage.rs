@@ -1,4 +1,4 @@
-//! Whether somebody uses the computer, as far as Linux tells a program without rights.
+//! Whether somebody uses the computer, as far as Linux tells a program without privileges.
 //!
 //! Three signs: something was typed at a terminal (access times of `/dev/tty*` and `/dev/pts/*`); a built-in keyboard
 //! or touchpad was touched (interrupt counts in `/proc/interrupts`); other programs keep a quarter of the processor
@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// Share of all processors that other programs may use in an idle computer.
+/// Share of all processors' time that other programs may take on a computer that counts as unused.
 const BUSY_SHARE: f64 = 0.25;
 /// Lines of `/proc/interrupts` that belong to keyboards and touchpads alone, in lower case.
 const INPUT_INTERRUPTS: &[&str] = &["i8042", "elan", "syna", "touchpad", "i2c_hid", "i2c-hid"];
@@ -30,7 +30,7 @@ struct Counters {
 /// When the computer was last used.
 #[derive(Debug)]
 pub struct Usage {
-    /// Where the system tells of its processes, and where its terminals are.
+    /// The folder in which the system tells of its processes, and the one with its terminals.
     proc: PathBuf,
     dev: PathBuf,
     before: Option<Counters>,
@@ -48,8 +48,9 @@ impl Usage {
         Self { proc: proc.into(), dev: dev.into(), before: None, used_at: Duration::ZERO }
     }
 
-    /// How long nobody has used it, counted from the first call at most. To be called every few seconds whatever the worker
-    /// does: use shows in what happened since the last call, and is lost in the average of a longer time.
+    /// How long nobody has used it, at most since the first call. To be called every few seconds, also while the worker
+    /// rests: the counters are compared with those of the last call, and short use would be lost in the average of a
+    /// longer time.
     pub fn unused_for(&mut self, now: Duration) -> Duration {
         let counters = Counters::told_in(&self.proc);
         if self.before.replace(counters).is_none_or(|before| counters.show_use_since(before)) {
@@ -84,7 +85,7 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
 
-/// Numbers of the processes that this one started.
+/// Ids of the processes that this one started.
 fn children(proc: &Path) -> Vec<String> {
     let own = std::process::id().to_string();
     let threads = fs::read_dir(proc.join("self/task")).ok().into_iter().flatten().flatten();
@@ -133,8 +134,8 @@ fn input_interrupts(interrupts: &str) -> u64 {
     of_input.flat_map(|line| line.split_whitespace().skip(1).map_while(|word| word.parse::<u64>().ok())).sum()
 }
 
-/// How long nothing was typed at a terminal. A terminal whose time lies ahead, as all do once the clock was set back, says
-/// nothing until something is typed there.
+/// How long nothing was typed at a terminal. A terminal whose access time lies ahead, as after the clock was set back,
+/// is ignored until something is typed there.
 fn typed_for(dev: &Path, now: SystemTime) -> Option<Duration> {
     let in_folder = |folder: &Path| fs::read_dir(folder).ok().into_iter().flatten().flatten();
     let consoles = in_folder(dev).filter(|entry| {

@@ -84,8 +84,8 @@ fn receive<T: serde::de::DeserializeOwned>(stream: &UnixStream) -> io::Result<T>
     Ok(serde_json::from_str(&line)?)
 }
 
-/// Asks the running workers whose accounts are in `folder`, all of them or the one of this name: what each says, or why it
-/// does not. One that does not answer keeps nobody from being asked.
+/// Sends a request to the running workers whose accounts are in `folder`, to all of them or to the one of this name.
+/// Returns the report of each, or why there is none. A worker that does not answer holds up nobody else's request.
 pub fn ask(folder: &Path, name: Option<&str>, request: ControlRequest) -> Result<Answers, ControlError> {
     let sockets = match name {
         Some(name) => vec![path(folder, name)],

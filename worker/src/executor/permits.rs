@@ -1,4 +1,4 @@
-//! How many runs may be computed at the same time, and whether any wait for that.
+//! Permits to compute: they limit how many runs are computed at the same time.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -7,14 +7,15 @@ use crossbeam_channel::Sender;
 
 use super::Run;
 
-/// Limits how many runs are computed at the same time. Those that are not queued go by atomics alone.
+/// Limits how many runs are computed at the same time. Taking a permit for a run that was not queued needs atomics
+/// alone.
 #[derive(Debug)]
 pub(super) struct RunPermits {
     most: AtomicU32,
     taken: AtomicU32,
     /// Runs that are queued, until they have a permit.
     waiting: AtomicU32,
-    /// Held between looking for a permit and waiting for one, so that no notice of one is missed.
+    /// Held from the look for a permit until the wait for one has begun, so that no notification is missed.
     looking: Mutex<()>,
     freed: Condvar,
 }
@@ -31,7 +32,7 @@ impl RunPermits {
         })
     }
 
-    /// So many from now on; who has one keeps it.
+    /// Sets how many permits there are. Those that are taken stay valid.
     pub fn set(&self, most: u16) {
         self.most.store(most.into(), Ordering::SeqCst);
         self.look();
@@ -69,7 +70,7 @@ impl RunPermits {
         self.taken.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_ok()
     }
 
-    /// Waits until whoever looks for a permit waits for one.
+    /// Waits until a thread that has looked for a permit in vain is waiting, and so hears a notification.
     fn look(&self) {
         drop(self.looking.lock().unwrap_or_else(PoisonError::into_inner));
     }

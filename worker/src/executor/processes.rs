@@ -22,8 +22,8 @@ use crate::kernels::station::{Begun, StartingStation, Station};
 use crate::kernels::{EACH_BYTES, TOGETHER_BYTES_MAX};
 use crate::share::Share;
 
-/// Longest wait of the app's thread for a tiny task, several times the longest one with its wake-up; afterwards another
-/// thread waits instead.
+/// Longest wait of the app's thread for tiny tasks: several times what the largest takes, a wake-up included.
+/// Afterwards another thread waits instead.
 const TINY_WAIT: Duration = Duration::from_micros(300);
 
 /// The queue of the slots, and the process of tiny tasks.
@@ -34,12 +34,12 @@ pub(super) struct Processes {
     graphics: Option<Arc<Graphics>>,
     computes_on: String,
     denied: Denied,
-    /// Tiny tasks that are to cross together, and what they have of [`TOGETHER_BYTES_MAX`].
+    /// Tiny tasks that will be sent in one frame, and how much of [`TOGETHER_BYTES_MAX`] they take.
     waiting: Vec<Run>,
     waiting_bytes: usize,
-    /// Lets them be computed.
+    /// Their permit to be computed.
     permit: Option<RunPermit>,
-    /// The slots', and that of tiny tasks.
+    /// The threads of the slots, and the one of tiny tasks.
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -92,7 +92,7 @@ impl SharedStation {
         self.locked().station = Some(station);
     }
 
-    /// Puts it back after it has computed since `began`, for which its process rests.
+    /// Puts it back after it has computed since `began`, and has its process rest for that.
     fn put_to_rest(&self, station: Station, began: Instant) {
         let mut tiny = self.locked();
         if self.share.is_limited() {
@@ -113,15 +113,15 @@ impl SharedStation {
 struct Away {
     station: Station,
     left: VecDeque<(Run, Option<Begun>)>,
-    /// How many were sent together with those that were begun.
+    /// How many runs were in the frame of those that were begun, answered ones included.
     together: usize,
     /// When they were sent.
     began: Instant,
-    /// Lets them be computed.
+    /// Their permit to be computed.
     permit: Option<RunPermit>,
 }
 
-/// How long after it died the process of tiny tasks is looked for again that the app's thread had in hand.
+/// Pause before the station of tiny tasks is looked for again, if its process died while the app's thread had it.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 impl Processes {
@@ -204,12 +204,12 @@ impl Processes {
         self.graphics.as_ref()?.device(kind)
     }
 
-    /// How the graphics processor has done.
+    /// How many runs of this kind the graphics processor has computed and failed.
     pub fn device_use(&self, kind: KindId) -> Option<KernelUse> {
         self.graphics.as_ref()?.used_for(kind)
     }
 
-    /// What part of the graphics processor's time may be used, and how much of it was in the last minute, in per cent.
+    /// The share of the graphics processor's time that may be used, and the per cent of the last minute that was.
     pub fn gpu_share(&self) -> Option<(Share, f64)> {
         self.graphics.as_ref().map(|graphics| graphics.share())
     }
@@ -260,7 +260,7 @@ impl Processes {
     }
 }
 
-/// Runs tiny tasks in their process and waits for them, but not for those that take longer.
+/// Runs tiny tasks in their process, and waits at most [`TINY_WAIT`] for them. Those that take longer are left over.
 fn run_together(mut station: Station, runs: Vec<Run>, results: &Sender<RunResult>) -> Away {
     let began = Instant::now();
     // A run that needs blobs sent, or a new process, takes milliseconds.
@@ -288,7 +288,7 @@ fn run_together(mut station: Station, runs: Vec<Run>, results: &Sender<RunResult
     Away { station, left, together, began, permit: None }
 }
 
-/// Marks begun runs to be repeated one at a time, which shows which of them killed the process.
+/// Marks runs as not begun, so that they are repeated one at a time, which shows which of them killed the process.
 fn forget_begun(left: &mut VecDeque<(Run, Option<Begun>)>) {
     for (_, begun) in left {
         *begun = None;

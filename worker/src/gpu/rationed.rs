@@ -12,7 +12,7 @@ use crate::share::Share;
 /// Interval at which a run that waits for the device checks whether it was cancelled.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// A kernel that runs one task at a time and rests in between. With all of the time it is the kernel itself.
+/// A kernel that runs one task at a time and rests in between. With a share of 100 % it does neither.
 pub struct Rationed<T> {
     kernel: T,
     share: Share,
@@ -31,7 +31,7 @@ impl<T> Rationed<T> {
         while !stop.is_stopped() {
             let free_at = match self.free_at.try_lock() {
                 Ok(free_at) => free_at,
-                // A kernel that panicked has computed too.
+                // Ignores poisoning: a kernel that panicked leaves a time that is valid.
                 Err(TryLockError::Poisoned(broken)) => PoisonError::into_inner(broken),
                 Err(TryLockError::WouldBlock) => {
                     thread::sleep(LOOK_AGAIN);

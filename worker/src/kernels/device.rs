@@ -8,7 +8,7 @@ use p2c2r_tasks::{Blob, BlobStore, Blobs, KindRegistry, Stop};
 use super::frame::{Failure, GpuOffer};
 use super::process::failure;
 
-/// Computes an outcome of one kind from a spec, its blobs being at hand.
+/// Computes the encoded outcome of one kind from an encoded spec and its blobs.
 type Computes = Box<dyn Fn(&[u8], &Blobs, &Stop) -> Result<Vec<u8>, Failure> + Send + Sync>;
 
 /// What computes in this process.
@@ -59,7 +59,8 @@ fn resolve(wanted: &[Digest], kept: &Mutex<BlobStore>, sent: Vec<Arc<Blob>>) -> 
     kept.resolve(wanted).map_err(Failure::BlobsMissing)
 }
 
-/// Opens the graphics processor of this choice, if there is one. An error is only what the choice itself makes one.
+/// Opens the chosen graphics processor. The inner error says why there is none to compute on; the outer one, that the
+/// one chosen by name is not there.
 #[cfg(feature = "gpu")]
 pub(super) fn open(choice: &str) -> Result<(Compute, Result<GpuOffer, String>), String> {
     use p2c2r_tasks::gpu::{self, Gpu, GpuChoice};
@@ -94,7 +95,7 @@ pub(super) fn open(choice: &str) -> Result<(Compute, Result<GpuOffer, String>), 
     Err(format!("this worker was built without support for `{choice}`"))
 }
 
-/// A kernel of one kind, which the tracer is too.
+/// Wraps the tracer as the kernel of one kind.
 #[cfg(feature = "gpu")]
 fn kernel<K: p2c2r_tasks::TaskKind>(
     device: Arc<dyn p2c2r_tasks::Kernel<K>>,

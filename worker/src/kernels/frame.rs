@@ -15,24 +15,25 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
 
-/// Largest frame in bytes: a spec with all its blobs, or an outcome, and what names them. A system's default for a
-/// socket's buffer is twice that.
+/// Largest frame in bytes: a spec with all its blobs, or an outcome, with the fields around them. A system's default
+/// for a socket's buffer is twice that.
 pub(super) const FRAME_BYTES_MAX: usize = SPEC_BYTES_MAX + BLOBS_PER_SPEC_MAX * BLOB_BYTES_MAX + 4 * 1024;
 const _: () = assert!(FRAME_BYTES_MAX >= OUTCOME_BYTES_MAX + 4 * 1024);
 
-/// Bytes of specs, or of outcomes, that one frame may hold with [`EACH_BYTES`] for each, unless it holds only one.
+/// Bytes that the specs or outcomes of one frame may have together, each counted with [`EACH_BYTES`] more. A frame that
+/// holds only one may be larger.
 pub(crate) const TOGETHER_BYTES_MAX: usize = 64 * 1024;
 /// Bytes that a run or its answer has in a frame beside its spec or outcome, at most.
 pub(crate) const EACH_BYTES: usize = 64;
 const _: () = assert!(TOGETHER_BYTES_MAX <= FRAME_BYTES_MAX);
 
-/// Characters of what a process says that are shown.
+/// Most characters that are shown of a sentence from a process.
 const SENTENCE_CHARS_MAX: usize = 300;
 
 /// The first frame of all: what the process is to become. Its lanes' sockets come along.
 #[derive(Debug, Encode, Decode)]
 pub(super) struct Setup {
-    /// The protocol identity of the worker, as it is read: a process of another build would answer what was not offered.
+    /// The text of the worker's protocol identity: a process of another build would answer what was not offered.
     pub identity: String,
     /// Which graphics processor it computes on, as [`GpuChoice`](p2c2r_tasks::gpu::GpuChoice) is written; `None`: it
     /// computes on a core.
@@ -45,7 +46,7 @@ pub(super) struct Setup {
     pub tries: Tries,
 }
 
-/// What a kernel process is to try. Paths are the system's bytes.
+/// What a kernel process is to try. Paths are bytes, as the system has them.
 #[derive(Clone, Debug, Encode, Decode)]
 pub(super) struct Tries {
     /// A file that the worker itself can read, or a folder of which it can read the list.
@@ -87,7 +88,7 @@ pub(super) enum Tried {
     Denied,
     /// It worked.
     Possible,
-    /// It failed of something else, which proves nothing.
+    /// It failed for another reason, which proves nothing.
     Unclear(String),
 }
 
@@ -112,7 +113,7 @@ pub(super) struct StopRun {
 /// A run, as it is sent to a lane, alone or together with others.
 #[derive(Debug, Encode, Decode)]
 pub(super) struct RunTask {
-    /// Told apart from every other run on the lane.
+    /// Unique on its lane.
     pub serial: u64,
     /// What sort of work.
     pub kind: KindId,
@@ -169,12 +170,12 @@ pub(super) struct FrameSocket {
 }
 
 impl FrameSocket {
-    /// The end that this socket is.
+    /// Wraps a socket that is one end of a pair.
     pub fn new(socket: OwnedFd) -> Self {
         Self { socket, incoming: vec![0; FRAME_BYTES_MAX], outgoing: Vec::new() }
     }
 
-    /// Our end of a new pair, and the socket that is the other's.
+    /// Our end of a new pair, and the socket of the other end.
     pub fn pair() -> io::Result<(Self, OwnedFd)> {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
@@ -238,7 +239,7 @@ impl FrameSocket {
     }
 }
 
-/// The beginning of what a process says to be shown, as long as a sentence may be.
+/// What a process says, made fit to be shown: printable and cut to the length of a sentence.
 pub(super) fn sentence(said: &str) -> String {
     printable(said, SENTENCE_CHARS_MAX)
 }

@@ -1,7 +1,6 @@
-//! For fuzz targets and tests: a station and a graphics processor whose kernel process is a script, and a kernel process's
-//! lane whose worker is one.
-//! The other side of each socket is the program's own. All of it runs on one thread and waits for nothing, so that an input
-//! takes no longer than its work.
+//! For fuzz targets and tests: a station and a graphics processor whose kernel process is a script, and a kernel
+//! process's lane whose worker is one. The other side of each socket is the program's real code. All of it runs on one
+//! thread and never waits, so that an input takes no longer than its work.
 
 use std::collections::VecDeque;
 use std::io;
@@ -43,7 +42,7 @@ static ENDED: LazyLock<Arc<Mutex<Child>>> = LazyLock::new(|| {
 pub struct ScriptedStation {
     station: Station,
     begun: VecDeque<(Run, Begun)>,
-    /// Runs that were answered so far; the number of the next.
+    /// Runs that were answered so far, which is the serial number of the next.
     answered: u64,
     lane: OwnedFd,
     control: OwnedFd,
@@ -128,7 +127,7 @@ impl ScriptedStation {
         self.begun.len()
     }
 
-    /// Nobody wants the first of them any more.
+    /// Cancels the first run that is under way.
     pub fn cancel(&self) {
         if let Some((run, begun)) = self.begun.front() {
             self.station.stop_with(run, begun);
@@ -162,7 +161,7 @@ pub struct ScriptedGraphics {
 }
 
 impl ScriptedGraphics {
-    /// One of which every lane is taken.
+    /// One that has no idle lane.
     pub fn busy() -> Self {
         Self::with(0, Vec::new(), Vec::new())
     }
@@ -200,7 +199,7 @@ pub fn honest_hello() -> Vec<u8> {
     }))
 }
 
-/// How a process would be started; no script needs to.
+/// How a process would be started. No script starts one.
 fn plan() -> LaunchPlan {
     let sandbox = Sandbox {
         program: "true".into(),
@@ -214,7 +213,7 @@ fn plan() -> LaunchPlan {
     LaunchPlan { sandbox: Arc::new(sandbox), identity: "".into(), device: None, lanes: 1 }
 }
 
-/// Nothing is said to a socket that is full or closed.
+/// Sends a frame, unless the socket is full or closed.
 fn say(socket: &OwnedFd, frame: &[u8]) {
     let _ = send(socket, frame, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
 }
@@ -251,7 +250,7 @@ pub fn lane_answers(frames: &[Vec<u8>]) -> Vec<(u64, Option<usize>)> {
         if send(&theirs, frame, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).is_err() {
             break;
         }
-        // Answers take no socket, where many of them would wait for room.
+        // The answers do not go through the socket, where many of them would wait for room.
         let served = lane.serve_next(|_, answers| {
             let read: Vec<RunDone> = decode(&wire::encode(answers))?;
             answered.extend(
@@ -271,7 +270,7 @@ pub fn is_control_frame(bytes: &[u8]) -> bool {
     decode::<Setup>(bytes).is_ok() | decode::<StopRun>(bytes).is_ok()
 }
 
-/// Such bytes.
+/// A valid setup and a valid stop.
 pub fn honest_control_frames() -> [Vec<u8>; 2] {
     let tries = Tries { readable: vec![b'/'], writable: vec![b'/'], program: vec![b'/'], worker: 1 };
     let (identity, device) = ("p2c2r".to_owned(), Some("any".to_owned()));

@@ -1,5 +1,5 @@
-//! The process of the graphics processor, which takes several runs at the same time, and what it has done. Wherever it
-//! cannot compute, a core does.
+//! The process of the graphics processor, which takes several runs at the same time, and a count of its runs. Wherever
+//! it cannot compute, a core does.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -20,8 +20,8 @@ use crate::error::KernelsError;
 use crate::executor::Run;
 use crate::share::{BusyTime, Share};
 
-/// Longest wait for the device, and the part of a run's time that it may wait; afterwards a core computes the run, in the
-/// rest of its time.
+/// Longest wait of a run for the device, and the divisor of its remaining time that limits the wait too. After the wait
+/// a core computes the run, in the rest of its time.
 const LANE_WAIT_MAX: Duration = Duration::from_secs(20);
 const LANE_WAIT_PART: u32 = 2;
 /// Interval at which a run that waits for the device checks whether it was cancelled.
@@ -39,12 +39,12 @@ pub(crate) struct Graphics {
 
 struct Lanes {
     idle: Vec<Lane>,
-    /// The number of the process that lives, if one does.
+    /// The id of the process, while one lives.
     process: Option<u32>,
     back_off: BackOff,
-    /// Runs that it computes.
+    /// Runs under way on the device.
     at_work: usize,
-    /// Since when there are some, or until when the device rests.
+    /// When the first of these began; without any, until when the device rests.
     since: Instant,
     busy: BusyTime,
 }
@@ -81,7 +81,7 @@ impl Lanes {
         self.at_work += 1;
     }
 
-    /// A run has ended, and whether the device computed for it.
+    /// Counts the end of a run; `has_computed` says whether the device worked for it.
     fn end(&mut self, has_computed: bool, share: Share, now: Instant) {
         self.at_work = self.at_work.saturating_sub(1);
         if self.at_work == 0 && has_computed {
@@ -92,9 +92,9 @@ impl Lanes {
     }
 }
 
-/// What a search for a graphics processor came to.
+/// The result of a search for a graphics processor.
 pub(crate) enum Search {
-    /// One, and how the helper reads it.
+    /// One, and its description for the helper.
     Found(Arc<Graphics>, String),
     /// None, and why, in words that end a sentence.
     None(String),
@@ -130,7 +130,7 @@ impl Searching {
 }
 
 impl Graphics {
-    /// What the process with this number and these idle lanes, started according to `plan`, does for these kinds.
+    /// The process with this id and these idle lanes, which was started according to `plan` and computes these kinds.
     pub(super) fn new(plan: LaunchPlan, kinds: Vec<(KindId, Device)>, process: u32, idle: Vec<Lane>) -> Self {
         let uses = kinds.iter().map(|(kind, _)| (*kind, KernelUse::default())).collect();
         Self {
@@ -149,12 +149,12 @@ impl Graphics {
         locked(&self.lanes).process.map(|_| *device)
     }
 
-    /// How it has done with runs of this kind; `None` if it computes none.
+    /// How many runs of this kind it has computed and failed; `None` if it computes none.
     pub fn used_for(&self, kind: KindId) -> Option<KernelUse> {
         locked(&self.uses).get(&kind).cloned()
     }
 
-    /// What part of the device's time may be used, and how much of it was in the last minute, in per cent.
+    /// The share of the device's time that may be used, and the per cent of the last minute that was.
     pub fn share(&self) -> (Share, f64) {
         (self.share, locked(&self.lanes).busy.percent(Instant::now()))
     }
@@ -252,8 +252,8 @@ impl Graphics {
         is_known
     }
 
-    /// Restarts the process when it has died, even if it is not needed then: until it lives, the coordinator is told of
-    /// cores alone, and sends what they can do. Ends with the worker.
+    /// Restarts the process whenever it has died, even if no run waits for it: while it is gone, the coordinator is
+    /// told of cores alone, and sends only what they can do. The thread ends with the worker.
     fn keep_alive(self: &Arc<Self>, died: (u32, Receiver<Instant>)) -> io::Result<()> {
         let this = Arc::downgrade(self);
         let watch = move || {
@@ -276,7 +276,7 @@ impl Graphics {
         thread::Builder::new().name("graphics-watch".into()).spawn(watch).map(drop)
     }
 
-    /// Starts the process; what says when it has ended, or why there is none.
+    /// Starts the process. Returns its id and what tells of its end, or why it does not run.
     fn start(&self) -> Result<(u32, Receiver<Instant>), String> {
         let admitted = self.plan.launch().and_then(Launched::admit).map_err(|error| error.to_string())?;
         match &admitted.device {
@@ -292,7 +292,7 @@ impl Graphics {
     }
 }
 
-/// Starts the process of a graphics processor until it runs; `None` if the worker ends before.
+/// Tries to start the process of a graphics processor until it runs; `None` if the worker ends before that.
 fn start_again(graphics: &Weak<Graphics>) -> Option<(u32, Receiver<Instant>)> {
     let mut has_said = false;
     loop {
@@ -311,7 +311,7 @@ fn start_again(graphics: &Weak<Graphics>) -> Option<(u32, Receiver<Instant>)> {
     }
 }
 
-/// The number of the process, and what says when it has ended.
+/// The id of the process, and what tells of its end.
 fn died(admitted: &Admitted) -> (u32, Receiver<Instant>) {
     let process = admitted.lanes.first().map(Lane::process);
     process.map_or((0, crossbeam_channel::never()), |process| (process.id(), process.died().clone()))

@@ -29,7 +29,7 @@ pub(crate) struct Lane {
     process: Arc<Process>,
     known: HashSet<Digest>,
     next_serial: u64,
-    /// Runs that the process owes an answer.
+    /// Serial numbers of the runs that the process has not answered.
     unanswered: Vec<u64>,
     /// Answers that came together with others and are still to be taken.
     answers: Vec<RunDone>,
@@ -40,7 +40,7 @@ pub(crate) struct Sent {
     serial: u64,
     /// Every blob was sent with it, so an answer that one is missing is invalid.
     all_blobs: bool,
-    /// Told to stop because its time is over.
+    /// When it was told to stop because its time was over.
     stopped_at: Option<Instant>,
 }
 
@@ -71,8 +71,8 @@ impl Lane {
         blobs.iter().all(|blob| self.known.contains(&blob.digest()))
     }
 
-    /// Sends a run, with the blobs that the process is not known to have. An error is the process's end: there is room
-    /// for a frame unless it answers what it does not read, and nobody waits for such a process.
+    /// Sends a run, with the blobs that the process is not known to have. After an error the process must be given up:
+    /// the socket has room for a frame unless the process has stopped reading, and nobody waits for such a process.
     pub fn send(&mut self, run: &Run) -> io::Result<Sent> {
         let all_blobs = !run.blobs.iter().any(|blob| self.known.contains(&blob.digest()));
         let serial = self.next_serial();
@@ -83,7 +83,7 @@ impl Lane {
     }
 
     /// Sends runs whose blobs the process is known to have in one frame, which they must fit; they are answered in this
-    /// order. An error is the process's end.
+    /// order. After an error the process must be given up.
     pub fn send_together<'a>(&mut self, runs: impl Iterator<Item = &'a Run>) -> io::Result<Vec<Sent>> {
         let mut sent = Vec::new();
         let tasks = runs.map(|run| {

@@ -1,4 +1,4 @@
-//! Starting a kernel process, and believing that it is restricted only once it has shown it.
+//! Starts a kernel process, and gives it no work before it has shown that it is restricted.
 
 use std::ffi::OsString;
 use std::fs;
@@ -55,9 +55,9 @@ const DRIVER_VARIABLES: &[&str] = &[
 /// Which process to start.
 #[derive(Clone, Debug)]
 pub(super) struct LaunchPlan {
-    /// How.
+    /// The program, and what it may use.
     pub sandbox: Arc<Sandbox>,
-    /// The protocol identity that it must have, as it is read.
+    /// The text of the protocol identity that it must have.
     pub identity: Arc<str>,
     /// For which graphics processor, if for one.
     pub device: Option<GpuChoice>,
@@ -71,9 +71,9 @@ pub(super) struct Launched {
     pub process: Process,
     /// Our ends of its lanes.
     pub lanes: Vec<FrameSocket>,
-    /// What it must not write.
+    /// The file that it must not be able to write.
     pub writable: PathBuf,
-    /// The protocol identity that it must have, as it is read.
+    /// The text of the protocol identity that it must have.
     pub identity: Arc<str>,
 }
 
@@ -96,7 +96,7 @@ impl LaunchPlan {
         if self.sandbox.program == Path::new(OWN_PROGRAM)
             && let Some(name) = std::env::args_os().next()
         {
-            // What lists of processes show.
+            // The name that lists of processes show.
             command.arg0(name);
         }
         // A separate process group, because a terminal's Ctrl-C goes to the whole group and the worker lets kernels
@@ -157,7 +157,7 @@ impl LaunchPlan {
 }
 
 impl Launched {
-    /// Waits for what the process shows. It gets no work unless everything it tried was denied.
+    /// Waits for the process's report. It gets no work unless everything it tried was denied.
     pub fn admit(self) -> Result<Admitted, KernelsError> {
         let hello = locked(&self.process.control).receive(Wait::AtMost(HELLO_MAX));
         let mut receipt = match hello {
@@ -245,7 +245,7 @@ impl Process {
         &self.died
     }
 
-    /// Its number.
+    /// Its process id.
     pub fn id(&self) -> u32 {
         self.id
     }

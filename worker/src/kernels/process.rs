@@ -174,7 +174,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One line on which runs come one after the other.
+/// A lane of this process: a socket on which runs come one after the other.
 pub(super) struct ServingLane {
     line: FrameSocket,
     shared: Arc<Shared>,
@@ -198,8 +198,8 @@ impl ServingLane {
         while self.serve_next(FrameSocket::send).is_ok() {}
     }
 
-    /// Computes the runs of the next frame and says the answers on the line by `say`, as many together as one frame
-    /// holds. Any error is the lane's end: the other side is gone, or has sent what is no frame.
+    /// Computes the runs of the next frame and sends the answers with `say`, as many together as one frame holds. After
+    /// any error the lane is over: the other side is gone, or has sent an invalid frame.
     pub fn serve_next(
         &mut self,
         mut say: impl FnMut(&mut FrameSocket, &Vec<RunDone>) -> io::Result<()>,
@@ -256,7 +256,7 @@ impl Shared {
     }
 }
 
-/// What a kernel's error is to the worker.
+/// The failure that the worker is told for a kernel's error.
 pub(super) fn failure(error: &KernelError) -> Failure {
     match error {
         KernelError::Stopped => Failure::Stopped,

@@ -18,11 +18,12 @@ use super::system_calls;
 /// the process's tests show whether that is enough.
 const KNOWN: ABI = ABI::V6;
 
-/// Files a process may have open besides the ones it has. Its lanes' are open before.
+/// Most files that a process may have open. The sockets of its lanes are open before this holds.
 const FILES_MAX: u64 = 64;
 
-/// Bytes of address space beyond the allocated memory: more than allocators and stacks reserve. It bounds what the system
-/// notes of memory that is only read, which no other limit counts, at a five-hundredth of this.
+/// Bytes of address space beyond the allocated memory: more than allocators and stacks reserve. Memory that is only
+/// read counts towards no other limit, but the system keeps page tables for it, a five-hundredth of its size; this
+/// limit bounds them.
 const ADDRESS_SPACE_BYTES: u64 = 64 << 30;
 
 /// Where graphics drivers and what they load are stored; may be read and executed. Of `/proc` only files about the
@@ -82,7 +83,7 @@ pub(super) enum Purpose<'a> {
     Device,
 }
 
-/// Removes every right that this process's purpose does not need. The reason of an error ends a sentence.
+/// Removes every right that this process does not need for its purpose. An error is a reason that ends a sentence.
 pub(super) fn restrict(purpose: &Purpose<'_>) -> Result<(), String> {
     limit(purpose)?;
     forbid_files(purpose)?;
@@ -97,7 +98,7 @@ pub(super) fn restrict(purpose: &Purpose<'_>) -> Result<(), String> {
 
 fn limit(purpose: &Purpose<'_>) -> Result<(), String> {
     let set = |resource, most: u64| {
-        // A lower limit that the worker itself is under cannot be raised.
+        // The worker itself may have a lower limit, which cannot be raised.
         let most = Some(getrlimit(resource).maximum.map_or(most, |there| there.min(most)));
         setrlimit(resource, Rlimit { current: most, maximum: most })
             .map_err(|error| format!("the system does not take a limit on resources ({error})"))

@@ -22,10 +22,10 @@ type Calls = BTreeMap<i64, Vec<SeccompRule>>;
 /// A refused call fails with a permission error: libraries handle that, and the process's tests can report it.
 const REFUSED: SeccompAction = SeccompAction::Errno(libc::EPERM as u32);
 
-/// A call that is not there, for which libraries have another way.
+/// The call fails as on a system that lacks it, for which libraries have a fallback.
 const ABSENT: SeccompAction = SeccompAction::Errno(libc::ENOSYS as u32);
 
-/// `prctl` that names memory areas for those who debug (`linux/prctl.h`); an allocator's.
+/// The option of `prctl` by which allocators name memory areas for debuggers (`linux/prctl.h`).
 const PR_SET_VMA: u64 = 0x5356_4d41;
 /// `ioprio_set` on one thread (`linux/ioprio.h`).
 const IOPRIO_WHO_PROCESS: u64 = 1;
@@ -36,7 +36,7 @@ pub(super) fn allow_computing(lines: &[u64]) -> Result<(), String> {
     put_in_place(&computing(lines)?)
 }
 
-/// From now on this thread, and those it starts, may do anything but go one of the ways out.
+/// From now on this thread, and those it starts, may make any call except the ways out.
 pub(super) fn forbid_reaching_out() -> Result<(), String> {
     put_in_place(&driving()?)
 }
@@ -47,7 +47,7 @@ fn put_in_place(filters: &[BpfProgram]) -> Result<(), String> {
     })
 }
 
-/// What a process that computes on a core is filtered by.
+/// The filters of a process that computes on a core.
 fn computing(lines: &[u64]) -> Result<[BpfProgram; 2], String> {
     let mut allowed: Calls = HARMLESS.iter().map(|call| (*call, Vec::new())).collect();
     for call in [libc::SYS_recvfrom, libc::SYS_sendto] {
@@ -61,7 +61,8 @@ fn computing(lines: &[u64]) -> Result<[BpfProgram; 2], String> {
     allowed.insert(libc::SYS_clone, vec![rule(&[has(0, libc::CLONE_THREAD as u64)])?]);
     let no_code = |argument| lacks(argument, libc::PROT_EXEC as u64);
     allowed.insert(libc::SYS_mprotect, vec![rule(&[no_code(2)])?]);
-    // The limit on memory counts no other: neither what processes could share nor what grows downwards as a stack does.
+    // The limit on memory counts private anonymous mappings only: neither those that processes could share nor those
+    // that grow downwards like a stack.
     let (of_its_own, kind) = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, libc::MAP_TYPE | libc::MAP_GROWSDOWN);
     let counted = among(3, (of_its_own | kind) as u64, of_its_own as u64);
     allowed.insert(libc::SYS_mmap, vec![rule(&[no_code(2), counted])?]);
@@ -70,19 +71,20 @@ fn computing(lines: &[u64]) -> Result<[BpfProgram; 2], String> {
     Ok([without_clone3()?, filter(allowed, SeccompAction::Allow, REFUSED)?])
 }
 
-/// What a process that runs a driver is filtered by.
+/// The filters of a process that runs a driver.
 fn driving() -> Result<[BpfProgram; 3], String> {
     Ok([without_unknown_calls(), without_clone3()?, filter(ways_out()?, REFUSED, SeccompAction::Allow)?])
 }
 
-/// [`WAYS_OUT`], and those that only their arguments make one: starting a process; signalling, limiting or scheduling
-/// another; having signals sent to one; and setting attributes of a file that is open for reading only.
+/// [`WAYS_OUT`], and the calls that are ways out with certain arguments only: starting a process; signalling, limiting
+/// or scheduling another one; having signals sent to another one; and setting attributes of a file that is open for
+/// reading only.
 fn ways_out() -> Result<Calls, String> {
     let mut calls: Calls = WAYS_OUT.iter().map(|call| (*call, Vec::new())).collect();
     calls.insert(libc::SYS_clone, vec![rule(&[lacks(0, libc::CLONE_THREAD as u64)])?]);
     let own = u64::from(std::process::id());
     calls.insert(libc::SYS_tgkill, vec![rule(&[differs(0, own)])?]);
-    // 0 is the thread that asks.
+    // 0 stands for the calling thread.
     let another = |argument| rule(&[differs(argument, own), differs(argument, 0)]);
     for call in [
         libc::SYS_prlimit64,
@@ -93,7 +95,7 @@ fn ways_out() -> Result<Calls, String> {
     ] {
         calls.insert(call, vec![another(0)?]);
     }
-    // Groups of processes, and all of a user's, are others.
+    // A group of processes, or all of a user's, would include others.
     let (priority, io_priority) = (libc::PRIO_PROCESS as u64, IOPRIO_WHO_PROCESS);
     calls.insert(libc::SYS_setpriority, vec![rule(&[differs(0, priority)])?, another(1)?]);
     calls.insert(libc::SYS_ioprio_set, vec![rule(&[differs(0, io_priority)])?, another(1)?]);

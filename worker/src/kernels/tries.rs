@@ -28,7 +28,7 @@ pub(super) fn all(tries: &Tries) -> Vec<(String, Tried)> {
         tried("open a network socket", || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map(drop)),
         tried(&format!("read {readable}"), || File::open(path(&tries.readable)).map(drop)),
         tried("change its permissions", || {
-            // To those that it has.
+            // Sets the permissions that the file already has.
             fs::set_permissions(path(&tries.readable), fs::metadata(path(&tries.readable))?.permissions())
         }),
         tried("write a file beside it", || {

@@ -2,8 +2,8 @@
 
 use libc::c_long;
 
-/// Calls of threads, time and memory that reach nothing outside the process, whatever their arguments. Not `mremap`, which
-/// makes a stack larger without its being counted as memory.
+/// Calls of threads, time and memory that reach nothing outside the process, whatever their arguments. `mremap` is not
+/// among them: it can enlarge a stack, which the limit on memory does not count.
 pub(super) const HARMLESS: &[c_long] = &[
     libc::SYS_brk,
     libc::SYS_clock_getres,
@@ -37,7 +37,7 @@ pub(super) const HARMLESS: &[c_long] = &[
     libc::SYS_poll,
 ];
 
-/// The newest call that was considered for [`WAYS_OUT`] (Linux 5.17). Drivers have to do without newer ones, as on older
+/// The newest call that was considered for [`WAYS_OUT`] (Linux 5.17). To a driver newer ones seem absent, as on older
 /// systems.
 pub(super) const NEWEST: c_long = libc::SYS_set_mempolicy_home_node;
 
