@@ -3,10 +3,10 @@
 //!
 //! On the device that `P2C2R_GPU` names, else the fastest there is, else Mesa's software. Milliseconds are the
 //! median of the repeats, from the spec's scene to its cube, uploading and reading back included; "1 core" is the
-//! kernel on one thread, "cores" on all of them; "build ms" and "pack ms" are what one core does for either kernel,
-//! making the scene from its spec and the outcome with all its levels from the cube; "on all" is that outcome made on all cores,
-//! as a worker with a graphics processor does. Rays are first rays of paths that may meet one surface in a scene
-//! without lights, so every path is one ray. The overhead is a cube of one path per texel that meets nothing.
+//! kernel on one thread, "cores" on all of them; "build ms" and "pack ms" are the work of one core for either kernel:
+//! making the scene from its spec, and the outcome with all its levels from the cube; "on all" is making that outcome on
+//! all cores, as a worker with a graphics processor does. Rays are first rays of paths that may meet one surface in a
+//! scene without lights, so every path is one ray. The overhead is a cube of one path per texel that meets nothing.
 
 #[cfg(feature = "gpu")]
 #[path = "../tests/reflection/scenes.rs"]

@@ -1,9 +1,9 @@
 //! The kind `path` beside the `pathfinding` crate's A*: `cargo bench -p p2c2r_tasks --bench path`.
 //!
 //! A ratio is the median over a map's queries of rival time by kernel time, one query per task, both with
-//! their grid prepared beforehand; "task us" is the kernel on 20 queries, "grid us" what preparing their grid
-//! takes once, "units" what admission reckons for both. Bytes are per task of 20 queries. Every cost is
-//! asserted equal to the rival's, and to the published one.
+//! their grid prepared beforehand; "task us" is the kernel on 20 queries, "grid us" preparing their grid once,
+//! "units" the work units of both by admission. Bytes are per task of 20 queries. Every cost is asserted equal
+//! to the rival's, and to the published one.
 
 #[path = "../tests/path/contest.rs"]
 mod contest;

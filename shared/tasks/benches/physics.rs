@@ -1,11 +1,11 @@
 //! The kind `physics` beside plain stepping of the same scenes: `cargo bench -p p2c2r_tasks --bench physics`.
 //!
 //! "task us" is one task of one second with its encoding, "plain us" the engine's bare steps in one world that
-//! was built before, the first "+%" what the task takes more, the second what task and always-on check take
-//! more together. "deep us" is the check of one segment. All times are the least of the repeats.
+//! was built before. The first "+%" is how much longer than that the task takes, the second how much longer task
+//! and always-on check take together. "deep us" is the check of one segment. All times are the least of the repeats.
 //!
-//! Then what fields of rubble take on the wire, in bytes of a window of half a second and in kilobits a second both ways,
-//! headers of packets included.
+//! A second table has the traffic of fields of rubble, in bytes of a window of half a second and in kilobits a second
+//! both ways, headers of packets included.
 
 #[path = "../tests/physics/contest.rs"]
 mod contest;

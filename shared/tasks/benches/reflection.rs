@@ -1,10 +1,10 @@
 //! The kind `reflection`: `cargo bench -p p2c2r_tasks --bench reflection`.
 //!
-//! First the kernel beside what it is paid for. "trace us" is the cube alone, "run us" with its encoding, "deep us" the
-//! mean of deep checks. Then rays a second on one thread, from the probe in the default arena of 150 rocks and from
-//! where those end, beside Embree on the same rays and the same rocks' triangles. For that, `P2C2R_EMBREE_PYTHON` (or
-//! `python3`) must have the packages `embreex` and `numpy`: `python3 -m venv embree && embree/bin/pip install embreex
-//! numpy`. All times are the least of the repeats.
+//! The first table has the kernel's times beside its work units. "trace us" is the cube alone, "run us" with its
+//! encoding, "deep us" the mean of deep checks. Then come rays a second on one thread, from the probe in the default
+//! arena of 150 rocks and from where those rays end, beside Embree on the same rays and the same rocks' triangles. For
+//! that, `P2C2R_EMBREE_PYTHON` (or `python3`) must have the packages `embreex` and `numpy`: `python3 -m venv embree &&
+//! embree/bin/pip install embreex numpy`. All times are the least of the repeats.
 
 #[path = "../tests/reflection/contest.rs"]
 mod contest;

@@ -6,7 +6,7 @@
 //! per work unit, times its kind's multiple ([`TaskKind::FUEL_PERCENT`]), and a kernel that needs more gives
 //! up. Steps are counted, not timed, so it gives up at the same place on the cores of every machine, and anyone
 //! can check that by running the task again. A graphics processor counts no steps: there the shaders' own loop
-//! bounds limit the work, so a spec that ends by its fuel on cores may have an outcome there.
+//! bounds limit the work, so a spec that runs out of fuel on cores may have an outcome there.
 //!
 //! A step is about a nanosecond: each kind weighs what its kernel does (a cell of a search, two bodies that
 //! meet, a box that a ray enters) by the most time that takes on the machine it was measured on.

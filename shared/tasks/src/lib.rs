@@ -1,5 +1,5 @@
-//! The kinds of work that P2C2R offloads: for each, what is asked (spec), what is answered (outcome), what it
-//! is worth (admission), how it is computed (kernel) and how an answer is judged without trusting whoever
+//! The kinds of work that P2C2R offloads: for each its input (spec), its answer (outcome), its ranges and work
+//! units (admission), its computation (kernel), and how an answer is judged without trusting the worker that
 //! gave it (checks).
 //!
 //! The worker, the coordinator's fallback and the game's local mode call the very same kernels. Nothing here

@@ -157,7 +157,7 @@ impl Gpu {
         Err(self.retire(format!("it did not answer within {} s", SUBMISSION_MAX.as_secs())))
     }
 
-    /// Reads the first `bytes` of a buffer that [`MapMode::Read`] may map, once nothing writes to it any more.
+    /// Reads the first `bytes` of a buffer that [`MapMode::Read`] may map, once all writes to it are done.
     pub(crate) fn read<T>(
         &self,
         buffer: &Buffer,

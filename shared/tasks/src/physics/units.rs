@@ -9,7 +9,7 @@
 //! elsewhere.
 //!
 //! The pairs that meet in the first segment are known beforehand; later segments are assumed to have as many.
-//! A spec made to be underpaid flies apart at first and packs its bodies together later: it ends by its fuel.
+//! A spec made to be underpaid flies apart at first and packs its bodies together later: it runs out of fuel.
 
 use p2c2r_protocol::WorkUnits;
 use p2c2r_protocol::limits::WORK_UNITS_PER_TASK_MAX;

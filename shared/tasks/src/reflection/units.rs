@@ -6,7 +6,7 @@
 //! later ones. `cargo bench -p p2c2r_tasks --bench reflection` prints units and times side by side.
 //!
 //! Crowds of overlapping rocks are charged more than they take. Specs made to be underpaid, with many thin
-//! things in one place, end by their fuel.
+//! things in one place, run out of fuel.
 
 use p2c2r_protocol::WorkUnits;
 use p2c2r_protocol::limits::WORK_UNITS_PER_TASK_MAX;

@@ -1,4 +1,4 @@
-//! Specs that would cost thousands of times what they pay for end by their fuel, and a lie about fuel is
+//! Specs that would cost thousands of times what they pay for run out of fuel, and a false "out of fuel" is
 //! caught.
 
 use p2c2r_tasks::path::{Cell, Grid, Path, PathSpec, Query};
@@ -8,9 +8,9 @@ use p2c2r_tasks::{Blob, Blobs, KindRegistry, OUT_OF_FUEL, Stop, TaskKind, is_out
 
 use crate::{maps, scenes};
 
-/// A grid of 1,024 by 1,024 on which a short query leads round the whole: single blocked cells every 10
-/// columns, and a wall with its only gap at the far end. Without fuel, 1 KB of spec takes 132 s of a core for
-/// 14 ms of pay.
+/// A grid of 1,024 by 1,024 on which a short query leads round the whole grid: single blocked cells every 10
+/// columns, and a wall with its only gap at the far end. Without a limit on fuel, this spec of 1 KB would take
+/// a core 132 s and pay for 14 ms.
 fn comb() -> (PathSpec, Blobs) {
     let mut grid = Grid::new(1_024, 1_024);
     (0..1_023).for_each(|x| grid.set_blocked(Cell::new(x, 1), true));

@@ -1,4 +1,4 @@
-//! What games ask for stays far below its limit of fuel.
+//! The tasks of games stay far below their limits of fuel.
 
 use p2c2r_protocol::WorkUnits;
 use p2c2r_tasks::fuel::STEPS_PER_UNIT;
@@ -50,7 +50,7 @@ fn paths_on_the_grids_of_games_and_benchmarks() {
     assert!(most < 0.9, "{most} of the fuel");
 }
 
-/// Adding the queries from a cell to itself that their `Reckoning` asks for pays for any detour among rocks.
+/// As many queries from a cell to itself as the `Reckoning` asks for pay for any detour among rocks.
 #[test]
 fn paths_that_pay_for_their_detours() {
     let mut most = 0.0_f64;

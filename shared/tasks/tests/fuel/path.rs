@@ -1,4 +1,4 @@
-//! Grids of every sort a stranger may think of, and queries across them.
+//! Grids of every sort that a hostile game may send, and queries across them.
 
 use p2c2r_tasks::path::{Cell, Grid, Path, PathSpec, Query};
 use p2c2r_tasks::{Blob, Blobs};

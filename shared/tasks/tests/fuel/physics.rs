@@ -129,9 +129,8 @@ impl Genome for Bodies {
     }
 
     fn slack(&self) -> u64 {
-        // A tick of the engine is counted after it, but not begun if as many pairs as are near one another
-        // may take more than is left; the engine may see a few more pairs than that, since its boxes are
-        // wider.
+        // A tick of the engine is counted after it, but is not begun if the pairs near one another may take
+        // more than is left. The engine may see a few more pairs than those, since its boxes are wider.
         100_000
     }
 }

@@ -15,7 +15,7 @@ use crate::maps::Seeded;
 use crate::worst::Genome;
 use crate::{lightfield, maps, path, physics, reflection, scenes, tactics};
 
-/// Stops the kernel from another thread once it has begun; it must end as stopped and not with an outcome.
+/// Stops the kernel from another thread while it begins; it must end as stopped and not with an outcome.
 fn stopped<K: Fueled>(spec: &K::Spec, blobs: &Blobs) {
     let stop = Stop::new();
     let ended = thread::scope(|scope| {
@@ -35,7 +35,8 @@ fn a_kernel_that_is_stopped_has_no_outcome() {
     stopped::<Physics>(&many, &Blobs::default());
 }
 
-/// Turns of waiting from one moment of stopping to the next, and how many moments: together about what the task takes.
+/// Turns of waiting from one moment of stopping to the next, and the number of moments; together they take about as
+/// long as the task.
 const TURNS: u32 = 60_000;
 const MOMENTS: u32 = 24;
 
@@ -59,8 +60,8 @@ fn a_tick_that_is_cut_short_leaves_no_trace() {
 /// Steps that a kernel may take between two looks at the stop flag: a step is a nanosecond of the reference core, and a
 /// kernel that is stopped is to end within 5 ms.
 const UNSEEN_STEPS_MAX: u64 = 5_000_000;
-/// The same for as many pairs in contact as a spec may have: the engine's solver takes them all together, and nothing can
-/// stop it. Two thousand pairs stay below [`UNSEEN_STEPS_MAX`].
+/// The limit for as many pairs in contact as a spec may have: the engine's solver takes them all together, and nothing
+/// can stop it. Two thousand pairs stay below [`UNSEEN_STEPS_MAX`].
 const MOST_PAIRS: &str = "physics, most pairs";
 const MOST_PAIRS_STEPS_MAX: u64 = 45_000_000;
 
@@ -84,7 +85,7 @@ fn unseen_of_any<G: Genome>(count: usize) -> u64 {
     most.into_iter().max().unwrap_or_default()
 }
 
-/// The largest probe there is, of a noise that takes several tries to pack.
+/// The largest probe, so noisy that packing it takes several tries.
 fn largest_probe() -> ReflectionSpec {
     let (mut spec, _) = reflection::Things::typical();
     (spec.face_log2, spec.levels, spec.samples, spec.bounces, spec.others) = (7, 8, 1, 1, Vec::new());

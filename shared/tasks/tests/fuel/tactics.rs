@@ -23,7 +23,7 @@ pub struct Fights {
     rocks_spread: u64,
     half: u64,
     size: u64,
-    /// What guns are like.
+    /// Properties of guns.
     salvo: u64,
     cooldown: u64,
     sight: u64,

@@ -17,14 +17,14 @@ const REPEATS: u32 = 6;
 /// Specs that are run before any is measured.
 const WARMING: u64 = 100;
 
-/// What specs of a kind are made of, so that they can be varied.
+/// The parameters that a spec of a kind is made from, so that they can be varied.
 pub trait Genome: Clone + std::fmt::Debug {
     type Kind: Fueled;
-    /// Any, small ones more often than large ones.
+    /// Random parameters; small specs are more frequent than large ones.
     fn random(seeded: &mut Seeded) -> Self;
     /// This one with one part changed.
     fn varied(&self, seeded: &mut Seeded) -> Self;
-    /// What games ask for: its units are right, so its time tells how fast this machine is at the moment.
+    /// A spec as games make it: its units are right, so its time tells how fast this machine is at the moment.
     fn typical() -> (<Self::Kind as TaskKind>::Spec, Blobs);
     /// The spec; it need not be admissible.
     fn spec(&self) -> (<Self::Kind as TaskKind>::Spec, Blobs);
@@ -65,7 +65,7 @@ pub struct Found {
 }
 
 impl Found {
-    /// Steps per step that its units stand for; at a hundredth of [`TaskKind::FUEL_PERCENT`] the fuel ends.
+    /// Steps taken per step that its units stand for; the fuel ends at a hundredth of [`TaskKind::FUEL_PERCENT`].
     fn by_units(&self) -> f64 {
         self.steps as f64 / (self.units * STEPS_PER_UNIT) as f64
     }
@@ -164,7 +164,7 @@ const CLIMB: u64 = 100;
 /// Tries `random` random specs, then climbs from the worst of a few to ever worse ones; none worth more than
 /// `units_max`, the random ones no more than [`RANDOM_UNITS_MAX`] either, so that the search ends.
 pub fn search<G: Genome>(random: u64, climbed: u64, units_max: u64, seed: u64) -> Tally {
-    // What is made once per thread or program is made now, so that it does not count as steps.
+    // Tables that are made once per thread or program are made now, so that they are not timed.
     let mut warming = Seeded(!seed);
     for _ in 0..WARMING {
         measured(&G::random(&mut warming), RANDOM_UNITS_MAX);
@@ -195,15 +195,14 @@ pub fn search<G: Genome>(random: u64, climbed: u64, units_max: u64, seed: u64) -
     tally
 }
 
-/// A search must find this much to mean anything: most specs ran, and the worst came near the limit.
+/// Asserts that a search means something: most specs ran, and the worst came near the limit.
 pub fn means_something(tally: &Tally) {
     println!("{tally:.2?}");
     assert!(tally.admitted > tally.refused, "{tally:?}");
     assert!(tally.most_by_units > 0.5, "{tally:?}");
 }
 
-/// Prints what a typical task takes: `docs/PERFORMANCE.md` says how to derive the cost of counting steps from
-/// it.
+/// Prints how long a typical task takes: `docs/PERFORMANCE.md` derives the cost of counting steps from it.
 fn pace<G: Genome>() {
     let most = (0..50).map(|_| quickest::<G::Kind>(G::typical).took).min();
     println!("{} typical task: {:.1?}", <G::Kind as TaskKind>::NAME, most.unwrap_or_default());

@@ -6,7 +6,7 @@ use p2c2r_tasks::{Blob, Blobs, Stop, TaskKind};
 
 use crate::scenes;
 
-/// The arena of the game with so many rocks and other things, as its light is asked for.
+/// The field of light of the game's arena, with so many rocks and other things.
 pub fn arena(rocks: usize, others: usize, seed: u64) -> LightfieldSpec {
     let ReflectionSpec { bounces, seed, sky, sun, surfaces, objects, .. } =
         scenes::arena(rocks, others, seed);

@@ -1,4 +1,4 @@
-//! The kind `lightfield` from outside: what equal specs give, what travels, what admission refuses, what checks catch.
+//! The kind `lightfield` from outside: equal outcomes of equal specs, encodings, admission and checks.
 
 mod bytes;
 mod fields;

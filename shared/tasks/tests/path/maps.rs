@@ -23,7 +23,7 @@ impl Case {
         Blob::new(self.grid.to_blob())
     }
 
-    /// A spec of the queries `from..` of this case, as many as one spec may have.
+    /// A spec of these queries on this case's grid, and its blobs.
     pub fn spec(&self, queries: &[Query]) -> (PathSpec, Blobs) {
         let blob = self.blob();
         (PathSpec { grid: blob.digest(), queries: queries.to_vec() }, Blobs::new(vec![blob]))
@@ -83,7 +83,7 @@ pub fn assert_published(query: Query, published: f64, answer: &QueryAnswer) {
     }
 }
 
-/// A small generator of its own (splitmix64), so that golden digests depend on no other crate's stream.
+/// SplitMix64, written out so that golden digests do not depend on another crate's generator.
 pub struct Seeded(pub u64);
 
 impl Seeded {
@@ -126,7 +126,7 @@ impl Seeded {
     }
 }
 
-/// Round rocks on open ground, and enemies that all go to one place: what the game asks.
+/// Round rocks on open ground, and enemies that all go to one place, as in the game.
 pub fn rocks(side: u16, rocks: u64, radius_max: u64, queries: usize, seed: u64) -> Case {
     let mut seeded = Seeded(seed);
     let mut grid = Grid::new(side, side);

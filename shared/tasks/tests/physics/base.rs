@@ -1,5 +1,5 @@
-//! Specs as changes of what an outcome left: the same task, the same outcome, and bytes that grow with the
-//! changes only.
+//! Specs as changes of the bodies that an outcome left: the same task, the same outcome, and bytes that grow with
+//! the changes only.
 
 use std::sync::Arc;
 

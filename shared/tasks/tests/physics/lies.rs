@@ -137,7 +137,7 @@ fn a_body_that_flies_through_a_wall() {
     assert_eq!(verdict(&spec, &outcome), Err("physics.contact_missing"));
 }
 
-/// What no outcome can express is left out.
+/// Parts that no outcome can express are left out.
 #[test]
 fn what_no_outcome_can_say_is_left_out() {
     let (spec, outcome) = scene();
@@ -301,8 +301,8 @@ fn small_lies_are_caught_by_the_deep_check_as_often_as_promised() {
         change(&mut lie.segments[2]);
         assert_ne!(lie, outcome, "{name}: nothing changed; take another seed");
         assert_eq!(verdict(&spec, &lie), Ok(()), "{name}");
-        // One segment of four, or two if the next segment is re-run from the wrong state: it starts from the
-        // claimed one, so it alone stays true only if it was computed from that.
+        // The changed segment is one of four. Where the change moves the start of the next segment, that one is not
+        // what its start leads to either, and two of four are false.
         let tries = 40;
         let times = caught(&spec, &lie, tries);
         assert!((6..=26).contains(&times), "{name}: caught {times} times in {tries}");

@@ -162,7 +162,7 @@ fn a_bounce_is_the_textbooks() {
     assert!((0.85..1.2).contains(&impulse), "{impulse} of the momentum");
 }
 
-/// By the formula the third ball is near no other; the second comes its way only after being hit.
+/// By the formula the third ball meets no other; the second flies towards it only after being hit.
 #[test]
 fn a_deflected_body_meets_one_that_nobody_was_to_meet() {
     let mut spec = scenes::arena(3, 1);

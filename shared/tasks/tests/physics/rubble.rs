@@ -1,5 +1,5 @@
-//! What a field of rubble takes on the wire: window after window, each spec as changes of what the previous
-//! outcome left.
+//! Traffic of a field of rubble: window after window, each spec as changes of the bodies that the previous outcome
+//! left.
 
 use std::fmt::Write as _;
 
@@ -16,8 +16,8 @@ use crate::scenes::Seeded;
 
 /// Windows a second.
 const WINDOWS_PER_S: usize = 2;
-/// Most bytes of a message's part that one packet carries, and what a packet takes beside it: headers of UDP and IP, netcode's
-/// tag and number, and what says which part it is.
+/// Most bytes of a message's part that one packet carries, and the bytes of a packet beside it: headers of UDP and IP,
+/// netcode's tag and number, and the header of the part.
 const PART_BYTES: usize = 1_100;
 const PACKET_BYTES: usize = 76;
 
@@ -30,7 +30,7 @@ pub enum Beginning {
     InMotion,
 }
 
-/// What happens in every window.
+/// Disturbances in every window.
 #[derive(Clone, Copy, Debug)]
 pub struct Rate {
     /// Bodies that shatter into [`PIECES`] each.
@@ -108,7 +108,7 @@ fn field(bodies: usize, beginning: Beginning, seeded: &mut Seeded) -> PhysicsSpe
     }
 }
 
-/// What the gamer does between two windows.
+/// Shatters and pushes bodies, as a gamer does between two windows.
 fn disturb(spec: &mut PhysicsSpec, rate: Rate, bodies_max: usize, seeded: &mut Seeded) {
     for _ in 0..rate.pushed {
         let place = seeded.below(spec.bodies.len() as u64) as usize;

@@ -1,4 +1,4 @@
-//! Scenes to compute: seeded, and like what the game asks for or worse.
+//! Scenes to compute: seeded, and like those of the game or worse.
 
 use p2c2r_tasks::physics::{
     Attractor, Body, BodyMaterial, Motion, POSITION_STEPS_PER_M, PhysicsSpec, STEPS_DEFAULT, ShapeId, State,

@@ -1,4 +1,4 @@
-//! Honest answers pass every check, whatever the scene; hostile scenes are refused or computed, never worse.
+//! Honest answers pass every check, whatever the scene; hostile scenes are refused or computed, without a panic.
 
 use p2c2r_tasks::physics::{
     Attractor, BODIES_MAX, Body, BodyMaterial, Motion, POSITION_STEPS_PER_M, Physics, PhysicsOutcome,

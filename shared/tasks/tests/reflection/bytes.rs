@@ -1,5 +1,5 @@
 //! Specs from strangers: whatever the bytes hold, decoding neither panics nor reserves much, every value has one
-//! encoding, and only what is in range is admitted.
+//! encoding, and only specs in range are admitted.
 
 use p2c2r_tasks::physics::{Rotation, ShapeId};
 use p2c2r_tasks::reflection::{

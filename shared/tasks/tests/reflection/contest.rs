@@ -1,4 +1,4 @@
-//! The kernel's times beside what it is worth, and rays to race with.
+//! The kernel's times beside its work units, and rays to race with.
 
 use std::fmt::Write as _;
 use std::hint::black_box;

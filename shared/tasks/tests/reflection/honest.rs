@@ -1,4 +1,4 @@
-//! Honest answers never fail: neither the kernel's own nor those of a processor that rounds otherwise.
+//! Honest answers never fail: neither the kernel's own nor those of a processor that rounds differently.
 
 use p2c2r_tasks::reflection::{
     CubeMap, Form, Object, Reflection, ReflectionOutcome, ReflectionSpec, Scene, Surface,
@@ -9,8 +9,7 @@ use crate::same::{cases, run};
 use crate::scenes::{self, Seeded};
 
 /// A cube as a GPU would compute it: every value off by up to a few roundings, and now and then a path that
-/// passes an edge on the other side and goes another way. One texel in a thousand is far more than kernels
-/// were seen to differ in.
+/// passes an edge on the other side and goes another way. One texel in a thousand is far more than kernels differ in.
 fn rounded_otherwise(spec: &ReflectionSpec, cube: &CubeMap, seeded: &mut Seeded) -> CubeMap {
     let stray = Scene::new(&ReflectionSpec { samples: 1, seed: seeded.bits() as u32, ..spec.clone() });
     let mut gpu = cube.clone();
@@ -58,7 +57,7 @@ fn honest_workers_pass() {
 }
 
 /// A gamer may ask for two surfaces in one place, one dark and one bright: which of them is seen depends on
-/// rounding, so a worker that rounds otherwise has still been honest.
+/// rounding, so a worker that rounds differently is still honest.
 #[test]
 fn surfaces_in_one_place_are_no_trap() {
     let dark = Surface { colour: [0; 3], ..Surface::default() };

@@ -130,7 +130,7 @@ fn less_work() {
     is_caught("one face copied", &spec, &copied, 30);
 }
 
-/// "A half-sample lazy worker is caught within 20 checks", whatever there is to see.
+/// A lazy worker that takes half the samples is caught within 20 checks, in any scene.
 #[test]
 fn half_the_samples_are_caught_at_once() {
     for spec in [
@@ -177,7 +177,7 @@ fn one_false_probe_of_several_is_caught_as_often_as_it_has_blocks() {
         honest.look_from(&viewpoint);
         cubes.push(honest.trace());
     }
-    // What the ship next to it sees.
+    // The cube that the ship next to it sees.
     let mut elsewhere = spec.others[2];
     elsewhere.probe = spec.others[1].probe;
     honest.look_from(&elsewhere);
@@ -201,7 +201,7 @@ fn told_of(spec: &ReflectionSpec, cubes: &[CubeMap]) -> ReflectionOutcome {
     ReflectionOutcome::of_all(&levels.zip(cubes).collect::<Vec<_>>())
 }
 
-/// One macroblock of 24 is looked at, where bolts are by every third seed.
+/// One macroblock of 24 is traced again; every third seed picks one with bolts.
 #[test]
 fn one_false_block_is_caught_by_one_seed_in_36() {
     let spec = scene();

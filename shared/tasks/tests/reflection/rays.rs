@@ -1,4 +1,4 @@
-//! Rays end where they must: beside a plain test of every triangle.
+//! Rays end in the same places as with a plain test of every triangle.
 
 use crate::contest::{Race, Ray};
 

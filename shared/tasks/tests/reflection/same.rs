@@ -110,7 +110,7 @@ fn boxes_lose_no_hit() {
 
 #[test]
 fn things_within_things_are_found_all_the_same() {
-    // Two thousand shells about one place, and points ever nearer to it: these make trees of boxes deep.
+    // Two thousand shells around nearly one place: these make trees of boxes deep.
     let mut spec = scenes::arena(0, 0, 8);
     let mut object = scenes::arena(1, 0, 8).objects[0];
     for number in 0..2_048_u16 {

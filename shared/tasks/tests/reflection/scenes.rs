@@ -1,4 +1,4 @@
-//! Scenes to trace: seeded, and like what the game asks for or worse.
+//! Scenes to trace: seeded, and like those of the game or worse.
 
 use p2c2r_tasks::physics::{Rotation, ShapeId};
 use p2c2r_tasks::reflection::{Form, Object, POSITION_STEPS_PER_M, ReflectionSpec, Sun, Surface};

@@ -102,7 +102,7 @@ fn a_glowing_capsule_and_rock_are_as_large_as_they_look() {
 
 #[test]
 fn a_white_floor_gives_back_what_the_sky_sends() {
-    // With a polish that mirrors without loss.
+    // Its polish mirrors without loss.
     let white = Surface { roughness: 0, ..WHITE };
     let spec = ReflectionSpec { face_log2: 5, ..spec(&[white], &[floor(0)]) };
     let given = below(&Scene::new(&spec).trace(), 8);

@@ -38,7 +38,7 @@ fn the_largest_and_wildest_cube_fits_its_message() {
     }
 }
 
-/// What the encoder writes of the wildest cubes is accepted, however coarse its steps had to be.
+/// The encoder's streams of the wildest cubes are accepted, however coarse their steps had to be.
 #[test]
 fn the_wildest_cubes_of_every_size_unfold() {
     for face_log2 in 4..=7_u8 {

@@ -1,4 +1,4 @@
-//! How many bytes, how near, how fast: the figures that the codec was chosen by, for the bench and the tests.
+//! Bytes, error and speed: the figures by which the codec is chosen, for the bench and the tests.
 
 use std::fmt::Write;
 use std::hint::black_box;

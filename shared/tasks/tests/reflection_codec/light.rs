@@ -1,4 +1,4 @@
-//! What comes out is near what went in, small, and the same everywhere.
+//! Unfolded cubes are near the packed ones, and their outcomes are small.
 
 use p2c2r_tasks::reflection::{
     CubeMap, FACES, LEVEL_ERROR_MAX, LEVEL_ERROR_RMS, Probe, ReflectionOutcome, ReflectionSpec, Scene,
@@ -31,8 +31,7 @@ fn cubes_of_the_default_size_are_small_and_near() {
     println!("{}", contest::table(&[contest("traced", &cubes[4], 1)]));
 }
 
-/// Holds the reason for this codec: at the same quality no rival is much smaller, and on smooth light all are
-/// larger.
+/// The reason for this codec: at the same quality no rival takes far fewer bytes, and on smooth light all take more.
 #[test]
 fn no_rival_is_as_small_on_smooth_light_or_a_third_smaller_on_any() {
     for (name, cube) in [("battle", skies::battle(32, 1)), ("smooth", skies::cube(32, skies::smooth))] {

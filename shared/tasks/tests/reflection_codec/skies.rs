@@ -33,7 +33,7 @@ pub fn normalised(v: [f32; 3]) -> [f32; 3] {
     v.map(|c| c / length)
 }
 
-/// A cube whose texels are what `light` says of their directions.
+/// A cube whose texels are `light` of their directions.
 pub fn cube(face: u32, mut light: impl FnMut([f32; 3]) -> [f32; 3]) -> CubeMap {
     let mut cube = CubeMap::black(face);
     for side in 0..FACES {
@@ -55,7 +55,7 @@ pub fn smooth([x, y, z]: [f32; 3]) -> [f32; 3] {
     [level * (0.7 + 0.3 * x), level * (0.8 + 0.1 * y), level * (1.2 + 0.3 * z)]
 }
 
-/// What a texel at `way` sees of a ray game: rocks with the noise of a few paths, bolts, a sky.
+/// Light of a texel at `way` in a ray-traced arena: rocks with the noise of a few paths, bolts, a sky.
 fn arena(
     seeded: &mut Seeded,
     things: &[([f32; 3], f32, [f32; 3])],

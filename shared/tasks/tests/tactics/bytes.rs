@@ -1,5 +1,5 @@
 //! Specs and outcomes from strangers: whatever the bytes hold, decoding neither panics nor reserves much, every value has
-//! one encoding, and only what is in range is admitted.
+//! one encoding, and only specs in range are admitted.
 
 use p2c2r_tasks::tactics::{
     Agent, Bolt, CANDIDATES_MAX, Class, LEAD_STEPS_MAX, Planner, RoundRock, Tactics, TacticsOutcome,

@@ -15,7 +15,7 @@ fn done_by(spec: &TacticsSpec, plan: Plan) -> i32 {
     run(&played).scores[0][0] / i32::from(FUTURES_MAX)
 }
 
-/// What the plan found gains over going by rule, summed over some fights.
+/// The gain of the plan found over flying by rule, summed over some fights.
 fn gain(candidates: u16, futures: u8) -> i32 {
     let of_fight = |number: u64| {
         let spec = TacticsSpec { candidates, futures, lead_steps: 0, ..fight(5, 4, 3 * number + 1) };

@@ -1,5 +1,5 @@
-//! The kind `tactics` from outside: what equal specs give, what travels, what admission refuses, what checks
-//! catch, and whether deeper search finds better plans.
+//! The kind `tactics` from outside: equal outcomes of equal specs, encodings, admission, checks, and better plans by
+//! deeper search.
 
 mod bytes;
 mod deeper;

@@ -111,7 +111,7 @@ const BOSS: Class = Class {
     ..GUNNER
 };
 
-/// A fight in the game's arena: the ship, one wingman who plans, and others; a boss who plans too in every third.
+/// A fight in the game's arena: the ship, a wingman that plans, and others; in every third fight also a boss that plans.
 pub fn fight(rammers: usize, gunners: usize, seed: u64) -> TacticsSpec {
     let mut seeded = Seeded(seed);
     let mut agent = |class: u8, hull: u8, reach_m: f32| Agent {

@@ -8,7 +8,7 @@ use super::transform::{backward, forward};
 pub const BLOCK_SIDE: usize = 16;
 /// Largest magnitude of a coefficient; with the finest steps none is above 2,200.
 pub(super) const COEFFICIENT_MAX: i16 = 4_095;
-/// Steps there are, each √2 of the one before.
+/// Number of coarsenesses, each with steps √2 times as wide as the one before.
 pub const STEPS: u8 = 16;
 /// Luminance of linear sRGB (Rec. 709), which is what "luminance" means in this codec.
 pub const LUMINANCE: [f32; 3] = [0.2126, 0.7152, 0.0722];
@@ -155,7 +155,7 @@ pub(super) fn quantise(texels: &[[f32; 3]], shape: BlockShape, steps: Steps) -> 
     block
 }
 
-/// The texels of a macroblock, row-major. Total: any coefficients give finite, non-negative texels.
+/// The texels of a macroblock, row-major. Any coefficients give finite, non-negative texels.
 pub(super) fn dequantise(block: &Block, steps: Steps, texels: &mut [[f32; 3]; 256]) {
     let shape = block.shape;
     let side = shape.side;

@@ -18,7 +18,7 @@ const SLOWEST: u8 = 60;
 /// Odds keep this far from certainty, so that the other bit can always be coded.
 const ODDS_MARGIN: i32 = 96;
 
-/// By how much odds move towards a bit, by bits seen, in 32,768ths.
+/// How far odds move towards a bit, in 32,768ths, by the number of bits seen.
 const PACE: [i32; SLOWEST as usize + 1] = {
     let mut pace = [0; SLOWEST as usize + 1];
     let mut seen = 0;
@@ -71,7 +71,7 @@ fn end(low: u32, range: u32) -> u32 {
 /// Below this the range is extended by a byte.
 const TOP: u32 = 1 << 24;
 
-/// Writes.
+/// Writes a stream.
 pub(crate) struct Encoder {
     low: u64,
     range: u32,
@@ -145,7 +145,7 @@ impl Coder for Encoder {
     fn refuse(&mut self) {}
 }
 
-/// Reads; past the end of the stream it reads zeros, so any bytes are some stream.
+/// Reads a stream; past its end it reads zeros, so any bytes are some stream.
 pub(crate) struct Decoder<'b> {
     bytes: &'b [u8],
     at: usize,
@@ -231,7 +231,7 @@ impl Coder for Decoder<'_> {
 mod tests {
     use super::*;
 
-    /// Skewed bits with odds of their own, and even ones between.
+    /// Three kinds of skewed bits, each with its odds, and even bits between.
     fn pass<C: Coder>(coder: &mut C, bits: &mut [bool]) {
         let mut odds = [Odds::default(); 3];
         for (place, bit) in bits.iter_mut().enumerate() {

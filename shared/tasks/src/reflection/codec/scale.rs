@@ -1,7 +1,7 @@
 //! Logarithms, powers of two and half floats out of `+ - * /` and the bits of floats, so that every machine has
 //! the same.
 
-/// Radiance of one step above black: what the logarithm starts from.
+/// Radiance that is added before taking the logarithm, so that black has one.
 pub const RADIANCE_FLOOR: f32 = 1.0 / 4096.0;
 /// Largest radiance of a channel that travels.
 pub const TEXEL_MAX: f32 = 4096.0;

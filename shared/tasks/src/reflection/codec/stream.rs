@@ -60,7 +60,7 @@ fn magnitude<C: Coder>(coder: &mut C, odds: &mut [Odds], escape: &mut [Odds], va
     (1 << bits | low) + odds.len() as u32 - 1
 }
 
-/// Codes a coefficient that is no mean.
+/// Codes a coefficient other than a mean.
 fn wave<C: Coder>(coder: &mut C, model: &mut Model, band: usize, size: usize, value: i16) -> i16 {
     if !coder.bit(&mut model.zero[band][size], value != 0) {
         return 0;
@@ -172,7 +172,7 @@ impl Plane<'_> {
     }
 }
 
-/// Codes a level: what the encoder reads from it, the decoder writes into it.
+/// Codes a level: the encoder reads `level`, the decoder writes it.
 fn pass_level<C: Coder>(
     coder: &mut C,
     models: &mut [Model; 2],

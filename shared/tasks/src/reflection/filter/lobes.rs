@@ -20,7 +20,7 @@ const WIDEST_ALPHA: f32 = 0.2;
 
 /// Texels of one face that one thread filters at a time: some 50 microseconds.
 const PIECE: usize = 16;
-/// Cells that one thread turns at a time: what fits a core's L1 cache.
+/// Cells that one thread turns at a time: as many as fit a core's L1 cache.
 const TURNED: usize = 256;
 
 /// Radiance times solid angle of every cell, finest level first, each face by face and row by row; the fourth
@@ -31,7 +31,7 @@ pub(super) type Pyramid = Vec<[f32; 4]>;
 pub(super) type Six = [f32; SIX];
 const SIX: usize = 20;
 
-/// Weights of one level's output texels of one face; for other faces the cube is turned.
+/// Weights of one level's output texels on face 0; for other faces the cube is turned.
 struct Rows {
     /// Index of the end of each texel's weights.
     ends: Vec<u32>,
@@ -54,8 +54,8 @@ pub(super) struct Lobes {
 impl Lobes {
     /// The weights for faces of `2^face_log2` texels' edge and `levels` levels; computed on first use and
     /// kept for the process: 0.3 MB for all levels of a face of 16, 1.6 MB of 32, 8 MB of 64, 40 MB of 128.
-    /// An error if that was stopped. Two threads that need them at the same time both compute them, so that either can
-    /// be stopped.
+    /// An error if computing them was stopped. Two threads that need them at the same time both compute them, so that
+    /// either can be stopped.
     pub fn of(face_log2: usize, levels: usize, stop: &Stop) -> Result<&'static Self, KernelError> {
         static TABLES: [OnceLock<Lobes>; SIZES * SIZES] = [const { OnceLock::new() }; SIZES * SIZES];
         let (face_log2, levels) = (face_log2.min(SIZES - 1), levels.clamp(1, SIZES));
@@ -79,7 +79,7 @@ impl Lobes {
         }
         let solid = solid_angles(1 << face_log2);
         let mut lobes = Self { face_log2, starts, solid, turns, levels: Vec::new() };
-        // The light of a cube that is one everywhere.
+        // A cube with light 1 in all directions: its filtered light is the sum of the weights.
         let mut white = CubeMap::black(1 << face_log2);
         white.texels_mut().fill([1.0; 3]);
         let white = lobes.pyramid(&white);

@@ -21,11 +21,11 @@ pub(super) struct TaskBuffers {
     pub nodes: Buffer,
     pub materials: Buffer,
     pub lights: Buffer,
-    /// Where light is wanted, of fields.
+    /// Places of a field's probes.
     pub places: Buffer,
-    /// What the shader writes.
+    /// The answers that the shader writes.
     pub texels: Buffer,
-    /// A copy of it that we can read.
+    /// A copy of the answers that the host can read.
     pub back: Buffer,
     pub group: BindGroup,
 }

@@ -1,4 +1,4 @@
-// What the host uploads: `scene.rs` and `bvh.rs`, field by field. Constants are put before this by `shader.rs`.
+// The data that the host uploads: `scene.rs` and `bvh.rs`, field by field. `shader.rs` puts constants before this.
 
 struct Params {
     probe: vec3f,
@@ -87,5 +87,5 @@ struct Light {
 // Faces of rocks, outward normal and distance from the centre, ROCK_FACES for each form.
 @group(0) @binding(5) var<storage, read> rocks: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> texels: array<vec4f>;
-// Where light is wanted, of fields.
+// Places of a field's probes.
 @group(0) @binding(7) var<storage, read> places: array<vec4f>;

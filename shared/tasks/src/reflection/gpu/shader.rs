@@ -1,4 +1,4 @@
-//! The shaders' text, and how it becomes a program that can be run.
+//! The shaders' text, and its compilation into a program that can be run.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -81,7 +81,7 @@ fn source() -> String {
     .join("\n")
 }
 
-/// What a submission computes.
+/// The kind of answers that a submission computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ShaderWork {
     /// Texels of a cube.

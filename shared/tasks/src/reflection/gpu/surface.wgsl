@@ -1,4 +1,4 @@
-// What surfaces do to light and how lights are sampled: `surface.rs` and `lights.rs` line by line.
+// Reflection by surfaces, and the sampling of lights: `surface.rs` and `lights.rs` line by line.
 
 const PI: f32 = 3.1415927;
 const TAU: f32 = 6.2831855;

@@ -1,5 +1,5 @@
 // The kernel: paths from the probe through every texel, as in `trace.rs`. The samples of a texel are shared out
-// among neighbouring threads of a group, whose sums are added in order, so that a device always gives the same.
+// among neighbouring threads of a group, whose sums are added in order, so that a device always gives the same cube.
 
 fn texel_direction(face: u32, u: f32, v: f32) -> vec3f {
     let right = 2.0 * u - 1.0;
@@ -48,7 +48,7 @@ fn direct(place: vec3f, object: u32, met: Surface, numbers: Draws, first: u32) -
     return light;
 }
 
-// What arrives at `place` from `towards` along one path.
+// Radiance that arrives at `place` from `towards` along one path.
 fn path(place: vec3f, towards: vec3f, numbers: Draws) -> vec3f {
     var origin = place;
     var direction = towards;

@@ -20,7 +20,7 @@ use crate::physics::ROCK_FORMS;
 pub(super) const TEXEL_BYTES: u64 = 16;
 /// Bytes of `Setting`.
 pub(super) const SETTING_BYTES: u64 = 176;
-/// Bytes of the most places of a field.
+/// Bytes of the places of the largest field.
 pub(super) const PLACES_BYTES: u64 = 16 * PROBES_MAX as u64;
 /// Bytes of the largest scene's objects.
 pub(super) const PRIMITIVES_BYTES: u64 = (OBJECTS_MAX * size_of::<Primitive>()) as u64;
