@@ -59,10 +59,10 @@ const EAT_MEMORY: u8 = 14;
 const NEVER_ENDS: u8 = 15;
 const ABORT_TINY: u8 = 16;
 const WHEN_LET_GO: u8 = 17;
-/// Ends only then, also when it is told to stop.
+/// Like [`WHEN_LET_GO`], but goes on when it is told to stop.
 const WHEN_LET_GO_ALONE: u8 = 18;
 
-/// What a kernel that reaches for something answers.
+/// Outcomes of a kernel that reaches for something.
 const DENIED: u32 = 0;
 const WITHIN_REACH: u32 = 1;
 
@@ -146,7 +146,7 @@ impl TaskKind for Scripted {
 }
 
 const STEP: Duration = Duration::from_millis(1);
-/// Steps within which anything that will happen has happened; simulated time, so generous costs little.
+/// Steps within which everything that will happen has happened. Time is simulated, so a generous number costs little.
 const STEPS_MAX: usize = 10_000;
 
 fn kinds() -> KindRegistry {
@@ -161,11 +161,11 @@ struct Pair {
     peer: Option<PeerId>,
     heard: Vec<WorkerToServer>,
     left: usize,
-    /// Lease of what is assigned, which the machine's clock counts.
+    /// Lease of every assignment, measured by the machine's clock.
     lease_us: u32,
 }
 
-/// Longer than any task of these tests takes, on a machine with more to do than processors.
+/// Longer than any task of these tests takes, even on an overloaded machine.
 const LEASE_US: u32 = 60_000_000;
 
 impl Pair {
@@ -227,7 +227,7 @@ impl Pair {
         panic!("never: {what}; heard {:?}", self.heard);
     }
 
-    /// Steps on for long enough that anything still to be said would have been.
+    /// Steps on for so long that every message still to come has come.
     fn settle(&mut self) {
         (0..300).for_each(|_| self.step());
     }
@@ -315,7 +315,7 @@ fn a_panic_fails_only_its_attempt() {
 #[test]
 fn a_panic_on_a_slot_leaves_the_slot_working() {
     let mut pair = Pair::joined(|config| config.execution = Execution::Threads);
-    // One thread runs whatever the app's own thread does not, so the last answer shows that it went on.
+    // One slot's thread runs whatever the app's thread does not, so the last answer shows that it still works.
     (1..=40).for_each(|task| pair.assign(task, &script(PANIC, 0)));
     pair.assign(41, &script(PANIC_IN_ADMISSION, 0));
     pair.assign(42, &script(DOUBLE, 4));
@@ -444,7 +444,8 @@ fn drains_finishes_what_has_begun_hands_back_the_rest_and_leaves() {
     assert_eq!(outcome(&answers[100]), overloaded, "what came after is turned away");
 }
 
-/// An assignment that crosses the worker's notice is answered in the very update in which the worker could leave.
+/// An assignment may cross the worker's notice on the way. It is answered in the very update in which the worker could
+/// leave.
 #[test]
 fn leaves_only_when_its_last_answer_has_arrived() {
     let mut pair = Pair::joined(|_| ());

@@ -10,7 +10,7 @@ use clap::{Arg, Command, Error, Parser};
 /// The program's arguments. Where they are wrong, or help was asked for, this says so and ends the program, with the
 /// status 2 or 0.
 pub fn parse<P: Parser>() -> P {
-    // `exit` ignores what goes wrong in printing.
+    // `exit` ignores errors in printing.
     try_parse_from(std::env::args_os()).unwrap_or_else(|error| error.exit())
 }
 
@@ -22,7 +22,7 @@ pub fn try_parse_from<P: Parser>(from: impl IntoIterator<Item = OsString>) -> Re
     P::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
-/// Adds where a subcommand's options stand, if the error is that they stand in front of it.
+/// If the error is that options stand in front of their subcommand, adds where they belong.
 fn with_place_of_options(mut error: Error, program: &str) -> Error {
     if error.kind() == ErrorKind::ArgumentConflict
         && let Some(ContextValue::String(command)) = error.get(ContextKind::InvalidSubcommand)
@@ -33,7 +33,7 @@ fn with_place_of_options(mut error: Error, program: &str) -> Error {
     error
 }
 
-/// The command with every variable unset that is empty.
+/// The command, to which every empty variable counts as unset.
 pub(crate) fn without_empty_variables(command: Command) -> Command {
     command.mut_args(without_empty_variable).mut_subcommands(without_empty_variables)
 }

@@ -29,10 +29,10 @@ pub enum LogFormat {
     Json,
 }
 
-/// The log cannot be as it was asked for.
+/// Why the settings of a log are refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LogError {
-    /// The filter is not one.
+    /// The filter is not valid.
     #[error(
         "the log filter `{filter}` is not valid: {reason}; good ones are `info` and `info,p2c2r_link=debug`"
     )]
@@ -66,7 +66,8 @@ pub struct Log<'a> {
 }
 
 impl Log<'_> {
-    /// Starts logging in this process. An earlier subscriber stays, as a program that embeds this one wants it.
+    /// Starts logging in this process. If there is a subscriber already, it stays: a program that embeds this one has
+    /// chosen it.
     pub fn start(&self) -> Result<(), LogError> {
         check_filter(self.filter)?;
         let filter = parse(&format!("{},{}", self.defaults, self.filter))?;

@@ -4,7 +4,8 @@ use std::fmt::Display;
 
 use maud::{DOCTYPE, Markup, html};
 
-/// A whole page. A browser asks again after `refresh` seconds, if there are any; `style` is its style sheet, or a link to it.
+/// A whole page. A browser asks again after `refresh` seconds, if that is given; `style` is its style sheet, or a link
+/// to it.
 pub fn document(title: &str, refresh: Option<u32>, style: &Markup, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
@@ -21,7 +22,7 @@ pub fn document(title: &str, refresh: Option<u32>, style: &Markup, body: &Markup
     }
 }
 
-/// A value and what it is called, in a list of such.
+/// A named value, for a list of such.
 pub fn tile(name: &str, value: impl Display) -> Markup {
     html! { div { dt { (name) } dd { (value) } } }
 }

@@ -146,8 +146,8 @@ struct Running {
 }
 
 impl Running {
-    /// Begins a run. Its stop message may have arrived before it, on another socket, or between two tries of it, of which the
-    /// first lacked a blob.
+    /// Begins a run. Its stop message comes on another socket, and may have arrived before the run, or after a first
+    /// try that lacked a blob.
     fn begin(&mut self, serial: u64) -> Stop {
         if self.serial != Some(serial) {
             (self.serial, self.stop) = (Some(serial), Stop::new());
@@ -186,7 +186,7 @@ pub(super) struct ServingLane {
 }
 
 impl ServingLane {
-    /// The only lane of a process, with a store of its own.
+    /// A lane that shares its store of blobs with no other.
     pub fn alone(line: FrameSocket, compute: Compute) -> Self {
         let shared = Shared { compute, blobs: Mutex::new(BlobStore::new(BLOB_STORE_BYTES_MAX)) };
         let (look, window) = (Duration::ZERO, Duration::ZERO);

@@ -199,7 +199,7 @@ fn kernels() -> MutexGuard<'static, Kernels> {
     KERNELS.lock().unwrap()
 }
 
-/// What a kernel does that waits to be let go, and to be stopped if it is given a flag.
+/// Runs a kernel that waits until the test lets it go or, if it is given a flag, until it is stopped.
 pub fn wait_until_let_go(number: u32, stop: Option<&Stop>) -> Result<Vec<u32>, KernelError> {
     kernels().begun.insert(number);
     loop {
@@ -214,14 +214,14 @@ pub fn wait_until_let_go(number: u32, stop: Option<&Stop>) -> Result<Vec<u32>, K
     }
 }
 
-/// A kernel of its own.
+/// A number for a new kernel.
 fn new_number() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 const TASK: TaskNo = TaskNo(1);
-/// Has the slot while the task waits.
+/// Occupies the slot while the task waits.
 const BLOCKER: TaskNo = TaskNo(2);
 /// Is computed last.
 const LAST: TaskNo = TaskNo(3);
@@ -317,7 +317,7 @@ impl Scene {
         kernels().let_go.extend([self.number(), self.blocker]);
     }
 
-    /// Steps until something holds that a slot's thread does, which is not on simulated time.
+    /// Steps until a slot's thread, which is not on simulated time, has done something.
     fn until(&mut self, holds: impl Fn(&Self) -> bool) {
         while !holds(self) {
             self.pair.step();
@@ -325,13 +325,13 @@ impl Scene {
         }
     }
 
-    /// Says something, and waits until it has been heard and what is said to it at once as well.
+    /// Sends a message, and waits until it has arrived, and any immediate answer too.
     fn says(&mut self, message: ServerToWorker) {
         self.pair.say(message);
         (0..20).for_each(|_| self.pair.step());
     }
 
-    /// What a message does, from everything that can be seen of it.
+    /// The effect of a message, derived from everything that can be observed.
     fn effect_of(mut self, says: Says) -> Effect {
         self.says(says.about(&self));
         self.let_go();

@@ -128,7 +128,7 @@ fn a_graphics_processor_computes_restricted_and_for_no_more_than_its_share() {
             executor.computes_on().unwrap()
         );
         assert_eq!((used.runs - warm_up, used.fallbacks), (RUNS, 0), "{used:?}");
-        // It rests after a run, so that the last one may be over its share.
+        // It rests after a run, so the last run may exceed the share.
         let over = 100.0 * longest.as_secs_f64() / took;
         assert!(
             busy <= f64::from(percent) + over,

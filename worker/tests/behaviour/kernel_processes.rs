@@ -1,5 +1,5 @@
-//! Kernels in processes of their own, with kernels that do what ours never should: reach for files and network, abort,
-//! take all memory, never end.
+//! Kernel processes, with kernels that do what real ones never should: reach for files and network, abort, take all
+//! memory, never end.
 //!
 //! This test program is also the kernel process: started with [`ROLE`], it runs nothing but [`kernel_process`], on its
 //! first thread.
@@ -61,7 +61,7 @@ fn sandboxed() -> (Pair, TempDir) {
     (Pair::joined(|config| config.execution = execution), private)
 }
 
-/// Processes are not on simulated time; they answer all the same.
+/// Steps until so many messages have come: processes are not on simulated time.
 fn heard(pair: &mut Pair, count: usize) -> Vec<Answer> {
     while pair.heard.len() < count {
         pair.step();
@@ -85,7 +85,7 @@ fn kernels_compute_there_as_they_do_here() {
     assert_eq!(outcomes, [Ok(vec![42]), Ok(vec![5]), panicked, bad.clone()]);
     assert_eq!(answers[4].result, Ok(p2c2r_tasks::OUT_OF_FUEL.to_vec().into()));
     assert_eq!(outcome(&answers[5]), bad);
-    // One after the other, so that the app's thread waits for each itself.
+    // One after the other, so that the app's thread itself waits for each.
     for number in 0..200 {
         pair.assign(10 + u64::from(number), &script(DOUBLE, number));
         assert_eq!(outcome(&heard(&mut pair, 1)[0]), Ok(vec![2 * number]));
@@ -141,11 +141,11 @@ fn blobs_go_there_once_and_again_where_they_are_no_longer_kept() {
         let spec = Scripted::encode_spec(&sum_of_blob(Digest::of(&bytes)));
         pair.assign_to(task, Scripted::ID, spec.clone(), vec![bytes]);
         assert_eq!(outcome(&heard(&mut pair, 1)[0]), Ok(vec![sum]));
-        // Now it is there, and in the process of tiny tasks from here on.
+        // The worker has the blob now; this time the process of tiny tasks is sent it.
         pair.assign_to(1_000_000 + task, Scripted::ID, spec, Vec::new());
         assert_eq!(outcome(&heard(&mut pair, 1)[0]), Ok(vec![sum]));
     }
-    // Together, some with a blob that was there and is there no longer.
+    // Together, and some of them with a blob that was evicted meanwhile.
     let tasks: Vec<(u64, usize)> = (2_000_000..).zip([blobs_max, 1, blobs_max - 1, 2, 3, 0]).collect();
     for (task, number) in &tasks {
         let bytes = blob(*number);
@@ -166,7 +166,7 @@ fn nothing_is_within_reach_of_a_kernel() {
         pair.assign(task as u64, &script(what, 0));
     }
     let outcomes: Vec<_> = heard(&mut pair, 4).iter().map(|answer| outcome(answer).unwrap()).collect();
-    // Threads are what kernels are made of; everything else is denied.
+    // Kernels may start threads; everything else is denied.
     assert_eq!(outcomes, [[DENIED], [DENIED], [DENIED], [WITHIN_REACH]]);
 }
 
@@ -199,7 +199,7 @@ fn a_run_whose_time_is_over_before_it_begins_is_handed_back_and_no_failure() {
     let execution = Execution::Processes(builtin(&private));
     let mut executor =
         Executor::new(&WorkerConfig { slots: 1, execution, ..WorkerConfig::default() }).unwrap();
-    // Leases are on the machine's clock, of which the simulated time of the other tests may be ahead.
+    // Leases are on the machine's clock, and the simulated time of the other tests may be ahead of it.
     let clock = ClockAnchor { at: Micros(0), instant: None };
     let over_at = std::time::Instant::now();
     assert!(executor.queue(Run { over_at, ..mirror(&KindRegistry::builtin(), 1, clock) }), "there is room");
@@ -243,7 +243,8 @@ fn a_process_of_another_build_gets_no_work_and_both_are_named() {
     assert!(named.iter().all(|identity| error.to_string().contains(identity)), "{error}");
 }
 
-/// Becomes the worker, on a system where this call ends with this error at once; 0 does nothing and says that it did.
+/// Becomes the worker, on a system where this call fails with this error; with the error 0 the call does nothing and
+/// reports success.
 fn become_worker_where(call: libc::c_long, error: i32) {
     use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 

@@ -35,7 +35,7 @@ fn spec(seed: u32) -> Vec<u8> {
     Reflection::encode_spec(&spec)
 }
 
-/// The run of a mirror of its own.
+/// A run of a mirror that differs from every other.
 pub fn mirror(kinds: &KindRegistry, serial: u64, clock: ClockAnchor) -> Run {
     let spec = spec(serial as u32);
     let job = kinds.get(Reflection::ID).unwrap().decode(&spec).unwrap();

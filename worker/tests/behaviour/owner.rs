@@ -102,7 +102,7 @@ fn a_computer_that_is_used_lends_as_many_slots_as_its_owner_left_it() {
 #[test]
 fn a_worker_that_does_not_answer_keeps_no_other_from_hearing_its_owner() {
     let folder = tempfile::tempdir().unwrap();
-    // By its name it is asked first; it takes the question and says nothing.
+    // Its name sorts first, so it is asked first; it takes the request and does not answer.
     let silent = UnixListener::bind(folder.path().join("control-00000000.sock")).unwrap();
     let silent = std::thread::spawn(move || drop(silent.accept().unwrap()));
     let mut pair = Pair::joined(|_| ());

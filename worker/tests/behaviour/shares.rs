@@ -1,5 +1,5 @@
-//! A part of each slot's time, and some of the slots: a slot rests after each run by what that took, and no more runs are
-//! computed at the same time than may be.
+//! Limits on the slots: under a limited share a slot rests after each run in proportion to what it took, and no more
+//! runs are computed at the same time than slots may compute.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use super::mirrors::mirror;
 
 const RUNS: u64 = 10;
 
-/// How long one slot computed for so many runs, and how long it rested between them, by the stamps of their results.
+/// How long one slot computed and how long it rested between its runs, by the time stamps of their results.
 fn computed_and_rested(execution: Execution, percent: u8) -> (Duration, Duration) {
     let cpu_share = Share::try_from(percent).unwrap();
     let config = WorkerConfig { slots: 1, execution, cpu_share, ..WorkerConfig::default() };
@@ -66,8 +66,8 @@ fn computed_and_rested_by(times: &[(u64, u64)]) -> (Duration, Duration) {
 
 #[track_caller]
 fn rests((took, rested): (Duration, Duration)) {
-    // Four times as long as it computed, but for the last run. What a busy machine adds between the measuring and the stamps
-    // is no part of what is rested for: half of it is more than without any rest there ever is.
+    // At 20 % a slot rests four times as long as it computed, except after the last run. On a busy machine the stamps
+    // include time that is not rested for, so half of that is demanded, which is more than there ever is without rests.
     assert!(rested > 2 * took, "{rested:?} after {took:?}");
 }
 
@@ -90,7 +90,7 @@ fn the_process_of_tiny_tasks_rests_by_its_share_of_what_they_took() {
     rests(computed_and_rested_beside(Execution::Processes(super::kernel_processes::builtin(&private)), 20));
 }
 
-/// While one run is computed of those that may be, nothing is begun beside it.
+/// While one slot may compute and does, nothing is begun beside it.
 #[track_caller]
 fn computes_one_at_a_time(execution: Execution) {
     let config = WorkerConfig { slots: 2, execution, ..WorkerConfig::default() };
@@ -102,7 +102,7 @@ fn computes_one_at_a_time(execution: Execution) {
     for serial in 0..RUNS {
         assert!(executor.queue(mirror(&kinds, serial, clock)), "there is room");
         loop {
-            // Looked at in this order: a slot may compute until it has sent the result.
+            // Asked before the result is taken: until a slot has sent it, it may still compute.
             let would_begin = executor.takes_tiny(&tiny);
             if executor.next_result().is_some() {
                 break;

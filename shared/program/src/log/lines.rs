@@ -12,7 +12,7 @@ use tracing_subscriber::registry::LookupSpan;
 /// Which events a person reads as sentences, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Story {
-    /// Events whose target starts so.
+    /// The events are those whose target starts with this.
     pub target: &'static str,
     /// The sentence, which may have several lines.
     pub sentence: fn(&Fields) -> String,
@@ -105,7 +105,7 @@ where
 }
 
 fn plain(metadata: &Metadata<'_>, fields: &Fields) -> String {
-    // What comes through the `log` crate names its origin in a field.
+    // Events from the `log` crate name their origin in a field.
     let target = Some(fields.get("log.target")).filter(|target| !target.is_empty());
     let target = target.unwrap_or(metadata.target());
     let mut text = format!("{:5} {target}: {}", metadata.level(), fields.get("message"));

@@ -22,13 +22,14 @@ const CONFIG: &str = "config";
 /// and `--config` for a file where there is one to name. Put into a program's command line with clap's `flatten`.
 pub struct SettingsArgs<C> {
     config: Option<PathBuf>,
-    /// Which row, and its value.
+    /// Each setting that was given: the index of its row, and its value.
     given: Vec<(usize, SettingValue)>,
     of: PhantomData<fn() -> C>,
 }
 
 impl<C: ProgramSettings> SettingsArgs<C> {
-    /// The settings of a program that is started with these words here: for its other commands.
+    /// The settings in these words of a command line, and in the environment: for commands that need the settings of a
+    /// program without being it.
     pub fn from_words(words: impl IntoIterator<Item = OsString>) -> Result<Self, SettingError> {
         let refused = |error: clap::Error| {
             let text = error.to_string();
@@ -39,7 +40,7 @@ impl<C: ProgramSettings> SettingsArgs<C> {
         Self::from_arg_matches(&matches).map_err(refused)
     }
 
-    /// The settings: these over the file's, those over the defaults, and checked.
+    /// The settings, checked: what was given here, otherwise what the file has, otherwise the defaults.
     pub fn resolve(&self) -> Result<C, SettingError> {
         let mut config = C::default();
         let mut named = match &self.config {
@@ -55,7 +56,7 @@ impl<C: ProgramSettings> SettingsArgs<C> {
         Ok(config)
     }
 
-    /// Puts what was given over these settings.
+    /// Replaces those of these settings that were given.
     pub fn apply(&self, config: &mut C) -> Result<(), SettingError> {
         self.given.iter().try_for_each(|(index, value)| C::rows()[*index].set(config, value))
     }

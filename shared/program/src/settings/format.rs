@@ -30,7 +30,7 @@ pub enum Mistake {
     Unreadable(String),
 }
 
-/// How often a flag is given, and what with.
+/// How often a flag may be given, and whether it has a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Arity {
     /// Once, with a value.
@@ -44,10 +44,10 @@ pub(super) enum Arity {
 type Read<T> = Box<dyn Fn(&SettingValue) -> Result<T, Mistake> + Send + Sync>;
 type Write<T> = Box<dyn Fn(&T) -> Option<SettingValue> + Send + Sync>;
 
-/// What command line and reference say of a setting, whatever type its value has.
+/// What the command line and the reference say of a setting, independent of its value's type.
 #[derive(Clone)]
 pub(super) struct SettingShape {
-    /// Its flag, where that does not follow from the key.
+    /// Its flag, if that does not follow from the key.
     pub own_flag: Option<&'static str>,
     pub value_name: &'static str,
     /// The range of a number.
@@ -93,13 +93,14 @@ impl<T: 'static> SettingFormat<T> {
         self
     }
 
-    /// Under this key in the file, where it is not called as the field is. Flag and variable follow it.
+    /// Uses this key in the file in place of the field's name. Flag and variable follow from it.
     #[must_use]
     pub fn key(self, key: &'static str) -> Self {
         Self { key: Some(key), ..self }
     }
 
-    /// With this flag, without dashes in front, where that does not follow from the key. The variable follows it.
+    /// Uses this flag, given without dashes in front, in place of the one that follows from the key. The variable
+    /// follows from it.
     #[must_use]
     pub fn flag(self, flag: &'static str) -> Self {
         self.shaped(|shape| shape.own_flag = Some(flag))
@@ -123,13 +124,13 @@ impl<T: 'static> SettingFormat<T> {
         self.shaped(|shape| shape.is_in_file_alone = true)
     }
 
-    /// A setting that need not have a value.
+    /// Makes it a setting that may have no value.
     #[must_use]
     pub fn optional(self) -> SettingFormat<Option<T>> {
         self.convert(|value| Ok(Some(value)), |value, write| value.as_ref().and_then(write))
     }
 
-    /// What the program works with is another type; `back` is nothing where the value cannot be written.
+    /// Converts to the type that the program works with. `back` returns `None` for a value that cannot be written.
     #[must_use]
     pub fn map<U: 'static>(self, there: fn(T) -> U, back: fn(&U) -> Option<T>) -> SettingFormat<U> {
         self.convert(move |value| Ok(there(value)), move |value, write| back(value).as_ref().and_then(write))
@@ -175,14 +176,14 @@ fn as_text(value: &SettingValue) -> Result<&str, Mistake> {
     }
 }
 
-/// A whole number; one in per cent may have the sign behind it.
+/// A whole number. If `value_name` is `PERCENT`, a per cent sign may stand behind it.
 pub fn number<T>(value_name: &'static str, range: RangeInclusive<T>) -> SettingFormat<T>
 where
     T: Copy + TryFrom<i128> + TryInto<i128> + Display + 'static,
 {
     let (least, most) = (range.start().to_string(), range.end().to_string());
     let said = format!("{least} to {most}");
-    // Every type that a setting has fits.
+    // Every type of number that a setting has fits into an `i128`.
     let wide = |value: T| value.try_into().unwrap_or(i128::MAX);
     let wide_range = wide(*range.start())..=wide(*range.end());
     let read = move |value: &SettingValue| {
@@ -284,7 +285,7 @@ fn name_of<T: ValueEnum>(value: &T) -> Option<SettingValue> {
     value.to_possible_value().map(|named| SettingValue::Text(named.get_name().to_owned()))
 }
 
-/// One of some `names` for values that have more than a name; `name` is nothing for a value without one.
+/// One of some `names`, for a type that also has values without a name: for those `name` returns `None`.
 pub fn named<T: 'static>(
     value_name: &'static str,
     what: &'static str,
@@ -319,7 +320,7 @@ pub fn choice<T: ValueEnum + Send + Sync + 'static>() -> SettingFormat<T> {
     SettingFormat::new("CHOICE", read, name_of).shaped(|shape| shape.choices = choices)
 }
 
-/// Some of some words.
+/// Several of some words.
 pub fn choices<T: ValueEnum + Send + Sync + 'static>() -> SettingFormat<Vec<T>> {
     list(choice())
 }

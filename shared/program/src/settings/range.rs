@@ -19,7 +19,7 @@ pub struct OutOfRange {
     pub most: String,
 }
 
-/// Refuses a value outside its range; what cannot be compared, such as NaN, is outside.
+/// Refuses a value outside its range. A value that cannot be compared, such as NaN, counts as outside.
 pub fn within<T: PartialOrd + Display>(
     setting: &'static str,
     value: T,

@@ -1,4 +1,4 @@
-//! The table: one row for each setting, and what is done with all of them.
+//! The table of settings: one row for each, and the functions that go through all of them.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -8,13 +8,13 @@ use thiserror::Error;
 use super::format::{Arity, Mistake, SettingFormat, SettingShape};
 use super::{FileError, OutOfRange, SettingValue};
 
-/// Why settings were not taken.
+/// Why settings are refused.
 #[derive(Debug, Error)]
 pub enum SettingError {
     /// One has a value outside its range.
     #[error(transparent)]
     OutOfRange(#[from] OutOfRange),
-    /// One has a value that is none.
+    /// One has a value that cannot be read.
     #[error("{setting} is `{value}`: {reason}")]
     Invalid {
         /// The setting, as its flag is called.
@@ -27,7 +27,7 @@ pub enum SettingError {
     /// The file could not be read, or is not valid.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A text that should be a configuration file is none, or names a setting that does not exist.
+    /// A text is no valid configuration file, or names a setting that does not exist.
     #[error("{0}")]
     Text(String),
     /// Two settings contradict each other.
@@ -46,7 +46,7 @@ pub trait SettingsTable: Default + 'static {
 pub enum SettingsFile {
     /// The one that `--config` names.
     Named,
-    /// One that the program writes itself; flags and variables hold over it for one run.
+    /// One that the program writes itself; flags and variables override it for one run.
     Kept,
     /// None: there are only flags and variables.
     None,
@@ -57,8 +57,8 @@ pub trait ProgramSettings: SettingsTable {
     /// Where the file is, if there is one.
     const FILE: SettingsFile = SettingsFile::Named;
 
-    /// Called once all sources have been read: fills in what follows from other settings, and refuses what contradicts
-    /// itself. `is_named` says whether any source had a setting of this key.
+    /// Called once all sources have been read: fills in what follows from other settings, and refuses contradictions.
+    /// `is_named` says whether any source had the setting of this key.
     fn settle(&mut self, is_named: &dyn Fn(&str) -> bool) -> Result<(), SettingError> {
         let _ = is_named;
         Ok(())
@@ -70,7 +70,7 @@ type Get<C> = Box<dyn Fn(&C) -> Option<SettingValue> + Send + Sync>;
 
 /// One setting of the settings `C`.
 pub struct SettingRow<C> {
-    /// Its name in the file; behind a dot, that in a table of the file.
+    /// Its name in the file; `table.name` if it is in a table of the file.
     pub key: String,
     /// Its flag, without the dashes in front.
     pub flag: String,
@@ -92,7 +92,7 @@ fn variable_of(flag: &str) -> String {
 }
 
 impl<C: 'static> SettingRow<C> {
-    /// The setting `key`, which is read by `get` and changed by `set`; `doc` says what it means, a line each.
+    /// The setting `key`, which is read by `get` and changed by `set`. The lines of `doc` together say what it means.
     pub fn new<T: 'static>(
         key: &'static str,
         doc: &str,
@@ -126,7 +126,7 @@ impl<C: 'static> SettingRow<C> {
         })
     }
 
-    /// Changes the setting, to the nearest value in its range where that is a number outside.
+    /// Changes the setting; a number outside its range becomes the nearest one inside.
     fn set_nearest(&self, config: &mut C, value: &SettingValue) -> Result<(), SettingError> {
         let Err(Mistake::OutOfRange { least, most }) = (self.set)(config, value) else {
             return self.set(config, value);
@@ -136,7 +136,7 @@ impl<C: 'static> SettingRow<C> {
         self.set(config, &SettingValue::Text(if is_above { most } else { least }))
     }
 
-    /// Its value; none if it has none, or one that cannot be written.
+    /// Its value; `None` if it has none, or one that cannot be written.
     pub fn get(&self, config: &C) -> Option<SettingValue> {
         (self.get)(config)
     }
@@ -153,8 +153,8 @@ impl<C: 'static> SettingRow<C> {
         }
     }
 
-    /// The same row for settings that have these as a field; in a table of their file that is called as the field is, or in
-    /// none.
+    /// The same row for settings `D` that have these as a field. In the file of `D` it is in a table with the field's
+    /// name, or in none.
     fn lifted<D: 'static>(&'static self, field: &SettingField<D, C>, is_in_table: bool) -> SettingRow<D> {
         let SettingField { get, get_mut, .. } = *field;
         let key = if is_in_table { format!("{}.{}", field.name, self.key) } else { self.key.clone() };
@@ -173,9 +173,9 @@ impl<C: 'static> SettingRow<C> {
 
 /// A field of the settings `C`, of the type `T`.
 pub struct SettingField<C, T> {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
-    /// Its documentation, a line each.
+    /// Its documentation, in lines.
     pub doc: &'static str,
     /// Looks at it.
     pub get: fn(&C) -> &T,
@@ -239,14 +239,13 @@ impl<C: 'static, T> IntoRows<C, T> for RowsOf<C> {
     }
 }
 
-/// Takes every setting that a text in TOML names. Names that no setting has are refused, so that a misspelt one is found at
-/// start.
+/// Sets every setting that a text in TOML names. Unknown names are refused, so that a misspelt one is found at start.
 pub fn apply_text<C: SettingsTable>(config: &mut C, text: &str) -> Result<(), SettingError> {
     let wrong = |error: toml::de::Error| SettingError::Text(error.to_string().trim_end().replace('\n', " "));
     apply_table(config, toml::from_str(text).map_err(wrong)?).map(drop)
 }
 
-/// Takes every setting that a file has, and returns their keys.
+/// Sets every setting that a file names, and returns their keys.
 pub(super) fn apply_table<C: SettingsTable>(
     config: &mut C,
     file: toml::Table,
@@ -281,8 +280,8 @@ fn apply_below<C: SettingsTable>(
     Ok(())
 }
 
-/// Takes settings that a program saved earlier, perhaps in an older version or edited since: missing ones stay
-/// unchanged, unknown names are skipped, and a number outside its range becomes the nearest one.
+/// Sets what a program saved earlier, perhaps in an older version or edited since: missing settings stay unchanged,
+/// unknown names are skipped, and a number outside its range becomes the nearest one.
 pub fn apply_kept<C: SettingsTable>(config: &mut C, file: &toml::Table) -> Result<(), SettingError> {
     for row in C::rows() {
         let mut names = row.key.split('.');
@@ -335,7 +334,7 @@ pub fn to_keep<C: SettingsTable + Clone>(kept: &C, started: &C, now: &C) -> C {
     next
 }
 
-/// Refuses settings of which one is outside its range, as settings made by a program may be.
+/// Checks the range of every setting, for settings that were made in code and not read.
 pub fn check<C: SettingsTable + Clone>(config: &C) -> Result<(), SettingError> {
     // The valid values of a row may depend on other settings, such as the registered kinds.
     let mut scratch = config.clone();

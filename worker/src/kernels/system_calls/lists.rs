@@ -90,7 +90,7 @@ pub(super) const WAYS_OUT: &[c_long] = &[
     libc::SYS_shmat,
     libc::SYS_shmctl,
     libc::SYS_shmget,
-    // Files: who may use them, when they were used, what is noted of them, and what others do with them.
+    // Files: their permissions, times and extended attributes, and watching what others do with them.
     libc::SYS_fanotify_init,
     libc::SYS_fchmod,
     libc::SYS_fchmodat,
