@@ -12,25 +12,25 @@ use crate::ledger::{self, AccountId, AdmissionRoom, CachedOutcome, Committed, Pa
 
 /// Something that happened.
 pub enum Event {
-    /// An outcome from before the start, to be reused.
+    /// An outcome from before the coordinator's start, to be reused.
     Kept(CachedOutcome),
     /// An outcome that memory had no room for, read from the ledger to be reused.
     Recalled {
         /// The outcome.
         outcome: CachedOutcome,
-        /// Entries that the ledger had recorded before it was read: what later ones revoke may be this one.
+        /// Number of entries that the ledger had recorded before the read; later entries may have revoked the outcome.
         recorded: u64,
     },
-    /// A patient task from before the start, and the account that pays for it.
+    /// A patient task from before the coordinator's start, and the account that pays for it.
     Requeued {
         /// The task, whose price the ledger still holds.
         task: Box<PatientTask>,
         /// The account.
         account: Box<ledger::Account>,
     },
-    /// A connection was measured, and differs from what was known of it.
+    /// A connection was measured, and the measurements have changed.
     Measured {
-        /// Whose connection.
+        /// The connection.
         peer: PeerId,
         /// What was measured.
         link: LinkState,
@@ -45,14 +45,14 @@ pub enum Event {
         account: Box<ledger::Account>,
         /// The least session number it may be given.
         session_min: u32,
-        /// What an hour may cost its account.
+        /// The hourly spending cap of its account.
         hour_cap: HourCap,
     },
-    /// The operator has said what an hour may cost the account of a gamer.
+    /// The operator has set the hourly spending cap of a gamer's account.
     Capped {
         /// A connection of the account.
         peer: PeerId,
-        /// What it may.
+        /// The cap.
         hour_cap: HourCap,
     },
     /// A worker has joined, and the ledger has its account.
@@ -63,7 +63,7 @@ pub enum Event {
         name: String,
         /// Its account.
         account: Box<ledger::Account>,
-        /// What it has said that it offers, if it has.
+        /// Its offer, if it has sent one already.
         offer: Option<WorkerOffer>,
     },
     /// The operator has given an account another public name.
@@ -82,12 +82,12 @@ pub enum Event {
     },
     /// A connection has ended; messages received from it before are still to be handled.
     Leaving {
-        /// Which.
+        /// The connection.
         peer: PeerId,
     },
     /// A connection has ended and all its messages have been handled.
     Left {
-        /// Which.
+        /// The connection.
         peer: PeerId,
         /// Whether it was a gamer's or a worker's.
         role: Role,
@@ -120,13 +120,13 @@ pub enum Event {
         /// Its connection.
         peer: PeerId,
     },
-    /// A worker says something.
+    /// A worker has sent a message.
     FromWorker {
         /// Its connection.
         peer: PeerId,
         /// When the message arrived.
         received_at: Micros,
-        /// What it says.
+        /// The message.
         message: WorkerToServer,
     },
     /// A verdict on an outcome that an effect asked to be checked. Boxed, because it is twice as large as any other event.
@@ -157,11 +157,11 @@ impl Event {
     }
 }
 
-/// What is known of a connection.
+/// Measurements of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct LinkState {
     /// Smoothed round trip; zero until one is measured.
     pub rtt: Duration,
-    /// The coordinator's clock less the peer's, in microseconds, once it is known.
+    /// The coordinator's clock minus the peer's, in microseconds; `None` until it is measured.
     pub clock_offset_us: Option<i64>,
 }

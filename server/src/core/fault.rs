@@ -91,22 +91,22 @@ mod making {
         static MADE: Cell<Option<Fault>> = const { Cell::new(None) };
     }
 
-    /// Whether this fault is made on this thread.
+    /// Whether this fault is injected on this thread.
     pub(crate) fn is_made(fault: Fault) -> bool {
         MADE.get() == Some(fault)
     }
 
-    /// Whether any fault is made on this thread: the scheduler's own assertions then keep quiet, because it is the auditor's
-    /// turn to find it.
+    /// Whether any fault is injected on this thread. The scheduler's own assertions are then off, so that it is the auditor
+    /// that must find the fault.
     pub(crate) fn is_any_made() -> bool {
         MADE.get().is_some()
     }
 
-    /// Makes a fault on this thread until this is dropped.
+    /// Injects a fault on this thread until the guard is dropped.
     pub(crate) struct FaultGuard(());
 
     impl FaultGuard {
-        /// Makes it.
+        /// Injects `fault`.
         pub(crate) fn on_this_thread(fault: Fault) -> Self {
             MADE.set(Some(fault));
             Self(())

@@ -2,15 +2,15 @@
 //!
 //! [`Core::handle`] takes one [`Event`] and the moment at which it is handled, changes its [`state`], and pushes
 //! [`Effects`]; [`Core::next_due`] says when it wants to be told that time has passed. The same events with the same seed give
-//! the same effects, in the coordinator, in tests and in a simulation. What it logs is for people and changes nothing.
+//! the same effects, in the coordinator, in tests and in a simulation. Its log lines influence no decision.
 //!
 //! | module | owns |
 //! |---|---|
 //! | `event`, `effect` | what comes in, what goes out |
 //! | [`state`] | the data, each with its own invariants |
-//! | `steps` | what is done to it: one verb a file, each a function of the core |
+//! | `steps` | the operations on it: one verb per file, each a function of the core |
 //! | [`work`] | checks and kernels on their way to threads and back |
-//! | [`transcript`] | events and effects as plain data, to be written down and run again |
+//! | [`transcript`] | events and effects as plain data, to be recorded and replayed |
 //! | [`receipts`] | where a task's time went |
 
 mod effect;
@@ -71,9 +71,9 @@ pub struct Policy {
     pub patient_fallback: PatientFallback,
     /// How trust is earned and lost.
     pub trust: TrustRules,
-    /// Units of second attempts for a hundred of first ones, at most; zero for none.
+    /// Work units of second attempts allowed per hundred units of first attempts; zero for no second attempts.
     pub hedge_percent: u32,
-    /// What an hour may cost a gamer's account for which the operator has not said otherwise.
+    /// Hourly spending cap of gamers' accounts for which the operator has set no other; `None` for no cap.
     pub hour_cap: Option<Nanos>,
     /// Outcomes kept for reuse; zero keeps none.
     pub cache_entries_max: usize,
@@ -85,7 +85,7 @@ pub struct Policy {
     pub compute_waiting_max: usize,
 }
 
-/// What is known of each connection.
+/// The latest measurements of each connection.
 type Links = HashMap<PeerId, LinkState, NumberHash>;
 
 /// Smoothed round trips by peer, zero until one is measured: like [`Core::rtt`], for callers that borrow other parts of
@@ -116,10 +116,10 @@ pub struct Core {
     matcher: Matcher,
     checks: CheckDraws,
     closing: bool,
-    /// Entries for the ledger so far: each one's number is how many there are with it.
+    /// Number of entries written for the ledger so far, which is also the number of the newest one.
     booked: u64,
-    /// Number of the newest entry that revokes kept outcomes: those that the ledger read before it had recorded it are not
-    /// used.
+    /// Number of the newest entry that revokes kept outcomes. An outcome that the ledger read before it had recorded this
+    /// entry is not used, because the entry may revoke it.
     last_revocation: u64,
     /// Events handled; decides when the whole state is checked.
     #[cfg(debug_assertions)]
@@ -217,7 +217,8 @@ impl Core {
         }
     }
 
-    /// When [`Event::TimePassed`] is due: at that moment at the latest, if nothing happens before.
+    /// The latest moment at which [`Event::TimePassed`] must be handled, if no other event comes first; `None` if nothing
+    /// waits for a moment.
     pub fn next_due(&mut self) -> Option<Micros> {
         let timer = self.timers.next(&self.tasks);
         let rest = self.workers.next_end_of_rest().filter(|_| self.tasks.may_have_waiting());
@@ -226,7 +227,7 @@ impl Core {
         if fault::is_made(Fault::SleepsTooLong) { due.map(|due| Micros(due.0 + 1_000)) } else { due }
     }
 
-    /// Whether [`Event::TimePassed`] would do anything at `now`; it may say so when it would not.
+    /// Whether [`Event::TimePassed`] may have something to do at `now`. Errs on the side of true.
     pub fn has_work(&self, now: Micros) -> bool {
         self.tasks.may_have_waiting()
             || self.timers.is_due(now)
@@ -238,8 +239,8 @@ impl Core {
         &self.tasks
     }
 
-    /// The account that pays, if a kept outcome that is not in memory would answer this submit: what would be refused, or
-    /// answered by what is remembered, is not worth looking for.
+    /// The account that would pay for this submit, if it is worth looking for its outcome in the ledger: `None` if the
+    /// submit would be refused, or answered from memory.
     pub fn lacks(&self, peer: PeerId, submit: &Submit, key: Digest) -> Option<AccountId> {
         let account = self.gamers.session(peer)?.account;
         let mirror = self.gamers.account(account)?;
@@ -267,12 +268,12 @@ impl Core {
         &self.workers
     }
 
-    /// What is known of workers.
+    /// Trust in workers' accounts.
     pub fn trust(&self) -> &Trust {
         &self.trust
     }
 
-    /// The time that deep checks take, and the answers that wait for it.
+    /// The time budget of deep checks, and the answers that wait for it.
     pub fn checking(&self) -> &Checking {
         &self.checking
     }
@@ -282,7 +283,7 @@ impl Core {
         &self.tally
     }
 
-    /// What is known of a connection.
+    /// The latest measurements of a connection.
     pub fn link(&self, peer: PeerId) -> Option<LinkState> {
         self.links.get(&peer).copied()
     }
@@ -292,7 +293,7 @@ impl Core {
         round_trips(&self.links)(peer)
     }
 
-    /// The workers that a gamer is told of.
+    /// What gamers are told of the connected workers.
     fn workers_around(&self) -> WorkersAround {
         let workers = self.workers.iter().map(|(peer, worker)| (self.rtt(peer), peer, worker.region));
         let nearest = workers.filter(|(rtt, ..)| !rtt.is_zero()).min_by_key(|(rtt, peer, _)| (*rtt, *peer));
@@ -309,7 +310,7 @@ impl Core {
         self.policy.kinds.get(kind).map_or(0, |kind| kind.kernel_version())
     }
 
-    /// Whether right outcomes of this kind are the same to the bit.
+    /// Whether all right outcomes of one spec of this kind are bit-identical.
     fn is_exact(&self, kind: KindId) -> bool {
         self.policy.kinds.get(kind).is_some_and(|kind| kind.deterministic())
     }

@@ -18,7 +18,7 @@ use super::work::{Check, Checked, Computed};
 use super::{Effect, Effects, Event, LinkState};
 use crate::ledger::{Account, AccountId, AdmissionRoom, CachedOutcome, Committed, PatientTask};
 
-/// An event as it is written down.
+/// An event in its recorded form.
 #[derive(Clone, Debug, Encode, Decode)]
 pub enum RecordedEvent {
     /// See [`Event::Kept`].
@@ -53,7 +53,7 @@ pub enum RecordedEvent {
     Quit(PeerId),
     /// See [`Event::FromWorker`].
     FromWorker(PeerId, Micros, WorkerToServer),
-    /// See [`Event::Checked`]: the task and the attempt, of a failed check its name and what was found, and how long it took.
+    /// See [`Event::Checked`]: the task, the attempt, name and detail of the check if it failed, and the time it took.
     Checked(TaskNo, Attempt, Option<(String, String)>, Duration),
     /// See [`Event::Computed`].
     Computed(TaskNo, Option<Vec<u8>>, Option<Vec<u8>>, Duration),
@@ -68,7 +68,7 @@ pub enum RecordedEvent {
 }
 
 impl RecordedEvent {
-    /// The event, written down.
+    /// The recorded form of an event.
     pub fn of(event: &Event) -> Self {
         match event {
             Event::Kept(outcome) => Self::Kept(outcome.clone()),

@@ -1,4 +1,4 @@
-//! Work that the core has done elsewhere: outcomes to judge, and runs of its own kernel.
+//! Work that the core hands to other threads: outcomes to judge, and runs of the coordinator's own kernel.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub struct Check {
     pub attempt: Attempt,
     /// When the answer was heard.
     pub heard_at: Micros,
-    /// Whose answer it is.
+    /// The connection of the worker that gave the answer.
     pub worker: PeerId,
     /// The worker's account.
     pub account: AccountId,
@@ -52,7 +52,7 @@ pub struct Check {
 pub enum Cause {
     /// It is the answer to a live attempt, and its task waits for the verdict.
     Answer,
-    /// Its task is over, and another worker's answer to it is a different one.
+    /// Its task is over, and another worker has given a different answer to it.
     Disputed {
         /// Whether it is the outcome that the task ended with.
         is_accepted: bool,
@@ -101,7 +101,7 @@ impl Check {
         Checked { check: self, verdict, left, took: Duration::ZERO }
     }
 
-    /// What the outcome leaves behind. It must have passed.
+    /// What the outcome leaves for a later spec to name. The outcome must have passed its check.
     pub fn left(&self) -> Option<Arc<Blob>> {
         left(&*self.job, &self.blobs, &self.outcome)
     }

@@ -39,9 +39,9 @@ const TASK_BYTES: usize = size_of::<Task>() + 256;
 /// Number and size of a set of open tasks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OpenTasks {
-    /// How many they are.
+    /// Number of tasks.
     pub tasks: usize,
-    /// Patient ones among them.
+    /// Number of patient tasks among them.
     pub patient: usize,
     /// Bytes they take, the blobs they refer to included.
     pub bytes: usize,
@@ -59,10 +59,10 @@ pub enum Over {
     Sum,
 }
 
-/// What of a task counts towards the budgets.
+/// The properties of a task that count towards the budgets.
 #[derive(Clone, Copy)]
 pub struct Weighed<'a> {
-    /// Whose it is.
+    /// The account that pays.
     pub account: AccountId,
     /// Whether it has no deadline.
     pub patient: bool,
@@ -78,12 +78,12 @@ impl Weighed<'_> {
     }
 }
 
-/// What a blob takes in memory.
+/// Bytes that a blob takes in memory.
 fn blob_bytes(blob: &Blob) -> usize {
     blob.bytes().len() + size_of::<Blob>()
 }
 
-/// What all open tasks amount to, by account.
+/// Number and size of all open tasks, by account and in sum.
 #[derive(Default)]
 pub struct OpenLoad {
     accounts: HashMap<AccountId, OpenTasks, NumberHash>,
@@ -181,7 +181,7 @@ impl OpenLoad {
     }
 }
 
-/// What an account may have where the others have left over `left`.
+/// The most that an account may have where the other accounts have left over `left`.
 fn share(left: usize, parts: usize, least: usize) -> usize {
     (left / parts).max(least).min(left)
 }
@@ -197,7 +197,7 @@ pub struct WorkBudget {
 /// Rate and burst of a [`WorkBudget`].
 #[derive(Clone, Copy, Debug)]
 pub struct Allowance {
-    /// Seconds of time per second of work.
+    /// Seconds that must pass for each second of work.
     pub every: u64,
     /// Burst: nanoseconds of unpaid work beyond which no more work may begin.
     pub at_once_ns: u64,

@@ -23,28 +23,30 @@ use crate::core::work::{Cause, Check, Checked, Depth};
 /// first answers in each kind are all checked.
 const SAVED_UP: Duration = Duration::from_secs(30);
 
-/// Answers of workers that are not checked each time, drawn for a check.
+/// The lane of drawn answers: their workers are proven, so that only some of their answers are checked.
 const DRAWN: usize = 0;
-/// Answers of workers whose answers are all checked. One that there is no time for is not accepted, so nothing is
-/// hidden by dropping it.
+/// The lane of workers whose answers are all checked. An answer that there is no time to check is dropped and not
+/// accepted, so dropping it hides no lie.
 const NEWCOMERS: usize = 1;
-/// What no task waits for: answers that another worker contradicts, and drawn ones that there was no time for. Of each
-/// worker and kind one of those waits, taken by lot: the first wrong one has all others checked, no worker takes the
-/// places of another, and none knows that a lie will not be the one.
+/// The lane of checks that no task waits for: of answers that another worker contradicts, and of drawn answers that could
+/// not be checked while their tasks waited. Of the latter, one per worker and kind waits, picked at random: if it is wrong,
+/// all later answers of that worker are checked. So no worker takes another's places, and none can know that a lie will not
+/// be picked.
 const LATER: usize = 2;
-/// Answers "out of fuel". Each takes several times what its gamer pays for to check, and any gamer can ask for what
-/// ends so; so they have a budget of their own, and overdraw no other.
+/// The lane of answers "out of fuel". Checking one takes several times the work that its gamer pays for, and any gamer can
+/// submit a task that ends so. So they have their own budget, and cannot overdraw that of the other lanes.
 const FUEL: usize = 3;
 
-/// How the lanes that have something waiting share the time, but for [`FUEL`].
+/// The shares of time of the lanes before [`FUEL`], relative to one another; lanes in which nothing waits take no part.
 const WEIGHTS: [f64; 3] = [2.0, 1.0, 1.0];
-/// The part of the time that is for answers "out of fuel", until [`FUEL_SAVED_UP`] is saved up for them. The rest, and
-/// what they have no use for, is for the other lanes.
+/// The part of all checking time that goes into the budget for answers "out of fuel", until that holds what accrues in
+/// [`FUEL_SAVED_UP`]. All other time goes to the other lanes.
 const FUEL_PART: f64 = 0.25;
-/// Time over which all of the budget would accumulate for answers "out of fuel", beside [`SAVED_UP`].
+/// Bounds the budget for answers "out of fuel": it holds at most all checking time of this long, in addition to
+/// [`SAVED_UP`] for the other lanes.
 const FUEL_SAVED_UP: Duration = Duration::from_secs(10);
-/// Answers that may wait in each lane. Behind more than that one would miss any deadline; in [`LATER`] each keeps a spec
-/// in memory that no open task accounts for.
+/// Answers that may wait in each lane. An answer behind more of them would miss any deadline; in [`LATER`] each one keeps a
+/// spec in memory that no open task accounts for.
 const PLACES: [usize; 4] = [1_024, 1_024, 256, 1_024];
 /// Bytes of outcomes and blobs that may wait in each lane.
 const LANE_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -62,18 +64,18 @@ pub enum CheckStart {
 /// A check that waits.
 struct WaitingCheck {
     check: Check,
-    /// Answers of the same worker and kind out of which it was taken by lot.
+    /// Number of answers of the same worker and kind from which it was picked at random.
     one_of: u64,
 }
 
-/// What waits for the same reason.
+/// Checks that wait for the same reason.
 #[derive(Default)]
 struct Lane {
     /// The oldest first.
     waiting: VecDeque<WaitingCheck>,
     bytes: usize,
-    /// Microseconds that it was served, divided by its weight, and those of idleness for which it caught up with the
-    /// others: the lane furthest behind goes next.
+    /// Virtual time: microseconds served, divided by the lane's weight. A lane in which nothing waited catches up with the
+    /// others when something does again. The lane furthest behind goes next.
     served_us: f64,
 }
 
@@ -95,13 +97,13 @@ pub struct Checking {
     share: f64,
     /// Microseconds of budget left at the moment `at`; negative when overdrawn.
     left_us: f64,
-    /// The same of the budget for answers "out of fuel".
+    /// The same for the budget of answers "out of fuel".
     left_for_fuel_us: f64,
     /// The moment for which both hold.
     at: Micros,
     times: ServiceTimes,
     lanes: [Lane; 4],
-    /// [`Lane::served_us`] of the lane that was served last, before that: a lane that had nothing waiting starts there.
+    /// [`Lane::served_us`] of the lane served last, before it was served: a lane in which nothing waited starts there.
     turn_us: f64,
     /// Time that deep checks have taken in all.
     taken: Duration,
@@ -123,7 +125,7 @@ impl Checking {
         }
     }
 
-    /// Asks for a check of an answer of a worker that is not checked each time (`is_proven`), or of a newcomer's.
+    /// Asks for a check. `is_proven` says that not all answers of its worker are checked.
     pub fn ask(&mut self, mut check: Check, is_proven: bool, now: Micros) -> CheckStart {
         self.refill(now);
         let lane = match check.cause {
@@ -146,8 +148,8 @@ impl Checking {
         }
     }
 
-    /// The next of those that wait, if there is time for it. Those that no task waits for (`is_awaited`) are left out,
-    /// or made later.
+    /// The next waiting check, if there is time for it. A check whose task no longer waits for it, by `is_awaited`, is
+    /// skipped: if it was drawn it moves to [`LATER`], otherwise it is dropped.
     pub fn next(&mut self, now: Micros, is_awaited: impl Fn(&Check) -> bool) -> Option<Check> {
         self.refill(now);
         loop {
@@ -167,7 +169,7 @@ impl Checking {
         }
     }
 
-    /// When the next of those that wait can begin, or a little before; `None` if none waits.
+    /// When the next waiting check can begin, or a little before; `None` if none waits.
     pub fn due(&self) -> Option<Micros> {
         let waits = |lanes: &[Lane]| lanes.iter().any(|lane| !lane.waiting.is_empty());
         // One microsecond after the budget is back at zero, because it must be above zero.
@@ -178,7 +180,7 @@ impl Checking {
         Some(Micros(self.at.0.saturating_add(soonest.ceil() as u64)))
     }
 
-    /// The task of this attempt does not wait for the check of its answer any longer.
+    /// The task of this attempt stops waiting for the check of its answer: a drawn check is made later, another is dropped.
     pub fn give_up(&mut self, task: TaskNo, attempt: Attempt) {
         for lane in [DRAWN, NEWCOMERS, FUEL] {
             let is_it = |it: &WaitingCheck| (it.check.task, it.check.attempt) == (task, attempt);
@@ -222,7 +224,7 @@ impl Checking {
         next.or_else(|| Some(FUEL).filter(|lane| self.left_for_fuel_us > 0.0 && has_some(lane)))
     }
 
-    /// Has a check wait; gives it back if there is no room.
+    /// Adds a check to a lane; returns it if there is no room.
     fn push(&mut self, lane: usize, check: Check) -> Option<Check> {
         let (of, bytes) = (&mut self.lanes[lane], bytes(&check));
         if of.waiting.len() >= PLACES[lane] || of.bytes + bytes > LANE_BYTES_MAX {
@@ -236,8 +238,8 @@ impl Checking {
         None
     }
 
-    /// Has a check that no task waits for made later if it was drawn. If one of its worker and kind waits already, the lot
-    /// decides between all there were since that began to wait.
+    /// Moves a check that no task waits for to [`LATER`] if it was drawn; otherwise it is dropped. If a check of the same
+    /// worker and kind waits there already, each of all that came since is kept with equal probability (reservoir sampling).
     fn look_later(&mut self, lane: usize, check: Check) {
         if lane != DRAWN {
             return;
@@ -250,7 +252,7 @@ impl Checking {
         };
         waiting.one_of += 1;
         let bytes = later.bytes - bytes(&waiting.check) + bytes(&check);
-        // The seed is as random as a lot of its own, and no worker knows it.
+        // The check's seed is the random number: no worker knows it, and drawing another would be no more random.
         if check.depth.seed().is_multiple_of(waiting.one_of) && bytes <= LANE_BYTES_MAX {
             (later.bytes, waiting.check) = (bytes, check);
         }
@@ -284,7 +286,7 @@ fn units(check: &Check) -> WorkUnits {
     WorkUnits(check.units.0.saturating_mul(factor))
 }
 
-/// What a check that waits keeps in memory, but for its spec.
+/// Bytes that a waiting check keeps in memory, without its spec.
 fn bytes(check: &Check) -> usize {
     check.outcome.len() + check.blobs.iter().map(|blob| blob.bytes().len()).sum::<usize>()
 }

@@ -1,4 +1,4 @@
-//! The gamers who are connected, what they may spend, and which of their task ids are spent.
+//! Connected gamers, what their accounts may spend, and which of their task ids are used up.
 //!
 //! Money here is a mirror of the ledger: durable balances plus what this process has held and charged since.
 //! The ledger is the truth; the mirror only decides what may be started.
@@ -74,7 +74,7 @@ pub struct FinishedTask {
     pub delivered: bool,
 }
 
-/// Everyone who plays.
+/// All connected gamers, and the accounts of recent ones.
 #[derive(Default)]
 pub struct Gamers {
     sessions: HashMap<PeerId, GamerSession, NumberHash>,

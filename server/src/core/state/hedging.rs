@@ -40,7 +40,7 @@ const OTHERS_MAX: usize = 64;
 
 /// The budget of hedges, and the attempts that lost.
 pub struct Hedging {
-    /// Units of second attempts for a hundred of first ones, at most.
+    /// Units of second attempts allowed per hundred units of first attempts.
     percent: u64,
     /// Units of first attempts so far.
     first_units: u64,
@@ -59,7 +59,7 @@ pub struct Hedging {
 pub struct Other {
     /// The task.
     pub task: TaskNo,
-    /// Its number in the ledger.
+    /// The task's number in the ledger.
     pub in_books: TaskNo,
     /// The attempt that was not accepted.
     pub lost: HedgedAttempt,
@@ -77,11 +77,11 @@ pub struct Other {
     pub key: Digest,
     /// The attempt that was accepted; `None` for the coordinator's own.
     pub accepted: Option<HedgedAttempt>,
-    /// The answer to that.
+    /// The accepted outcome.
     pub outcome: Arc<[u8]>,
 }
 
-/// One of a task's attempts, and who had it.
+/// One of a task's attempts, and the worker that held it.
 #[derive(Clone, Copy, Debug)]
 pub struct HedgedAttempt {
     /// The worker's connection.
@@ -90,7 +90,7 @@ pub struct HedgedAttempt {
     pub account: AccountId,
     /// The attempt's number.
     pub attempt: Attempt,
-    /// What the kernel runs on, by the worker's word.
+    /// What the kernel runs on, as the worker claims.
     pub device: Device,
 }
 

@@ -10,8 +10,8 @@ use super::speed::ServiceTimes;
 /// side: the own kernel starts a little sooner than it must.
 const MARGIN: Duration = Duration::from_millis(2);
 
-/// How long the pool must have had nothing to do before a patient task begins. Shorter, and one would begin in every
-/// pause of a game, only to be stopped.
+/// How long the pool must have had nothing to do before a patient task begins. With a shorter time, one would begin in
+/// every pause of a game, only to be stopped.
 const IDLE_AFTER: Duration = Duration::from_secs(5);
 
 /// How fast the own kernel is, and how busy.
@@ -76,7 +76,7 @@ impl OwnKernel {
         is_stopped
     }
 
-    /// The pool has something to do that does not give way.
+    /// Notes that the pool has work that does not give way: no patient task begins for a while.
     pub fn is_needed(&mut self, now: Micros) {
         self.is_busy_for(IDLE_AFTER, now);
     }
@@ -90,12 +90,12 @@ impl OwnKernel {
         (self.under_way == 0).then_some(self.idle_at)
     }
 
-    /// There was no patient task to begin: looking for one visits all tasks, so it is not repeated at once.
+    /// Notes that there was no patient task to begin. The search visits all tasks, so it is not repeated at once.
     pub fn looked_in_vain(&mut self, now: Micros) {
         self.is_needed(now);
     }
 
-    /// The run that has begun is of a patient task, and gives way.
+    /// Notes that the run just begun is a patient task's, which gives way to all other work.
     pub fn gives_way(&mut self, task: TaskNo) {
         self.patient = Some(task);
     }
@@ -112,7 +112,7 @@ impl OwnKernel {
         self.is_busy_for(lost, now);
     }
 
-    /// A run that gave an outcome took so long.
+    /// Learns from a run that gave an outcome and took this long.
     pub fn measured(&mut self, kind: KindId, units: WorkUnits, took: Duration) {
         self.speed.measured(kind, units, took);
     }

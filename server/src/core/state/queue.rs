@@ -18,7 +18,7 @@ use p2c2r_protocol::{KindId, Micros, NumberHash, TaskNo, WorkUnits};
 use crate::core::fault::{self, Fault};
 use crate::ledger::AccountId;
 
-/// Stale entries of tasks that do not wait, and virtual times of a kind, which are held before they are swept.
+/// Entries beyond twice the tasks in flight, and virtual times of one kind, that may accumulate before stale ones are swept.
 const SLACK: usize = 1_024;
 /// Empty heaps kept for reuse by the next account that has a task waiting.
 const SPARE_MAX: usize = 4;
@@ -84,8 +84,7 @@ impl Line {
 }
 
 impl KindLines {
-    /// The line that goes first of the accounts that are `open`: of whoever was served least, or longest ago among those
-    /// behind the floor.
+    /// The line that goes first among accounts that are `open`: the one with the smallest virtual time.
     fn first(&self, open: impl Fn(KindId, AccountId) -> bool) -> Option<(usize, &Line)> {
         let least =
             |line: &Line, other: &Line| line.served.cmp(&other.served).then_with(|| line.due_before(other));

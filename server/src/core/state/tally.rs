@@ -40,7 +40,7 @@ pub struct Tally {
     pub convicted: u64,
     /// Answers to attempts their sender did not hold: late, repeated or forged.
     pub stray: u64,
-    /// Retries: attempts that failed, so that the task had to be assigned again.
+    /// Failed attempts, after each of which the task was assigned again or given up.
     pub repeated: u64,
     /// Second attempts handed out while the first was under way.
     pub hedged: u64,
@@ -54,7 +54,7 @@ pub struct Tally {
     pub twice_unlike: u64,
     /// Charged for finished tasks.
     pub revenue: Nanos,
-    /// The coordinator's share of it.
+    /// The coordinator's share of the revenue.
     pub fee: Nanos,
 }
 

@@ -72,7 +72,7 @@ pub struct Task {
     live: SmallVec<[LiveAttempt; LIVE_MAX]>,
     /// Since when the coordinator's own kernel runs or waits for a thread.
     computing: Option<Micros>,
-    /// Whether it waits for a thread to run the own kernel, and for nobody else.
+    /// Whether it waits for a thread to run the own kernel, and is not in the matcher's queue.
     waits_for_own_kernel: bool,
     /// When a hedge is due, if the first attempt is not answered by then.
     hedge_at: Option<Micros>,
@@ -102,11 +102,11 @@ pub const LIVE_MAX: usize = 2;
 pub struct LiveAttempt {
     /// Its number.
     pub attempt: Attempt,
-    /// Who has it, or whose answer is judged.
+    /// The connection of the worker that holds it, or whose answer is being judged.
     pub worker: PeerId,
-    /// Whose account.
+    /// That worker's account.
     pub account: AccountId,
-    /// Since when.
+    /// When it was handed out.
     pub since: Micros,
     /// When its lease is over.
     pub until: Micros,
@@ -119,7 +119,7 @@ pub struct LiveAttempt {
 }
 
 impl LiveAttempt {
-    /// Whether this worker has it and has not answered.
+    /// Whether this worker holds it and has not answered.
     fn is_awaited_from(&self, worker: PeerId) -> bool {
         let is_its = self.worker == worker || fault::is_made(Fault::AcceptsForgeries);
         is_its && self.answered_at.is_none()
@@ -145,7 +145,7 @@ impl Task {
         self.live.is_empty() && self.computing.is_none() && self.follows.is_none()
     }
 
-    /// Whether it waits for a thread to run the own kernel, and for nobody else.
+    /// Whether it waits for a thread to run the own kernel, and is not in the matcher's queue.
     pub fn waits_for_own_kernel(&self) -> bool {
         self.waits_for_own_kernel
     }
@@ -195,7 +195,7 @@ impl Task {
         self.attempts
     }
 
-    /// What of the task counts towards its account's budget.
+    /// What the task counts towards its account's budget.
     fn weighed(&self) -> Weighed<'_> {
         Weighed {
             account: self.account,
@@ -215,7 +215,7 @@ impl Task {
         self.tried.contains(&account)
     }
 
-    /// Attempts that came to nothing and count.
+    /// Failed attempts that count towards [`ATTEMPTS_PER_TASK_MAX`](p2c2r_protocol::limits::ATTEMPTS_PER_TASK_MAX).
     pub fn failures(&self) -> u32 {
         self.failures
     }
@@ -235,7 +235,7 @@ pub struct Following {
     pub until: Option<Micros>,
 }
 
-/// A task about to be let in.
+/// A task about to be admitted.
 pub struct NewTask {
     /// See [`Task::id`].
     pub id: TaskId,
@@ -284,9 +284,9 @@ pub struct TaskTable {
     tasks: HashMap<TaskNo, Box<Task>, NumberHash>,
     /// Number of each task in flight, by its gamer's account and id.
     ids: HashMap<(AccountId, TaskId), TaskNo, SeededHash>,
-    /// Those that wait for the matcher.
+    /// Tasks that wait for the matcher.
     queue: TaskQueue,
-    /// Those that wait for a thread to run the own kernel.
+    /// Tasks that wait for a thread to run the own kernel.
     for_own_kernel: OwnKernelQueue,
     /// Tasks that others may follow.
     leaders: Leaders,
@@ -324,20 +324,20 @@ impl TaskTable {
         !self.queue.is_empty()
     }
 
-    /// Tasks with a deadline, in no particular order. Looks at all tasks: for the end of the program.
+    /// Tasks with a deadline, in no particular order. Visits all tasks, so it is only for shutdown.
     pub fn timely_tasks(&self) -> impl Iterator<Item = TaskNo> {
         self.tasks.iter().filter(|(_, task)| task.deliver_by.is_some()).map(|(no, _)| *no)
     }
 
-    /// Tasks that the own kernel would do before one more of this account, of those that wait for it.
+    /// Number of tasks waiting for the own kernel that would run before one more task of this account.
     pub fn before_in_own_kernel(&self, account: AccountId) -> usize {
         self.for_own_kernel.before(account)
     }
 
-    /// Counts again those that wait for the own kernel.
+    /// Checks the counts of tasks that wait for the own kernel against the tasks themselves.
     ///
     /// # Panics
-    /// If they are others than are counted.
+    /// If they differ.
     pub fn assert_own_kernel_queue(&self) {
         let mut waiting = HashMap::default();
         for task in self.tasks.values().filter(|task| task.waits_for_own_kernel) {
@@ -347,12 +347,12 @@ impl TaskTable {
         assert!(self.for_own_kernel.is_counted(&waiting), "those that wait for the own kernel are counted");
     }
 
-    /// When the task arrived that has waited longest for somebody to do it. Looks at all tasks: for a summary.
+    /// Arrival time of the oldest waiting task. Visits all tasks, so it is only for summaries.
     pub fn oldest_waiting(&self) -> Option<Micros> {
         self.tasks.values().filter(|task| task.is_waiting()).map(|task| task.received_at).min()
     }
 
-    /// All of them, in no particular order.
+    /// All tasks in flight, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (TaskNo, &Task)> {
         self.tasks.iter().map(|(no, task)| (*no, &**task))
     }

@@ -10,8 +10,8 @@ use p2c2r_protocol::{Micros, TaskNo};
 
 use super::tasks::TaskTable;
 
-/// Stale entries that the heap may hold before it is swept: few, because each is found at the top one day, and taking one
-/// off costs more the more there are.
+/// The heap is swept once it has this many entries more than twice the tasks in flight. A small number, because every stale
+/// entry is popped sooner or later, and popping costs more in a larger heap.
 const SLACK: usize = 512;
 
 /// The heap of timers.

@@ -26,8 +26,8 @@ use crate::ledger::{AccountId, KindTrust, WorkerTrust};
 
 /// Accounts of disconnected workers kept in memory, so that a check still under way counts. The ledger has the rest.
 const GONE_MAX: usize = 4_096;
-/// Answers after which an account's record is written to the ledger, at least, and as a share of all its answers: a
-/// crash loses that many.
+/// An account's record is written to the ledger after this many accepted answers or, if that is more, after one
+/// `RECORDED_SHARE`th of all its answers in a kind. A crash loses at most that many.
 const ANSWERS_PER_RECORD: u64 = 16;
 const RECORDED_SHARE: u64 = 16;
 
@@ -162,7 +162,7 @@ pub enum CheckConsequence {
     Convicted,
 }
 
-/// What is known of workers.
+/// Trust records of workers' accounts.
 pub struct Trust {
     rules: TrustRules,
     accounts: HashMap<AccountId, Known, NumberHash>,

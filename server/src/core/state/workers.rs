@@ -1,4 +1,4 @@
-//! The workers who are connected, which of them have room, and what is remembered of those that have left.
+//! Connected workers, which of them have room, and the records of workers that have left.
 
 mod conduct;
 mod worker;
@@ -38,7 +38,7 @@ pub struct Workers {
     record_order: VecDeque<AccountId>,
 }
 
-/// What is known of a worker's account beyond its connection.
+/// What outlives a worker's connection, by account.
 #[derive(Clone)]
 struct Record {
     conduct: Conduct,
@@ -187,7 +187,7 @@ impl Workers {
         self.by_peer.iter().map(|(peer, worker)| (*peer, worker))
     }
 
-    /// Connected workers, to change what does not concern room.
+    /// Connected workers, to change only what has no influence on their room: such changes need [`Workers::change`].
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (PeerId, &mut Worker)> {
         self.by_peer.iter_mut().map(|(peer, worker)| (*peer, worker))
     }

@@ -2,10 +2,10 @@
 //!
 //! Normally nothing: a gamer is charged for outcomes that arrive in time. But work that was begun must not be free, or
 //! it could be requested again and again. A cancelled task costs the fraction that was begun, estimated from how long
-//! its workers held it and from their predicted time; a worker that exceeds its worst predicted time is at fault
-//! itself, and costs nothing. A late task costs nothing either as long as the account's share of late work is within
-//! what bad luck explains ([`LATE_SHARE`]); beyond that, its deadlines are too tight, and it costs the same as a
-//! cancelled one.
+//! its workers held it and from their predicted time; an attempt that exceeds its worst predicted time is its worker's
+//! fault, and adds nothing. A late task costs nothing either as long as the account's share of late work is within
+//! what bad luck explains ([`LATE_SHARE`]); beyond that, the account's deadlines are too tight, and the task costs the
+//! same as a cancelled one.
 //!
 //! Unfinished work cannot be checked, so no worker is paid for it; otherwise a worker would gain by working slowly
 //! until it is stopped. An answer that has arrived is judged, charged and paid as usual.

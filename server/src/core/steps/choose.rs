@@ -1,5 +1,5 @@
-//! The matcher: of two random workers with room, the one that is predicted to answer clearly sooner; if neither is, the one
-//! that would be in time, or whose slots are through with what they have in fewer rounds, or else either.
+//! The matcher: draws two random workers with room and takes the one that is predicted to answer clearly sooner. If their
+//! predictions are alike, it takes the one that would be in time, else the one with fewer rounds before it, else the first.
 //!
 //! Two choices are nearly as good as comparing all (Mitzenmacher, "The power of two choices in randomized load
 //! balancing"), cost the same for two workers as for a thousand, and do not send every task to the worker that looks
@@ -16,14 +16,15 @@ use crate::core::state::workers::{Prediction, Worker, Workers};
 /// The worker chosen for an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// Who.
+    /// The worker's connection.
     pub worker: PeerId,
-    /// What is predicted of it.
+    /// How the attempt would go there.
     pub prediction: Prediction,
 }
 
-/// Two predictions count as alike if they differ by less than this part of the longer one. A worker that is not chosen is
-/// not measured, so that the lesser of two equals would get, and earn, nearly nothing for as long as both stay.
+/// Two predictions count as alike if they differ by less than `1 / ALIKE` of the longer one. Without this, the slightly
+/// slower of two similar workers would get, and earn, next to nothing, and nothing would change that: a worker that is not
+/// chosen is not measured.
 const ALIKE: u32 = 4;
 
 /// Workers examined in a search for a proven or a neglected one; examining more costs more time than a better choice
@@ -37,7 +38,7 @@ fn handful<'a>(matcher: &mut Matcher, ready: &'a [PeerId]) -> impl Iterator<Item
 }
 
 /// Of some random proven workers with room for `task`, the one predicted to answer first. Excludes workers that have
-/// failed the task and those that do not `suits`.
+/// failed the task, and those for which `suits` is false.
 pub fn proven(
     matcher: &mut Matcher,
     task: &Task,
@@ -57,11 +58,10 @@ pub fn proven(
     ready.filter_map(candidate).min_by_key(|choice| choice.prediction.rank)
 }
 
-/// Chooses a worker with room for `task`, which must be done in the time `left` if it has a deadline, that has not
-/// failed it; `None` if there is none. After a failed attempt a
-/// proven worker is preferred, because the rest of the deadline leaves no time for unknown ones. A patient task that
-/// every active worker has failed goes to one of them again until it runs out of attempts; otherwise it would never
-/// end.
+/// Chooses a worker with room for `task` that has not failed it; `None` if there is none. `left` is the time until the
+/// task's deadline, if it has one. After a failed attempt a proven worker is preferred, because the rest of the deadline
+/// leaves no time for unknown ones. A patient task that every active worker has failed goes to one of them again until it
+/// runs out of attempts; otherwise it would never end.
 pub fn choose(
     matcher: &mut Matcher,
     task: &Task,
@@ -101,7 +101,7 @@ pub fn choose(
     }
 }
 
-/// The better of two choices for a task with so much time left; the first, if neither is.
+/// The better of two choices for a task with the time `left` until its deadline; the first if neither is better.
 fn better(first: Choice, second: Choice, left: Option<Duration>) -> Choice {
     let (a, b) = (first.prediction, second.prediction);
     let is_clear = a.rank.abs_diff(b.rank) * ALIKE >= a.rank.max(b.rank);

@@ -22,11 +22,11 @@ use crate::core::work::{Check, Computed, KernelRun};
 use crate::core::{Core, Effect};
 use crate::ledger::{AccountId, Entry, Verdict};
 
-/// Attempts at a patient task from which on it is left to workers: every run that is stopped is one, and the ledger
-/// numbers only so many.
+/// After this many attempts a patient task is left to workers: every stopped run counts as an attempt, and the ledger can
+/// number only [`lease::ATTEMPTS_IN_ALL_MAX`] of them.
 const PATIENT_ATTEMPTS_MAX: u32 = lease::ATTEMPTS_IN_ALL_MAX / 2;
 
-/// Whether the own kernel may do this task to be in time: only a timely one, and if the operator allows it.
+/// Whether the own kernel may compute this task so that it meets its deadline: if it has one, and the operator allows it.
 pub fn may_compute(core: &Core, task: &Task) -> bool {
     core.policy.fallback == Fallback::Compute && task.deliver_by.is_some()
 }
@@ -36,8 +36,8 @@ pub fn predict(core: &Core, account: AccountId, kind: KindId, units: WorkUnits) 
     core.own.predict(kind, units, core.tasks.before_in_own_kernel(account))
 }
 
-/// The latest moment at which a task must come to the own kernel, or be begun by it if it waits for that, to be in time; the
-/// deadline itself if it may not be used, `None` for a patient task.
+/// The latest moment at which a task must be given to the own kernel to be in time or, if it waits for the own kernel
+/// already, must be begun. The deadline itself if the own kernel may not be used; `None` for a patient task.
 pub fn wait_until(core: &Core, task: &Task) -> Option<Micros> {
     let deliver_by = task.deliver_by?;
     if !may_compute(core, task) {
@@ -56,8 +56,8 @@ fn begin_by(core: &Core, task: &Task) -> Option<Micros> {
     Some(Micros(task.deliver_by?.0.saturating_sub(Micros::from(own).0)))
 }
 
-/// Starts the own kernel on a waiting task. Where no thread is free, the task waits for its turn, as long as it can still be in
-/// time: many tasks come here at once when a worker falls silent that had all of them.
+/// Starts the own kernel on a waiting task. If there is no room, the task waits for its turn as long as it can still be in
+/// time: when a worker with many tasks falls silent, all of them come here at once.
 pub fn compute(core: &mut Core, no: TaskNo) {
     let now = core.now;
     if !core.own.has_room() {
@@ -163,7 +163,7 @@ pub fn check(core: &mut Core, check: Check) {
 /// Handles the result of the own kernel.
 pub fn computed(core: &mut Core, computed: Computed) {
     let is_stopped = core.own.end(computed.task, core.now);
-    // A run that was stopped gives nothing, which says nothing about the task.
+    // A stopped run has no outcome, and that is no failure of the task.
     if !is_stopped || computed.outcome.is_some() {
         take_outcome(core, computed);
     }

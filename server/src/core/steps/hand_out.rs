@@ -19,9 +19,9 @@ use crate::core::state::workers::Worker;
 use crate::core::{Core, Effect, round_trips};
 use crate::ledger::{AccountId, Entry};
 
-/// Tasks of one account and kind that are looked at in one update without anyone to give them to. A task that every worker
-/// with room has failed before must not hold up those behind it, nor cost a search of them all; and no more than these of
-/// one account stand before another's.
+/// Tasks of one account and kind that are passed over in one update because no worker with room suits them. Without passing
+/// over, a task that every worker with room has failed would hold up those behind it. Without a limit, an update would
+/// search all of an account's tasks, before those of other accounts.
 const PASSED_OVER_MAX: usize = 64;
 
 /// How long a task waits before it is dropped because nobody would be in time and others wait. New tasks are assigned
@@ -44,7 +44,7 @@ enum Move {
 pub fn hand_out(core: &mut Core) {
     let now = core.now;
     core.workers.end_rests(now);
-    // Kinds of which nothing more is looked at, the tasks that go back to the queue, and how many of them were passed over.
+    // Kinds for which no worker has room, tasks to put back into the queue, and the number passed over by kind and account.
     let mut closed: SmallVec<[KindId; 8]> = SmallVec::new();
     let mut left: SmallVec<[TaskNo; 8]> = SmallVec::new();
     let mut passed_over: HashMap<(KindId, AccountId), usize, SeededHash> = HashMap::default();

@@ -89,8 +89,8 @@ fn is_the_same(core: &Core, other: &Other, outcome: &[u8]) -> Option<bool> {
     core.is_exact(other.kind).then(|| *outcome == *other.outcome)
 }
 
-/// Whether the accepted answer is evidence about the other one: not if a worker on probation gave it, who may have the
-/// same owner.
+/// Whether the accepted answer is evidence about the other one: not if it comes from a worker on probation, which may have
+/// the same owner.
 fn counts(core: &Core, other: &Other) -> bool {
     let Some(accepted) = other.accepted else { return true };
     !is_on_probation(core, accepted.account, other.kind)

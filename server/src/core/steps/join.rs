@@ -28,7 +28,7 @@ pub fn welcome_gamer(core: &mut Core, peer: PeerId, name: &str, account: &Accoun
     }
 }
 
-/// The operator has said what an hour may cost a gamer's account.
+/// Sets the hourly spending cap of a gamer's account, as the operator said.
 pub fn cap(core: &mut Core, peer: PeerId, hour_cap: HourCap) {
     let Some(account) = core.gamers.session(peer).map(|session| session.account) else { return };
     if let Some(mirror) = core.gamers.account_mut(account) {

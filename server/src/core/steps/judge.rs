@@ -108,7 +108,7 @@ fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Ans
         }
     };
     let (job, blobs, in_books) = (task.job.clone(), task.blobs.clone(), task.in_books);
-    // A blob that must be prepared first makes no check small.
+    // A check that must prepare a blob first is not small.
     let small_units = if blobs.are_prepared() { INLINE_UNITS_MAX } else { WorkUnits(0) };
     let rtt = core.rtt(worker);
     let device = core.workers.change(worker, |worker| {
@@ -216,7 +216,7 @@ fn begin(core: &mut Core, check: Check) {
     }
 }
 
-/// Begins waiting checks within the budget. Those that no task waits for any longer are left out, or made later.
+/// Begins waiting checks within the budget.
 pub fn begin_what_waits(core: &mut Core) {
     loop {
         let tasks = &core.tasks;
@@ -357,8 +357,8 @@ pub fn record_everything(core: &mut Core) {
     }
 }
 
-/// Applies the operator's order on a worker's account. The ledger has it already, and gets it again because it may have been
-/// sent entries about the worker meanwhile that did not know of the order.
+/// Applies the operator's order on a worker's account. The ledger has recorded the order already. It is recorded again,
+/// because entries about the worker that were sent before the core heard of the order may have undone it.
 pub fn order(core: &mut Core, account: AccountId, quarantined: bool) {
     let known = core.trust.order(account, quarantined, core.now);
     if !quarantined {

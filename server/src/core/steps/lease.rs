@@ -139,7 +139,7 @@ pub enum Fruitless {
     Unchecked,
     /// The answer failed a check.
     Rejected {
-        /// Which, and how.
+        /// The check that failed, and what it found.
         reason: String,
     },
 }

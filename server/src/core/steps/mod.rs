@@ -1,4 +1,4 @@
-//! What is done to the state: one verb a file.
+//! The operations on the scheduler's state: one verb per file.
 
 pub mod admit;
 pub mod blame;

@@ -38,7 +38,7 @@ pub struct GivenTask {
 /// The worker whose outcome is given: its account and its public name.
 pub type Maker = (AccountId, Arc<str>);
 
-/// What a reused outcome costs whose full price is `full_price`.
+/// The price of a reused outcome of a task whose full price is `full_price`.
 pub fn fee(core: &Core, full_price: Nanos) -> Nanos {
     if fault::is_made(Fault::ChargesReuseInFull) {
         return full_price;
@@ -93,7 +93,8 @@ pub fn reuse(
     Ok(())
 }
 
-/// Books, charges, counts and delivers an outcome which is there for somebody else, as `maker` computed it, or the coordinator.
+/// Books, charges, counts and delivers an outcome that was computed for another task, by the worker `maker` or, if that is
+/// `None`, by the coordinator.
 pub fn give(
     core: &mut Core,
     task: &GivenTask,

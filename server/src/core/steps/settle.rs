@@ -27,7 +27,7 @@ pub enum Made {
         worker: PeerId,
         /// Its account.
         account: AccountId,
-        /// What computed it.
+        /// The device that computed the outcome, as the worker claims.
         device: Device,
         /// Its attempt.
         attempt: Attempt,

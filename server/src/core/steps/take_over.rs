@@ -29,15 +29,15 @@ pub fn keep(core: &mut Core, outcome: CachedOutcome) {
     }
 }
 
-/// Caches an outcome that the ledger read after it had recorded so many entries, unless it may have been revoked since.
+/// Caches an outcome that the ledger read after recording `recorded` entries, unless a later entry may have revoked it.
 pub fn recall(core: &mut Core, outcome: CachedOutcome, recorded: u64) {
     if recorded >= core.last_revocation || fault::is_made(Fault::RecallsWhatIsRevoked) {
         keep(core, outcome);
     }
 }
 
-/// Queues a patient task again, or gives it up if this build cannot do it or it has had all its attempts: the ledger numbers
-/// no more.
+/// Queues a patient task again, or gives it up if this build cannot compute it or if it has used up all attempts that the
+/// ledger can number.
 pub fn queue_again(core: &mut Core, task: &PatientTask, account: &Account) {
     let no = task.task;
     if fault::is_made(Fault::ForgetsPatientTasks) {

@@ -16,19 +16,19 @@ use crate::ledger;
 /// One account's mirror.
 #[derive(Default)]
 pub struct AccountMirror {
-    /// What the account has as the ledger has durably recorded it, what is held of it included.
+    /// Balance as the ledger has durably recorded it, including what the ledger holds for open tasks.
     balance: Nanos,
     /// Held for tasks in flight.
     held: Nanos,
     /// Charged as the ledger has durably recorded it.
     charged: Nanos,
-    /// Charges that the ledger has not said it has recorded, each with the number of its entry, the oldest first.
+    /// Charges that the ledger has not reported as recorded yet, each with the number of its entry, the oldest first.
     unrecorded: VecDeque<(u64, Nanos)>,
     /// Their sum.
     unrecorded_sum: Nanos,
-    /// Its tasks that the ledger records one by one.
+    /// Number of its tasks that still have rows in the ledger; older ones are folded into sums.
     tasks_recorded: u64,
-    /// What an hour may cost it.
+    /// Its hourly spending cap.
     pub hour_cap: HourCap,
     last_hour: LastHour,
     /// Its used share of the rate limits on examining submits.
@@ -82,7 +82,7 @@ impl AccountMirror {
         self.held -= price;
     }
 
-    /// Charges `price`, which the caller has released if it was held, as the `entry`th entry for the ledger says.
+    /// Charges `price` by the ledger entry with the number `entry`. The caller has released the hold, if there was one.
     pub fn charge(&mut self, price: Nanos, entry: u64, now: Micros) {
         if price > Nanos::ZERO {
             self.unrecorded.push_back((entry, price));
@@ -117,8 +117,8 @@ impl AccountMirror {
         self.late_units = self.late_units.saturating_sub(units / LATE_SHARE);
     }
 
-    /// The ledger has recorded so many entries, and the account is then as it says: whatever else has come to the account or
-    /// gone back to it, and whatever the ledger has dropped (an id used before a restart), is part of that.
+    /// Takes over the ledger's record of the account after its first `entries` entries. That record includes what the
+    /// scheduler did not decide: grants, returned pay, and tasks that the ledger dropped (an id used before a restart).
     pub fn recorded(&mut self, account: &ledger::Account, entries: u64) {
         self.balance = account.available + account.set_aside;
         self.charged = account.turnover;
@@ -128,7 +128,7 @@ impl AccountMirror {
         }
     }
 
-    /// Its tasks that the ledger records one by one, as of its last word.
+    /// Number of its tasks that still have rows in the ledger, as of the ledger's last report.
     pub fn tasks_recorded(&self) -> u64 {
         self.tasks_recorded
     }
@@ -164,7 +164,7 @@ impl AccountMirror {
         self.sessions.first().copied()
     }
 
-    /// What its gamer is told of it.
+    /// The statement of this account for its gamer.
     pub(super) fn statement(&self) -> GamerStatement {
         let too_soon = if fault::is_made(Fault::TellsTooSoon) { self.unrecorded_sum } else { Nanos::ZERO };
         GamerStatement {

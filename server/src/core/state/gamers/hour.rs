@@ -1,4 +1,4 @@
-//! What an account has spent in the last hour, and what it may.
+//! What an account has spent in the last hour, and its hourly spending cap.
 
 use std::time::Duration;
 
@@ -7,20 +7,20 @@ use p2c2r_protocol::{Micros, Nanos};
 
 use crate::ledger::RecentCharge;
 
-/// What an hour may cost an account.
+/// The hourly spending cap of an account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub enum HourCap {
-    /// What the coordinator's settings say for everybody.
+    /// The cap of the coordinator's settings, which holds for all accounts without their own.
     #[default]
     AsEverybody,
-    /// Whatever it has.
+    /// No cap: only the balance limits what it spends.
     Unlimited,
-    /// This much.
+    /// This cap.
     At(Nanos),
 }
 
 impl HourCap {
-    /// What an hour may cost, where everybody has this cap.
+    /// The cap in force, where `everybody` is that of the settings; `None` for no cap.
     pub fn or(self, everybody: Option<Nanos>) -> Option<Nanos> {
         match self {
             Self::AsEverybody => everybody,
@@ -34,7 +34,7 @@ impl HourCap {
 const MINUTES: usize = 61;
 const MINUTE_US: u64 = 60_000_000;
 
-/// What was spent in each of the last minutes.
+/// What an account has spent in each of the last minutes.
 #[derive(Clone)]
 pub struct LastHour {
     /// By minute, in a ring.
@@ -64,7 +64,7 @@ impl LastHour {
         }
     }
 
-    /// So much is spent now.
+    /// Adds an amount that is spent now.
     pub fn spend(&mut self, nanos: Nanos, now: Micros) {
         self.go_on(now);
         self.spent[place(self.minute)] += nanos;

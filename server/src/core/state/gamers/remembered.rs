@@ -51,13 +51,13 @@ pub(super) struct Remembered {
     unsent: VecDeque<TaskId>,
     /// Those whose outcome was withdrawn before anybody was sent it, the oldest first.
     withdrawn: VecDeque<TaskId>,
-    /// Of all of them but the withdrawn.
+    /// Number and bytes of all tasks except the withdrawn ones.
     load: RememberedLoad,
-    /// Of the undelivered ones.
+    /// Number and bytes of the undelivered ones.
     undelivered: RememberedLoad,
 }
 
-/// How many, and how many bytes.
+/// Number and bytes of remembered tasks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct RememberedLoad {
     pub count: usize,
@@ -82,7 +82,7 @@ impl Remembered {
         self.tasks.get(&id).map(|finished| &**finished)
     }
 
-    /// All of them.
+    /// Number and bytes of all tasks except the withdrawn ones.
     pub fn load(&self) -> RememberedLoad {
         self.load
     }

@@ -19,7 +19,7 @@ impl<'a> MatcherPort<'a> {
         queue.next(open, |no| tasks.get(&no).is_some_and(|task| task.is_queued()))
     }
 
-    /// Returns a task that could not be handed out to the queue.
+    /// Puts a task that could not be handed out back into the queue.
     pub fn put_back(&mut self, no: TaskNo) {
         self.0.wait(no);
     }
@@ -80,7 +80,7 @@ impl<'a> MatcherPort<'a> {
         for_own_kernel.push(what, (due, no), tasks.len(), waits);
     }
 
-    /// The next of those that wait for the own kernel, taken out of them: the caller gives it to the own kernel.
+    /// Takes the next task from those that wait for the own kernel; the caller gives it to the own kernel.
     pub fn next_for_own_kernel(&mut self) -> Option<TaskNo> {
         let TaskTable { tasks, for_own_kernel, .. } = &mut *self.0;
         let no = for_own_kernel.next(|no| tasks.get(&no).is_some_and(|task| task.waits_for_own_kernel))?;
@@ -100,8 +100,7 @@ impl<'a> MatcherPort<'a> {
         Some(task)
     }
 
-    /// Takes a patient task back from the own kernel, which stops, and queues it again. Returns it, and since when it was
-    /// computed.
+    /// Stops the own kernel's run of a patient task and queues the task again. Returns the task, and when the run began.
     pub fn stop_computing(self, no: TaskNo) -> Option<(&'a Task, Micros)> {
         let task = self.0.tasks.get_mut(&no).filter(|task| task.deliver_by.is_none())?;
         let since = task.computing.take()?;

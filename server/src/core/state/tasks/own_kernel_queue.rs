@@ -41,7 +41,7 @@ impl OwnKernelQueue {
         self.queue.served(account, units, |_| true);
     }
 
-    /// Stops counting a task of this account that `waited` and does so no more; without effect if it did not wait.
+    /// Stops counting a task of this account, if it `waited`.
     pub fn left(&mut self, account: AccountId, waited: bool) {
         if !waited {
             return;

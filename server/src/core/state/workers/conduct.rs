@@ -23,7 +23,7 @@ const PROVEN_AFTER: u32 = 8;
 /// Incidents in a row that are counted at most.
 const INCIDENTS_MAX: u32 = 16;
 
-/// How a worker has done of late.
+/// A worker's recent successes and failures.
 #[derive(Clone, Debug)]
 pub(super) struct Conduct {
     /// Attempts it may have at once.
@@ -74,14 +74,14 @@ impl Conduct {
         self.useful = attempts.min(WINDOW_MAX);
     }
 
-    /// An answer of it was accepted.
+    /// Counts an accepted answer.
     pub fn accepted(&mut self) {
         self.window = (2 * self.window).min(self.useful.max(WINDOW_OF_NEWCOMER));
         self.incidents /= 2;
         self.accepted = self.accepted.saturating_add(1);
     }
 
-    /// Whether enough of its answers were accepted, and nothing has gone wrong of late.
+    /// Whether enough of its answers were accepted, and it has no recent incident.
     pub fn is_proven(&self) -> bool {
         self.accepted >= PROVEN_AFTER && self.incidents == 0
     }

@@ -45,19 +45,19 @@ pub struct Worker {
     pub slots: u32,
     /// Where its owner says that it is.
     pub region: Option<Region>,
-    /// It takes nothing more.
+    /// Whether it has announced that it takes no more attempts.
     pub draining: bool,
-    /// It gets nothing more.
+    /// Whether its account is quarantined, so that it gets no more attempts.
     pub quarantined: bool,
-    /// Attempts it has.
+    /// Tasks of which it holds an attempt.
     pub tasks: HashSet<TaskNo, NumberHash>,
-    /// How long it takes.
+    /// How long its attempts take.
     pub speed: ServiceTimes,
-    /// When it last had an attempt.
+    /// When it last was given an attempt or answered one.
     pub active_at: Micros,
     /// Whether the link was told to watch it as busy.
     pub busy: bool,
-    /// What its account says.
+    /// Its account and verdicts, for the next statement to it.
     pub statements: WorkerStatements,
     blobs: KnownBlobs,
     pub(super) conduct: Conduct,
@@ -74,9 +74,9 @@ pub struct Worker {
 pub struct WorkerStatements {
     /// Earned, durably recorded.
     pub earned: Nanos,
-    /// Of it, pending.
+    /// The part of `earned` that is pending.
     pub pending: Nanos,
-    /// Of it, paid out.
+    /// The part of `earned` that was paid out.
     pub paid: Nanos,
     /// What it has done since it connected; other workers of the same account have theirs.
     pub session: WorkerSession,
@@ -120,10 +120,10 @@ impl WorkerStatements {
     }
 }
 
-/// What decides how well a worker suits a task.
+/// How an attempt would go with a worker; decides which worker gets a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prediction {
-    /// Kernels that will have run one after the other in its slot, with that of the task.
+    /// Number of kernels that run one after the other in its slot until this task is done, the task's own included.
     pub rounds: u32,
     /// Mean time from sending the attempt to receiving its answer.
     pub finish: Duration,
