@@ -1,4 +1,4 @@
-//! Leases, fencing numbers, verdicts: what workers do, and what becomes of it.
+//! Leases, fencing numbers, verdicts: how the answers of workers are treated.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What an hour may cost an account.
+//! The cap on what an hour may cost an account.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use p2c2r_server::peers::HourCaps;
 
 use crate::stage::Stage;
 
-/// A coordinator at which an hour may cost everybody as much as three tasks and a half.
+/// A coordinator that caps everybody's hour at the price of three and a half tasks.
 fn three_and_a_half() -> (Stage, Nanos) {
     let price = Stage::new().price(1_000);
     let cap = Nanos(price.0 * 7 / 2);
@@ -18,7 +18,7 @@ fn three_and_a_half() -> (Stage, Nanos) {
     (stage, cap)
 }
 
-/// So many tasks that nobody has asked for before, computed by the coordinator.
+/// Asks for tasks of these numbers, which nobody has asked for before; the coordinator computes them.
 fn ask(stage: &mut Stage, gamer: PeerId, numbers: std::ops::Range<u64>) -> Vec<TaskId> {
     let tasks = numbers.map(|number| stage.ask(gamer, number)).collect();
     stage.step();

@@ -1,4 +1,4 @@
-//! What a task costs that ends without an outcome.
+//! The charge for a task that ends without an outcome.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use p2c2r_server::{ComputeMode, Fallback};
 use crate::stage::Stage;
 use crate::toy::{self, ToySpec};
 
-/// What is predicted of a newcomer to take 200 ms, and 600 ms at worst.
+/// Work units that a newcomer is predicted to do in 200 ms, and in 600 ms at worst.
 const UNITS: u64 = 100_000;
 
 fn stage() -> Stage {

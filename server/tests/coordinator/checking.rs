@@ -21,7 +21,7 @@ use crate::toy::{self, ENDLESS, Rough, SLY, Toy, ToySpec};
 const ROOM: AdmissionRoom =
     AdmissionRoom { admissions: 1_000, patient: 1_000, bytes: 1 << 20, tasks_per_account: u64::MAX };
 const GAMER: PeerId = PeerId(1);
-/// The longest that a task may take.
+/// The budget of every task.
 const BUDGET_US: u32 = 100_000;
 
 /// A coordinator, a gamer, and workers whose answers a test gives.
@@ -63,7 +63,7 @@ impl Played {
         played
     }
 
-    /// A worker of one kind joins, with so many answers that were all right.
+    /// A worker of one kind joins, whose account has given `answers` answers, all of them right.
     fn worker(&mut self, number: u64, (kind, kernel_version): (KindId, u16), answers: u64) -> AccountId {
         let known_for = TrustRules::default().settling;
         let of = KindTrust { kind, kernel_version, answers, checked: answers, known_for };
@@ -111,7 +111,7 @@ impl Played {
         self.handle(Event::TimePassed);
     }
 
-    /// Everything that was handed out is answered.
+    /// Answers everything that was handed out.
     fn answer(&mut self, outcome: impl Fn(&Assign) -> Vec<u8>) {
         for (peer, assign) in std::mem::take(&mut self.assigned) {
             let at = self.now;
@@ -128,7 +128,7 @@ impl Played {
         }
     }
 
-    /// Every check that has begun takes this long, and is over at once.
+    /// Ends every check that has begun, and says that it took this long.
     fn check(&mut self, takes: impl Fn(&Check) -> Duration) {
         while let Some(check) = self.checks.pop() {
             let took = if check.depth == Depth::Always { Duration::ZERO } else { takes(&check) };
@@ -137,7 +137,7 @@ impl Played {
         }
     }
 
-    /// Time passes, and the scheduler is told of it whenever it wants to be.
+    /// Lets time pass, and wakes the scheduler whenever it wants to be woken; returns early when a check has begun.
     fn pass(&mut self, time: Duration) {
         let until = Micros(self.now.0 + time.as_micros() as u64);
         while let Some(due) = self.core.next_due().filter(|due| *due <= until) {
@@ -175,10 +175,10 @@ impl Played {
 const TOY: (KindId, u16) = (Toy::ID, Toy::KERNEL_VERSION);
 const ROUGH: (KindId, u16) = (Rough::ID, Rough::KERNEL_VERSION);
 
-/// Answers of which five per cent are checked.
+/// Answers after which five per cent of a worker's answers are checked.
 const PROVEN: u64 = 500;
 
-/// Otherwise whoever has more checked than there is time for hides all lies of proven workers.
+/// Otherwise a peer that causes more checks than there is time for would hide all lies of proven workers.
 #[test]
 fn a_drawn_answer_that_there_was_no_time_to_check_is_evidence_all_the_same() {
     for fallback in [Fallback::Compute, Fallback::Queue] {
@@ -205,14 +205,14 @@ fn a_drawn_answer_that_there_was_no_time_to_check_is_evidence_all_the_same() {
     }
 }
 
-/// What ends "out of fuel" takes several times what its gamer pays for to check. Who asks for that must not keep newcomers
-/// from ever being believed, nor proven workers' answers from being checked.
+/// Checking an answer "out of fuel" takes several times the work that its gamer pays for. A gamer who asks for such tasks
+/// must not keep newcomers from ever being believed, nor proven workers' answers from being checked.
 #[test]
 fn answers_out_of_fuel_keep_nobody_else_from_being_checked() {
     let mut played = Played::new(Fallback::Queue);
     let proven = played.worker(10, TOY, PROVEN);
     let newcomer = played.worker(20, ROUGH, 0);
-    // What was saved up for others is used up at first.
+    // Uses up the time for checks that was saved up.
     played.ask(ROUGH, Rough::encode_spec(&3));
     played.answer(|_| wire::encode(&9_u64));
     played.check(|_| Duration::from_secs(3));

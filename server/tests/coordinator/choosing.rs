@@ -8,7 +8,7 @@ use p2c2r_protocol::{PeerId, Submit};
 use crate::stage::Stage;
 use crate::toy::{self, SLY};
 
-/// How many of 400 tasks, asked for one after the other, each of these workers gets, if it takes so many milliseconds.
+/// How many of 400 tasks, asked for one after the other, each worker gets, if a task takes it this many milliseconds.
 fn shares<const N: usize>(milliseconds: [u64; N]) -> [usize; N] {
     let mut stage = Stage::new();
     let gamer = stage.gamer("g");
@@ -26,7 +26,7 @@ fn shares<const N: usize>(milliseconds: [u64; N]) -> [usize; N] {
     workers.map(|worker| given.get(&worker).copied().unwrap_or(0))
 }
 
-/// Whoever helps with a computer as good as another's earns about as much.
+/// Helpers with equally fast computers earn about the same.
 #[test]
 fn workers_about_as_fast_get_about_as_many_tasks() {
     for milliseconds in [[20, 20], [20, 22]] {

@@ -1,4 +1,4 @@
-//! What silence, failures and refusals cost a worker.
+//! The trust that silence, failures and refusals cost a worker.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -41,7 +41,7 @@ impl Play {
         self.stage.ask(self.gamer, self.next)
     }
 
-    /// So many tasks that the worker answers rightly, and which check each answer passed.
+    /// Asks for `count` tasks, which the worker answers rightly; returns the check that each answer passed.
     fn answered(&mut self, count: usize) -> Vec<PassedCheck> {
         (0..count)
             .map(|_| {
@@ -82,7 +82,7 @@ impl Play {
     }
 }
 
-/// How many of the next answers are checked deeply of a worker whose last one was the first that would not have been.
+/// How many answers are checked deeply after `incident`, of a worker whose next answer would not have been.
 fn checked_after(incident: impl Fn(&mut Play)) -> usize {
     let mut play = Play::new(twenty_then_none());
     assert!(play.answered(20).iter().all(|check| *check == PassedCheck::Deep));
@@ -212,7 +212,7 @@ fn a_silent_worker_takes_two_tasks_with_each_new_identity_and_fewer_by_coming_ba
     let (by_new, done_beside_new) = harm(|time| format!("silent{time}"));
     println!("taken by one account: {by_kept:?}, by ever new ones: {by_new:?}");
     assert_eq!((done_beside_kept, done_beside_new), (all, all), "every task is done in time all the same");
-    // So the worker has tasks to take, but at most its window.
+    // There were tasks for a window of any size, so these counts are the windows that silent workers were granted.
     assert!(by_new.iter().all(|taken| *taken == 2), "a stranger has two tasks until it has answered");
     let (kept, new): (usize, usize) = (by_kept.iter().sum(), by_new.iter().sum());
     assert!(2 * kept < new, "what it did before is known of its account");

@@ -44,7 +44,7 @@ impl Town {
     }
 
     fn fee(&self) -> Nanos {
-        // Of 98 nano-dollars: a tenth, rounded up.
+        // A tenth of 99 nano-dollars, rounded up.
         self.stage.reuse_price(1_000)
     }
 

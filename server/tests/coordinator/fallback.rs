@@ -128,7 +128,7 @@ fn a_patient_task_that_fails_at_the_only_worker_ends_after_its_attempts_and_its_
         let (_, assign) = stage.assignment();
         assert_eq!(assign.attempt.0, number);
         stage.answer(worker, &assign, Err(AttemptFailure::KernelPanicked));
-        // From the second time on it is given a rest.
+        // From its second failure on the worker is given a rest.
         stage.pass(Duration::from_millis(110));
     }
     assert_eq!(stage.failure(task), TaskFailure::KernelFailed);

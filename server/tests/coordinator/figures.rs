@@ -1,4 +1,4 @@
-//! What Prometheus is told of what happened: names, units and counts, read back by a parser of its format.
+//! The figures for Prometheus: names, units and counts, read back by a parser of its format.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -106,7 +106,7 @@ fn every_figure_says_what_it_is_and_its_name_its_unit() {
 
 #[test]
 fn tasks_money_and_stages_are_counted_as_they_happened() {
-    // Only what has passed the deep check is given again.
+    // Only outcomes that have passed the deep check are reused.
     let mut stage = Stage::with(|config| config.trust = TrustRules::default());
     let (gamer, worker) = (stage.gamer("g"), stage.worker("w", 1));
     let task = stage.ask(gamer, 5);

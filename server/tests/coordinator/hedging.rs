@@ -9,7 +9,7 @@ use p2c2r_server::config::TrustRules;
 use crate::stage::Stage;
 use crate::toy::{self, SLY};
 
-/// Longer than a second worker is waited for, and shorter than any lease.
+/// Longer than the wait before a second worker is asked, and shorter than any lease.
 const LATE: Duration = Duration::from_millis(60);
 
 /// A gamer and two workers that have both proven themselves.
@@ -34,7 +34,7 @@ impl Pair {
         pair
     }
 
-    /// So many rounds in which both answer a task at once.
+    /// Plays `rounds` rounds in which both workers answer one task each.
     fn prove(&mut self, rounds: u64) {
         for _ in 0..rounds {
             for _ in 0..2 {
@@ -59,7 +59,8 @@ impl Pair {
         (task, worker, assign)
     }
 
-    /// A task that both workers answer, the second one first, with these numbers' squares; who was first and who second.
+    /// A task that both workers answer, the second one first, each with the square of the number that its function makes of
+    /// the task's. Returns the first worker and the second.
     fn answered_by_both(
         &mut self,
         first_says: impl Fn(u64) -> u64,
@@ -175,7 +176,7 @@ fn two_answers_that_differ_are_both_looked_at_and_the_wrong_one_counts_whichever
     }
 }
 
-/// It has passed its own deep check, which looks at a part.
+/// The outcome has passed a deep check of its own, which looks at a part only.
 #[test]
 fn an_outcome_that_another_worker_contradicted_is_given_to_nobody_else_also_after_a_restart() {
     for restarts in [false, true] {
@@ -205,7 +206,7 @@ fn after_an_attempt_that_came_to_nothing_a_proven_worker_is_asked_before_strange
     for fails in [true, false] {
         let mut pair = Pair::new();
         let (task, first, assign) = pair.ask();
-        // Many more than are examined, all idle.
+        // Many more idle workers than a match examines.
         for stranger in 0..20 {
             pair.stage.worker(&format!("stranger {stranger}"), 4);
         }

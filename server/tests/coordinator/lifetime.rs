@@ -155,7 +155,7 @@ fn a_ledger_that_fails_ends_the_coordinator_and_everyone_hears_the_true_reason()
     assert_eq!(stage.heard(task).len(), 1, "what was in flight ends once");
 }
 
-/// The ledger takes no more, and would refuse what a worker did then.
+/// The ledger takes no attempt beyond the last, so that work on it could not be recorded.
 #[test]
 fn a_patient_task_that_has_had_all_its_attempts_when_the_coordinator_died_is_given_up() {
     let gamer = account(Role::Gamer, 1);

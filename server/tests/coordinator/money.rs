@@ -17,7 +17,7 @@ fn whatever_happens_every_task_ends_once_and_the_books_agree() {
     assert!(begun > 0, "some tasks were taken back after they were begun");
 }
 
-/// What went back to gamers from workers that were convicted.
+/// The amount that went back to gamers from convicted workers.
 fn taken_back(stage: &mut Stage) -> Nanos {
     let connection = Connection::open(stage.folder.path().join("results.db")).unwrap();
     let sum = |sql: &str| -> i64 { connection.query_row(sql, [], |row| row.get(0)).unwrap() };
@@ -29,14 +29,14 @@ fn taken_back(stage: &mut Stage) -> Nanos {
     Nanos(sum("SELECT coalesce(sum(amount), 0) FROM transfers WHERE reason = 8"))
 }
 
-/// What was charged for tasks that were taken back after they had been begun.
+/// The amount charged for tasks that were taken back after they had been begun.
 fn charged_for_what_was_begun(stage: &Stage) -> Nanos {
     let connection = Connection::open(stage.folder.path().join("results.db")).unwrap();
     let sum = "SELECT coalesce(sum(fee), 0) FROM tasks WHERE source = 4";
     Nanos(connection.query_row(sum, [], |row| row.get(0)).unwrap())
 }
 
-/// Comes with what was charged for tasks that were taken back.
+/// Plays one seed; returns the amount charged for tasks that were taken back after they had been begun.
 fn play(seed: u64) -> Nanos {
     let mut rng = SmallRng::seed_from_u64(seed);
     let mut stage = Stage::with(|config| config.seed = Some(seed));

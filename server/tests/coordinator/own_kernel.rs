@@ -1,4 +1,4 @@
-//! What gamers get of the coordinator's own kernel where nobody else is there: the scheduler alone, with a pool of one thread
+//! How gamers share the coordinator's own kernel where there is no worker: the scheduler alone, with a pool of one thread
 //! that takes simulated time.
 
 use std::collections::{HashSet, VecDeque};
@@ -121,7 +121,7 @@ impl Alone {
         while self.running.is_none()
             && let Some(kernel) = self.runs.pop_front()
         {
-            // One whose task has ended takes no time.
+            // A run whose task has ended takes no time.
             if kernel.job.upgrade().is_some() {
                 self.running = Some((kernel, self.now_ms + KERNEL_MS));
             } else {
@@ -133,8 +133,9 @@ impl Alone {
     }
 }
 
-/// The per cent of a modest gamer's tasks, a tenth of what the thread does, that are done in time, and how many of the others'
-/// are, when so many greedy gamers ask for three times as much each as it does, with more time.
+/// The percentage of a modest gamer's tasks that are done in time, and the number of the others' tasks that are. The modest
+/// gamer asks for a tenth of what the thread can do, and each of the `greedy` others for three times as much as it can do,
+/// with longer deadlines.
 fn in_time(greedy: u64) -> (usize, usize) {
     let mut alone = Alone::new(1 + greedy, PatientFallback::Queue);
     let (mut modest, mut theirs) = (Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! What a task costs the coordinator's app, without a network: prints microseconds per task.
+//! Prints the microseconds that a task takes in the coordinator's app, without a network.
 //!
 //! `cargo test --release -p p2c2r-server --test coordinator rate -- --nocapture`; `P2C2R_RATE_TASKS` sets how
 //! many. Nothing is asserted about speed, only that every task is done and charged.

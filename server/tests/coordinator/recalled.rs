@@ -132,7 +132,7 @@ fn stall(stage: &mut Stage) -> SyncSender<()> {
         let _ = closed.recv();
     };
     let reader = ledger.read_outcomes(wait).unwrap();
-    // Behind the first answer the reader's thread stands at the gate.
+    // After its first answer the reader's thread waits at the gate.
     let (_, key) = submit_of(stage, 1);
     assert!(reader.ask(key, reader.find(key).unwrap()));
     assert!(reader.wait().unwrap().outcome.is_some());
@@ -153,7 +153,7 @@ fn a_disk_that_stalls_delays_one_task_a_little_and_the_next_not_at_all() {
     assert_eq!(stage.done(equal).receipt.computed_by, ComputedBy::Cache(None), "of the first of them");
     assert_eq!(made_by(&mut stage, gamer, 2), ComputedBy::Coordinator, "nobody else waits for such a disk");
     assert_eq!(counts(&mut stage), RecallCounts { found: 0, gone: 0, late: 2 });
-    // What comes at last is of use to the next.
+    // An outcome that comes late is used for the next task.
     drop(gate);
     while counts(&mut stage).found == 0 {
         stage.step();
@@ -171,7 +171,7 @@ fn a_task_in_a_hurry_waits_for_a_quarter_of_its_time_at_most() {
     assert_eq!(stage.done(task).receipt.computed_by, ComputedBy::Coordinator);
 }
 
-/// Otherwise whoever asks often for what is only on disk has everybody else's computed again.
+/// Otherwise a gamer who often asks for outcomes on disk would have everybody else's tasks computed again.
 #[test]
 fn one_gamers_tasks_do_not_take_the_places_of_another() {
     let (mut stage, greedy) = with_three_on_disk();
@@ -189,7 +189,7 @@ fn one_gamers_tasks_do_not_take_the_places_of_another() {
     assert!(stage.heard(task).is_empty(), "it waits for the disk: {:?}", stage.heard(task));
 }
 
-/// What would be refused, or answered by what is remembered, costs the disk nothing.
+/// A submit that is refused, or answered from memory, causes no read.
 #[test]
 fn nothing_is_read_for_what_would_not_be_admitted() {
     let (mut stage, gamer) = with_three_on_disk();

@@ -1,5 +1,5 @@
-//! Recordings: what they are refused for, where they differ, and how they end. That every run leads to the same when it is
-//! run again, the stage sees to whenever a coordinator stops.
+//! Recordings: why one is refused, where a replay differs, and how one ends. That a replay leads to the same effects is
+//! checked in every test: the stage replays the recording of each coordinator that stops.
 
 use std::path::{Path, PathBuf};
 

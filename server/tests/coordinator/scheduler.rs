@@ -29,7 +29,7 @@ const WORKERS: u64 = 4;
 const STEPS: usize = 1_500;
 const ROOM: AdmissionRoom =
     AdmissionRoom { admissions: 1_000, patient: 1_000, bytes: 1 << 20, tasks_per_account: u64::MAX };
-/// What a task is worth whose outcome the core does not check itself but gives away to be checked.
+/// Work units of a task whose outcome is checked by the pool and not by the core itself.
 const UNITS_CHECKED_ELSEWHERE: u64 = INLINE_UNITS_MAX.0 + 1;
 /// So little that gamers run out of it.
 const CREDIT: Nanos = Nanos(40_000);

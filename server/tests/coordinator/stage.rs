@@ -134,8 +134,8 @@ impl Stage {
         self.step();
     }
 
-    /// Ends the coordinator without a drain, and returns the recording of its run, which leads to the same when it is run
-    /// again.
+    /// Ends the coordinator without a drain, checks that a replay of its recording leads to the same effects, and returns the
+    /// recording.
     #[track_caller]
     pub fn stop(&mut self) -> &Path {
         self.app = None;
@@ -223,7 +223,7 @@ impl Stage {
         self.connect_as(role, name, name)
     }
 
-    /// The same with the account of `owner` under a name that may be another.
+    /// The same with the account of `owner`, under a name that may differ.
     pub fn connect_as(&mut self, role: Role, owner: &str, name: &str) -> PeerId {
         let peer = PeerId(self.next_peer);
         self.next_peer += 1;
@@ -236,7 +236,7 @@ impl Stage {
         peer
     }
 
-    /// The ledger answers what it was asked, in its own time; the coordinator hears of it in the next update.
+    /// Waits until the ledger has answered what it was asked; the coordinator hears of it in the next update.
     pub fn let_ledger_answer(&mut self) {
         self.app().world().resource::<Ledger>().flush().unwrap();
         self.step();
@@ -263,7 +263,7 @@ impl Stage {
         self.worker_on(Device::Cores, name, slots)
     }
 
-    /// The same with the account of `owner` under a name that may be another.
+    /// The same with the account of `owner`, under a name that may differ.
     pub fn worker_as(&mut self, owner: &str, name: &str, slots: u16) -> PeerId {
         let peer = self.join_as(Role::Worker, owner, name);
         self.offer(peer, Device::Cores, slots);
@@ -300,7 +300,7 @@ impl Stage {
         self.sessions.get(&gamer).copied().unwrap_or(u32::MAX)
     }
 
-    /// The id as this gamer says it: one without a session number gets that of its connection.
+    /// The task id as this gamer sends it: one without a session number gets that of its connection.
     pub fn id_of(&self, gamer: PeerId, task: TaskId) -> TaskId {
         if task.0 >> 32 == 0 { TaskId(u64::from(self.session_of(gamer)) << 32 | task.0) } else { task }
     }
@@ -345,12 +345,12 @@ impl Stage {
         &self.farewells
     }
 
-    /// What the outcome of a task of this many units costs that is there already.
+    /// The price of a cached outcome, for a task of this many units.
     pub fn reuse_price(&self, units: u64) -> Nanos {
         self.config.prices.reuse(self.price(units))
     }
 
-    /// What a task of this many units costs.
+    /// The price of a task of this many units.
     pub fn price(&self, units: u64) -> Nanos {
         let kind = KindId(200);
         self.config.prices.price(kind, p2c2r_protocol::WorkUnits(units)).unwrap()

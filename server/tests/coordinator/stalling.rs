@@ -23,7 +23,7 @@ use crate::toy::{self, Toy};
 
 const WORKERS: u64 = 4;
 const GAMER: PeerId = PeerId(100);
-/// Between two tasks.
+/// Microseconds between two tasks.
 const ASK_EVERY: u64 = 10_000;
 /// Tasks before those that are counted: everybody has proven itself by then, and their speed is known.
 const WARM_UP: u64 = 200;
@@ -31,9 +31,9 @@ const TASKS: u64 = 3_000;
 /// How long a stall takes and how long it is until the next one, microseconds: a quarter of the time.
 const STALL: std::ops::Range<u64> = 100_000..300_000;
 const WELL: std::ops::Range<u64> = 200_000..1_000_000;
-/// What a slow worker takes more for a task, microseconds.
+/// Microseconds that a slow worker takes longer for a task.
 const SLOW: u64 = 200_000;
-/// What a task's deadline leaves beside the round trip.
+/// A task's deadline minus the round trip, microseconds.
 const BESIDE_ROUND_TRIP: u64 = 300_000;
 const ROOM: AdmissionRoom =
     AdmissionRoom { admissions: 1_000, patient: 0, bytes: 1 << 20, tasks_per_account: u64::MAX };
@@ -99,7 +99,7 @@ struct Far {
     took_us: Vec<u64>,
     in_time: u64,
     stalled: Option<(u64, u64)>,
-    /// Attempts that the first worker got of late: of the last tenth of all tasks.
+    /// Attempts of the last tenth of all tasks that the first worker got.
     by_first: u64,
 }
 
@@ -317,7 +317,7 @@ impl Far {
     }
 }
 
-/// Runs both, with hedging off and on, and returns the results.
+/// Runs a scene with hedging off and on, and returns both results.
 fn off_and_on(round_trip_ms: u64, loss_percent: u32, staller: Staller, seed: u64) -> (Felt, Felt) {
     let scene = Scene { round_trip_ms, loss_percent, staller, seed };
     let (off, on) = (Far::new(scene, 0).run(), Far::new(scene, ServerConfig::default().hedge_percent).run());

@@ -12,7 +12,7 @@ use p2c2r_tasks::{Blobs, CheckError, KernelError, KindRegistry, SpecError, Stop}
 /// The kind `toy`.
 pub struct Toy;
 
-/// What is asked: the number to square, what the task is worth, and a blob it refers to, if any.
+/// The spec: the number to square, the task's work units, and the blob it refers to, if any.
 type Asked = (u64, u64, Option<Digest>);
 
 /// The same with names.
@@ -20,14 +20,14 @@ type Asked = (u64, u64, Option<Digest>);
 pub struct ToySpec {
     /// The number to square.
     pub number: u64,
-    /// What the task is worth.
+    /// The task's work units.
     pub units: u64,
     /// A blob it refers to, if any.
     pub blob: Option<Digest>,
 }
 
 impl ToySpec {
-    /// As it travels.
+    /// The encoded spec.
     pub fn encode(self) -> Vec<u8> {
         wire::encode(&(self.number, self.units, self.blob))
     }
@@ -38,7 +38,7 @@ pub fn number_in(spec: &[u8]) -> u64 {
     Toy::decode_spec(spec).unwrap().0
 }
 
-/// What a task with this encoded spec is worth.
+/// The work units in an encoded spec.
 pub fn units_in(spec: &[u8]) -> u64 {
     Toy::decode_spec(spec).unwrap().1
 }
@@ -136,7 +136,7 @@ fn squares(number: u64, outcome: u64) -> Result<(), CheckError> {
     }
 }
 
-/// The kind `bulky`: what is asked is a number and a size, what is answered is so many bytes.
+/// The kind `bulky`: the spec is a number and a size, the outcome that many bytes.
 pub struct Bulky;
 
 impl TaskKind for Bulky {
@@ -164,7 +164,7 @@ impl TaskKind for Bulky {
     }
 }
 
-/// The kind `rough`: what is asked is a number, what is answered is its square, give or take one. The kernel gives the square.
+/// The kind `rough`: the spec is a number, the outcome its square, give or take one. The kernel returns the square.
 pub struct Rough;
 
 impl TaskKind for Rough {

@@ -1,4 +1,4 @@
-//! Who gets an account, and what the store of accounts is worth to a thief.
+//! Which newcomers get an account, and that a stolen store of accounts lets nobody in.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -43,14 +43,14 @@ impl Town {
         Self { registrar, changes, folder }
     }
 
-    /// The account of `key(number)` asks so many hours after the start by the wall clock.
+    /// `key(number)` asks for an account, this many hours after the start by the wall clock.
     fn ask_after(&mut self, number: u8, role: Role, hours: i64) -> Result<(), RefusalCode> {
         let newcomer = Newcomer { key: key(number), role, name: "x", invite: None };
         let now = (WallSeconds(NOW.0 + 3_600 * hours), Duration::ZERO);
         self.registrar.enrol_or_find(&newcomer, address(1), now).unwrap().map(|_| ())
     }
 
-    /// The account that has just made place.
+    /// The news that an account has just made place, if one has.
     fn gone(&self) -> Option<OperatorChange> {
         self.changes.try_recv().ok()
     }
@@ -103,7 +103,7 @@ fn the_books_are_opened_for_a_newcomer_only_when_somebody_has_to_make_place() {
     assert!(matches!(failed, Err(JoinError::Books(_))), "{failed:?}");
 }
 
-/// Registration for everybody, of that many accounts.
+/// Registration for everybody, with room for this many accounts.
 fn room_for(accounts_max: u32) -> OpenRegistration {
     let accounts_per_hour = 1_000;
     OpenRegistration {

@@ -13,7 +13,7 @@ use p2c2r_server::join::{WallSeconds, bind_both};
 use crate::lab::{Folder, PATIENCE, PROTOCOL, key, secret};
 use crate::town::Town;
 
-/// Longer than a client takes to try every address there is here.
+/// Longer than a client takes to try every address of these tests.
 const LONG: Duration = Duration::from_mins(1);
 
 fn identity() -> ProtocolIdentity {

@@ -25,7 +25,7 @@ use tempfile::TempDir;
 
 use super::client::Client;
 
-/// How long a test waits for what must come before it fails.
+/// How long a test waits for something that must happen.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 pub const DAY: Duration = Duration::from_hours(24);
 pub const PROTOCOL: u64 = 7;
@@ -99,7 +99,7 @@ impl Folder {
         assert_eq!(udp.local_addr().unwrap(), address);
         let booked: Arc<Mutex<Vec<Credit>>> = Arc::default();
         let books = Arc::clone(&booked);
-        // Of the ledger's accounts, one that is judged has the number of its key's first byte.
+        // The number that the ledger has for a judged account is its key's first byte.
         let clerk = Box::new(move |order: &Order| match order {
             Order::Credit(credit) => {
                 books.lock().unwrap().push(*credit);
@@ -135,7 +135,7 @@ fn pages(options: &JoinOptions) -> axum::Router {
     })
 }
 
-/// A running one.
+/// The running side of a coordinator that lets people join.
 pub struct Lab<'a> {
     pub folder: &'a Folder,
     pub address: SocketAddr,
@@ -147,12 +147,12 @@ pub struct Lab<'a> {
 }
 
 impl Lab<'_> {
-    /// A connection.
+    /// Opens a TLS connection.
     pub fn connect(&self) -> Client {
         Client::connect(self.address, &certificate_file(&self.folder.path())).expect("it lets people in")
     }
 
-    /// A challenge to sign.
+    /// Fetches a challenge to sign.
     pub fn challenge(&self) -> String {
         let (status, body) = self.connect().post(CHALLENGE_PATH, "{}");
         assert_eq!(status, 200, "{body}");
@@ -187,7 +187,7 @@ impl Lab<'_> {
         self.send(&request).1
     }
 
-    /// Sends a request; the status and the answer.
+    /// Sends a request; returns the status and the answer.
     pub fn send(&self, request: &TokenRequest) -> (u16, Result<TokenGrant, RefusalCode>) {
         let (status, body) = self.connect().post(TOKEN_PATH, &serde_json::to_string(request).unwrap());
         (status, read_answer(status, &body))

@@ -1,4 +1,4 @@
-//! The status page from outside: who sees what of it, and what it says of a coordinator that runs.
+//! The status page from outside: what each visitor sees, and what it shows of a running coordinator.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use crate::lab::{Folder, Lab, PATIENCE, key, secret};
 use crate::pay::earned_and_paid;
 use crate::town::Town;
 
-/// What is asked, by whom, and where.
+/// A visitor of a coordinator's pages, with a cookie if it has logged in.
 #[derive(Clone)]
 struct Visitor {
     host: Host,
@@ -48,7 +48,7 @@ impl Visitor {
         probe::get(&self.host, self.address, self.pinned, path, headers).unwrap()
     }
 
-    /// Uses a login link, and is logged in.
+    /// Uses a login link, and keeps the cookie that it gets.
     fn log_in(&mut self, secret: &str) -> HttpsReply {
         let answer = self.get(&format!("/login/{secret}"));
         let cookie = answer.header("set-cookie").and_then(|cookie| cookie.split(';').next());

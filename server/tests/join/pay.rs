@@ -1,4 +1,4 @@
-//! A ledger in which the first key's worker has earned, was paid a part, and waits for another.
+//! A ledger in which the worker of the first key has earned: a part was paid out, a part is pending, a part can be paid.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

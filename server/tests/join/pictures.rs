@@ -9,11 +9,11 @@ use crate::page::login;
 use crate::pay::earned_and_paid;
 use crate::town::Town;
 
-/// What Chromium is called.
+/// Names of Chromium's program.
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
 /// Widths of a desk's and of a telephone's screen, and heights that hold the whole page, in pixels.
 const SIZES: [(u32, u32); 2] = [(1280, 2_000), (390, 4_000)];
-/// A page without anything on it takes some 10 KB as a picture.
+/// Least bytes of a picture of the page; one of an empty page takes some 10 KB.
 const BYTES_OF_A_PAGE: usize = 20_000;
 
 fn chromium() -> Option<&'static str> {
@@ -23,11 +23,11 @@ fn chromium() -> Option<&'static str> {
     })
 }
 
-/// Takes a picture; what the browser complained of.
+/// Takes a picture; returns what the browser complained of.
 fn picture(browser: &str, (width, height): (u32, u32), address: &str, to: &Path, profile: &Path) -> String {
     let output = Command::new(browser)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr"])
-        // The coordinator has made its certificate itself; whoever drives a browser from a test cannot pin its key.
+        // The coordinator has signed its certificate itself, and a test cannot make the browser pin its key.
         .arg("--ignore-certificate-errors")
         .arg(format!("--user-data-dir={}", profile.display()))
         .arg(format!("--window-size={width},{height}"))

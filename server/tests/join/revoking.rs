@@ -18,13 +18,13 @@ use rusqlite::Connection;
 use crate::lab::{Folder, PATIENCE, key, secret};
 use crate::town::Town;
 
-/// What a program is told whose account made place for another.
+/// Part of the reason that a program hears whose account made place for another.
 const MADE_PLACE: &str = "made place";
-/// What a closed account's programs are told.
+/// Part of the reason that the programs of a closed account hear.
 const CLOSED: &str = "closed this account";
 
 impl Town {
-    /// Steps both until it is so.
+    /// Steps coordinator and worker until `is_so`.
     #[track_caller]
     fn until(&mut self, what: &str, worker: &mut App, mut is_so: impl FnMut(&mut App, &mut App) -> bool) {
         let give_up = Instant::now() + PATIENCE;
@@ -97,7 +97,7 @@ fn a_closed_accounts_programs_are_disconnected_told_why_and_kept_out_also_with_a
     town.is_no_way_in(&mut late);
 }
 
-/// Puts a program out whose round trips take 400 ms and that says nothing meanwhile: the coordinator waits for nothing of it.
+/// Puts a program out whose round trips take 400 ms and that is silent meanwhile: the coordinator does not wait for it.
 #[test]
 fn a_closed_accounts_program_is_out_without_being_asked_however_far_away_it_is() {
     let folder = Folder::new();
@@ -181,7 +181,7 @@ fn a_connected_account_makes_no_place_however_long_it_has_fetched_no_token() {
     );
 }
 
-/// A worker that has joined, and its spare token too.
+/// A worker that has joined and has its spare token.
 fn with_spare_token(town: &mut Town, folder: &Folder) -> App {
     let mut worker = town.joined(folder, "ada");
     town.until("it is given its spare token", &mut worker, |coordinator, _| tokens_out(coordinator) == 1);

@@ -1,4 +1,4 @@
-//! What a service manager hears: the program says when it is ready, that it is alive, and that it ends.
+//! Messages to a service manager: the program says when it is ready, that it is alive, and that it ends.
 #![cfg(target_os = "linux")]
 
 use std::os::unix::net::UnixDatagram;

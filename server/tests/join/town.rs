@@ -34,7 +34,7 @@ impl Town {
         Self::open_on(folder, bind_both("127.0.0.1:0".parse().unwrap()).unwrap(), change)
     }
 
-    /// On these sockets.
+    /// The same on these sockets.
     pub fn open_on(
         folder: &Folder,
         (udp, tcp): (UdpSocket, TcpListener),
@@ -52,12 +52,12 @@ impl Town {
         Self { app, service, identity: config.kinds.identity() }
     }
 
-    /// The way in for the account of the first key.
+    /// The source of tokens for the first key's account.
     pub fn client(&self, name: &str, invite: Option<String>) -> JoinClient {
         self.client_of(secret(1), Role::Worker, name, invite)
     }
 
-    /// The way in for the account of `secret`.
+    /// The source of tokens for the account of `secret`.
     pub fn client_of(
         &self,
         secret: AccountSecret,
@@ -69,7 +69,7 @@ impl Town {
         JoinClient::new(link, secret, (role, name), self.identity.clone())
     }
 
-    /// A worker of the first key, called so, that has joined.
+    /// A worker of the first key with this name, which has joined.
     pub fn joined(&mut self, folder: &Folder, name: &str) -> App {
         let client = self.client(name, Some(folder.invite(Role::Worker, 1)));
         let mut worker = self.worker(Arc::new(client));
@@ -92,7 +92,7 @@ impl Town {
         self.member_over::<S>(tokens, None)
     }
 
-    /// The same over a line like this.
+    /// The same over an impaired link.
     pub fn member_over<S: Side>(&self, tokens: Arc<dyn TokenSource>, impair: Option<Impairment>) -> App {
         let mut app = App::new();
         app.add_plugins(ClientLinkPlugin::<S>::new(ClientLinkConfig {

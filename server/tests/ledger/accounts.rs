@@ -1,4 +1,4 @@
-//! Whose an account is: a key's, whatever it calls itself.
+//! An account belongs to a key, whatever name its peer uses.
 
 use p2c2r_protocol::{AccountKey, Nanos, Role};
 use p2c2r_server::ledger::{self, CREDIT_MAX, Ledger, LedgerError, MONEY_MAX};
@@ -100,7 +100,7 @@ fn money_that_is_entered_is_bounded() {
     }
     ledger.close().unwrap();
 
-    // The coordinator is given as much as there can be, less one credit.
+    // The coordinator is given so much that there is room for one credit more.
     let rest = MONEY_MAX.0 - 2 * CREDIT_MAX.0;
     lab.tamper(&format!(
         "UPDATE accounts SET balance = balance - {rest} WHERE id = 1;

@@ -9,7 +9,7 @@ use super::lab::{Lab, account_of, append, gamer, whole, worker};
 const HOUR: u64 = 3_600;
 const YEAR: i64 = 365 * 24 * 3_600;
 
-/// Available and pending of the worker, after what is due is done.
+/// The worker's available and pending pay, after the release of what is due.
 fn pay(ledger: &Ledger) -> (Nanos, Nanos) {
     ledger.flush().unwrap();
     let bob = account_of(ledger, Role::Worker, "bob");

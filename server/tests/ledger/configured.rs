@@ -1,4 +1,4 @@
-//! The operator's commands find the ledger where the coordinator's configuration file says, and write it as that says.
+//! The operator's commands use the ledger that the coordinator's configuration file names, under the settings of that file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ fn commands_read_the_ledger_that_the_configuration_file_names() {
     let copy = lab.folder.path().join("copy");
     said(&configured(&file, &["ledger", "backup", copy.to_str().unwrap()]));
     assert_eq!(ledger::check(&copy).unwrap().tasks, 1);
-    // What is said on the command line wins.
+    // The command line overrides the file.
     let decoy = lab.folder.path().join("data/results.db");
     let answer = said(&configured(&file, &["ledger", "report", "--db", decoy.to_str().unwrap()]));
     assert!(!answer.contains("ada"), "{answer}");
@@ -72,7 +72,7 @@ fn a_payout_is_recorded_with_the_fraud_window_that_the_configuration_file_says()
         let connection = Connection::open(&lab.path).unwrap();
         connection.query_row("SELECT count(*) FROM tasks", [], |row| row.get::<_, i64>(0)).unwrap()
     };
-    // Each time it has the opportunity to fold between its start and what it is asked.
+    // Each command has the opportunity to fold between its start and the payout.
     for reference in ["a", "b", "c", "d", "e", "f", "g", "h"] {
         said(&configured(&file, &["ledger", "payout", "record", "bob", "0.0000001", reference]));
         assert_eq!(rows(), 1, "while its pay is pending, the task says who paid it");

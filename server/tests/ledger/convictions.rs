@@ -1,4 +1,4 @@
-//! What a convicted worker has pending goes back to those who paid it.
+//! A convicted worker's pending pay goes back to the gamers who paid it.
 
 use std::time::Duration;
 
@@ -96,7 +96,7 @@ fn a_reversal_that_takes_many_groups_survives_restarts_and_balances_in_between()
     assert_eq!(sums(&ledger, Role::Worker, "eve"), (0, 0, 0));
 }
 
-/// What reversals in the file gave back to an account, the oldest first.
+/// The amounts that reversals in the file gave back to an account, the oldest first.
 fn given_back(lab: &Lab, credit: AccountId) -> Vec<i64> {
     let connection = Connection::open(&lab.path).unwrap();
     let mut select = connection

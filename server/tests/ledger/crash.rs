@@ -21,7 +21,7 @@ const SEED: &str = "P2C2R_TEST_CRASH_SEED";
 /// Rounds on one ledger before a new one, so that checking does not take ever longer.
 const ROUNDS_PER_BOOK: u64 = 20;
 
-/// What becomes of the task with this number.
+/// The state in which the victim leaves a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Charged,
@@ -37,8 +37,8 @@ fn fate(no: u64) -> Fate {
     }
 }
 
-/// The victim: records tasks as a coordinator does, for ever or until it cannot, and says which are durable. Started by the
-/// tests below.
+/// The victim: records tasks as a coordinator does until it is killed or its ledger fails, and prints which are durable.
+/// Started by the tests below.
 #[test]
 #[ignore = "runs as a child process of the tests below"]
 fn victim() {
@@ -74,7 +74,7 @@ fn victim() {
             appended += 3;
             waiting.push_back((appended, no));
         }
-        // Accounts change too, now and then, and what they are called is in the chain.
+        // Accounts are renamed now and then, because their names are in the chain.
         if round % 8 == 0 {
             let _ =
                 ledger.ask_account(Role::Gamer, key_of("ada"), &format!("ada {round}"), Nanos::ZERO, || {});
@@ -102,7 +102,7 @@ fn durable_in(line: &str) -> Option<u64> {
     line.strip_suffix('\n')?.strip_prefix("durable ")?.parse().ok()
 }
 
-/// Everything that was said to be durable must be in the book, once, and as it was said.
+/// Checks that the book has every task that was said to be durable, in the state that it must have.
 fn holds(path: &Path, durable: &[u64]) {
     let connection = Connection::open(path).unwrap();
     let mut find =
@@ -142,7 +142,7 @@ fn kill_one(lab: &Lab, random: &mut Random) -> Vec<u64> {
         durable.extend(durable_in(&line));
         line.clear();
         if durable.len() == until && !killed {
-            // Some way on into whatever it is doing.
+            // A random moment later, so that the kill may meet any step.
             (0..moments).for_each(|_| std::hint::spin_loop());
             child.kill().unwrap();
             killed = true;
@@ -213,8 +213,8 @@ fn nothing_durable_is_lost_or_charged_twice_in_hundreds_of_kills() {
     kill_and_check(400);
 }
 
-/// What the victim said in a shell that prepared its surroundings, where it runs as `"$@"`; `None` where this machine lets
-/// nobody make such surroundings.
+/// Runs the victim in a shell after `prepare`, in which it is `"$@"`; returns the durable tasks and all its output. `None`
+/// where this machine does not allow what `prepare` does.
 #[cfg(target_os = "linux")]
 fn victim_in(shell: &str, path: &Path, prepare: &str) -> Option<(Vec<u64>, String)> {
     let victim = victim_on(path);

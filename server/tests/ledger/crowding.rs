@@ -1,5 +1,5 @@
-//! More tasks than the books are to hold: the oldest are folded early, nothing that is owed is lost by it, and accounts that
-//! have many are to wait before others are.
+//! More tasks than the books may hold: the oldest are folded early, without loss of anything that is owed, and accounts
+//! with many tasks have to wait before those with few.
 
 use std::time::{Duration, Instant};
 
@@ -86,7 +86,7 @@ fn what_is_pending_is_not_folded_early_and_still_goes_back_to_who_paid_it() {
     assert_eq!(ledger.room().unwrap().tasks_per_account, u64::MAX, "there is room again");
 }
 
-/// When everybody is refused, nothing is appended, and the books still have to come to have room.
+/// When everybody is refused, nothing is appended, and the writer must make room all the same.
 #[test]
 fn books_that_are_full_are_folded_although_nothing_comes_also_after_a_restart() {
     let lab = Lab::new();

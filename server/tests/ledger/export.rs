@@ -22,7 +22,7 @@ fn nanos(dollars: &str) -> i64 {
     format!("{whole}{part}").parse().unwrap()
 }
 
-/// What the exported rows add up to for each account.
+/// Each account's balance by the exported rows.
 fn balances(text: &str) -> BTreeMap<i64, i64> {
     let mut balances = BTreeMap::new();
     for row in text.lines().skip(1).map(fields) {
@@ -38,7 +38,7 @@ fn balances(text: &str) -> BTreeMap<i64, i64> {
     balances
 }
 
-/// What the books themselves say.
+/// Each account's balance in the books themselves.
 fn booked(lab: &Lab) -> BTreeMap<i64, i64> {
     let connection = rusqlite::Connection::open(&lab.path).unwrap();
     let mut select = connection.prepare("SELECT id, balance FROM accounts WHERE balance <> 0").unwrap();

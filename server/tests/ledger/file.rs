@@ -1,5 +1,5 @@
-//! The file itself: one coordinator for it, whatever it is called; still there; readable without a right to write; copied
-//! whole.
+//! The file itself: it has one coordinator at a time, by whatever name; its loss is noticed; it can be read without the
+//! right to write; copies of it are whole.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -143,10 +143,10 @@ fn an_idle_coordinator_notices_that_its_file_is_gone() {
     assert!(matches!(ledger.close(), Err(LedgerError::Broken(_))));
 }
 
-/// What a coordinator says that does not start because its ledger is not where it belongs.
+/// The output of a coordinator that does not start because its ledger is not where it belongs.
 fn not_started(data: &Path, db: &Path) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_p2c2r-server"))
-        // One that starts all the same ends when it cannot write its ready file.
+        // If it starts all the same, it ends because it cannot write its ready file.
         .args(["--listen", "127.0.0.1:0", "--ready-file", "no/such/folder", "--db"])
         .arg(db)
         .arg("--data-dir")
@@ -250,8 +250,8 @@ fn what_is_made_only_its_user_can_read() {
 fn as_auditor(lab: &Lab, arguments: &[&str]) -> (Option<i32>, String) {
     let program = lab.folder.path().join("program");
     if !program.exists() {
-        // By a process of its own: what another test's thread starts meanwhile would hold a file open that this one wrote, and a
-        // program that is open for writing cannot be run.
+        // By another process: a child that another test's thread starts meanwhile would inherit the file that this process has
+        // open for writing, and a program that is open for writing cannot be run.
         let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_p2c2r-server")).arg(&program).status();
         assert!(copied.unwrap().success());
     }

@@ -14,7 +14,7 @@ use super::lab::{
 
 const DAY: u64 = 24 * 3_600;
 
-/// After this everything that is over can be folded.
+/// Seconds after which every finished task can be folded.
 const FOLDED_AFTER: u64 = DAY + 3_600;
 
 fn count(lab: &Lab, table: &str) -> i64 {
@@ -22,7 +22,7 @@ fn count(lab: &Lab, table: &str) -> i64 {
     Connection::open(&lab.path).unwrap().query_row(&sql, [], |row| row.get(0)).unwrap()
 }
 
-/// Lets everything fall due; each flush carries out one step.
+/// Folds everything that is due: each flush carries out one step.
 fn fold(ledger: &Ledger) {
     for _ in 0..20 {
         ledger.flush().unwrap();
@@ -74,7 +74,7 @@ fn what_is_over_for_a_day_leaves_its_sums_and_nothing_else() {
     assert!(check.to_string().contains("folded"), "{check}");
     assert_eq!(ledger::report(&lab.path).unwrap(), before, "and the report says the same");
 
-    // The open task's hold was folded, its end was not; then that is folded as well.
+    // The open task's hold was folded; its end comes now, and is folded later.
     let (payer, helper) = (gamer(&ledger), worker(&ledger));
     append(&ledger, [started(TaskNo(open), 1, helper), settled(TaskNo(open), 1, helper, 20, 2)]);
     append(&ledger, whole(TaskNo(open + 1), payer, helper, 100, 10));
@@ -142,7 +142,7 @@ fn folding_takes_steps_and_balances_after_each_also_after_a_crash() {
     assert!(steps >= 6_000 * 2 / 2_048, "{steps} steps");
 }
 
-/// Groups that folded something, once everything so far is folded, earlier such groups too.
+/// Folds everything so far; returns how many groups of the ledger have folded something.
 fn steps_until_folded(lab: &Lab, ledger: &Ledger) -> i64 {
     lab.pass(FOLDED_AFTER);
     fold(ledger);
@@ -185,7 +185,7 @@ fn changes_of_accounts_are_folded_in_steps_too() {
     lab.check();
 }
 
-/// Patient tasks began long before the tasks among which they end, and others that are open lie before them.
+/// Patient tasks end among tasks that began much later, and others with lower numbers stay open.
 #[test]
 fn steps_go_on_past_tasks_that_were_open_for_long() {
     let lab = Lab::new();

@@ -1,4 +1,4 @@
-//! Measures what a step of folding takes of the writer's processor time, in which nothing else is recorded.
+//! Measures the writer's processor time for a step of folding, in which it records nothing else.
 
 use std::path::Path;
 use std::time::Duration;

@@ -93,7 +93,7 @@ fn an_admission_that_is_repeated_takes_no_verdict_from_the_task_that_has_its_num
     append(&ledger, [admitted(task, payer, 1, 100), started(task, 1, helper), void]);
     ledger.flush().unwrap();
     append(&ledger, [admitted(task, payer, 1, 100), ended(task, 1, Verdict::Accepted)]);
-    // One that is new has no such attempt, however it is said.
+    // A new task has no such attempt, whatever an entry says.
     append(&ledger, [admitted(TaskNo(2), payer, 2, 100), ended(TaskNo(2), 1, Verdict::Accepted)]);
     let void = Entry::TaskVoided { task: TaskNo(2), reason: VoidReason::Late };
     append(&ledger, [started(TaskNo(2), 1, helper), void]);
@@ -105,7 +105,7 @@ fn an_admission_that_is_repeated_takes_no_verdict_from_the_task_that_has_its_num
     lab.check();
 }
 
-/// What happens to a task, of four kinds.
+/// The entries of a task, which has one of four histories.
 fn life(no: u64, game_task: u64, payer: AccountId, helper: AccountId) -> Vec<Entry> {
     let task = TaskNo(no);
     let void = Entry::TaskVoided { task, reason: VoidReason::Late };
@@ -134,7 +134,7 @@ fn of_many_tasks_only_those_whose_numbers_were_used_before_are_dropped() {
     let (payer, helper) = (gamer(&ledger), worker(&ledger));
     append(&ledger, (1..=10).flat_map(|no| life(no, no, payer, helper)));
     ledger.flush().unwrap();
-    // At both ends of a statement, in the middle, all four stories; numbers of an earlier group, of the same
+    // At both ends of a statement, in the middle, all four histories; numbers of an earlier group, of the same
     // group, and of the same statement.
     let used_before = |no: u64| match no {
         11..=14 => Some(no - 10),

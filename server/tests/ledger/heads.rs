@@ -22,7 +22,7 @@ fn head(lab: &Lab) -> SignedHead {
     ledger::head(&lab.path, &secret()).unwrap()
 }
 
-/// What `check` says of the book, compared with these heads.
+/// The report of `check` on the book, compared with these heads.
 fn compare(path: &Path, heads: &[SignedHead]) -> ledger::CheckReport {
     ledger::check_with_heads(path, heads).unwrap()
 }

@@ -53,7 +53,8 @@ impl Lab {
         Ledger::open(&self.path, self.options(), || {}).unwrap()
     }
 
-    /// A coordinator with this ledger as a process, once it listens, and what it says from then on.
+    /// Starts a coordinator with this ledger as a process; returns it once it listens, with the lines that it prints from
+    /// then on.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "what starts one needs Linux"))]
     pub fn coordinator(&self, data: &Path, options: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>) {
         let mut child = Command::new(env!("CARGO_BIN_EXE_p2c2r-server"))
@@ -77,12 +78,12 @@ impl Lab {
         self.running_s.fetch_add(seconds, Ordering::Relaxed);
     }
 
-    /// The wall clock is set to another time; none passes.
+    /// Sets the wall clock to another time; no time passes.
     pub fn step_wall_clock(&self, seconds: i64) {
         self.wall_s.fetch_add(seconds as u64, Ordering::Relaxed);
     }
 
-    /// The machine is started anew, and its running time with it.
+    /// Restarts the machine, and its running time with it.
     pub fn reboot(&self) {
         self.boot.fetch_add(1, Ordering::Relaxed);
         self.running_s.store(0, Ordering::Relaxed);
@@ -95,7 +96,7 @@ impl Lab {
         report
     }
 
-    /// Changes the file as only an intruder would, triggers put aside.
+    /// Changes the file as an intruder would, after dropping its triggers.
     pub fn tamper(&self, sql: &str) {
         let connection = Connection::open(&self.path).unwrap();
         let triggers: Vec<String> = connection
@@ -208,8 +209,8 @@ pub fn change_bytes(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     std::fs::write(path, bytes).unwrap();
 }
 
-/// Gives the attempts and transfers that tasks' rows say rows of their own, as they had before schema 12, and takes from
-/// accounts what schema 13 adds.
+/// Goes back to the tables before schema 12: attempts and transfers that tasks' rows stand for get rows of their own, and
+/// accounts lose the column of schema 13.
 pub fn spell_out(connection: &Connection) {
     let sql = format!(
         "INSERT INTO transfers SELECT * FROM ({SAID_BY_TASKS});
@@ -221,7 +222,7 @@ pub fn spell_out(connection: &Connection) {
     connection.execute_batch(&sql).unwrap();
 }
 
-/// Transfers that tasks' rows say, in the columns of the others.
+/// The transfers that tasks' rows stand for, in the columns of the table `transfers`.
 const SAID_BY_TASKS: &str = "SELECT no * 4 + 1, closed_grp, gamer, worker + 1, pay, 3, attempt FROM tasks
      WHERE worker IS NOT NULL AND pay > 0
      UNION ALL SELECT no * 4 + 1 + (pay > 0), closed_grp, gamer, 2, fee, 4, 0 FROM tasks
@@ -296,14 +297,14 @@ pub fn program(lab: &Lab, words: &[&str]) -> std::process::Output {
         .unwrap()
 }
 
-/// What a command printed that did what it was asked.
+/// The output of a command, which must have succeeded.
 pub fn said(output: &std::process::Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     text(&output.stdout)
 }
 
-/// What a command complained of that did not.
+/// The complaint of a command, which must have failed with status 1.
 pub fn refused(output: &std::process::Output) -> String {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     String::from_utf8(output.stderr.clone()).unwrap()

@@ -55,12 +55,12 @@ fn the_cache_is_read_within_its_bounds() {
     assert_eq!(kept(&lab.open()), [5, 4, 3], "the oldest go first");
 }
 
-/// What comes of looking for an outcome.
+/// The result of looking for an outcome.
 #[derive(Debug, PartialEq, Eq)]
 enum Looked {
     /// No row is known.
     Nowhere,
-    /// The row that was known has nothing that may be used.
+    /// A row was known, and it has nothing that may be used.
     Gone,
     /// This outcome was read.
     Found(u64),
@@ -92,7 +92,7 @@ fn what_memory_has_no_room_for_is_read_beside_the_writer_before_and_after_a_rest
     let reader = ledger.read_outcomes(|| {}).unwrap();
     append(&ledger, (2..=3).flat_map(|no| whole(TaskNo(no), payer, helper, 10, 1)));
     ledger.flush().unwrap();
-    // Somebody else's transaction is open.
+    // Another connection's transaction is open, for which the reader must not wait.
     let connection = rusqlite::Connection::open(&lab.path).unwrap();
     connection.execute_batch("BEGIN IMMEDIATE").unwrap();
     assert_eq!([1, 2, 3, 9].map(|number| read(&reader, number)), [Found(1), Found(2), Found(3), Nowhere]);
@@ -180,7 +180,7 @@ fn a_disputed_outcome_is_found_among_gaps_and_in_whatever_order_tasks_ended() {
     append(&ledger, (2..=60).rev().flat_map(|no| by(no, if (10..50).contains(&no) { liar } else { honest })));
     append(&ledger, [Entry::WorkerConvicted { worker: liar }]);
     ledger.flush().unwrap();
-    // What is settled without an outcome has none to be found.
+    // A task that is settled without an outcome has none to be found.
     let mut bare = by(61, honest);
     if let Entry::TaskSettled(settlement) = &mut bare[2] {
         settlement.outcome = None;

@@ -1,4 +1,5 @@
-//! What workers were paid outside: once per reference, never more than is available, undone only by another entry.
+//! Payouts to workers, made outside the ledger: once per reference, never more than is available, undone only by another
+//! entry.
 
 use p2c2r_protocol::{Nanos, Role, TaskNo};
 use p2c2r_server::ledger::{self, Account, Ledger, LedgerError};

@@ -41,7 +41,7 @@ fn holds_left_open_by_a_crash_are_void_and_patient_tasks_go_on() {
     assert_eq!(waiting[0].payload.blobs.iter().map(|blob| blob.len()).collect::<Vec<_>>(), [1, 0]);
     assert!(ledger.take_patient_tasks().is_empty());
 
-    // The one is finished under its old number, the other waits through an orderly restart.
+    // One is finished under its old number, and the other waits through an orderly restart.
     let helper = worker(&ledger);
     append(&ledger, [started(TaskNo(3), 2, helper), settled(TaskNo(3), 2, helper, 36, 4)]);
     ledger.close().unwrap();
@@ -89,7 +89,7 @@ fn check_and_report_work_beside_a_running_coordinator() {
     lab.check();
 }
 
-/// What ada was charged of late, by the seconds since.
+/// Ada's charges of the last hour: seconds ago, and amount.
 fn charged(ledger: &Ledger) -> Vec<(u64, i64)> {
     let ada = account_of(ledger, Role::Gamer, "ada");
     assert_eq!(ledger.account(ada.id).unwrap().charged_lately, ada.charged_lately);

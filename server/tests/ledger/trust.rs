@@ -1,4 +1,4 @@
-//! What is known of workers outlasts the coordinator, and a conviction is one transaction.
+//! Trust in workers outlasts the coordinator, and a conviction is one transaction.
 
 use std::time::Duration;
 

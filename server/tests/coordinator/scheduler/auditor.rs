@@ -1,4 +1,4 @@
-//! What must hold of the money and the tasks, derived from effects and verdicts alone.
+//! Checks what must hold of money and tasks, from effects and verdicts alone.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,7 +7,7 @@ use p2c2r_server::ledger::{AccountId, Admission, ComputedFrom, Entry, Settlement
 
 use super::CREDIT;
 
-/// Books of its own.
+/// The auditor's own books.
 #[derive(Default)]
 pub(super) struct Auditor {
     pub open: HashMap<TaskNo, Admission>,
@@ -15,7 +15,7 @@ pub(super) struct Auditor {
     /// Attempts of workers that have not ended.
     pub running: HashMap<TaskNo, Vec<(Attempt, AccountId)>>,
     pub passed: HashSet<(TaskNo, Attempt)>,
-    /// Where a task has taken the place of an equal one, by the number that workers call it: its own.
+    /// Tasks that have taken the place of an equal one: the task's own number, by the number that workers use for it.
     pub successors: HashMap<TaskNo, TaskNo>,
     /// Tasks that ended in this event.
     pub just_ended: Vec<Admission>,
@@ -80,8 +80,8 @@ impl Auditor {
         assert!(running.len() <= 2, "two attempts at a time at most");
     }
 
-    /// It has an attempt that was not handed out for it, so it has just taken the place of an equal one. Workers go on calling
-    /// it by that one's number.
+    /// The task has an attempt that was not handed out for it, so it has just taken the place of an equal one. Workers go on
+    /// using that one's number.
     fn take_place(&mut self, task: TaskNo) {
         let key = self.open[&task].key;
         let before = self.just_ended.iter().rfind(|before| before.key == key);
@@ -90,7 +90,7 @@ impl Auditor {
         self.successors.insert(called, task);
     }
 
-    /// What workers call a task.
+    /// The number that workers use for a task.
     fn called(&self, task: TaskNo) -> TaskNo {
         self.successors.iter().find(|(_, own)| **own == task).map_or(task, |(called, _)| *called)
     }

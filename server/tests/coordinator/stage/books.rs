@@ -1,4 +1,4 @@
-//! What the ledger says on the stage, and what peers are told of it.
+//! The stage's ledger, and the statements that peers get.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ impl Stage {
         self.pass(Duration::from_millis(1_100));
     }
 
-    /// What the ledger's file says; its own check must pass.
+    /// The ledger's report; fails if the ledger's own check does.
     #[track_caller]
     pub fn books(&mut self) -> ledger::LedgerReport {
         self.app().world().resource::<Ledger>().flush().unwrap();

@@ -9,7 +9,7 @@ use p2c2r_tasks::kind::TaskKind;
 use super::{BUDGET, Stage};
 use crate::toy::{self, Toy, ToySpec};
 
-/// What became of a task, as its game heard.
+/// A message about a task that its game received.
 #[derive(Clone, Debug)]
 pub enum Heard {
     Done(Done),
@@ -18,7 +18,7 @@ pub enum Heard {
 }
 
 impl Stage {
-    /// A submit of `spec` that no test has made before; its id gets the session number of whoever says it.
+    /// A submit of `spec` under a new id, which gets the session number of the gamer who sends it.
     pub fn submit_of(&mut self, spec: &ToySpec) -> Submit {
         self.next_task += 1;
         let sent_at = self.now();
