@@ -28,7 +28,7 @@ pub trait Prepared: Any + Send + Sync {
 /// A prepared form and its bytes in memory, or why the bytes have no such form.
 type Form = Result<(Arc<dyn Any + Send + Sync>, usize), Arc<str>>;
 
-/// What is known of a blob's form.
+/// State of a blob's prepared form.
 #[derive(Default)]
 struct Slot {
     form: Option<Form>,

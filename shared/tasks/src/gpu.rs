@@ -1,5 +1,4 @@
-//! Which graphics processor a program computes on, and how its kernels talk to it without ever hanging or
-//! panicking.
+//! The graphics processor that a program computes on, and calls to it that neither hang nor panic.
 //!
 //! Nothing here knows a kind. A kind that has a kernel for graphics processors builds it on a [`Gpu`] and is
 //! put into a [`crate::KindRegistry`] with [`crate::KindRegistry::with_kernel`]. Only programs built with the

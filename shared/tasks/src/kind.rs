@@ -1,4 +1,5 @@
-//! What a kind of work is: the typed trait its author implements, and the erased one the programs pass round.
+//! The traits of a kind of work: the typed one that its author implements, and the erased ones that programs pass
+//! around.
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,7 +30,7 @@ pub enum SpecError {
     /// A blob is not what this kind expects.
     #[error("blob {digest}: {reason}")]
     BadBlob {
-        /// Which blob.
+        /// The blob.
         digest: Digest,
         /// What is wrong with it.
         reason: String,
@@ -62,7 +63,7 @@ pub enum KernelError {
     Stopped,
 }
 
-/// Which check an outcome failed, and how. The name is stable: tests and statistics use it.
+/// The check that an outcome failed, and how. The check's name is stable: tests and statistics use it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{check}: {detail}")]
 pub struct CheckError {

@@ -177,7 +177,7 @@ pub const WALL_HALF_MAX_M: f64 = 400.0;
 pub const WALL_SLACK_M: f64 = 2.0;
 /// Metres between two shapes from which on the engine sees a contact.
 const PREDICTION_M: f64 = 0.02;
-/// What the displacement bound allows beyond speed times time, for rounding, metres.
+/// Metres that the displacement bound allows beyond speed times time, for rounding.
 const DISPLACEMENT_SLACK_M: f64 = 0.05;
 
 const _: () = assert!(

@@ -1,4 +1,4 @@
-//! Which parts of an answer a deep check computes again, picked by its seed.
+//! Picks the parts of an answer that a deep check computes again, from its seed.
 
 /// SplitMix64's next number (Steele, Lea and Flood 2014).
 pub(crate) fn next(state: &mut u64) -> u64 {

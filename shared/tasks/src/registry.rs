@@ -1,4 +1,4 @@
-//! Which kinds a program has: the one list that the protocol identity, admission and worker offers read.
+//! The kinds that a program has: the one list that the protocol identity, admission and worker offers read.
 
 use std::sync::Arc;
 

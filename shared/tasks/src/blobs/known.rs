@@ -1,4 +1,4 @@
-//! Which blobs another program is believed to keep, so that they are not sent to it again.
+//! The blobs that another program is believed to keep, so that they are not sent to it again.
 
 use hashlink::LruCache;
 use p2c2r_protocol::limits::BLOB_STORE_BYTES_MAX;

@@ -1,4 +1,4 @@
-//! Which blobs a program keeps, bounded by their bytes in memory, prepared forms included.
+//! The blobs that a program keeps, bounded by their bytes in memory, prepared forms included.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -13,9 +13,9 @@ pub(super) const BLOB_OVERHEAD_BYTES: usize = 512;
 
 /// Blobs a program keeps; the least recently used is evicted first.
 ///
-/// What counts is memory: a blob's bytes, its prepared form once it is made, and its entries in the store. The
-/// sum never stays above the bound, whichever thread prepares a form: a form that does not fit evicts other
-/// blobs. An evicted blob that a task still refers to can be used, but is prepared anew for each use.
+/// Blobs are weighed by the memory they take: their bytes, their prepared forms once made, and their entries in the
+/// store. The sum never stays above the bound, whichever thread prepares a form: a form that does not fit evicts
+/// other blobs. An evicted blob that a task still refers to can be used, but is prepared anew for each use.
 #[derive(Debug)]
 pub struct BlobStore {
     contents: Arc<Mutex<Contents>>,

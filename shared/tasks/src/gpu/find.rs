@@ -1,4 +1,4 @@
-//! Which graphics processors this machine has, and which of them is used.
+//! Finds the graphics processors of this machine, and opens the one that is used.
 
 use std::future::Future;
 use std::pin::pin;

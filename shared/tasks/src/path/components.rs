@@ -1,4 +1,4 @@
-//! Which cells of a grid can reach each other: labels for the runs of free cells in its rows.
+//! Connected components of a grid: labels for the runs of free cells in its rows.
 //!
 //! A legal diagonal step needs both orthogonal neighbours free, so cells that eight directions join, four
 //! directions join.

@@ -62,7 +62,7 @@ const CACHED: Weights = Weights { expand: 38, reach: 20, straight: 10, diagonal:
 /// For larger grids, where every node read comes from memory.
 const VAST: Weights = Weights { expand: 60, reach: 45, straight: 15, diagonal: 4, hop: 10 };
 
-/// What is known of a cell.
+/// The best path to a cell that a search has found.
 #[derive(Clone, Copy, Default)]
 struct Node {
     /// Weight of the best way found.

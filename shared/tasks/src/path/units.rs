@@ -1,4 +1,4 @@
-//! What a task of the kind `path` is worth, from its spec and grid alone.
+//! Work units of the kind `path`, computed from a spec and its grid alone.
 //!
 //! One work unit is a microsecond of a reference core (one core of a 2023 server, 2.5 to 3.5 GHz, release
 //! profile). The figures below were fitted to the kernel's times on the grids of the game, on rocks, noise and

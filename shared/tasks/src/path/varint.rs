@@ -1,4 +1,4 @@
-//! LEB128 numbers in their shortest form, so that one value has one encoding.
+//! LEB128 numbers in their shortest form only, so that each value has exactly one encoding.
 
 /// Appends `value`.
 pub(super) fn push(bytes: &mut Vec<u8>, mut value: u32) {

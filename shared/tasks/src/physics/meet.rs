@@ -1,4 +1,4 @@
-//! Which bodies come near each other, from the formula alone: which contacts must have happened and which
+//! Finds the bodies that come near each other, from the formula alone, and the contacts that must have happened or
 //! cannot have.
 
 use std::collections::BTreeMap;

@@ -66,7 +66,7 @@ pub struct Contact {
     pub impulse: Impulse,
 }
 
-/// What happened in a segment beyond what the formula gives.
+/// The bodies touched in a segment and their contacts: all that the formula does not give.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Segment {
     /// By body.

@@ -94,7 +94,7 @@ impl Conserved {
     }
 }
 
-/// What rounding to the lattice changes at most: a group's momentum along each axis, and its mass norm.
+/// The largest changes by rounding to the lattice: of a group's momentum along each axis, and of its mass norm.
 pub(super) fn rounding(scene: &PhysicsScene<'_>, group: &Group) -> (f64, f64) {
     let (momentum, square) = group.bodies.iter().fold((0.0, 0.0), |(momentum, square), body| {
         let facts = &scene.facts[usize::from(*body)];

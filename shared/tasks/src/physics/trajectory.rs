@@ -1,4 +1,4 @@
-//! Where every body is at any time in an outcome, for drawing.
+//! The motion of every body at any time of an outcome, for drawing.
 
 use super::STEP_S;
 use super::base::BodySnapshot;

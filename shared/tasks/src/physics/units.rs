@@ -1,4 +1,4 @@
-//! What a task of the kind `physics` is worth, from its spec alone.
+//! Work units of the kind `physics`, computed from a spec alone.
 //!
 //! One work unit is a microsecond of a reference core (one core of a 2023 server, 2.5 to 3.5 GHz, release
 //! profile). The constants below were fitted to the kernel's times on the scenes of the benchmark, rocks and
@@ -76,7 +76,7 @@ const DEEP_STEPS: u64 = 12_500;
 /// Metres of overlap from which two bodies count as pressed together, and as deep in each other.
 const PRESSED_M: f32 = 0.03;
 const DEEP_M: f32 = 0.1;
-/// What the first tick in contact takes on top.
+/// Additional steps of the first tick in contact.
 const FIRST_TOUCH_STEPS: u64 = 3_000;
 /// The part of any of these that the engine's solver takes: it comes after the search for contacts, and nothing can stop it.
 const SOLVE_STEPS: u64 = 2_300;
@@ -153,7 +153,7 @@ pub(super) fn reckon(
     let is_ball = |body: u16| scene.spec.bodies[usize::from(body)].shape.kind() == ShapeKind::Ball;
     let are_balls = |pair: &Near| is_ball(pair.a) && is_ball(pair.b);
     let meet = |pair: &Near| if are_balls(pair) { BALLS_NS } else { MEET_NS };
-    // What a step of a pair costs on top while the two are deep in each other.
+    // Additional cost of a step of a pair while the two are deep in each other.
     let deeper = |pair: &Near| match (is_deep(scene, pair), are_balls(pair)) {
         (false, _) => 0,
         (true, true) => DEEP_BALLS_NS - BALLS_NS,

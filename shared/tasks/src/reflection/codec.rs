@@ -1,4 +1,4 @@
-//! How a cube of light becomes few bytes, and back.
+//! Packs a cube of light into few bytes, and unpacks it.
 //!
 //! A face is cut into macroblocks of 16 by 16 texels. Luminance is taken in octaves above a floor of 2^-12 (so
 //! black is exactly 0), colour as the square roots of red's and blue's share of the luminance at half the

@@ -1,4 +1,4 @@
-//! Where a ray meets a sphere, a capsule or a rock: entries from outside only. A ray that starts inside a
+//! Intersections of rays with spheres, capsules and rocks: entries from outside only. A ray that starts inside a
 //! shape does not see it, and all shapes are convex, so a ray that leaves one never meets it again.
 
 use std::sync::LazyLock;

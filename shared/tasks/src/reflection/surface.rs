@@ -1,4 +1,4 @@
-//! What a surface does to light: a Lambertian part and a mirrored one (GGX microfacets, Smith's shadowing,
+//! Reflection by a surface: a Lambertian part and a mirrored one (GGX microfacets, Smith's shadowing,
 //! Schlick's Fresnel at the viewer's angle, so that the energy at each angle is exactly divided between the
 //! two).
 

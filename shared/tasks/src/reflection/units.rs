@@ -1,4 +1,4 @@
-//! What a task of the kind `reflection` is worth, from its spec alone.
+//! Work units of the kind `reflection`, computed from a spec alone.
 //!
 //! One work unit is a microsecond of a reference core (one core of a 2023 server, 2.5 to 3.5 GHz, release
 //! profile). Paths are counted; the boxes that a ray enters and the objects it meets are estimated from how

@@ -1,4 +1,4 @@
-//! How an answer from a stranger is judged.
+//! Judges an answer from a stranger: the always-on check and the sampled deep check.
 
 use super::SCORE_STEPS;
 use super::kernel::Table;

@@ -22,7 +22,7 @@ pub enum Behaviour {
     Keep,
 }
 
-/// What agents of one sort have in common.
+/// Properties that agents of one sort share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Class {
     /// Whether it is of the second of the two sides.

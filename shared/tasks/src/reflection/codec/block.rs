@@ -49,7 +49,7 @@ pub struct Block {
     pub(super) chroma: [[i16; 64]; 2],
 }
 
-/// How wide the steps are that coefficients are rounded to.
+/// Width of the steps to which coefficients are rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Steps {
     /// From 0, the finest, to [`STEPS`] - 1.
