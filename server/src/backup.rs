@@ -1,7 +1,7 @@
-//! `backup` and `restore`: all that brings a coordinator back, in one folder.
+//! `backup` and `restore`: everything that brings a coordinator back, in one folder.
 //!
-//! Games and workers know a coordinator by its key, and it knows them by theirs: without the account store and the
-//! certificate's key, a ledger is one of strangers.
+//! Games and workers know a coordinator by its key, and it knows them by theirs: with the ledger alone, without the account
+//! store and the certificate's key, nobody could connect to their accounts.
 
 use std::fs;
 use std::io::{ErrorKind, Write as _};
@@ -18,7 +18,7 @@ use crate::join::{AccountStore, JoinError, make_data_folder};
 use crate::ledger::{self, BackupReport, HEAD_KEY_FILE, LedgerError};
 use crate::private_file::private;
 
-/// Files that are copied as they are, where there are such: with the operator's own certificate there is no key.
+/// Files that are copied unchanged, if they exist: with the operator's own certificate there is no key.
 const KEYS: [&str; 3] = [KEY_FILE, CERTIFICATE_FILE, HEAD_KEY_FILE];
 
 /// Where a backup is, and of which coordinator.
@@ -99,10 +99,10 @@ pub fn restore(args: &BackupFolderArgs) -> Result<String, ServerError> {
     ))
 }
 
-/// Copies everything; nothing of it may be there yet.
+/// Copies everything; none of the files may exist at `to` yet.
 ///
-/// The ledger comes first: an account that the store knows and the ledger does not is opened when its owner comes, while one
-/// that the ledger alone knows could not come.
+/// The ledger is copied first: an account that only the store knows is opened in the ledger when its owner connects, whereas
+/// the owner of an account that only the ledger knows could not connect.
 fn copy(from: &Place, to: &Place) -> Result<BackupReport, ServerError> {
     let report = ledger::backup(&from.ledger, &to.ledger)?;
     AccountStore::copy(&from.folder, &to.folder)?;

@@ -74,7 +74,7 @@ pub struct WhichCoordinator {
 }
 
 impl WhichCoordinator {
-    /// The settings that the coordinator has if it is started so.
+    /// The settings that a coordinator has if it is started with these options.
     pub fn settings(&self) -> Result<ServerConfig, SettingError> {
         let named = [("--config", &self.config), ("--data-dir", &self.data_dir), ("--db", &self.db)];
         let words = named.into_iter().filter_map(|(flag, path)| Some([flag.into(), path.clone()?.into()]));
@@ -82,7 +82,7 @@ impl WhichCoordinator {
     }
 }
 
-/// On which side an account is.
+/// Whether an account is a gamer's or a worker's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RoleArg {
     /// A player and their game.
@@ -209,7 +209,7 @@ mod tests {
                 &SettingsArgs::<ServerConfig>::augment_args(clap::Command::new("test"))
                     .get_matches_from(["test", &flag]),
             );
-            // What needs another setting beside it is refused by the flag alone.
+            // A setting that needs another one beside it is refused if its flag is given alone.
             let by_flag = match args.unwrap().resolve() {
                 Err(error) => {
                     assert!(["join.cert", "join.key"].contains(&&*row.key), "{}: {error}", row.key);

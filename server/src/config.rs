@@ -33,38 +33,38 @@ use crate::ledger::{CREDIT_MAX, GROUP_COMMIT_MAX, LedgerId, LedgerOptions};
 /// Nano-dollars for a million work units, unless the price list says otherwise: a helper's fully used core
 /// then earns $0.32 an hour after the fee, whatever the kind.
 pub const NANOS_PER_MEGA_UNIT: u64 = 98_765;
-/// How many times as much a unit costs on cores as on a graphics processor, for kinds with a kernel for those: such a unit
-/// is done in a tenth to a fiftieth of a core's time, so a helper's card earns several cores' pay at a quarter of the price.
-/// More, and a small card would earn less than the cores beside it; less, and gamers gain little by it.
+/// A unit costs this many times as much on cores as on a graphics processor, for kinds that have a kernel for both. A card
+/// does a unit in a tenth to a fiftieth of a core's time, so at a quarter of the price it still earns several cores' pay. With
+/// a larger factor a small card would earn less than the cores beside it; with a smaller one gamers would gain little.
 pub const GRAPHICS_CHEAPER: u64 = 4;
 /// The coordinator's share, in hundredths of a per cent.
 pub const FEE_BASIS_POINTS: u32 = 1_000;
-/// Nano-dollars for a million work units at the most: a dollar for a second of one core. Above that, the price of one
+/// Highest price of a million work units, in nano-dollars: a dollar for a second of one core. Above that, the price of one
 /// long task would outgrow what an account may hold.
 const NANOS_PER_MEGA_UNIT_MAX: u64 = Nanos::DOLLAR.0 as u64;
-/// Work of second attempts for a hundred units of first ones: with more than half as much again, hedging is the load.
+/// Largest share of work that may be done twice: above half, hedging itself would be the load.
 const HEDGE_PERCENT_MAX: u32 = 50;
-/// More compute threads than any machine this is meant for has cores.
+/// Most compute threads: more than any machine has cores that this is meant for.
 const COMPUTE_THREADS_MAX: usize = 1_024;
-/// Own kernels that may wait: places are set aside at start, some hundred bytes each, and whatever waits behind as
-/// many is too late for a deadline.
+/// Most own kernels that may wait: their places are allocated at the start, some hundred bytes each, and a task behind so
+/// many would miss any deadline.
 const COMPUTE_QUEUE_MAX: usize = 65_536;
-/// Outcomes kept for reuse: about a hundred bytes of index each, beside their own.
+/// Most outcomes kept in memory: each takes about a hundred bytes of index beside its own.
 const CACHE_ENTRIES_MAX: usize = 1 << 20;
-/// Tasks that the ledger records one by one: a quarter of a terabyte.
+/// Most tasks that the ledger records one by one: they take a quarter of a terabyte.
 const LEDGER_TASKS_MAX: u64 = 1_000_000_000;
-/// Bytes of outcomes kept for reuse: the ledger reads as much back at start.
+/// Most bytes of outcomes kept in memory: as many are read from the ledger at the start.
 const CACHE_BYTES_MAX: usize = 4 * 1024 * 1024 * 1024;
-/// Time for which earnings stay pending: a year. A worker that is paid later than that is not paid.
+/// Longest time for which earnings stay pending: a year. Longer would be as good as no pay.
 const FRAUD_WINDOW_MAX: Duration = Duration::from_hours(365 * 24);
-/// Bytes a second to a peer, at least, where there is a limit: below it, heartbeats alone fill the link.
+/// Smallest rate limit, in bytes a second to a peer: below it, heartbeats alone would fill the link.
 const BYTES_PER_SECOND_MIN: u32 = 1_000;
-/// Time for which a drain waits: service managers kill what takes longer than some minutes.
+/// Longest time for which a drain waits: service managers kill a program that takes longer than some minutes.
 const DRAIN_MAX: Duration = Duration::from_hours(1);
 /// Time between summary lines: at least a second, or they would crowd out everything else; at most a day.
 const SUMMARY_EVERY: RangeInclusive<u64> = 1..=24 * 60 * 60;
 
-/// Hours between heads of the ledger: at least one, of which folding keeps one hash; at most a year.
+/// Hours between heads of the ledger: at least one, because folding keeps one hash an hour; at most a year.
 const HEAD_HOURS: RangeInclusive<u64> = 1..=365 * 24;
 
 /// Name of the ledger in the data folder.
@@ -360,10 +360,10 @@ impl ServerConfig {
         }
     }
 
-    /// What the scheduler has to know of the settings.
+    /// The part of the settings that the scheduler needs.
     pub fn policy(&self) -> Policy {
         let (compute_threads, compute_waiting_max) = match self.compute {
-            // Done when it is begun: nothing ever waits.
+            // A kernel is finished as soon as it is begun, so nothing ever waits.
             ComputeMode::Inline => (usize::MAX, usize::MAX),
             ComputeMode::Threads(threads) => (threads, self.compute_queue_max),
         };
@@ -383,7 +383,7 @@ impl ServerConfig {
     }
 }
 
-/// Takes every rate that is named, by the kind's name.
+/// Sets every rate that is named, by the kind's name.
 fn set_rates(
     kinds: &KindRegistry,
     named: &BTreeMap<String, u64>,

@@ -16,7 +16,7 @@ use crate::ledger_client::LedgerClient;
 use crate::peers::{Exchange, joins};
 use crate::waking::LateWaker;
 
-/// What peers are told when nothing is wrong.
+/// The reason that peers are given for an orderly end.
 pub const CLOSING: &str = "its operator has asked it to stop";
 /// Time-out for the acknowledgement of farewells: a few resends on a slow link.
 const FAREWELL_MAX: Duration = Duration::from_millis(500);

@@ -30,7 +30,7 @@ pub enum ServerError {
     /// A setting is outside its range.
     #[error(transparent)]
     OutOfRange(#[from] OutOfRange),
-    /// The log cannot be as it was asked for.
+    /// Logging could not be set up as the settings ask.
     #[error(transparent)]
     Log(#[from] LogError),
     /// The run cannot be recorded, or a recording not be replayed.
@@ -47,7 +47,7 @@ pub enum ServerError {
         /// What the system said.
         error: std::io::Error,
     },
-    /// There is something where a backup, or what is restored from one, should go.
+    /// The folder that a backup should go to, or be restored into, is not empty.
     #[error("{} is not empty: a backup goes to a new folder, and is restored into an empty one", path.display())]
     FolderInUse {
         /// The folder.

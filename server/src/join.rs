@@ -13,14 +13,14 @@
 //! |---|---|
 //! | [`store`] | accounts, invites and credits, on disk |
 //! | [`enrol`] | who is let in |
-//! | [`challenge`] | what clients sign, made without keeping it and good once |
+//! | [`challenge`] | what clients sign: good once, and stored only when it was used |
 //! | [`certificate`], [`renewal`] | the coordinator's key and certificate, or the operator's, also when that is renewed |
-//! | [`limits`] | what strangers may cost, per address prefix and in sum |
-//! | `places` | which HTTPS connection is ended when one more comes than there are places |
+//! | [`limits`] | limits on strangers, per address prefix and in sum |
+//! | `places` | how many HTTPS connections there may be, and which one is ended when there are more |
 //! | [`ports`] | one port number for UDP and TCP |
-//! | `https`, `routes`, [`refusals`] | connections, requests, and why not |
+//! | `https`, `routes`, [`refusals`] | connections, requests and refusals |
 //! | [`service`], [`watch`] | the threads, and what they tell the app |
-//! | [`reach`] | whether UDP arrives, and saying so where it does not |
+//! | [`reach`] | noticing that UDP does not arrive, and telling the operator |
 //! | [`apply`] | the app's end: closed accounts are disconnected |
 //! | [`settings`], [`commands`] | the operator's settings and commands |
 

@@ -86,9 +86,10 @@ impl LedgerClient {
         self.ledger.drain_committed()
     }
 
-    /// The smallest session number for a new connection. The ledger forgets an account's last number when the task that has
-    /// it is folded, after ten minutes of its time at the earliest. This minimum counts the seconds of that time, so it has
-    /// passed the number by then, whatever the wall clock says, unless the account connected more than once a second.
+    /// The smallest session number for a new connection. An account's session numbers must grow, but the ledger forgets its
+    /// last one when the task that carries it is folded, after ten minutes of the ledger's time at the earliest. This minimum
+    /// is that time in seconds: it exceeds the forgotten number by then, whatever the wall clock says, unless the account
+    /// connected more than once a second.
     pub fn session_at_least(&self) -> u32 {
         u32::try_from(self.ledger.seconds()).unwrap_or(u32::MAX / 2)
     }

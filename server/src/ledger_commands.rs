@@ -147,7 +147,7 @@ fn account_key(text: &str) -> Result<AccountKey, String> {
     AccountKey::from_hex(text).ok_or_else(|| "a key is 64 hexadecimal digits".to_owned())
 }
 
-/// Does what is asked and prints what there is to say.
+/// Carries out a command and prints its result.
 pub fn run(command: LedgerCommand) -> Result<ExitCode, ServerError> {
     match command {
         LedgerCommand::Check(args) => {
@@ -220,7 +220,7 @@ fn judge_signers(heads: &[SignedHead], expected: Option<AccountKey>, report: &mu
     }
 }
 
-/// Bytes of a file of heads: one an hour for a century.
+/// Size of the largest file of heads that is read: it has room for a head an hour for a century.
 const HEADS_BYTES_MAX: u64 = 1 << 30;
 
 fn read_heads(path: &Path) -> Result<Vec<SignedHead>, LedgerError> {
@@ -233,7 +233,7 @@ fn read_heads(path: &Path) -> Result<Vec<SignedHead>, LedgerError> {
     ledger::read_heads(&text).map_err(|error| bad(error.to_string()))
 }
 
-/// An error of writing to a file is reported; standard output may be closed by its reader.
+/// Writes the transfers. Errors of writing to a file are reported; that the reader of standard output has gone is no error.
 fn export(args: &ExportArgs) -> Result<(), ServerError> {
     let ledger = args.which.settings()?.db;
     let Some(path) = &args.to else {
@@ -253,7 +253,7 @@ fn export(args: &ExportArgs) -> Result<(), ServerError> {
     Ok(())
 }
 
-/// The coordinator's settings, with the ledger that its accounts belong to: nothing is written to another one.
+/// The coordinator's settings, with the ledger that its accounts belong to, so that nothing is written to another one.
 fn settings_to_write(which: &WhichCoordinator) -> Result<ServerConfig, ServerError> {
     let mut settings = which.settings()?;
     if settings.data_dir.join(ACCOUNTS_FILE).exists() {

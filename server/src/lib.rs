@@ -12,13 +12,13 @@
 //! | [`peers`] | between app and core: messages become events, effects become messages, jobs and entries; the order of an update |
 //! | [`compute`] | threads for kernels and checks |
 //! | [`ledger_client`], [`ledger`] | the app's end of the ledger, and the durable books |
-//! | [`backup`] | all that brings a coordinator back, in one folder |
-//! | [`ledger_commands`] | what the operator does with the ledger |
-//! | [`worker_commands`] | what the operator does with what is known of workers |
+//! | [`backup`] | copying everything that brings a coordinator back into one folder, and restoring it |
+//! | [`ledger_commands`] | the operator's commands about the ledger |
+//! | [`worker_commands`] | the operator's commands about workers |
 //! | [`join`] | who may connect: HTTPS, invites, accounts, connect tokens |
-//! | [`recording`] | a run of the scheduler on disk, and run again |
+//! | [`recording`] | recording a run of the scheduler, and replaying it |
 //! | [`status`] | what the coordinator shows of itself: health, figures, the status page |
-//! | [`restart`] | what is taken over from the coordinator before |
+//! | [`restart`] | what a start takes over from the run before it |
 //! | [`waking`] | waking the app |
 //! | [`drain`] | the orderly end |
 //! | [`console`] | what the operator sees |

@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// The settings, every one of them checked: the same for running and for looking at them.
+/// The settings, all of them checked. Running and looking at them both go this way.
 fn settled(args: &SettingsArgs<ServerConfig>) -> Result<ServerConfig, ServerError> {
     let config = args.resolve()?;
     config.validate()?;
@@ -76,7 +76,7 @@ fn answer(text: String) -> ExitCode {
 fn run(mut config: ServerConfig) -> Result<ExitCode, ServerError> {
     console::start_logging(&config)?;
     quiet_caught_panics();
-    // Before the ledger, which is in this folder by default.
+    // Before the ledger is opened, which is in this folder by default.
     join::make_data_folder(&config.data_dir)?;
     let mut accounts = AccountStore::open(&config.data_dir)?;
     config.ledger_id = accounts.ledger()?;

@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 
-/// How such a file is opened for reading and writing, and made if there is none.
+/// Options that open such a file for reading and writing, and create it if there is none.
 pub(crate) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);

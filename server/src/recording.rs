@@ -1,5 +1,5 @@
-//! A run of the scheduler on disk: `--record` writes what came in and what was to be done, `replay` runs it again and says
-//! where it differs.
+//! Records a run of the scheduler: `--record` writes its events and effects to a file, and `replay` feeds the events to it
+//! again and says where the effects differ.
 //!
 //! A recording holds what peers sent, accounts' names and the seed of the checks: it is readable by its owner only.
 

@@ -7,8 +7,8 @@ use crate::core::Event;
 use crate::error::ServerError;
 use crate::ledger::Ledger;
 
-/// Outcomes to reuse and patient tasks to queue again, as events for the core. The oldest outcome comes first, since the
-/// cache drops what came first.
+/// Outcomes to reuse and patient tasks to queue again, as events for the core. The oldest outcome comes first, because the
+/// cache evicts in insertion order.
 pub fn found(ledger: &Ledger) -> Result<Vec<(Micros, Event)>, ServerError> {
     let outcomes = ledger.take_cached_outcomes();
     let mut events: Vec<Event> = outcomes.into_iter().rev().map(Event::Kept).collect();

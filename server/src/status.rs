@@ -14,9 +14,9 @@
 //! |---|---|
 //! | [`meter`], [`figures`], `histogram` | counting, and the names under which Prometheus finds it |
 //! | [`history`] | the last hour by the minute |
-//! | [`snapshot`], [`board`] | the copy of what is, and handing it over |
+//! | [`snapshot`], [`board`] | the copy of the app's state, and handing it over |
 //! | [`troubles`] | what is wrong and what to do about it |
-//! | [`access`] | who is the operator |
+//! | [`access`] | recognising the operator |
 //! | [`page`], [`chart`] | what people see |
 //! | [`routes`] | what is answered to which request |
 //! | [`commands`] | `p2c2r-server page` and `p2c2r-server ready` |

@@ -39,7 +39,7 @@ pub enum WorkersCommand {
     },
 }
 
-/// Does what is asked; the answer is what to print.
+/// Carries out a command and returns what to print.
 pub fn run(command: WorkersCommand) -> Result<String, ServerError> {
     match command {
         WorkersCommand::List { which, format } => {

@@ -31,8 +31,8 @@ use crate::waking::LateWaker;
 const REVOKED: &str = "the coordinator's operator has closed this account";
 /// What the programs of an account are told that made place for another.
 const MADE_PLACE: &str = "this account was of little use and made place for another; it is registered anew by itself if there is room";
-/// Time between two notes of who is connected. Much longer, and an account that is connected for days on end, and so fetches no
-/// token, would seem to be away.
+/// Time between two notes of which accounts are connected. An account that stays connected for days fetches no token, and
+/// would seem to be away if this were much longer.
 const NOTED_EVERY: Duration = Duration::from_hours(1);
 
 /// Lets people in to the coordinator `app`, which [`build_app`](crate::build_app) has built with `config`: answers HTTPS
@@ -106,8 +106,8 @@ impl Plugin for JoinPlugin {
     }
 }
 
-/// Disconnects the programs of accounts that are no more and voids their connect tokens, applies new names, and passes
-/// quarantines and hourly caps on.
+/// Disconnects the programs of accounts that were closed or made place and voids their connect tokens, applies new names,
+/// and passes quarantines and hourly caps on.
 pub fn apply_account_changes(news: Res<'_, AccountNews>, mint: Res<'_, Mint>, mut exchange: Exchange<'_>) {
     while let Some(change) = news.take() {
         match change {
@@ -151,7 +151,8 @@ pub fn apply_account_changes(news: Res<'_, AccountNews>, mint: Res<'_, Mint>, mu
     }
 }
 
-/// Whoever is connected proves that UDP arrives, and is not away.
+/// Notes that somebody is connected, which proves that UDP arrives, and once an hour which accounts are, so that they do not
+/// count as away.
 fn note_who_is_here(
     news: Res<'_, AccountNews>,
     peers: Res<'_, Peers>,
@@ -159,7 +160,7 @@ fn note_who_is_here(
     mut noted_at: Local<'_, Duration>,
 ) {
     news.somebody_is_here();
-    // Who has just connected was noted when it fetched its token.
+    // Not at once: an account that has just connected was noted when it fetched its token.
     if time.elapsed() >= *noted_at + NOTED_EVERY {
         *noted_at = time.elapsed();
         let mut here: Vec<AccountKey> = peers.iter().filter_map(|(peer, _)| peers.account_of(peer)).collect();

@@ -29,14 +29,14 @@ pub const KEY_FILE: &str = "key.pem";
 pub const CERTIFICATE_FILE: &str = "certificate.pem";
 /// The name in the own certificate; clients that pin the key do not look at it.
 pub const CERTIFICATE_NAME: &str = "p2c2r";
-/// Bytes of a key or certificate file: a long chain has a tenth.
+/// Size of the largest key or certificate file that is read; a long chain has a tenth.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 const RESTORE: &str = "restore it from a copy, or move both key.pem and certificate.pem away to get new ones \
      (clients then refuse the coordinator until they get new join links)";
 const CHECK_OWN: &str = "check the files given with --cert and --key";
 
-/// Whose certificate is used.
+/// Which certificate is used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum CertificateChoice {
     /// The coordinator's own, from its data folder.
@@ -56,9 +56,9 @@ pub enum CertificateChoice {
 pub struct Certificate {
     /// The TLS configuration.
     pub tls: Arc<ServerConfig>,
-    /// What join links carry: the fingerprint of the own key.
+    /// The fingerprint of the own key, which join links carry.
     pub fingerprint: Option<Fingerprint>,
-    /// The operator's, which may be renewed.
+    /// The operator's certificate, which may be renewed.
     pub renewed: Option<Arc<RenewedCertificate>>,
 }
 

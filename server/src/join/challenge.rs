@@ -14,7 +14,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use super::error::JoinError;
 
-/// How long a challenge is good for: a signature and one round trip on a slow link. Longer keeps more spent ones.
+/// How long a challenge is good for: a signature and one round trip on a slow link. The longer, the more spent challenges
+/// have to be stored.
 pub const CHALLENGE_LIFE: Duration = Duration::from_secs(30);
 /// Spent challenges that are kept, 2 MiB or so.
 pub const SPENT_MAX: usize = 65_536;

@@ -18,14 +18,15 @@ use crate::cli::{ReportFormat, RoleArg, WhichCoordinator};
 use crate::core::state::gamers::HourCap;
 use crate::ledger::CREDIT_MAX;
 
-/// Uses of an invite that does not say how many.
+/// Uses of an invite, unless `--uses` says otherwise.
 const USES_DEFAULT: u32 = 1;
-/// How long an invite is good for that does not say.
+/// How long an invite is good for, unless `--expires` says otherwise.
 const EXPIRES_DEFAULT: &str = "24h";
 /// The longest that an invite may be good for: ten years.
 const EXPIRES_MAX: Duration = Duration::from_hours(3_650 * 24);
-/// How many may come with each of the links printed at first start, and for how long.
+/// Uses of each of the links that are printed at the first start.
 const FIRST_USES: u32 = 8;
+/// How long these links are good for.
 const FIRST_EXPIRES: Duration = Duration::from_hours(7 * 24);
 
 /// An invite to be made.
@@ -141,7 +142,7 @@ pub fn first_links(
     Ok(links)
 }
 
-/// Does something with accounts; the answer is what to print.
+/// Carries out a command about accounts; returns what to print.
 pub fn accounts(command: &AccountsCommand) -> Result<String, JoinError> {
     match command {
         AccountsCommand::List { format, which } => {
@@ -197,7 +198,7 @@ fn refuse_unless_spending(account: &AccountRecord, called: &str) -> Result<(), J
     if account.revoked_at.is_some() { Err(JoinError::Closed(called.to_owned())) } else { Ok(()) }
 }
 
-/// Has a worker judged; the answer is what to print.
+/// Records the operator's order to quarantine a worker or to release it; returns what to print.
 pub fn judge(account: &str, quarantined: bool, which: &WhichCoordinator) -> Result<String, JoinError> {
     let mut store = open_store(which)?;
     let found = store.account_called(account, Some(Role::Worker))?;
@@ -296,7 +297,7 @@ fn dollars(text: &str) -> Result<Nanos, String> {
     if nanos > CREDIT_MAX { Err(format!("at most {CREDIT_MAX} at once")) } else { Ok(nanos) }
 }
 
-/// Reads what an hour may cost.
+/// Parses an hourly cap.
 fn hour_cap(text: &str) -> Result<HourCap, String> {
     match text {
         "none" => Ok(HourCap::Unlimited),
@@ -305,7 +306,7 @@ fn hour_cap(text: &str) -> Result<HourCap, String> {
     }
 }
 
-/// Reads an amount in dollars that is more than nothing.
+/// Parses an amount in dollars that is more than zero.
 pub(crate) fn some_dollars(text: &str) -> Result<Nanos, String> {
     dollars(text).and_then(|nanos| {
         if nanos > Nanos::ZERO { Ok(nanos) } else { Err("a credit is more than nothing".to_owned()) }

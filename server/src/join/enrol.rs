@@ -104,7 +104,7 @@ impl Registrar {
                         account = gone.short(),
                         "An openly registered account of no use made place for another"
                     );
-                    // Without an app there is nobody to be disconnected.
+                    // Fails only where the app has ended; then nobody has to be disconnected.
                     let _ = self.changes.send(OperatorChange::MadePlace(gone));
                 }
                 Ok(Ok(account))

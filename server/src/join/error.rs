@@ -112,10 +112,10 @@ pub enum JoinError {
     Start(std::io::Error),
 }
 
-/// Names or keys that are named in one sentence.
+/// Most names or keys that one sentence lists.
 const NAMED_MAX: usize = 4;
 
-/// A question after what may have been meant.
+/// Asks whether one of these names was meant.
 fn meant(like: &[String]) -> String {
     if like.is_empty() { String::new() } else { format!(" (did you mean {}?)", some(like)) }
 }

@@ -18,7 +18,7 @@ use super::routes::{Front, check, parse};
 use super::store::{AccountStore, Newcomer, WallSeconds};
 use crate::config::LEDGER_FILE;
 
-/// Bodies that one account store goes through.
+/// Bodies that are handled with one account store before a new one is made.
 const BODIES: u32 = 1_000;
 
 thread_local! {

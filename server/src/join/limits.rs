@@ -10,9 +10,9 @@ use p2c2r_protocol::SeededHash;
 
 use super::settings::OpenTo;
 
-/// Prefixes with a count of their own; more at one time share one count.
+/// Prefixes that are counted separately; further ones at the same time share one count.
 const PREFIXES_MAX: usize = 16_384;
-/// Time between two lines of the log about one and the same trouble.
+/// Time between two log lines about the same trouble.
 const COMPLAIN_EVERY: Duration = Duration::from_mins(1);
 /// Time between two sweeps of a full table: a sweep looks at every entry.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -92,7 +92,7 @@ pub enum Prefix {
 }
 
 impl Prefix {
-    /// The address's.
+    /// The prefix of an address.
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address),
@@ -126,12 +126,13 @@ impl GcraLimiter {
     }
 }
 
-/// When a trouble of ours was last written to the log: strangers who come upon it again and again must not fill that.
+/// When a trouble of the coordinator's own was last logged. Strangers may run into it again and again, and must not be able
+/// to flood the log.
 #[derive(Debug, Default)]
 pub struct LastComplaint(Option<Duration>);
 
 impl LastComplaint {
-    /// Whether it is to be written again at `now`.
+    /// Whether to log it at `now`; if so, notes that it was.
     pub fn is_due(&mut self, now: Duration) -> bool {
         let is_due = self.0.is_none_or(|at| now >= at + COMPLAIN_EVERY);
         if is_due {
@@ -151,7 +152,7 @@ pub struct Buckets {
 }
 
 impl Buckets {
-    /// Full buckets.
+    /// Buckets that are all full.
     pub fn new(rate: Rate) -> Self {
         let of_prefix = HashMap::default();
         Self { rate, of_prefix, of_others: GcraLimiter::default(), sweep_at: Duration::ZERO }

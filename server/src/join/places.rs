@@ -1,10 +1,10 @@
 //! The places for HTTPS connections: how many there are, and which connection is ended when one more comes than there are
 //! places.
 //!
-//! Whoever floods a coordinator with connections must not cut those who are joining, however far away they are. An honest
-//! client's first bytes come with the packet that completes its connection, so of those that say nothing the oldest is ended
-//! first. Of those that have spoken, one is ended whose address prefix holds most, so that an attacker with few addresses
-//! ends its own. Only one with as many addresses as there are places can cut a client that joins.
+//! A flood of connections must not cut off clients that are joining, however far away they are. An honest client's first
+//! bytes come with the packet that completes its connection, so silent connections are ended first, the oldest of them. Of
+//! those that have spoken, one of the address prefix with the most connections is ended, so that an attacker with few
+//! addresses ends its own. Only an attacker with as many addresses as there are places can cut off a client that joins.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,8 +15,8 @@ use tokio::task::AbortHandle;
 
 use super::limits::{JoinLimits, Prefix};
 
-/// How long a connection may say nothing before it is the first to be ended. A client that has spoken may not have been read
-/// yet, while the thread serves others.
+/// How long a connection may be silent before it is the first to be ended. Not shorter, because a client's first bytes may
+/// wait to be read while the thread serves others.
 const SILENCE_MAX: Duration = Duration::from_millis(200);
 
 /// The connections at this moment; a pure state machine. Times are durations since a fixed moment.
@@ -68,7 +68,7 @@ impl Places {
         }
     }
 
-    /// The connection that is to be ended because there are more than `places`; it is forgotten.
+    /// The connection that is to be ended if there are more than `places`; it is forgotten.
     fn take_surplus(&mut self, now: Duration, places: u32) -> Option<u64> {
         if self.all.len() <= places as usize {
             return None;
@@ -78,7 +78,7 @@ impl Places {
         Some(number)
     }
 
-    /// The oldest of those that have sent nothing, if it had the time to, or if there are so many that they are a flood.
+    /// The oldest of those that have sent nothing, if it had time to, or if there are so many silent ones that they are a flood.
     fn most_silent(&self, now: Duration, places: u32) -> Option<u64> {
         let oldest = *self.silent.first()?;
         let silence = now.saturating_sub(self.all.get(&oldest)?.since);
@@ -117,8 +117,8 @@ impl Connections {
         Some(Connected { connections: self.clone(), number })
     }
 
-    /// Begins the connection with this number, which `ends` ends; where there are more than there are places, another one is
-    /// ended, which takes effect when the thread next polls it.
+    /// Begins the connection with this number, which `ends` can end. If there are now more connections than places, the
+    /// surplus is ended, which takes effect when the thread next polls it.
     pub fn begin(&self, number: u64, ends: AbortHandle, now: Duration, limits: &JoinLimits) {
         let mut held = self.lock();
         if held.places.all.contains_key(&number) {

@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::error::JoinError;
 
-/// Tries at a port that the system chooses and that is free for both.
+/// Attempts at finding a port that the system chooses for UDP and that is free for TCP too.
 const TRIES: usize = 16;
 
 /// Connections that may wait to be accepted; the system's own limit may be lower.

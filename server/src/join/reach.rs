@@ -1,5 +1,6 @@
-//! Whether UDP arrives. Programs fetch connect tokens over HTTPS and then connect over UDP; a firewall that is open for TCP
-//! alone lets them come as far as that. The operator is told, since neither side sees it otherwise than as silence.
+//! Notices that UDP does not arrive. Programs fetch connect tokens over HTTPS and then connect over UDP; behind a firewall
+//! that is open for TCP alone they get their tokens and no further. The operator is told, because both sides see nothing but
+//! silence.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,15 +14,16 @@ use tracing::{info, warn};
 
 use super::limits::Prefix;
 
-/// How long tokens must have led to nothing. A program that reaches the coordinator connects within seconds.
+/// How long tokens must have been fetched in vain before UDP counts as blocked. A program that reaches the coordinator
+/// connects within seconds.
 const BLOCKED_AFTER: Duration = Duration::from_secs(30);
-/// Tokens that one address has fetched in vain by then: it has tried, and tried again.
+/// Tokens that one address prefix must have fetched in vain by then, so that it has tried repeatedly.
 const TOKENS_MIN: u32 = 3;
-/// Pause between two tokens after which tries count anew: programs try every ten seconds or so.
+/// A pause between two tokens after which the count begins anew: programs try every ten seconds or so.
 const TRIES_END: Duration = Duration::from_mins(1);
 /// Time between two warnings while it lasts.
 const WARN_EVERY: Duration = Duration::from_mins(10);
-/// Address prefixes that are counted; tokens of more are not.
+/// Address prefixes that are counted; tokens of further ones are not.
 const PREFIXES_MAX: usize = 64;
 
 /// What has become of connect tokens; a pure state machine. Times are durations since a fixed moment.
@@ -70,7 +72,7 @@ impl UdpReach {
         self.warned_at.take().map(|_| UdpNews::Over)
     }
 
-    /// For how long UDP has not arrived, if it does not: while tokens are fetched in vain.
+    /// For how long tokens have been fetched in vain, if UDP counts as blocked at `now`.
     pub fn blocked_for(&self, now: Duration) -> Option<Duration> {
         let (first, last) = self.tries?;
         let lasting = now.saturating_sub(first);
@@ -95,7 +97,7 @@ impl UdpReach {
     }
 }
 
-/// [`UdpReach`] as the threads of the coordinator share it. Clones share it.
+/// A [`UdpReach`] that the coordinator's threads share; so do clones.
 #[derive(Resource, Clone, Debug)]
 pub struct SharedUdpReach {
     shared: Arc<Shared>,
@@ -110,7 +112,7 @@ struct Shared {
 }
 
 impl SharedUdpReach {
-    /// Of a coordinator that listens on this UDP port.
+    /// For a coordinator that listens on this UDP port.
     pub fn new(port: u16) -> Self {
         let (is_anyone_here, reach) = (AtomicBool::new(false), Mutex::default());
         Self { shared: Arc::new(Shared { port, began: Instant::now(), is_anyone_here, reach }) }
@@ -121,7 +123,7 @@ impl SharedUdpReach {
         self.with(|reach, now| reach.token_given(to, now));
     }
 
-    /// Notes that somebody is connected; waits for nobody.
+    /// Notes that somebody is connected; never waits.
     pub fn somebody_is_here(&self) {
         self.shared.is_anyone_here.store(true, Ordering::Relaxed);
     }
@@ -131,7 +133,7 @@ impl SharedUdpReach {
         self.with(|reach, now| reach.blocked_for(now)).map(|_| self.shared.port)
     }
 
-    /// Tells the operator what there is to tell.
+    /// Logs what the operator should be told, if anything.
     pub fn report(&self) {
         let is_anyone_here = self.shared.is_anyone_here.swap(false, Ordering::Relaxed);
         let port = self.shared.port;

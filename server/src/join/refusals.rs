@@ -29,7 +29,7 @@ impl JoinRefusal {
         Self { status: status(code), code, message: message.into(), protocol: None }
     }
 
-    /// A program that speaks otherwise than `protocol`, as the coordinator does.
+    /// A refusal of a program whose protocol is not the coordinator's `protocol`.
     pub fn of_another_protocol(protocol: &str, message: impl Into<String>) -> Self {
         Self { protocol: Some(protocol.to_owned()), ..Self::saying(RefusalCode::Incompatible, message) }
     }

@@ -1,4 +1,4 @@
-//! The operator's certificate, which a program of theirs renews every few months: it is read again, without a restart.
+//! Reads the operator's certificate again when it was renewed, as happens every few months, without a restart.
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -36,8 +36,8 @@ impl RenewedCertificate {
         Ok(Self { chain: chain.to_owned(), key: key.to_owned(), current, read: Mutex::new(read) })
     }
 
-    /// Reads it again if the files have changed; returns whether they have. What cannot be used, for example because only one
-    /// of the two is new yet, leaves the former certificate in use, and is read again the next time.
+    /// Reads it again if the files have changed; returns whether they have. Files that cannot be used, for example because only
+    /// one of the two is new yet, leave the former certificate in use and are read again the next time.
     pub fn look(&self) -> Result<bool, JoinError> {
         let found = times(&self.chain, &self.key);
         if *self.read.lock().unwrap_or_else(PoisonError::into_inner) == found {

@@ -1,4 +1,4 @@
-//! What is answered over HTTPS: challenges, tokens, and who this is.
+//! What is answered over HTTPS to those who join: challenges, connect tokens, and bytes to measure bandwidth with.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -95,7 +95,7 @@ impl Front {
         self.started.elapsed()
     }
 
-    /// Runs `act` on the one thread that may wait for the disk, unless too many wait for it already.
+    /// Runs `act` on the one thread that may wait for the disk; `None` if too many requests wait for it already.
     pub async fn with_registrar<T: Send + 'static>(
         self: &Arc<Self>,
         act: impl FnOnce(&mut Registrar) -> T + Send + 'static,
@@ -114,7 +114,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sender(pub SocketAddr);
 
-/// Everything that is answered: joining, and `pages` of what the coordinator shows of itself.
+/// All routes: those of joining, and `pages`, which are those of the status page.
 pub(super) fn router(front: Arc<Front>, pages: Router) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
@@ -198,7 +198,7 @@ async fn give_token(
         Err(full @ MintRefusal::AccountFull) => {
             Err(JoinRefusal::saying(RefusalCode::TooMany, full.to_string()))
         }
-        // It was closed since it was looked for.
+        // The account was closed after it was found.
         Err(closed @ MintRefusal::AccountClosed) => {
             Err(JoinRefusal::saying(RefusalCode::Revoked, closed.to_string()))
         }
@@ -206,7 +206,7 @@ async fn give_token(
     }
 }
 
-/// Keeps an account's visit and its new name; where the store is busy or fails, the next token keeps them.
+/// Stores an account's visit and its new name. If the store is busy or fails, they are stored with the next token.
 async fn keep_visit(front: &Arc<Front>, key: AccountKey, name: String, now: WallSeconds) {
     if let Some(Err(cause)) =
         front.with_registrar(move |registrar| registrar.store().keep_visit(key, &name, now)).await

@@ -35,7 +35,7 @@ const STOP_MAX: Duration = Duration::from_secs(1);
 pub struct JoinOptions {
     /// The data folder; made if it is missing.
     pub data_dir: PathBuf,
-    /// Whose certificate is used.
+    /// Which certificate is used.
     pub certificate: CertificateChoice,
     /// Where join links say that the coordinator is.
     pub hosts: Vec<Host>,
@@ -47,7 +47,7 @@ pub struct JoinOptions {
     pub opening_credit: Nanos,
     /// What strangers may use.
     pub limits: JoinLimits,
-    /// What the coordinator speaks.
+    /// The coordinator's protocol.
     pub identity: ProtocolIdentity,
     /// The ledger's file, which says which accounts are of use.
     pub ledger: PathBuf,
@@ -135,7 +135,7 @@ fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
     thread::Builder::new().name(name.into()).spawn(run).map_err(JoinError::Start)
 }
 
-/// Answers until `stopped` is dropped.
+/// Answers HTTPS until the sender of `stopped` is dropped.
 fn serve(
     runtime: Runtime,
     (listener, tls, front, pages): (TcpListener, TlsAcceptor, Arc<Front>, Router),

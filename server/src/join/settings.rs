@@ -15,7 +15,7 @@ use super::limits::{JoinLimits, OpenRegistration};
 
 /// The largest credit of an account that registers openly: strangers make as many keys as they like.
 pub const OPEN_CREDIT_MAX: Nanos = Nanos::DOLLAR;
-/// An address of a documentation network: no packet is sent to it.
+/// Addresses of documentation networks, IPv4 and IPv6, to ask the system for a route to; no packet is sent to them.
 const OUTWARD: (&str, &str) = ("192.0.2.1:9", "[2001:db8::1]:9");
 
 settings_table! {
@@ -59,7 +59,7 @@ pub fn default_data_dir() -> PathBuf {
 }
 
 impl JoinSettings {
-    /// Refuses settings that contradict each other, and public addresses that are none.
+    /// Refuses settings that contradict each other, and public addresses that cannot be read.
     pub fn settle(&self) -> Result<(), SettingError> {
         if self.cert.is_some() != self.key.is_some() {
             return Err(SettingError::Contradiction("join.cert and join.key must be given together".into()));
@@ -75,7 +75,7 @@ impl JoinSettings {
         Ok(())
     }
 
-    /// Whose certificate is used.
+    /// Which certificate is used.
     pub fn certificate(&self) -> CertificateChoice {
         match (self.cert.clone(), self.key.clone()) {
             (Some(chain), Some(key)) => CertificateChoice::Files { chain, key },
@@ -83,7 +83,7 @@ impl JoinSettings {
         }
     }
 
-    /// What the operator should know of join links that name `host` because no public address was given.
+    /// Advice about join links that name `host` because no public address was given; `None` if one was.
     pub fn advice(&self, host: &Host) -> Option<String> {
         if !self.public_addresses.is_empty() {
             return None;
@@ -128,7 +128,7 @@ pub enum LinkScope {
 }
 
 impl LinkScope {
-    /// Of an address of this machine.
+    /// How far an address of this machine reaches.
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             address if address.is_loopback() => Self::Machine,

@@ -44,9 +44,9 @@ impl AccountNews {
         self.reach.somebody_is_here();
     }
 
-    /// Has the store keep that these accounts are connected.
+    /// Has the store note that these accounts are connected.
     pub fn are_here(&self, accounts: Vec<AccountKey>) {
-        // The watch has ended, and with it the coordinator in a moment.
+        // Fails only if the watch has ended, and then the coordinator is about to end.
         let _ = self.here.send(accounts);
     }
 
@@ -82,18 +82,18 @@ pub(super) struct Watch {
     store: AccountStore,
     clerk: Clerk,
     changes: Sender<OperatorChange>,
-    /// Accounts that are connected, now and then.
+    /// Lists of the connected accounts, which the app sends from time to time.
     here: Receiver<Vec<AccountKey>>,
     stop: Receiver<()>,
     /// State of the store when it was last read.
     version: Option<i64>,
     /// The operator's last act that the app knows of.
     epoch: i64,
-    /// What an hour may cost, as the app knows it.
+    /// The hourly caps that the app knows of.
     hour_caps: HashMap<AccountKey, HourCap>,
     to_do: Vec<Order>,
     looks_until_next_try: u32,
-    /// What is said of UDP, looked at as often.
+    /// Whether UDP arrives, reported at every poll.
     reach: SharedUdpReach,
 }
 
@@ -130,7 +130,7 @@ impl Watch {
         Ok((watch, AccountNews { changes, here: here_in, closing: Arc::default(), reach }, stop_in))
     }
 
-    /// Where else to tell the app of what happened to an account.
+    /// A sender for further changes of accounts that the app must hear of.
     pub fn changes(&self) -> Sender<OperatorChange> {
         self.changes.clone()
     }
@@ -175,13 +175,13 @@ impl Watch {
         (self.version, self.epoch) = (Some(version), epoch);
         let is_news = !news.is_empty();
         for change in news {
-            // The app has ended, and with it this thread in a moment.
+            // Fails only if the app has ended, and then this thread is about to end.
             let _ = self.changes.send(change);
         }
         Ok(is_news)
     }
 
-    /// Keeps who is connected; where the store fails, the next note does.
+    /// Stores which accounts are connected; if the store fails, the next note makes up for it.
     fn keep_visits(&mut self) {
         while let Ok(accounts) = self.here.try_recv() {
             if let Err(cause) = self.store.keep_visits(&accounts, WallSeconds::now()) {
@@ -206,7 +206,7 @@ impl Watch {
             let done = clerk(order).and_then(|account| {
                 store.mark_done(order).map_err(|error| error.to_string())?;
                 if let Order::Judge(judgement) = order {
-                    // The app has ended, and with it this thread in a moment.
+                    // Fails only if the app has ended, and then this thread is about to end.
                     let _ = changes.send(OperatorChange::Judged(account, judgement.quarantined));
                     is_news = true;
                 }

@@ -54,7 +54,7 @@ pub enum RecordingError {
     Settings(String),
 }
 
-/// What the scheduler began with.
+/// The settings and the state that the scheduler began with.
 #[derive(Clone, Debug, Encode, Decode)]
 pub struct Header {
     /// The settings, as a configuration file.
@@ -69,7 +69,7 @@ pub struct Header {
     pub next_task: u64,
 }
 
-/// One event, when it was handled, and the fingerprints of what was to be done about it.
+/// One event, when it was handled, and the fingerprints of its effects.
 #[derive(Clone, Debug, Encode, Decode)]
 pub(super) struct RecordedFrame {
     pub(super) now: Micros,
@@ -152,7 +152,7 @@ impl Drop for Recorder {
     }
 }
 
-/// What tells builds with other messages or kernels apart.
+/// A fingerprint that differs between builds with different messages or kernels.
 fn fingerprint_of(identity: &ProtocolIdentity) -> [u8; 32] {
     Digest::of(identity.text.as_bytes()).0
 }

@@ -22,12 +22,12 @@ pub enum Replayed {
     Same {
         /// Events.
         events: u64,
-        /// What was to be done about them.
+        /// Their effects.
         effects: u64,
         /// From the first event to the last.
         span: Micros,
     },
-    /// Something else was to be done.
+    /// An event has other effects than when it was recorded.
     Differs {
         /// The number of the event, counted from 1.
         event: u64,

@@ -31,7 +31,7 @@ pub const COOKIE_NAME: &str = "__Host-p2c2r";
 #[derive(Debug)]
 pub struct Busy;
 
-/// Who is the operator.
+/// Tells whether a request is the operator's.
 pub struct OperatorAccess {
     store: Arc<Mutex<AccountStore>>,
     room: Semaphore,

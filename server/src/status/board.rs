@@ -28,12 +28,12 @@ struct Inner {
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
-/// What somebody who looks sees.
+/// The newest copy, for somebody who has asked.
 #[derive(Clone)]
 pub struct Look {
     /// The newest copy, if there is one.
     pub snapshot: Option<Arc<Snapshot>>,
-    /// Whether the app has made it when it was asked to.
+    /// Whether the app answered: the copy is fresh, or was made in time.
     pub answers: bool,
 }
 
@@ -49,8 +49,8 @@ impl Board {
         self.inner.wanted.load(Ordering::Relaxed)
     }
 
-    /// A copy is begun, for all who have asked so far. Whoever asks while it is made gets the next one: to be called before
-    /// the first look at what is copied.
+    /// To be called when the app begins a copy, before it reads the first part of it. The copy is for all who have asked so
+    /// far; whoever asks while it is made gets the next one.
     pub fn begin(&self) {
         self.inner.wanted.swap(false, Ordering::AcqRel);
     }

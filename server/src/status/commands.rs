@@ -59,8 +59,8 @@ pub fn ready(args: &ReadyArgs) -> Result<String, String> {
     if answer.status == 200 { Ok("ready".to_owned()) } else { Err(answer.body.trim().to_owned()) }
 }
 
-/// Asks where the coordinator listens, as far as that is noted, and then at its public address, which may be behind a
-/// router that does not route back.
+/// Asks at the address where the coordinator listens, if the store has it, and then at its public address: a router may not
+/// route requests from inside back in.
 fn ask(link: &JoinLink, listening: Option<SocketAddr>) -> Result<probe::HttpsReply, String> {
     let host = link.hosts.first().ok_or("the coordinator has published no address")?;
     let mut found = Err("nobody answers".to_owned());

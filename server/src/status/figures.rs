@@ -18,12 +18,12 @@ use super::histogram::LatencyHistogram;
 type Labels = Vec<(&'static str, &'static str)>;
 type Counters = Family<Labels, Counter>;
 type Histograms = Family<Labels, LatencyHistogram>;
-/// A gauge of a whole number, and of a fraction.
+/// A gauge of a whole number.
 pub type IntGauge = Gauge<i64, AtomicI64>;
-/// See [`IntGauge`].
+/// A gauge of a fraction.
 pub type Fraction = Gauge<f64, AtomicU64>;
 
-/// What becomes of an attempt.
+/// How an attempt ends.
 const VERDICTS: [&str; 6] = ["accepted", "rejected", "lost", "expired", "failed", "unneeded"];
 /// Why an admitted task has no outcome.
 const FAILURES: [&str; 8] =
@@ -217,8 +217,8 @@ impl Metrics {
 
     /// What is counted of the kind of this name.
     ///
-    /// Every figure is there from the start: one that appears with its first event is 1 when it is first read, and looks as if it
-    /// had always been, so that an alarm at its increase misses that event.
+    /// Every figure exists from the start. One that appeared with its first event would be 1 when it is first read, as if it had
+    /// always been, so that an alarm at its increase would miss that event.
     pub fn of_kind(&self, name: &'static str) -> KindMetrics {
         let kind = ("kind", name);
         for verdict in VERDICTS {
@@ -262,7 +262,7 @@ impl Metrics {
         self.verdicts.get_or_create(&vec![("kind", kind), ("verdict", verdict)]).inc();
     }
 
-    /// Counts what a finished task brought.
+    /// Counts the money of a finished task.
     pub fn charged(&self, charged: Nanos, fee: Nanos, earned: Nanos) {
         for (counter, nanos) in [(&self.charged, charged), (&self.fee, fee), (&self.earned, earned)] {
             counter.inc_by(u64::try_from(nanos.0).unwrap_or_default());

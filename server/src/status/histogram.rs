@@ -10,7 +10,7 @@ use prometheus_client::metrics::{MetricType, TypedMetric};
 
 /// The first bound, in microseconds; each further one is twice the one before.
 const FIRST_US: u32 = 500;
-/// Bounds: from half a millisecond to 16 seconds. A task is due within 2 seconds at the most, a patient one when it is.
+/// Bounds: from half a millisecond to 16 seconds. A timely task is due within 2 seconds; a patient one may take any time.
 const BOUNDS: usize = 16;
 
 /// Counts of latencies by bounds that double, and their sum. Clones share them.

@@ -147,7 +147,7 @@ impl Meter {
             Entry::WorkerConvicted { .. } => {
                 self.sums.convicted.inc();
             }
-            // How far a worker or an outcome is trusted now: the ledger's own matter, and no event of a task.
+            // Changes of trust concern the ledger alone, and count as nothing that happened to a task.
             Entry::TrustChanged { .. } | Entry::WorkerForgiven { .. } | Entry::OutcomeDisputed { .. } => {}
         }
     }
@@ -194,7 +194,7 @@ impl Meter {
     }
 }
 
-/// A refusal in one word, without what it says of one task.
+/// A refusal in one word, without its details.
 fn said(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::UnknownKind => "unknown_kind",

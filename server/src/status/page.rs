@@ -24,7 +24,7 @@ const REFRESH_SECONDS: u32 = 15;
 /// What the page says of the coordinator itself.
 #[derive(Clone, Debug, Default)]
 pub struct About {
-    /// What it speaks.
+    /// Its protocol.
     pub protocol: String,
     /// What the operator calls this coordinator, to tell it from others.
     pub label: Option<String>,
@@ -39,7 +39,7 @@ impl About {
     }
 }
 
-/// The page: for everybody, and more for the operator.
+/// The status page, which shows more to the operator than to others.
 pub fn page(about: &About, look: &Look, is_operator: bool) -> Markup {
     let not_ready = troubles::not_ready(look);
     let body = html! {
@@ -142,7 +142,7 @@ fn millis(value: Option<f64>) -> String {
     value.map_or_else(|| "–".to_owned(), |value| format!("{} ms", number(value)))
 }
 
-/// Dollars with four digits that say something; the ledger's report has all nine decimals.
+/// Dollars with four significant digits; the ledger's report has all nine decimals.
 fn money(nanos: Nanos) -> String {
     if nanos == Nanos::ZERO {
         return "$0.00".to_owned();
@@ -173,7 +173,7 @@ fn rate_now(snapshot: &Snapshot) -> f64 {
     minute.kinds.iter().map(|done| done.done as f64).sum::<f64>() / seconds
 }
 
-/// Seconds that each minute of the history has: the last is under way.
+/// Length of each minute of the history, in seconds: the last one is still under way.
 fn seconds(snapshot: &Snapshot) -> Vec<f64> {
     let count = snapshot.history.minutes().len();
     let last = (snapshot.up_for.as_secs_f64() % 60.0).max(1.0);

@@ -1,4 +1,4 @@
-//! What is answered of the coordinator's state, to whom.
+//! The routes of the status page: what is answered to which request, and to whom.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -29,11 +29,11 @@ use crate::join::limits::{Buckets, Prefix, Rate};
 
 /// What the answers are made from.
 pub struct Status {
-    /// The app's copies of what is.
+    /// Copies of the app's state.
     pub board: Board,
-    /// What it counts.
+    /// The app's figures.
     pub registry: Arc<Registry>,
-    /// Who is the operator.
+    /// Recognises the operator.
     pub access: OperatorAccess,
     /// What the page says of the coordinator itself.
     pub about: About,

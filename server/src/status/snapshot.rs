@@ -37,19 +37,19 @@ pub struct Snapshot {
     pub held: Nanos,
     /// Counts since the start.
     pub tally: Tally,
-    /// What came of looking for outcomes in the ledger.
+    /// Reads of kept outcomes from the ledger, counted by result.
     pub recalls: RecallCounts,
     /// Kinds, in the order of the registry and of the history.
     pub kinds: Vec<KindNow>,
     /// Connected workers, by name.
     pub workers: Vec<WorkerNow>,
-    /// Their accounts, by the first of the names of each.
+    /// The accounts of connected workers, by name.
     pub pay: Vec<PayNow>,
     /// Connected gamers, by name.
     pub gamers: Vec<GamerNow>,
     /// What the link has refused.
     pub link: LinkTotals,
-    /// The port at which UDP does not arrive though HTTPS does, if there is such a one.
+    /// The port, if HTTPS arrives there and UDP does not.
     pub udp_blocked: Option<u16>,
     /// The last hour.
     pub history: History,
@@ -141,7 +141,7 @@ pub struct PayNow {
     pub name: String,
     /// The first digits of its key.
     pub key: String,
-    /// How many more workers that are connected earn for it.
+    /// How many further connected workers earn for it.
     pub others: usize,
     /// Earned since it was opened.
     pub earned: Nanos,
@@ -162,7 +162,7 @@ pub enum WorkerState {
     Useless,
     /// It finishes what it has.
     Draining,
-    /// It was found to answer wrongly, and gets nothing more.
+    /// It was convicted, and gets nothing more.
     Quarantined,
 }
 

@@ -12,13 +12,13 @@ use crate::core::state::gamers::HourCap;
 
 use super::{AccountStore, CreditReference, JoinError, WallSeconds, invites, key_of, role_number, role_of};
 
-/// Digits of a key that the operator is shown of an account, and can type to name it.
+/// Digits of an account's key that the operator is shown, and can type to name the account.
 pub const KEY_DIGITS: usize = 16;
 
 const COLUMNS: &str = "key, role, name, named_by_operator, enrolled_at, invite, credit_nanos, revoked_at,
      coalesce(seen_at, enrolled_at)";
 
-/// Time between two visits of an account that are kept: each costs a write to the disk.
+/// An account's visits are stored at most this often, because each costs a write to the disk.
 const VISIT_KEPT_EVERY: Duration = Duration::from_hours(1);
 
 /// An account.
@@ -40,15 +40,15 @@ pub struct AccountRecord {
     pub credit: Nanos,
     /// When the operator closed it, if so.
     pub revoked_at: Option<WallSeconds>,
-    /// When it was last given a connect token or seen connected; kept to the hour, and for those alone who registered openly.
+    /// When it was last given a connect token or seen connected; to the hour, and only for accounts that registered openly.
     pub seen_at: WallSeconds,
-    /// Whether the name is what its owner wishes now, and not kept yet.
+    /// Whether `name` is a new wish of its owner's, which is not stored yet.
     pub is_renamed: bool,
 }
 
 impl AccountRecord {
-    /// Whether a token that it gets at `now` is to be kept with [`AccountStore::keep_visit`]: its name has changed, or it
-    /// registered openly and the time that is kept is an hour old, or to come because the clock was set back.
+    /// Whether a token that it gets at `now` is to be stored with [`AccountStore::keep_visit`]: because its name has changed,
+    /// or because it registered openly and the stored time is an hour old, or in the future since the clock was set back.
     pub fn is_visit_kept(&self, now: WallSeconds) -> bool {
         let age = now.since(self.seen_at).max(self.seen_at.since(now));
         self.is_renamed || !self.by_invite && age >= VISIT_KEPT_EVERY
@@ -60,7 +60,7 @@ impl AccountRecord {
 pub struct Newcomer<'a> {
     /// Its key, which has signed the request.
     pub key: AccountKey,
-    /// As what it comes.
+    /// The role in which it comes.
     pub role: Role,
     /// The name it would like.
     pub name: &'a str,
@@ -69,8 +69,8 @@ pub struct Newcomer<'a> {
 }
 
 impl AccountStore {
-    /// The account of the newcomer's key, if it has one; its name follows the owner's wish unless the operator chose it, and
-    /// [`keep_visit`](Self::keep_visit) keeps it. `Ok(None)`: the key has none yet.
+    /// The account of the newcomer's key, if it has one. Its name follows the owner's wish unless the operator chose it;
+    /// [`keep_visit`](Self::keep_visit) stores it. `Ok(None)`: the key has none yet.
     pub fn find(
         &self,
         newcomer: &Newcomer<'_>,
@@ -88,8 +88,8 @@ impl AccountStore {
         Ok(Ok(Some(account)))
     }
 
-    /// Keeps that an account was given a token at `now`, and the name that its owner wishes, unless the operator chose one.
-    /// Writing waits for the disk, so it is for those alone who have got a token, of which each account has few.
+    /// Stores that an account was given a token at `now`, and the name that its owner wishes, unless the operator chose one.
+    /// To be called only when a token was given: writing waits for the disk, and each account gets few tokens.
     pub fn keep_visit(&mut self, key: AccountKey, name: &str, now: WallSeconds) -> Result<(), JoinError> {
         self.write(|transaction| {
             let sql =
@@ -98,7 +98,7 @@ impl AccountStore {
         })
     }
 
-    /// Keeps that these accounts were connected at `now`, of those that registered openly, in one write.
+    /// Stores in one write that these accounts were connected at `now`; those that came by invite are left out.
     pub fn keep_visits(&mut self, keys: &[AccountKey], now: WallSeconds) -> Result<(), JoinError> {
         self.write(|transaction| {
             let sql = "UPDATE accounts SET seen_at = ?2 WHERE key = ?1 AND invite IS NULL";
@@ -157,8 +157,8 @@ impl AccountStore {
         read().map_err(|error| self.explain(&error))
     }
 
-    /// The account whose key begins with `text`, or whose name it is; of several the one that is not closed, and of those the one
-    /// of this role, if that says which.
+    /// The account whose key begins with `text` or, if there is none, whose name is `text`. Of several, open accounts are
+    /// preferred to closed ones, and then accounts of `role` to others.
     pub fn account_called(&self, text: &str, role: Option<Role>) -> Result<AccountRecord, JoinError> {
         let accounts = self.accounts()?;
         let digits = text.to_ascii_lowercase();
@@ -257,7 +257,7 @@ impl AccountStore {
         })
     }
 
-    /// What an hour may cost, of all accounts for which the operator has said so.
+    /// The hourly caps that the operator has set for single accounts.
     pub fn hour_caps(&self) -> Result<HashMap<AccountKey, HourCap>, JoinError> {
         let read = || -> rusqlite::Result<HashMap<AccountKey, HourCap>> {
             let sql = "SELECT account, nanos FROM hour_caps";

@@ -21,13 +21,13 @@ impl fmt::Debug for CreditReference {
 /// Money that the operator gave an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Credit {
-    /// Whose books.
+    /// The account's role.
     pub role: Role,
     /// The account.
     pub key: AccountKey,
     /// How much, more than zero.
     pub nanos: Nanos,
-    /// Under which it is booked at most once.
+    /// The reference under which it is booked at most once.
     pub reference: CreditReference,
 }
 
@@ -51,7 +51,7 @@ pub enum Order {
     Judge(Judgement),
 }
 
-/// What happened to an account that the app does not see.
+/// A change of an account that was made outside the app.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OperatorChange {
     /// It was closed: its programs are to be disconnected.
@@ -137,9 +137,9 @@ impl AccountStore {
         read().map_err(|error| self.explain(&error))
     }
 
-    /// Gives orders again that were carried out and are not in the books, because an older copy of the books was restored since:
-    /// credits, and quarantines of workers whom the operator has not forgiven later. Returns how many. Forgiveness is not
-    /// given again: a worker that is in quarantine may have failed checks after it.
+    /// Gives orders again that were carried out but are missing in the books, because an older copy of the books was restored:
+    /// credits, and quarantines of workers whom the operator has not forgiven later. Returns how many. Orders to forgive are
+    /// not given again: a worker in quarantine may have failed checks after it was forgiven.
     pub fn give_lost_orders_again(&mut self, books: &Standings) -> Result<usize, JoinError> {
         if !books.are_there() {
             return Ok(0);

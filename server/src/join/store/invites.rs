@@ -18,7 +18,7 @@ pub const INVITE_USES_MAX: u32 = 100_000;
 /// An invite to be made.
 #[derive(Clone, Debug)]
 pub struct NewInvite {
-    /// As what its holders join.
+    /// The role in which its holders join.
     pub role: Role,
     /// The name of the accounts it opens; `None` lets their owners choose.
     pub label: Option<String>,

@@ -1,8 +1,8 @@
-//! Open registration: as many accounts as the operator allows. When there are so many, one that has been of no use makes
-//! place.
+//! Open registration: as many accounts as the operator allows. When all places are taken, an account that has been of no use
+//! makes place for the next one.
 //!
 //! Strangers make as many keys as they like. If every account stayed for good, whoever registers often enough would shut
-//! registration for everybody after. An account that makes place loses little: what the books say stays under its key, and
+//! registration for everybody else. An account that makes place loses little: what the books say stays under its key, and
 //! its owner's program registers the same key again when it asks for its next token.
 
 use std::time::Duration;
@@ -15,13 +15,13 @@ use super::accounts::{account, check_known, insert};
 use super::{AccountRecord, AccountStore, JoinError, Newcomer, WallSeconds, key_of, role_of};
 use crate::ledger::{Standing, Standings};
 
-/// What an account was charged, has earned or is owed counts from here on: a cent, some four minutes of a core's work. Less
-/// would let strangers hold all places for the price of one tiny task each.
+/// An account counts as of use once it was charged, has earned or is owed this much: a cent, some two minutes of a core's
+/// work. Less would let strangers hold all places for the price of one tiny task each.
 const OF_USE_MIN: Nanos = Nanos(Nanos::DOLLAR.0 / 100);
-/// How long an account that is of no use keeps its place without a token or a connection. A day of the default rate, 200 an hour, is half of
-/// the default 10,000 places, so there registration is never shut by such accounts alone.
+/// How long an account that is of no use keeps its place without a token or a connection. At the default rate, 200 an hour,
+/// half of the default 10,000 places are taken in that time, so such accounts alone never shut registration.
 const UNUSED_KEPT: Duration = Duration::from_hours(24);
-/// How long one that is of use keeps it, unless it is owed something.
+/// How long an account that is of use keeps its place; one that is owed something keeps it for good.
 const USED_KEPT: Duration = Duration::from_hours(30 * 24);
 
 /// An account that was opened without invite.
@@ -34,10 +34,11 @@ pub struct OpenedAccount {
 }
 
 impl AccountStore {
-    /// Opens an account without invite. If there are `accounts_max` such accounts, the one that has been away for longest makes
-    /// place, of those that were charged or have earned less than a cent and had neither token nor connection for a day, and of
-    /// those that had none for 30 days; but none that is owed a cent. What the operator has closed is not counted; what the operator has named,
-    /// credited, capped or judged stays. Without `books`, which say what an account has done, none makes place.
+    /// Opens an account without invite. If there are `accounts_max` such accounts, one makes place: of those that can, the one
+    /// that has been away, without token or connection, for longest. An account can after a day if it was charged or has
+    /// earned less than a cent, and otherwise after 30 days, but not while it is owed a cent. Accounts that the operator has
+    /// closed are not counted; those that the operator has named, credited, capped or judged stay. Without `books`, which say
+    /// what an account has done, none makes place.
     pub fn enrol_openly(
         &mut self,
         newcomer: &Newcomer<'_>,
@@ -67,14 +68,14 @@ impl AccountStore {
     }
 }
 
-/// The account that makes place. Reads all that have been away for a day in the worst case, at most once for each account
-/// that may be opened in an hour.
+/// The account that makes place. In the worst case it reads all that have been away for a day; the limit on accounts opened
+/// in an hour bounds how often.
 fn of_no_use(
     transaction: &Transaction<'_>,
     books: &Standings,
     now: WallSeconds,
 ) -> rusqlite::Result<Option<AccountKey>> {
-    // A visit that is to come is one of a clock that was set back since: it counts from now on.
+    // A visit in the future was stored before the clock was set back: it counts as one of now.
     let sql = "UPDATE accounts SET seen_at = ?1 WHERE invite IS NULL AND coalesce(seen_at, enrolled_at) > ?1";
     transaction.execute(sql, [now.0])?;
     let sql = "SELECT key, role, credit_nanos, coalesce(seen_at, enrolled_at) AS seen FROM accounts
@@ -94,7 +95,7 @@ fn of_no_use(
     Ok(None)
 }
 
-/// Whether an account makes place that has been away for so long, a day or more, and was given `credit` when it was opened.
+/// Whether an account can make place that has been `away` for a day or more and was given `credit` when it was opened.
 fn makes_place(standing: Standing, (role, credit): (Role, Nanos), away: Duration) -> bool {
     let given = if role == Role::Gamer { credit } else { Nanos::ZERO };
     standing.money - given < OF_USE_MIN && (standing.turnover < OF_USE_MIN || away >= USED_KEPT)

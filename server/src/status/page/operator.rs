@@ -130,7 +130,7 @@ fn workers(about: &About, workers: &[WorkerNow]) -> Markup {
     }
 }
 
-/// What workers are owed and were paid. Nothing where there are none: the part above says so.
+/// What connected workers are owed and were paid; nothing if there are none, which the section above says.
 fn pay(about: &About, accounts: &[PayNow]) -> Markup {
     let row = |account: &PayNow| {
         vec![
