@@ -18,7 +18,7 @@ use p2c2r_tasks::{Blobs, Stop, TaskKind};
 /// Ticks between a request and its outcome.
 const DELAY_TICKS: u64 = 12;
 
-/// Of one kind: its kernel's times, and the sums over a run.
+/// The figures of one kind: times of its kernel, and sums over a run.
 #[derive(Default)]
 struct Kind {
     kernels: Vec<Duration>,
@@ -35,7 +35,7 @@ struct Kind {
 
 #[derive(Default)]
 struct Figures {
-    /// By whether motions were due, and whether a window began.
+    /// Times of steps: without motions due, with them, and of those in which a window began.
     plain_steps: Vec<Duration>,
     taking_steps: Vec<Duration>,
     beginning_steps: Vec<Duration>,

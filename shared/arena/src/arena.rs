@@ -69,7 +69,7 @@ pub struct Arena {
 pub struct Step {
     /// What happened, in order.
     pub events: Vec<ArenaEvent>,
-    /// What the arena would like to have computed.
+    /// What the arena wants to have computed.
     pub wanted: Vec<WantedTask>,
 }
 
@@ -248,7 +248,7 @@ impl Recorded for Arena {
     fn record(&self, record: &mut Record) {
         let Self {
             config,
-            field: _, // Made from the configuration.
+            field: _, // Derived from the configuration.
             dice,
             tick,
             horizon,
@@ -295,7 +295,7 @@ impl Recorded for Arena {
         record.add(sector);
         record.add(first_rock_area);
         record.each([lives, wave, last_request, last_rock, last_enemy, last_bullet, last_pickup]);
-        // Without wingmen and plans the digest leaves both out, so that recorded digests stay valid.
+        // Without wingmen and plans the digest leaves both out: digests that were recorded before they existed stay valid.
         let alone = *planning == Planning::default()
             && wingmen.is_empty()
             && config.wingmen == WingmanRules::default()

@@ -8,7 +8,7 @@ use crate::rocks::Rock;
 use crate::ship::Ship;
 use crate::vec2::Vec2;
 
-/// Ticks it looks ahead.
+/// Ticks for which it simulates a plan.
 const HORIZON_TICKS: u32 = 48;
 /// Ticks for which a plan's turn and thrust are held; after that the ship coasts.
 const HELD_TICKS: u32 = 16;
@@ -20,12 +20,12 @@ const ATTENTION: f32 = 24.0;
 const PATIENCE_TICKS: u16 = 150;
 /// Ticks after the end of a round before it starts the next one, so that a demo shows the end.
 const RESTART_TICKS: u16 = 180;
-/// Distance it would like to keep from the enemy it aims at, metres.
+/// Distance that it prefers to keep from the enemy it aims at, metres.
 const RANGE: f32 = 13.0;
-/// The same for an enemy with mirrors in front: from farther away it could not be outflanked before it has
-/// turned.
+/// The same for an enemy with mirrors in front: from farther away the ship could not get behind it before it
+/// has turned.
 const RANGE_PLATED: f32 = 5.5;
-/// Cost of each metre beyond that distance.
+/// Cost of each metre beyond [`RANGE`], and beyond [`RANGE_PLATED`].
 const RANGE_COST: f32 = 0.06;
 const RANGE_PLATED_COST: f32 = 0.2;
 /// With more enemies than this, a missile is worth firing at any of them.

@@ -10,7 +10,7 @@ use crate::config::ArenaConfig;
 use crate::plans::WavePlan;
 use crate::sectors::SectorPlan;
 
-/// All numbers, and what stands in them by name.
+/// The text of the file that has every number; the other files only change some.
 const ARENA: &str = include_str!("../../../assets/arena.toml");
 
 /// The numbers and designs of the game.
@@ -55,8 +55,8 @@ impl Balance {
     }
 }
 
-/// The numbers of `assets/arena.toml`, with those of `changes` in the place of some. A number that there is not, or that
-/// is missing, is an error.
+/// The numbers of `assets/arena.toml`, some of them replaced by those of `changes`. An unknown or missing number is an
+/// error.
 pub(crate) fn numbers(changes: &str) -> Result<ArenaConfig, toml::de::Error> {
     let mut numbers: Table = toml::from_str(ARENA)?;
     for (name, change) in toml::from_str::<Table>(changes)? {

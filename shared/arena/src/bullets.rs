@@ -28,7 +28,7 @@ pub enum Shooter {
     Enemy(EnemyId),
 }
 
-/// What flies.
+/// The kind of a bullet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ammunition {
     /// A bolt of light.
@@ -44,9 +44,9 @@ pub struct Bullet {
     pub ammunition: Ammunition,
     /// Stable number.
     pub id: BulletId,
-    /// Who fired it, or threw it back; bullets pass through those of the shooter's side.
+    /// Who fired it, or the boss that reflected it; a bullet passes through ships of the shooter's side.
     pub shooter: Shooter,
-    /// Whether a boss's mirrors threw it back.
+    /// Whether a boss's mirrors reflected it.
     pub(crate) reflected: bool,
     /// Position, metres.
     pub position: Vec2,

@@ -215,7 +215,7 @@ rules! {
 }
 
 rules! {
-    /// How many rocks there are, how they move and what they take.
+    /// How many rocks there are, how they move and how many hits they take.
     RockRules in rocks {
         /// Chains of rocks that enemies must go round, at most.
         reefs: u32 = 0..=64;
@@ -347,7 +347,7 @@ rules! {
         patience_ticks: u16 = 1..=600;
         /// Ticks for which an enemy follows a path it has taken.
         fresh_ticks: u16 = 1..=600;
-        /// Seconds of the ship's flight by which the goal is ahead of it.
+        /// How many seconds of its flight ahead of the ship the goal lies.
         lead: f32 = 0.0..=3.0;
     }
 }
@@ -381,8 +381,8 @@ rules! {
         bullet_ticks: u16 = 1..=600;
         /// Random deviation of a shot, radians either way.
         spread: f32 = 0.0..=0.5;
-        /// Ticks without a shot of the gamer's after which they hold their fire, so that nobody is fought for who only
-        /// watches; 0 for never.
+        /// Ticks without a shot of the gamer's after which they hold their fire, so that they do not win for a player who
+        /// only watches; 0 for never.
         holds_fire_ticks: u16 = 0..=60_000;
     }
 }
@@ -488,7 +488,7 @@ impl Recorded for ArenaConfig {
             waves,
             sectors,
             paths,
-            // The arena records wingmen, if there are any.
+            // The arena records these two itself, and only if they are used.
             wingmen: _,
             tactics: _,
         } = self;

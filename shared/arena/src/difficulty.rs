@@ -19,7 +19,7 @@ pub enum Difficulty {
 }
 
 impl Difficulty {
-    /// From the easiest on.
+    /// All, from the easiest to the hardest.
     pub const ALL: [Self; 3] = [Self::Cadet, Self::Pilot, Self::Ace];
 
     /// The name that the player sees.

@@ -1,10 +1,10 @@
-//! What plans are worth, as measured in duels, for displays.
+//! How much plans help a wingman, as measured in duels, for displays.
 
 use crate::arena::Arena;
 use crate::planning::LEAD_TICKS_MAX;
 
-/// Duels of a hundred that a wingman alone won against nine rammers and nine gunners: by rollouts per plan,
-/// with plans made [`NEAR_TICKS`] and [`FAR_TICKS`] ahead. The test
+/// How many of a hundred duels a wingman alone won against nine rammers and nine gunners: by rollouts per plan,
+/// and for plans made [`NEAR_TICKS`] and [`FAR_TICKS`] ahead. The test
 /// `of_a_hundred_duels_more_are_won_the_deeper_is_planned` prints these and fails if they are no longer true.
 pub(crate) const WON: [(u32, [u8; 2]); 5] =
     [(0, [23, 23]), (16, [72, 49]), (64, [82, 63]), (128, [90, 69]), (512, [92, 77])];
@@ -13,7 +13,7 @@ pub(crate) const NEAR_TICKS: u16 = 18;
 pub(crate) const FAR_TICKS: u16 = 42;
 const _: () = assert!(FAR_TICKS <= LEAD_TICKS_MAX);
 
-/// Duels of a hundred that are won with `rollouts` rollouts and plans made `ahead_ticks` ahead: the measured
+/// How many of a hundred duels are won with `rollouts` rollouts and plans made `ahead_ticks` ahead: the measured
 /// value for the next fewer rollouts and the next longer time. `None` if plans are made farther ahead than
 /// was measured.
 fn duels_won(rollouts: u32, ahead_ticks: u16) -> Option<u8> {
@@ -23,8 +23,8 @@ fn duels_won(rollouts: u32, ahead_ticks: u16) -> Option<u8> {
 }
 
 impl Arena {
-    /// Duels of a hundred that a wingman wins with the plans that fly now, or by rule if none does. `None` if
-    /// plans are made farther ahead than was measured.
+    /// How many of a hundred duels a wingman wins with plans like the present ones, or by rule if there are none.
+    /// `None` if plans are made farther ahead than was measured.
     pub fn duels_won(&self) -> Option<u8> {
         match self.planned_rollouts() {
             Some(rollouts) => duels_won(rollouts, self.plans_ahead_ticks()),

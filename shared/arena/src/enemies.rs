@@ -27,7 +27,7 @@ pub enum EnemyRole {
 }
 
 impl EnemyRole {
-    /// The distance from the ship that it would rather keep, if it does not ram, metres.
+    /// The distance from the ship that it prefers to keep, metres; `None` if it rams.
     pub(crate) fn distance(self, rules: &EnemyRules) -> Option<f32> {
         match self {
             Self::Rammer => None,
@@ -49,7 +49,7 @@ impl EnemyRole {
         }
     }
 
-    /// Bullets that a whole one takes.
+    /// Bullets that destroy an undamaged one.
     pub fn hits(self, rules: &EnemyRules) -> u8 {
         match self {
             Self::Rammer => 1,
@@ -122,7 +122,7 @@ pub struct Enemy {
     /// Whether a carrier launched it. Such an enemy gives no points and leaves nothing: otherwise a carrier would be worth
     /// more the longer it is left alone.
     pub(crate) launched: bool,
-    /// What it steered by in this tick.
+    /// How it steered in this tick.
     pub steering: Steering,
     /// Points it still has to pass, nearest first.
     pub(crate) way: Vec<Vec2>,
@@ -236,7 +236,7 @@ impl Arena {
         enemy.role == EnemyRole::Boss && -enemy.heading.dot(heading) > self.config.enemies.boss_plates
     }
 
-    /// A bullet of the ship that counts for `hits` hits the enemy at `index`.
+    /// Applies a bullet that counts for `hits` hits to the enemy at `index`.
     pub(crate) fn hit_enemy(&mut self, index: usize, at: Vec2, hits: u8, events: &mut Vec<ArenaEvent>) {
         let enemy = &mut self.enemies[index];
         enemy.hits_left = enemy.hits_left.saturating_sub(hits);
@@ -308,7 +308,7 @@ impl Recorded for Enemy {
             stuck_ticks,
             wander_ticks,
             wander,
-            // The arena records courses, if there are plans.
+            // The arena records courses itself, and only if there are plans.
             course: _,
         } = self;
         record.add(id);

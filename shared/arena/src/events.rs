@@ -14,7 +14,7 @@ pub enum Harm {
     Rammed(EnemyRole),
     /// A bolt of an enemy's hit it.
     Shot,
-    /// A bolt hit it that a boss's mirrors had thrown back.
+    /// A bolt that a boss's mirrors had reflected hit it.
     Reflected,
     /// It flew into a rock too fast.
     Crashed,
@@ -33,12 +33,12 @@ pub enum ArenaEvent {
         /// How many enemies it has.
         enemies: u32,
     },
-    /// The last enemy of a wave is gone; the next wave comes after a pause.
+    /// The last enemy of a wave was destroyed; the next wave comes after a pause.
     WaveCleared {
         /// Number of the wave.
         wave: u32,
     },
-    /// The last wave of a sector is gone, and the ship begins its warp to the next.
+    /// The last wave of a sector is cleared, and the ship begins its warp to the next.
     WarpStarted {
         /// Ticks to the jump.
         ticks: u16,

@@ -1,4 +1,4 @@
-//! Where the plane and the occupancy grid meet.
+//! The occupancy grid laid over the plane: cells for points, and what is free and connected.
 
 use std::collections::VecDeque;
 

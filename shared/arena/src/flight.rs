@@ -33,7 +33,7 @@ pub struct Flight {
     ticks: u32,
 }
 
-/// Why a text is no flight.
+/// Why a text is not a flight.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FlightError {
     /// It does not begin as a flight does.

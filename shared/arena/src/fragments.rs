@@ -1,10 +1,10 @@
 //! Fragments: the small stones into which rocks shatter. They move and collide as all rocks do, slow down,
 //! come to rest, and are removed after a while.
 //!
-//! They are rocks of the smallest kind that stop bullets but hurt nobody, give no points, and are avoided by
-//! nobody. The gamer's ship, wingmen and enemies all meet them by one rule: a fragment bounces off a hull, or
+//! They are rocks of the smallest kind. They stop bullets but hurt nobody and give no points, and nobody avoids
+//! them. The gamer's ship, wingmen and enemies all meet them by one rule: a fragment bounces off a hull, or
 //! breaks on it above a certain speed, and takes its share of the momentum. Fragments expire only where a
-//! window begins, so that the window that was asked for already knows it.
+//! window begins, so that the window's spec, made before, already leaves them out.
 
 use crate::arena::Arena;
 use crate::enemies::Enemy;
@@ -16,7 +16,7 @@ use crate::ship::{SCRAPE_SPEED, Ship};
 use crate::vec2::Vec2;
 use crate::wingmen::Wingman;
 
-/// Ticks at the end of its life through which a fragment is drawn smaller and smaller.
+/// Ticks at the end of its life during which a fragment is drawn smaller and smaller.
 const FADING_TICKS: u16 = 60;
 /// Gap between two fragments where a rock shatters, as a share of their radius.
 const GAP: f32 = 0.08;

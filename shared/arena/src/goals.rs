@@ -87,7 +87,7 @@ impl Goals {
         let reckoning = Reckoning::of(grid);
         let steps = |cell: Cell| u32::from(self.steps.to(cell).unwrap_or(0));
         let search = |(query, _): &(Query, T)| {
-            // One path between any two places leads past the ship's.
+            // A path between any two places can lead past the ship, so the shortest is no longer than that.
             let most = reckoning.search_steps_max(*query, steps(query.from) + steps(query.to));
             (most, reckoning.paid_steps(*query))
         };

@@ -36,7 +36,7 @@ impl Arena {
 
 impl Recorded for Horizon {
     fn record(&self, record: &mut Record) {
-        // The arena records the horizon of plans, if there are any.
+        // The arena records the horizon of plans itself, and only if there are plans.
         let Self { paths, motions, plans: _ } = self;
         record.add(paths);
         record.add(motions);

@@ -1,7 +1,7 @@
 //! The rules of Borrowed Light: a space shooter on a plane, stepped 60 times a second, without drawing.
 //!
 //! [`Arena::step`] takes the controls and the outcomes due at this tick, and returns what happened and what
-//! it would like to have computed. It reads no clock, does no I/O and draws nothing; the same configuration
+//! it wants to have computed. It reads no clock, does no I/O and draws nothing; the same configuration
 //! and inputs give the same [`Arena::digest`] on every machine. Views read it through `&Arena` and keep
 //! nothing but ids.
 //!
@@ -10,22 +10,22 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `arena` | the state, the order of a step, the read-only face |
+//! | `arena` | the state, the order of a step, the read-only methods |
 //! | `config` | all numbers with their ranges; `assets/arena.toml` holds the same |
 //! | `difficulty` | three sets of those numbers, from easy to hard |
 //! | `ship`, `bullets`, `rocks`, `fragments` | one thing each: how it moves, what it hits, how it ends |
 //! | `enemies`, `steering`, `nearby` | what enemies are and do; how they move; which rocks are near them |
-//! | `windows`, `loose` | rocks along trajectories of the kind `physics`; rocks that something knocked out of one |
-//! | `wingmen` | who flies with the gamer |
-//! | `planning`, `situation`, `duels` | asking for plans of wingmen and bosses; the arena as who plans sees it; what plans are worth |
-//! | `sectors`, `wells` | where a round goes on after some waves, and the warp there; what draws everything to itself |
-//! | `pathing`, `goals`, `wanted` | asking for paths; where each enemy wants to go; believing answers as far as they make sense |
-//! | `horizon` | how far ahead is asked |
+//! | `windows`, `loose` | rocks on trajectories of the kind `physics`; rocks that something knocked off theirs |
+//! | `wingmen` | the ships that fly with the gamer |
+//! | `planning`, `situation`, `duels` | asking for plans of wingmen and bosses; the spec that describes the arena for it; how much plans help |
+//! | `sectors`, `wells` | the places to which a round moves on after some waves, and the warp there; gravity wells |
+//! | `pathing`, `goals`, `wanted` | asking for paths and checking the answers; where each enemy wants to go; the types of requests and answers |
+//! | `horizon` | how far ahead the arena asks |
 //! | `plans`, `waves`, `rounds` | the designed waves; when enemies come; score, lives, beginning and end |
 //! | `pickups` | what enemies leave behind |
-//! | `layout`, `field`, `plane` | where rocks start; where the plane meets the path grid, and the space of physics |
-//! | `vec2`, `dice`, `record` | exactly rounded geometry, chance, and the bytes under the digest |
-//! | `autopilot`, `flight` | a player for demos and tests; what a player did, written down to be done again |
+//! | `layout`, `field`, `plane` | where rocks start; the plane as a path grid, and in the space of physics |
+//! | `vec2`, `dice`, `record` | exactly rounded geometry, randomness, and the bytes that the digest covers |
+//! | `autopilot`, `flight` | a player for demos and tests; recorded controls, to be replayed |
 
 mod arena;
 mod autopilot;

@@ -122,7 +122,7 @@ impl Stuff {
     }
 }
 
-/// Half way between the balls that hold the hull and that it holds.
+/// The mean of the radii of the smallest ball around the hull and of the largest inside it, metres.
 fn contact_radius(rock: &Rock) -> f32 {
     (0.5 * (rock.shape.outer_radius_m() + rock.shape.inner_radius_m())) as f32
 }

@@ -47,7 +47,7 @@ struct Pending {
     until: u64,
     /// The enemies, in the order of the queries.
     enemies: Vec<EnemyId>,
-    /// Queries after those of the enemies, which only pay for detours.
+    /// How many queries follow those of the enemies and only pay for detours.
     spare: usize,
 }
 
@@ -58,7 +58,7 @@ struct Occupancy {
     blob: Arc<Blob>,
 }
 
-/// What the arena remembers of its requests for paths.
+/// The arena's requests for paths.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pathing {
     last_taken: u32,
@@ -106,7 +106,7 @@ impl Arena {
     }
 
     fn take_paths(&mut self, pending: &Pending, outcome: &PathOutcome) -> Option<ArenaEvent> {
-        // A request overtaken by a later one would lead enemies back to where the ship was.
+        // The answer to a request older than one already answered would lead enemies back to where the ship was.
         if pending.request <= self.pathing.last_taken
             || outcome.answers.len() != pending.enemies.len() + pending.spare
         {

@@ -95,7 +95,7 @@ struct Pending {
     who: Vec<(Who, Plan)>,
 }
 
-/// What the arena remembers of its requests for plans.
+/// The arena's requests for plans.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Planning {
     depth: PlanDepth,
@@ -114,7 +114,7 @@ impl Planning {
         self.wait_ticks = 0;
     }
 
-    /// No answer will come to this request.
+    /// Drops a request to which no answer will come.
     pub(crate) fn fail(&mut self, request: RequestId) {
         self.pending.retain(|pending| pending.request != request.0);
     }
@@ -175,8 +175,8 @@ impl Arena {
         if who.is_empty() {
             return None;
         }
-        // Not before the last plans have begun: until then it is unknown what is flown, and the new plans
-        // would begin from a wrong place.
+        // The next request waits until the requested plans have begun: before that it is unknown which plans are
+        // flown, and new ones would begin from a wrong place.
         self.planning.wait_ticks = self.config.tactics.period_ticks.max(ahead_ticks);
         let due_at = self.tick + u64::from(ahead_ticks);
         let spec = self.situation(&who, due_at);
@@ -202,7 +202,7 @@ impl Arena {
     pub(crate) fn take_plans(&mut self, request: RequestId, outcome: &TacticsOutcome) -> Option<ArenaEvent> {
         let at = self.planning.pending.iter().position(|pending| pending.request == request.0)?;
         let pending = self.planning.pending.remove(at)?;
-        // A request overtaken by a later one would lead back.
+        // The answer to a request older than one already answered would bring back older plans.
         if pending.request <= self.planning.last_taken || outcome.scores.len() != pending.who.len() {
             return None;
         }

@@ -18,7 +18,7 @@ pub enum Stress {
 }
 
 impl Stress {
-    /// The name that the player sees: the settings call the same work so.
+    /// The name that the player sees; the settings use the same names.
     pub fn label(self) -> &'static str {
         match self {
             Self::Paths => "enemies' paths",
@@ -34,7 +34,7 @@ impl Stress {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WavePlan {
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// What it teaches, in one sentence.
     pub teaches: String,

@@ -1,5 +1,5 @@
-//! Sectors: where a round goes on after some waves, and the warp between them. `assets/sectors.toml` lists their
-//! designs.
+//! Sectors: the places to which a round moves on after some waves, and the warp between them. `assets/sectors.toml`
+//! lists their designs.
 //!
 //! A sector's layout follows from its seed and its design alone, so that its light can be baked ahead and is
 //! the same for every gamer. A round's seed and the sector's number choose the seed out of [`GALAXY`].
@@ -22,7 +22,7 @@ use crate::wells::Well;
 const GALAXY: u64 = 256;
 /// Least ticks from the jump to the next wave.
 const ARRIVAL_TICKS: u16 = 50;
-/// Ticks for which nothing can hurt a ship that has just arrived: before the jump nobody could see the rocks ahead of it.
+/// Ticks for which nothing can hurt a ship that has just arrived: before the jump the player could not see the rocks ahead.
 const ARRIVAL_MERCY_TICKS: u16 = 75;
 /// Distance from a well within which no rock starts, metres; also the least distance of a well from the
 /// centre and the walls.
@@ -36,7 +36,7 @@ const WELL_TRIES: u32 = 24;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SectorPlan {
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// Colour of its star's light: red, green and blue of 255.
     pub star: [u8; 3],
@@ -107,7 +107,8 @@ impl Arena {
         (self.warp_ticks > 0).then_some(self.warp_ticks)
     }
 
-    /// The rocks of the present sector as they were on entry.
+    /// The rocks of the present sector as they were on entry, but numbered from 1, so that their forms depend on the
+    /// sector alone and not on how many rocks there were before.
     pub fn rocks_at_entrance(&self) -> Vec<Rock> {
         let mut fresh = Self { rocks: Vec::new(), ..self.clone() };
         fresh.last_rock = 0;

@@ -177,8 +177,8 @@ impl Ship {
         against
     }
 
-    /// Keeps it out of `rock`, which has `mass`. Returns the speed against it and the impulse that the rock gets,
-    /// if they touch.
+    /// Keeps it out of `rock`, which weighs `mass` kilograms. Returns the speed against the rock and the impulse that
+    /// the rock gets, if they touch.
     pub(crate) fn meet_rock(&mut self, rules: &ShipRules, rock: &Rock, mass: f32) -> Option<(f32, Vec2)> {
         let apart = self.position - rock.position;
         let reach = self.radius + rock.radius;
@@ -284,7 +284,7 @@ impl Arena {
                 best = Some((near, point));
             }
         }
-        // In an arena full of rocks the place of the wreck must do; a rock there pushes the ship out.
+        // In an arena full of rocks the ship returns where it was lost; a rock there pushes it out.
         best.map_or(self.ship.position, |(_, point)| point)
     }
 

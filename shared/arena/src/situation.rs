@@ -1,4 +1,4 @@
-//! The arena as a spec of the kind `tactics`: who is near the planners, what flies, and what is in the way.
+//! The arena as a spec of the kind `tactics`: the ships, bullets and rocks near the planners.
 
 use p2c2r_tasks::tactics::{
     AGENTS_MAX, Agent, BOLTS_MAX, Behaviour, Bolt, Class, LEAD_LEGS, Leg, POSITION_STEPS_PER_M, Planner,
@@ -158,7 +158,7 @@ fn class_of(role: EnemyRole) -> u8 {
 }
 
 impl Arena {
-    /// The spec for `who`, whose plans begin at `due_at`.
+    /// The spec for the planners `who`, whose plans begin at `due_at`.
     pub(crate) fn situation(&self, who: &[Who], due_at: u64) -> TacticsSpec {
         let half = (self.field.half * POSITION_STEPS_PER_M) as i16;
         let centres: Vec<Vec2> = who.iter().filter_map(|who| self.place_of(*who)).collect();
@@ -276,7 +276,7 @@ impl Arena {
     }
 }
 
-/// Keeps what is within reach, and at most the `most` nearest, in their order.
+/// Keeps the entries within reach, at most the `most` nearest of them, in their order.
 fn keep_nearest<T>(list: &mut Vec<T>, reach: f32, most: usize, away: impl Fn(&T) -> f32) {
     list.retain(|it| away(it) < reach);
     if list.len() <= most {

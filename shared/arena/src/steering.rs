@@ -16,12 +16,13 @@ const NOSE_FEELER: f32 = 1.6;
 const PATH_FEELER: f32 = 0.25;
 /// Distance below which an enemy that sees the ship leaves its path and flies at it, metres.
 const SIGHT_DISTANCE: f32 = 7.0;
-/// In multiples of an enemy's standoff: nearer than this it leaves its path to keep that distance, if it sees
-/// the ship.
+/// Distance, in multiples of an enemy's standoff, below which an enemy that sees the ship leaves its path to keep
+/// its standoff.
 const KEEPING_FROM: f32 = 1.15;
-/// How quickly it returns to that distance: when a third too near or too far it does nothing else.
+/// How strongly it returns to that distance: when it is a third too near or too far it does nothing else.
 const KEEPING_HASTE: f32 = 3.0;
-/// Weight of avoiding rocks beside the wish to move on. More gets enemies without a path round larger rocks.
+/// Weight of avoiding rocks against the wish to move on. A larger weight gets enemies without a path round larger
+/// rocks.
 const AVOIDANCE: f32 = 0.9;
 /// Share of its speed below which an enemy without a path counts as caught.
 const STUCK_SPEED: f32 = 0.3;
@@ -31,7 +32,7 @@ const UNGUIDED_SECONDS: f32 = 0.5;
 /// Ticks for which it may be caught before it wanders, and the shortest and longest wandering.
 const STUCK_TICKS: u16 = 40;
 const WANDER_TICKS: (u16, u16) = (45, 150);
-/// Weight of avoiding other enemies beside the wish to move on.
+/// Weight of avoiding other enemies against the wish to move on.
 const SEPARATION: f32 = 0.8;
 
 /// What all enemies see in one tick: positions at its beginning, so that the enemies' order does not matter.

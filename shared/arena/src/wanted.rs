@@ -1,5 +1,5 @@
-//! The interface between the rules and whoever computes for them: what the arena wants, and how answers come
-//! in.
+//! The interface between the rules and the program that has their tasks computed: what the arena wants, and how
+//! answers come in.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use p2c2r_tasks::tactics::{TacticsOutcome, TacticsSpec};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u32);
 
-/// Work the arena would like to have done. The arena never waits for it: without paths the enemies steer
-/// worse, and missing motions of rocks it computes itself, at a cost to the step that needs them.
+/// Work the arena wants to have done. The arena never waits for it: without paths the enemies steer worse, and
+/// the motions of rocks it computes itself if they are missing, in the step that needs them.
 #[derive(Clone, Debug)]
 pub struct WantedTask {
     /// The number under which the outcome is expected back.
@@ -86,8 +86,8 @@ pub enum OutcomeBody {
     None,
 }
 
-/// Rocks' motions made ready: decoded, checked and unfolded. That takes milliseconds for a thousand rocks, so
-/// it is done on another thread than the arena's.
+/// Rocks' motions made ready: decoded, checked and unfolded. That takes long for many rocks, so do it on another
+/// thread than the arena's.
 #[derive(Clone)]
 pub struct Motions(pub(crate) Arc<Trajectory>, Option<Arc<Blob>>);
 

@@ -10,7 +10,7 @@ use crate::plans::{Stress, WavePlan};
 use crate::rocks::Rock;
 use crate::vec2::Vec2;
 
-/// Candidates for the place of one enemy that is far from the ship and not on another enemy or a rock.
+/// Tries at finding a place for an enemy that is far from the ship and not on another enemy or a rock.
 const PLACE_TRIES: u32 = 24;
 /// Distance from the ship at which enemies appear, metres, if such a place is found.
 const SHIP_DISTANCE: f32 = 18.0;
@@ -50,7 +50,7 @@ fn roles_of(config: &ArenaConfig, wave: u32) -> Vec<EnemyRole> {
     (0..bosses).map(|_| EnemyRole::Boss).chain(others).collect()
 }
 
-/// Most bosses of one wave: more could not be flown around.
+/// Most bosses of one wave: a ship could not fly around more of them.
 const BOSSES_MAX: u32 = 4;
 
 fn plan_of(rules: &WaveRules, wave: u32) -> Option<&'static WavePlan> {

@@ -1,9 +1,9 @@
 //! Gravity wells: points that attract the ship, bullets and rocks, and in whose core rocks and bullets end.
 //! Enemies have the engines to ignore them.
 //!
-//! The pull is that of the kind `physics`: `strength · d / (d² + softness²)^1.5` at the distance `d`. A
-//! well's numbers lie on that kind's lattice, so that the pull on carried rocks (by the kernel) equals that
-//! on loose rocks (by the arena): a tenth or so of the pull on light things.
+//! The pull is that of the kind `physics`: `strength · d / (d² + softness²)^1.5` at the distance `d`. Rocks are
+//! heavy and feel only a share of it, [`SectorRules::well_rocks`]. A well's numbers lie on that kind's lattice, so
+//! that the pull on carried rocks (by the kernel) equals that on loose rocks (by the arena).
 
 use p2c2r_tasks::physics::{Attractor, Motion, POSITION_STEPS_PER_M, STEP_S};
 
@@ -55,7 +55,7 @@ impl Well {
         way * (self.strength / (square * square.sqrt()))
     }
 
-    /// Acceleration of a rock at `place`, m/s²; in the plane of the kind `physics`.
+    /// Acceleration of a rock at `place`, m/s², along x and z of the kind `physics`.
     fn rock_pull(&self, place: [f64; 3]) -> [f64; 2] {
         let centre = lifted(self.position);
         let (x, z) = (centre[0] - place[0], centre[2] - place[2]);
@@ -72,7 +72,7 @@ impl Well {
         (self.rock_strength as f32 * distance * distance / (square * square.sqrt())).sqrt()
     }
 
-    /// The same for the kernel of `physics`.
+    /// This well for the kernel of `physics`.
     pub(crate) fn attractor(&self) -> Attractor {
         let position = lifted(self.position).map(|part| (part * POSITION_STEPS_PER_M) as i32);
         Attractor { position, strength: self.rock_strength, softness: self.softness }

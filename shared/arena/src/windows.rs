@@ -94,7 +94,7 @@ struct Running {
     inline: bool,
 }
 
-/// What the arena remembers of its windows.
+/// The windows of one arena.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Windows {
     pending: Option<Pending>,
@@ -148,7 +148,7 @@ impl Windows {
         Some(ArenaEvent::PhysicsTaken { request })
     }
 
-    /// Goes on without an outcome for the next window.
+    /// Notes that no outcome for the next window will come in time.
     pub(crate) fn miss(&mut self, request: RequestId) -> Option<ArenaEvent> {
         self.open(request)?.missed = true;
         Some(ArenaEvent::PhysicsMissed { request })
@@ -356,7 +356,7 @@ impl Arena {
                 state: carried_to.unwrap_or_else(flown_to),
             }
         };
-        // The others expire where the window begins.
+        // Fragments that expire where the window begins are left out.
         let is_there = |rock: &&Rock| rock.gone_at.is_none_or(|gone_at| gone_at > starts_at);
         PhysicsSpec {
             base: None,

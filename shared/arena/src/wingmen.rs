@@ -2,7 +2,7 @@
 //!
 //! A wingman flies the legs of its plan, and by a simple rule where it has none: towards the nearest enemy in
 //! range, around it at a distance, and beside the ship if there is none. It shoots by itself at enemies that
-//! it sees, while the gamer fights, too.
+//! it sees, as long as the gamer shoots too.
 
 use crate::arena::{Arena, TICK};
 use crate::bullets::Shooter;
@@ -13,8 +13,8 @@ use crate::planning::{Course, Who};
 use crate::record::{Record, Recorded};
 use crate::vec2::Vec2;
 
-/// Metres from a rock or wall at which a wingman begins to steer aside, the weight of that, and of stepping
-/// sideways.
+/// Metres from a rock or wall at which a wingman begins to steer aside, the weight of steering away from it, and
+/// of giving way sideways.
 const FEELER: f32 = 1.6;
 const AVOIDANCE: f32 = 0.9;
 const SIDEWAYS: f32 = 0.2;
@@ -90,13 +90,13 @@ impl Wingman {
 }
 
 impl Arena {
-    /// All wingmen, including those who are away, in the order of their ids.
+    /// All wingmen, including those that are away, in the order of their ids.
     pub fn wingmen(&self) -> &[Wingman] {
         &self.wingmen
     }
 
-    /// Whether wingmen wait for the gamer to open fire: without that, they would win the waves of a player who only
-    /// watches. Without a ship they fight on.
+    /// Whether wingmen wait for the gamer to open fire: otherwise they would win the waves of a player who only
+    /// watches. While the gamer has no ship, they fight on.
     pub fn wingmen_hold_fire(&self) -> bool {
         let patience = self.config.wingmen.holds_fire_ticks;
         patience > 0 && self.ship.alive && self.calm_ticks > patience
@@ -130,7 +130,7 @@ impl Arena {
         nearest(from, ship.into_iter().chain(wingmen.map(|wingman| wingman.position)))
     }
 
-    /// Flies and fires all wingmen, or counts down for those who are away.
+    /// Flies and fires all wingmen, and counts down for those that are away.
     pub(crate) fn move_wingmen(&mut self, near: &RockGrid, events: &mut Vec<ArenaEvent>) {
         let mut found = Vec::new();
         for index in 0..self.wingmen.len() {

@@ -1,4 +1,4 @@
-//! Wingmen and bosses: what they do by rule and by plan, what is asked for them, and what plans are worth.
+//! Wingmen and bosses: what they do by rule and by plan, what is asked for them, and how much plans help.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -240,7 +240,7 @@ fn duel(seed: u64, depth: Option<PlanDepth>, horizon: u16) -> bool {
     false
 }
 
-/// So many that a wingman by rule seldom survives them, and one that plans often does.
+/// Enough that a wingman by rule seldom survives them, and one that plans often does.
 const DUELLISTS: usize = 18;
 
 /// Answers everything but plans.
@@ -248,7 +248,7 @@ fn by_rule(wanted: &WantedTask) -> DueOutcome {
     if tactics(wanted).is_some() { failed(wanted) } else { answered(wanted) }
 }
 
-/// Seeds of the duels. They chose nothing: plans, depths and numbers were tuned on others.
+/// Seeds of the duels. Plans, depths and numbers were tuned on other seeds.
 const DUELS: Range<u64> = 7_000..7_100;
 
 /// Which of a hundred duels were won.

@@ -190,7 +190,7 @@ fn fragments_bounce_off_whatever_flies_into_them_slowly() {
             arena.step(Controls::default(), &[]);
         }
         let pushed = arena.rocks[0].velocity;
-        // At equal size and speed all have the same effect: their engines change some hundredths in these few
+        // At equal size and speed all push it alike; their engines make a difference of some hundredths in these few
         // ticks.
         assert!((6.0..7.0).contains(&pushed.y) && pushed.x.abs() < 0.5, "{flier:?}: {pushed:?}");
         let left = velocity_of(&arena, flier);

@@ -7,8 +7,8 @@ use super::*;
 /// Horizons of a nearby answer, of one from the other side of the earth, and the longest.
 const HORIZONS: [u16; 3] = [6, 42, HORIZON_TICKS_MAX];
 
-/// An arena whose answers come a fixed number of ticks after the request and wait for the step they are meant
-/// for.
+/// An arena whose answers come a fixed number of ticks after the request, and are given to it at the step for
+/// which they are meant.
 pub(super) struct Far {
     pub(super) arena: Arena,
     delay_ticks: u64,

@@ -126,8 +126,8 @@ fn touching_a_large_enemy_hurts_the_ship_and_not_the_enemy() {
     assert!(arena.ship().velocity.y < -5.0, "it is shoved away: {:?}", arena.ship().velocity);
 }
 
-/// Lets the autopilot play one wave at one difficulty, with enough ships and so many wingmen. Returns the seconds it took, or the
-/// enemies left after five minutes. No task runs out of fuel.
+/// Lets the autopilot play one wave at one difficulty, with plenty of lives and `wingmen` wingmen. Returns the seconds it
+/// took, or the enemies left after five minutes. Fails if a task runs out of fuel.
 fn seconds_to_clear(difficulty: Difficulty, wave: u32, wingmen: u8) -> Result<u64, Vec<EnemyRole>> {
     let mut config = ArenaConfig::of(difficulty);
     config.wingmen.flying = wingmen;

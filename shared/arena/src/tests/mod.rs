@@ -1,4 +1,4 @@
-//! The rules as behaviours, and what the tests share: simple arenas, and a player that answers requests.
+//! The rules as behaviours, and the tests' shared tools: simple arenas, and one whose requests are answered.
 
 mod allies;
 mod autopilot;

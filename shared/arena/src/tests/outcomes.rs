@@ -20,7 +20,7 @@ fn on_paths(arena: &Arena) -> usize {
     arena.enemies().iter().filter(|enemy| !enemy.waypoints().is_empty()).count()
 }
 
-/// Steps once with `outcome` due. Returns the request taken with its followers, or `None` if it was ignored.
+/// Steps once with `outcome` due. Returns how many enemies follow its paths, or `None` if it was ignored.
 fn give(arena: &mut Arena, outcome: &DueOutcome) -> Option<u32> {
     let step = arena.step(Controls::default(), std::slice::from_ref(outcome));
     let request = outcome.request;

@@ -1,5 +1,5 @@
-//! Rocks along trajectories: the same game whoever computes them and whenever they arrive, without jumps or
-//! contacts with rocks that are gone.
+//! Rocks along trajectories: the game is the same whoever computes them and whenever they arrive, and rocks neither
+//! jump nor touch rocks that are gone.
 
 use p2c2r_protocol::Digest;
 use p2c2r_protocol::limits::{OUTCOME_BYTES_MAX, SPEC_BYTES_MAX};
