@@ -31,7 +31,8 @@ impl NextStatements {
         exchange.handle(Event::StatementsDue { committed });
     }
 
-    /// Requests a wake-up for the next ones, in every update: an earlier request of anyone replaces this one.
+    /// Requests a wake-up for the next statements. Called in every update, because an update drops all requests but the
+    /// earliest.
     pub fn wake(&self, now: Micros, next_wake: &mut NextWake) {
         if self.at > now {
             next_wake.within(Duration::from_micros(self.at.0 - now.0));

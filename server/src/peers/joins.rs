@@ -16,7 +16,7 @@ use crate::ledger::{Account, AccountRequest, LedgerError};
 const TOO_MANY_PROGRAMS: &str =
     "this account already runs as many programs as it may; end one, or join with another name";
 
-/// Programs that one account may run at the same time: a player's family at one coordinator, a helper's machines.
+/// Programs that one account may run at the same time: enough for a player's family, or for a helper's machines.
 const fn programs_max(role: Role) -> usize {
     match role {
         Role::Gamer => 4,
@@ -46,7 +46,7 @@ impl Joining {
         self.waiting.is_empty()
     }
 
-    /// Keeps what a worker offers until it is welcomed; false if it does not wait for that.
+    /// Keeps a worker's offer until it is welcomed; false if this peer is not waiting to be welcomed.
     pub fn keep_offer(&mut self, peer: PeerId, offer: WorkerOffer) -> bool {
         let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.joined.peer == peer) else {
             return false;
@@ -149,7 +149,7 @@ fn said(role: Role) -> &'static str {
     if role == Role::Gamer { "Gamer" } else { "Worker" }
 }
 
-/// What peers are told of why the coordinator closes.
+/// Why the coordinator closes, as peers are told.
 pub fn closing_reason(exchange: &Exchange<'_>) -> String {
     exchange.ledger.failure_for_peers().unwrap_or(CLOSING).to_owned()
 }

@@ -42,7 +42,7 @@ impl Scheduler {
         Self { core, effects: Effects::default(), recorder }
     }
 
-    /// Has the core handle an event; its effects are added to the earlier ones.
+    /// Has the core handle an event; the effects are added to those not yet carried out.
     fn tell(&mut self, now: Micros, event: Event) {
         let Self { core, effects, recorder } = self;
         let Some(recorder) = recorder.as_mut().filter(|recorder| recorder.is_open()) else {
@@ -70,17 +70,17 @@ impl Scheduler {
     }
 }
 
-/// What an hour may cost gamers' accounts, where the operator has said so: for when they join.
+/// Hourly spending caps that the operator has set, by account; each applies when its gamer joins.
 #[derive(Resource, Default)]
 pub struct HourCaps(HashMap<AccountKey, HourCap>);
 
 impl HourCaps {
-    /// What an hour may cost this account.
+    /// The hourly spending cap of this account.
     pub fn of(&self, account: AccountKey) -> HourCap {
         self.0.get(&account).copied().unwrap_or_default()
     }
 
-    /// The operator has said what it may.
+    /// Sets an account's cap, as the operator said.
     pub fn set(&mut self, account: AccountKey, cap: HourCap) {
         if cap == HourCap::AsEverybody {
             self.0.remove(&account);
@@ -100,7 +100,7 @@ pub struct Exchange<'w> {
     pub pool: ResMut<'w, Pool>,
     /// Connections.
     pub peers: ResMut<'w, Peers>,
-    /// What an hour may cost whom.
+    /// Hourly spending caps that the operator has set.
     pub hour_caps: ResMut<'w, HourCaps>,
     meter: ResMut<'w, Meter>,
     clock: Res<'w, LinkClock>,
@@ -124,7 +124,7 @@ impl Exchange<'_> {
         self.scheduler.core.next_due()
     }
 
-    /// Has the core handle an event, and does what it wants done.
+    /// Has the core handle an event, and carries out its effects.
     pub fn handle(&mut self, event: Event) {
         self.tell(event);
         self.perform();
@@ -135,7 +135,7 @@ impl Exchange<'_> {
         self.scheduler.tell(self.clock.now(), event);
     }
 
-    /// Does what the core wants done.
+    /// Carries out the core's effects.
     pub fn perform(&mut self) {
         loop {
             let Scheduler { core, effects, .. } = &mut *self.scheduler;

@@ -1,8 +1,9 @@
-//! Tasks whose outcome the ledger has and memory has no room for: their submits wait until it has been read, and reach the
-//! core after it.
+//! Holds back submits whose outcome is in the ledger but not in memory, until the outcome has been read: the core gets the
+//! outcome first.
 //!
-//! A wait is bounded, and so is how many wait, of each account and in all; beyond a bound a submit goes on and the task is
-//! computed, as if the ledger had nothing. Whoever takes a task back or leaves has its submits go on at once.
+//! Each wait is bounded in time, and so is the number of waiting submits, per account and in sum. Beyond a bound a submit
+//! goes on and its task is computed, as if the ledger had nothing. When a gamer takes a task back or leaves, its waiting
+//! submits go on at once.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -18,26 +19,26 @@ use crate::ledger::{AccountId, OutcomeReader, READS_WAITING_MAX};
 
 /// Submits that wait at the same time.
 const WAITING_MAX: usize = 64;
-/// Those of one account: as many as a game asks for in a burst. With more, a few accounts would keep the disk busy, and
-/// everybody else's outcomes would be computed again.
+/// Submits of one account that wait at the same time: as many as a game sends in a burst. With more, a few accounts would
+/// keep the disk busy, and everybody else's outcomes would be computed again.
 const WAITING_PER_ACCOUNT_MAX: usize = 8;
-/// The longest that one waits: several times what a slow disk takes. Errs by one update, never early.
+/// The longest that a submit waits: several times what a slow disk takes. Late by at most one update, never early.
 const WAIT_MAX: Duration = Duration::from_millis(50);
-/// Part of a task's time budget that it may wait, given as its divisor: the rest suffices to compute it.
+/// A submit waits at most `1 / WAIT_BUDGET_SHARE` of its task's time budget: the rest suffices to compute the task.
 const WAIT_BUDGET_SHARE: u32 = 4;
 
 /// The submits that wait, and what the reader was asked for.
 #[derive(Resource)]
 pub struct Recalls {
     reader: OutcomeReader,
-    /// Whether the next update waits for the reader: for tests, whose time is not the disk's.
+    /// Whether updates wait for the reader: for tests on manual time, which must not depend on the disk's speed.
     is_inline: bool,
-    /// What the reader was asked for and has not answered, in this order.
+    /// What the reader was asked for and has not answered, in the order of asking.
     asked: VecDeque<AskedOutcome>,
     counts: RecallCounts,
 }
 
-/// What came of looking for outcomes in the ledger, since the start.
+/// Results of looking for outcomes in the ledger, in counts since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecallCounts {
     /// Outcomes read.
@@ -69,17 +70,17 @@ impl Recalls {
         Self { reader, is_inline, asked: VecDeque::new(), counts: RecallCounts::default() }
     }
 
-    /// What came of it so far.
+    /// The results so far.
     pub fn counts(&self) -> RecallCounts {
         self.counts
     }
 
-    /// Whether nothing is waited for.
+    /// Whether the reader has answered everything.
     pub fn is_empty(&self) -> bool {
         self.asked.is_empty()
     }
 
-    /// Has a submit wait if the ledger has its task's outcome and the core has not; else gives it back.
+    /// Holds a submit back if the ledger has its task's outcome and the core does not; otherwise returns it.
     pub fn hold(&mut self, core: &Core, now: Micros, event: Event) -> Option<Event> {
         let Event::Submitted { peer, submit, key, .. } = &event else { return Some(event) };
         let (peer, task, key) = (*peer, submit.task, *key);
@@ -107,7 +108,7 @@ impl Recalls {
         self.asked.iter().flat_map(|asked| &asked.submits)
     }
 
-    /// Has the reader read what is under this key, unless it was asked for already; `None` if it is asked for too much.
+    /// Asks the reader for the outcome under this key, unless it was asked already; `None` if too many reads are waiting.
     fn ask(&mut self, key: Digest, row: i64, now: Micros) -> Option<&mut AskedOutcome> {
         let at = self.asked.iter().position(|asked| asked.key == key).or_else(|| {
             let is_asked = self.asked.len() < READS_WAITING_MAX && self.reader.ask(key, row);
@@ -119,12 +120,13 @@ impl Recalls {
         self.asked.get_mut(at)
     }
 
-    /// Whether the disk takes too long at the moment: then nobody waits for it in vain.
+    /// Whether the disk takes too long at the moment: then no more submits are held back.
     fn is_stalled(&self, now: Micros) -> bool {
         self.asked.front().is_some_and(|asked| now.since(asked.at) >= WAIT_MAX.as_micros() as u32)
     }
 
-    /// Tells the core what has been read and then the submits that waited for it, and those that have waited long enough.
+    /// Tells the core each outcome that has been read, followed by the submits that waited for it, and then the submits that
+    /// have waited long enough.
     pub fn collect(&mut self, exchange: &mut Exchange<'_>) {
         while !self.asked.is_empty() {
             let read = if self.is_inline { self.reader.wait() } else { self.reader.answer() };
@@ -145,12 +147,12 @@ impl Recalls {
         self.counts.late += self.go_on(exchange, |waiting| waiting.until <= now);
     }
 
-    /// Has the submits of this peer go on, of one task or of all, because it has more to say of them.
+    /// Lets the submits of this peer go on, those of one task or all, because a later message of the peer concerns them.
     pub fn release(&mut self, exchange: &mut Exchange<'_>, peer: PeerId, task: Option<TaskId>) {
         self.go_on(exchange, |waiting| waiting.peer == peer && task.is_none_or(|task| waiting.task == task));
     }
 
-    /// Has these submits go on without the outcome, and says how many they were.
+    /// Lets these submits go on without the outcome; returns how many there were.
     fn go_on(&mut self, exchange: &mut Exchange<'_>, is_meant: impl Fn(&WaitingSubmit) -> bool) -> u64 {
         let mut gone = 0;
         for asked in &mut self.asked {
@@ -162,7 +164,7 @@ impl Recalls {
         gone
     }
 
-    /// Has the submits of peers that left go on: as their last messages they still count.
+    /// Lets the submits of peers that left go on: a peer's last messages still count.
     pub fn release_left(&mut self, exchange: &mut Exchange<'_>, left: &Messages<PeerLeft>) {
         if self.asked.is_empty() {
             return;

@@ -10,7 +10,7 @@ use super::recalls::Recalls;
 use crate::compute::PoolResult;
 use crate::core::{Event, LinkState};
 
-/// Takes what games say, and first what was held back of what they said earlier.
+/// Handles games' messages, after the earlier ones that were held back and may go on now.
 pub fn hear_games(
     exchange: &mut Exchange<'_>,
     messages: &mut Messages<FromPeer<GameToServer>>,
@@ -20,7 +20,7 @@ pub fn hear_games(
     let room = exchange.ledger.room();
     exchange.tell(Event::UpdateBegins { room });
     recalls.collect(exchange);
-    // A quit visits all of its gamer's tasks, and one packet can hold a thousand of them: handled once per peer.
+    // A quit visits all of its gamer's tasks, and one packet can hold a thousand quits: only the first of a peer is handled.
     let mut quit: Vec<PeerId> = Vec::new();
     for FromPeer { peer, received_at, message } in messages.drain() {
         match message {
@@ -62,7 +62,7 @@ pub fn hear_workers(
     exchange.perform();
 }
 
-/// Takes what the compute pool has finished.
+/// Handles what the compute pool has finished.
 pub fn collect_finished(exchange: &mut Exchange<'_>) {
     while let Some(finished) = exchange.pool.next_finished() {
         exchange.tell(match finished {
@@ -73,7 +73,7 @@ pub fn collect_finished(exchange: &mut Exchange<'_>) {
     exchange.perform();
 }
 
-/// Tells the core what the link has measured of those for whom that has changed.
+/// Tells the core of connections whose measurements have changed.
 pub fn note_measured(exchange: &mut Exchange<'_>) {
     let now = exchange.now();
     for (peer, stats) in exchange.peers.take_measured() {

@@ -37,7 +37,7 @@ pub(crate) struct News<'w> {
     exit: MessageWriter<'w, AppExit>,
 }
 
-/// What is done now and then.
+/// State of what is not done in every update.
 #[derive(Default)]
 pub(crate) struct Periodic {
     statements: NextStatements,
@@ -56,8 +56,8 @@ pub(crate) fn update(
 ) {
     let (exchange, news) = (&mut exchange, &mut news);
     let now = exchange.now();
-    // Before this update records anything: otherwise what statements say would depend on how far the ledger's thread has got,
-    // and would differ from run to run.
+    // Before this update records anything: otherwise the statements would depend on how far the ledger's thread has got, and
+    // would differ from run to run.
     periodic.statements.send_when_due(exchange);
     let is_time_to_measure = now.since(periodic.measured_at) >= MEASURED_EVERY_US || !news.joined.is_empty();
     if is_time_to_measure && exchange.peers.is_anything_measured() {
