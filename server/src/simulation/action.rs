@@ -31,7 +31,7 @@ pub struct WorldSetup {
     pub checking_percent: f64,
     /// Work units of the largest task.
     pub units_max: u64,
-    /// Nano-dollars that an hour may cost each gamer; `None` for as much as he has.
+    /// Hourly spending cap of each gamer, in nano-dollars; `None` for no cap.
     #[serde(default)]
     pub hour_cap: Option<i64>,
     /// What happens to patient tasks while no worker offers their kind; where they are computed, only every other worker
@@ -40,7 +40,7 @@ pub struct WorldSetup {
     pub patient_fallback: PatientFallback,
 }
 
-/// Whose connection.
+/// The account that connects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PeerChoice {
     /// The gamer of this number.
@@ -224,7 +224,7 @@ pub enum WorldAction {
         /// How many entries at the most.
         entries: u16,
     },
-    /// What was recorded is told.
+    /// The scheduler is told what the ledger has recorded.
     Tell,
     /// The coordinator dies and another one starts with what is on disk.
     Crash,

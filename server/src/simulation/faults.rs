@@ -79,7 +79,8 @@ const FAULTS: [(Fault, &[&str]); 30] = [
 const TASKS: u64 = 500;
 const WORLDS: u64 = 400;
 
-/// Plays worlds until the fault is found: how many tasks that took, and what was said.
+/// Plays worlds until the fault is found. Returns how many tasks that took, and the broken promise; `None` if no world
+/// reveals it.
 fn found(fault: Fault) -> Option<(u64, BrokenPromise)> {
     let _made = FaultGuard::on_this_thread(fault);
     let mut tasks = 0;
@@ -121,8 +122,8 @@ fn every_fault_is_found() {
 #[test]
 fn a_run_that_breaks_a_promise_shrinks_and_can_be_played_again() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    // The fault, the world from which on it is looked for, and how short its run becomes. In world 1 the run of the last
-    // fault becomes no shorter than 14 actions.
+    // The fault, the first world to play, and the length to which its run must shrink. In world 1 the run of the last fault
+    // becomes no shorter than 14 actions.
     for (fault, from, actions_max) in
         [(Fault::ChargesTwice, 0, 20), (Fault::ForgetsPatientTasks, 0, 10), (Fault::IgnoresCaps, 2, 8)]
     {

@@ -15,7 +15,7 @@ use crate::config::{Fallback, PatientFallback};
 const PLENTY: i64 = 1 << 50;
 /// Number of largest tasks that a gamer with scarce money can pay for, at most.
 const SCARCE_TASKS: u64 = 40;
-/// What was asked for of late, and may be asked for again by anybody.
+/// Number of latest specs that any gamer may submit again.
 const RECENT: usize = 24;
 /// Packets under way in one direction beyond which no new task is submitted until some have arrived.
 const CROWDED: usize = 256;
@@ -31,7 +31,7 @@ const BACK_US_MAX: u64 = 100_000;
 pub struct Generator {
     draws: SmallRng,
     habits: Habits,
-    /// What was asked for last: kind, number, units, and whether it is sly.
+    /// The latest specs: kind, number, units, and whether it is sly.
     recent: VecDeque<(SimulatedKind, u64, u64, bool)>,
 }
 
@@ -41,7 +41,7 @@ struct Habits {
     patient: f64,
     sly: f64,
     exact: f64,
-    /// How often something is asked for that somebody has just asked for.
+    /// Share of submits that repeat a recent spec.
     equal: f64,
     grants: u32,
     tight: f64,
@@ -265,7 +265,7 @@ fn setup(seed: u64, draws: &mut SmallRng) -> WorldSetup {
         fallback: *pick(draws, &[Fallback::Compute, Fallback::Compute, Fallback::Queue, Fallback::Refuse]),
         threads: draws.random_range(1..4),
         cache_entries: *pick(draws, &[0, 5, 1_000]),
-        // What half a minute gives of the two lesser ones is soon used up.
+        // What the two smallest budgets save up in half a minute is soon used up.
         checking_percent: *pick(draws, &[0.1, 0.3, 10.0, 400.0]),
         units_max,
         hour_cap: draws.random_bool(0.2).then(|| worth(units_max * draws.random_range(2..=SCARCE_TASKS))),
@@ -306,7 +306,7 @@ impl Habits {
             sly,
             exact: *pick(draws, &[0.0, 0.5, 1.0, 1.0]),
             equal,
-            // Who has plenty is given nothing.
+            // Gamers with plenty of money get no grants.
             grants: if setup.credit < PLENTY / 1_024 { 30 } else { 0 },
             tight,
             lost,

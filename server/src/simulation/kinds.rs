@@ -51,7 +51,7 @@ impl SimulatedKind {
         }
     }
 
-    /// Whether there is one right answer only.
+    /// Whether only one answer is right.
     pub fn is_exact(self) -> bool {
         self == Self::Square
     }

@@ -8,9 +8,9 @@
 //! | `generator` | what happens next |
 //! | `world` | scheduler, ledger, peers and network |
 //! | `auditor` | what must hold |
-//! | `kinds` | kinds of work to be lied about |
-//! | `play`, `shrink` | runs, again and shorter |
-//! | `faults` | that the auditor finds what is wrong |
+//! | `kinds` | small kinds of work, for which wrong answers are easily made |
+//! | `play`, `shrink` | plays runs, drawn or recorded; shortens runs that break a promise |
+//! | `faults` | tests that the auditor finds injected faults |
 
 mod action;
 mod auditor;
@@ -30,14 +30,14 @@ use action::SimulatedRun;
 use auditor::AuditTally;
 use p2c2r_program::Output;
 
-/// Environment variable with a seed to play instead.
+/// Environment variable with a seed to play instead of the usual ones.
 const SEED: &str = "P2C2R_SIMULATION_SEED";
-/// Environment variable with a run to play instead: a file that a failed simulation named.
+/// Environment variable with a run to play instead of drawn ones: a file that a failed simulation named.
 const RUN: &str = "P2C2R_SIMULATION_RUN";
 
 /// Tasks of one world: enough for workers to become trusted, and few enough to try many worlds.
 const TASKS: u64 = 500;
-/// The same where there is time: longer worlds get further.
+/// Tasks of one world in the long test: longer worlds get further.
 const TASKS_LONG: u64 = 10_000;
 
 /// Whether one world is to be played instead of all.
@@ -85,11 +85,11 @@ fn some_thousand_tasks_in_worlds_of_all_sorts() {
     assert!(is_one_world() || all.iter().all(|count| *count > 0), "everything happens: {sum:?}");
 }
 
-/// Goes on with what is next, on as many threads as there are processors, until that says that there is nothing more. Worlds
-/// are independent of one another, and each waits now and then for the disk.
+/// Calls `next` on as many threads as there are processors, on each until it returns false. Worlds are independent of one
+/// another, and each waits for the disk at times.
 ///
 /// # Panics
-/// If it panics on any thread; the others then begin nothing more.
+/// If `next` panics on any thread; the other threads then finish their current call and stop.
 fn on_all_processors(next: impl Fn() -> bool + Sync) {
     struct Stops<'a>(&'a AtomicBool);
     impl Drop for Stops<'_> {
@@ -135,7 +135,7 @@ fn a_million_tasks_in_worlds_of_all_sorts() {
     let _ = writeln!(Output::Standard, "{} worlds: {:?}", seeds.into_inner() - 1_000, so_far());
 }
 
-/// Runs that broke a promise once.
+/// Replays kept runs, each of which broke a promise before a mistake was mended.
 #[test]
 fn runs_that_showed_a_mistake_hold_since_it_was_mended() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/simulation/kept");

@@ -87,7 +87,7 @@ pub fn must_hold(seed: u64, tasks: u64) -> AuditTally {
     played.tally
 }
 
-/// Where a run is kept that broke a promise.
+/// The file for a run that broke a promise.
 fn kept_at(seed: u64) -> PathBuf {
     std::env::temp_dir().join(format!("p2c2r-simulation-{seed}.jsonl"))
 }

@@ -5,7 +5,7 @@ use super::action::{SimulatedRun, WorldAction};
 use super::auditor::BrokenPromise;
 use super::play;
 
-/// Runs that are tried; more rarely shorten a run.
+/// Runs that are tried at most; further ones rarely shorten the result.
 const TRIES_MAX: usize = 1_500;
 
 /// A run with as few actions as could be found that breaks the same promise, and how it does.

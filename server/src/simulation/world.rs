@@ -48,14 +48,14 @@ pub fn is_graphics(account: AccountId) -> bool {
     account.0 / 2 % 3 == 0
 }
 
-/// Somebody with an account.
+/// The owner of an account.
 struct Person {
     key: AccountKey,
     role: Role,
     name: String,
     /// Its number, once it has joined.
     account: Option<AccountId>,
-    /// What it asked for last.
+    /// Its latest submits, the newest first.
     asked: VecDeque<Submit>,
 }
 
@@ -92,7 +92,7 @@ pub struct World {
     auditor: Auditor,
     ledger: Ledger,
     reader: OutcomeReader,
-    /// Outcomes that were read, of which the scheduler is told later.
+    /// Outcomes that were read and of which the scheduler is told later.
     slow_reads: Vec<ReadOutcome>,
     folder: TempDir,
     /// Coordinators so far.
@@ -318,7 +318,7 @@ impl World {
         Ok(())
     }
 
-    /// What was recorded is told, and must be what the auditor expects.
+    /// Tells the scheduler what the ledger has recorded, which must be what the auditor expects.
     fn tell_recorded(&mut self) -> Audit {
         let committed = self.ledger.drain_committed();
         for account in &committed.accounts {
@@ -330,7 +330,7 @@ impl World {
         self.tell(StepCause::Other, Event::StatementsDue { committed: Box::new(committed) })
     }
 
-    /// The books and the auditor say the same of every account.
+    /// Checks that the ledger and the auditor agree on every account.
     fn agree(&self) -> Audit {
         for account in self.auditor.durable.accounts() {
             let found = self.ledger.account(account).map_err(|error| broken("the ledger answers", error))?;

@@ -13,7 +13,7 @@ use crate::ledger::{AccountId, Verdict};
 pub(super) struct Live {
     pub attempt: Attempt,
     pub account: AccountId,
-    /// Who was sent it.
+    /// The connection that it was sent to.
     pub peer: Option<PeerId>,
     pub is_graphics: bool,
     /// When its lease ends; for an inherited attempt, the earliest possible end.
@@ -169,7 +169,7 @@ impl Auditor {
         Ok(())
     }
 
-    /// The own kernel gave nothing, and the task waits for somebody else.
+    /// The own kernel has failed, and the task waits again.
     fn own_kernel_failed(&mut self, task: TaskNo, attempt: Attempt, verdict: &Verdict) -> Audit {
         let Some(open) = self.open.get_mut(&task) else { return Ok(()) };
         let is_it = open.is_computed_in_vain && open.newest == attempt && *verdict == Verdict::Failed;

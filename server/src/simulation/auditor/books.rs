@@ -30,7 +30,7 @@ struct Hold {
 pub struct Books {
     accounts: BTreeMap<AccountId, (Role, Sums)>,
     open: HashMap<TaskNo, Hold>,
-    /// Who paid how much to whom.
+    /// What each worker was paid by each gamer.
     paid: BTreeMap<(AccountId, AccountId), i64>,
     fee: i64,
     /// What gamers were charged, and when.
@@ -60,7 +60,7 @@ impl Books {
         self.accounts.get(&account).map(|(_, sums)| *sums).unwrap_or_default()
     }
 
-    /// What an account was charged since then, in microseconds, and what is held of it.
+    /// What an account was charged after the moment `since`, in microseconds, and what is held of it.
     pub fn spent_since(&self, account: AccountId, since: u64) -> i64 {
         let charged = self.charged.get(&account).into_iter().flatten().rev();
         let spent: i64 = charged.take_while(|(at, _)| *at > since).map(|(_, nanos)| nanos).sum();
@@ -81,7 +81,7 @@ impl Books {
         self.open.get(&task).is_some_and(|hold| hold.is_patient)
     }
 
-    /// Does what an entry says, at `now` in microseconds.
+    /// Applies an entry, at `now` in microseconds.
     pub fn enter(&mut self, entry: &Entry, now: u64) -> Audit {
         match entry {
             Entry::TaskAdmitted(admission) => {
@@ -131,7 +131,7 @@ impl Books {
         self.balance()
     }
 
-    /// The money of an open task is its gamer's again.
+    /// Releases the hold of an open task.
     fn release(&mut self, task: TaskNo) -> Result<Hold, super::BrokenPromise> {
         let hold = found(self.open.remove(&task), "a task ends once", || task.to_string())?;
         let sums = self.change(hold.gamer);

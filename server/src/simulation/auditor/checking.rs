@@ -22,13 +22,13 @@ pub(super) struct CheckingTime {
     left_us: f64,
     at: u64,
     under_way: HashMap<(TaskNo, Attempt), Depth>,
-    /// By worker and kind, the first answer that was discarded because there was no time to check it, of workers whose
-    /// answers are not all checked: one that nobody had to check would have been accepted.
+    /// By worker and kind, the first answer of a proven worker that was discarded because there was no time to check it. It
+    /// was drawn for a check, otherwise it would have been accepted, so the check is owed.
     owed: HashMap<(AccountId, KindId), (TaskNo, Attempt)>,
 }
 
 impl CheckingTime {
-    /// Of a coordinator that may spend `percent` per cent of one core.
+    /// The time of a coordinator that may spend `percent` per cent of one core.
     pub fn new(percent: f64) -> Self {
         let share = percent / 100.0;
         Self { share, left_us: share * SAVED_UP_US, at: 0, under_way: HashMap::new(), owed: HashMap::new() }
@@ -48,7 +48,7 @@ impl CheckingTime {
         self.at = now;
     }
 
-    /// A check begins; of an answer that no task waits for it is one that is made later.
+    /// A check begins. If no task waits for the answer, the check is one that was put off.
     pub fn begun(&mut self, check: &Check, is_awaited: bool) {
         self.under_way.insert((check.task, check.attempt), check.depth);
         if !is_awaited && check.cause == Cause::Answer {
@@ -61,7 +61,7 @@ impl CheckingTime {
         self.owed.entry(whose).or_insert(answer);
     }
 
-    /// A check is over; only a deep one costs time that is short.
+    /// A check is over; only a deep one spends the time.
     pub fn ended(&mut self, of: (TaskNo, Attempt), took: Duration) {
         if self.under_way.remove(&of).is_some_and(|depth| depth != Depth::Always) {
             self.left_us -= took.as_secs_f64() * 1e6;

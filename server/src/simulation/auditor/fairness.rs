@@ -34,7 +34,7 @@ pub(super) struct Fairness {
 }
 
 impl Fairness {
-    /// Nothing is looked at without a bound.
+    /// Without a bound nothing is checked.
     pub fn new(bound: Option<u64>) -> Self {
         Self { bound, waits: BTreeMap::new(), ahead: BTreeMap::new() }
     }

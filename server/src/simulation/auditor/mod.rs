@@ -68,7 +68,7 @@ fn rule(holds: bool, rule: &'static str, what: impl FnOnce() -> String) -> Audit
     if holds { Ok(()) } else { Err(BrokenPromise { rule, what: what() }) }
 }
 
-/// What must be there; broken if it is not.
+/// The value of `it`; broken if it is `None`.
 fn found<T>(it: Option<T>, rule: &'static str, what: impl FnOnce() -> String) -> Result<T, BrokenPromise> {
     it.ok_or_else(|| BrokenPromise { rule, what: what() })
 }
@@ -101,14 +101,15 @@ pub struct Auditor {
     /// Moments by which something must have happened: ends of leases, and deadlines.
     due: BTreeSet<(u64, TaskNo, Attempt)>,
     known: HashMap<AccountId, Known>,
-    /// Whom each attempt was handed to; this and the next two by the number under which workers know the task.
+    /// The worker that each attempt was handed to. This and the next two maps are by the number under which workers know the
+    /// task.
     assigned: HashMap<(TaskNo, Attempt), (PeerId, AccountId)>,
     arrived: HashMap<(TaskNo, Attempt), Arrived>,
     /// Verdicts that were not good.
     failed: HashSet<(TaskNo, Attempt)>,
     /// Outcomes that may be reused, by what was asked, because they were checked deeply: the outcome and whose it is.
     reusable: HashMap<Asked, Vec<GivenOutcome>>,
-    /// Units handed out while nobody had the task, and while somebody had.
+    /// Units of first attempts, and of attempts handed out while another worker had the task.
     first_units: u64,
     second_units: u64,
     /// Charged for workers' outcomes, and the fee on it, of this coordinator.
@@ -128,7 +129,7 @@ pub struct Auditor {
 }
 
 impl Auditor {
-    /// Of a world that begins like this.
+    /// An auditor for a world with this setup.
     pub fn new(setup: &WorldSetup) -> Self {
         Self {
             now: 0,
@@ -155,8 +156,8 @@ impl Auditor {
             charged: 0,
             fees: 0,
             sessions: HashMap::new(),
-            // Not checked where the coordinator computes itself: it does so by deadline, or what is oldest, and that counts
-            // as served.
+            // Not checked where the coordinator computes tasks itself: it chooses them by deadline or by age, and yet they
+            // count as served.
             fairness: Fairness::new(
                 (setup.fallback != Fallback::Compute && setup.patient_fallback != PatientFallback::Compute)
                     .then_some(2 * setup.units_max),
@@ -218,7 +219,7 @@ impl Auditor {
         self.peers.remove(&peer);
     }
 
-    /// What the scheduler wants done in this step.
+    /// Checks the effects of this step.
     pub fn effects(&mut self, effects: &Effects) -> Audit {
         for (_, message) in &effects.to_workers {
             if let ServerToWorker::Assign(assign) = message {
@@ -344,8 +345,8 @@ impl Auditor {
             accounts.into_iter().map(|account| (account, self.durable.sums(account).turnover)).collect();
     }
 
-    /// The coordinator is gone, in order or not, and another one starts with what the ledger has. Says which tasks are still
-    /// open with that: patient ones.
+    /// The coordinator has ended, in order or not, and another one starts with what the ledger has. Returns the tasks that
+    /// are still open, which are patient ones.
     pub fn restarted(&mut self) -> Vec<TaskNo> {
         self.tally.restarts += 1;
         self.durable.void_timely();

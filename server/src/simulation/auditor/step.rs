@@ -1,4 +1,4 @@
-//! What one step is about and what it led to, and the peers and answers that it is looked at with.
+//! One step as the auditor sees it: its cause, its effects, and the peers and answers involved.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use p2c2r_protocol::{Attempt, KindId, Nanos, PassedCheck, PeerId, Role, Submit, 
 use super::tasks::Open;
 use crate::ledger::AccountId;
 
-/// An answer that a worker gave under a lease of its own.
+/// An answer that a worker gave.
 #[derive(Clone, Debug)]
 pub struct Given {
     /// The outcome; `None` if it said that it cannot.
@@ -28,14 +28,14 @@ pub(super) struct Arrived {
     pub account: AccountId,
     /// Whether everything that its worker answers had to be checked deeply then.
     pub is_on_probation: bool,
-    /// Whether not everything that its worker answers was checked deeply then. Of some neither is sure.
+    /// Whether its worker was certainly past probation then. Where both are false, the auditor does not know.
     pub is_proven: bool,
 }
 
-/// What a step is about.
+/// The cause of a step.
 #[derive(Clone, Debug, Default)]
 pub enum StepCause {
-    /// A gamer or worker came, or time passed, or something was recorded.
+    /// Anything that no rule asks about.
     #[default]
     Other,
     /// A game asked for a task.
@@ -68,12 +68,12 @@ pub(super) struct Finished {
     pub outcome: Option<Arc<[u8]>>,
     /// The worker who computed that.
     pub maker: Option<AccountId>,
-    /// If it is somebody else's: those that it may be, and whose they are.
+    /// If it was computed for an equal task: the outcomes that it may be, and their workers.
     pub reused: Vec<GivenOutcome>,
     pub check: PassedCheck,
     /// Its gamer was sent it: from here on it is the gamer's.
     pub is_sent: bool,
-    /// Its worker, or one who may be, was convicted before that.
+    /// Whether its worker, or one that may be its worker, was convicted before that.
     pub may_be_withdrawn: bool,
 }
 
@@ -120,12 +120,13 @@ pub(super) struct AuditedStep {
     pub is_pool_needed: bool,
     /// Attempts of workers that began.
     pub started: Vec<(TaskNo, Attempt, AccountId)>,
-    /// The newest task that ended without an outcome, as it was: who takes its place does so at once.
+    /// The newest task that ended without an outcome, as it was then: a task that inherits its attempts does so in the same
+    /// step.
     pub given_up: Option<Open>,
-    /// What was asked by those that ended with an outcome which others may be given.
+    /// Kind and spec of the tasks that ended with an outcome which others may be given.
     pub shareable: Vec<Asked>,
     pub assigned: usize,
-    /// Attempts that nobody wants any more, and who has them.
+    /// Attempts that are over, and the peers that still have them.
     pub unwanted: Vec<(PeerId, TaskNo, Attempt)>,
     pub revoked: Vec<(PeerId, TaskNo, Attempt)>,
     /// Tasks that ended, and the connections they came by.

@@ -38,7 +38,7 @@ pub struct AuditTally {
 }
 
 impl AuditTally {
-    /// Both together.
+    /// Adds the counts of another world.
     pub fn add(&mut self, other: &Self) {
         self.admitted += other.admitted;
         self.by_workers += other.by_workers;

@@ -16,7 +16,7 @@ use crate::ledger::{AccountId, Admission, ComputedFrom, Settlement, VoidReason};
 use crate::simulation::kinds::SimulatedKind;
 use crate::simulation::world::{CORES_RATE, GRAPHICS_RATE, RATE_UNITS};
 
-/// Answers that are wrong, or say that they cannot, before a patient task is given up.
+/// Wrong answers and failed attempts after which a patient task is given up.
 const FAILURES_MAX: u32 = 4;
 /// Units up to which every answer is computed again.
 const RECOMPUTED_UNITS: u64 = 50;
@@ -39,10 +39,10 @@ pub(super) struct Open {
     pub deadline: Option<u64>,
     pub live: Vec<Live>,
     pub is_computed: bool,
-    /// That gives way to everything else.
+    /// Whether its run on the own kernel gives way to everything else.
     pub gives_way: bool,
     pub newest: Attempt,
-    /// Whether anybody has had it.
+    /// Whether any attempt at it was begun.
     pub is_tried: bool,
     /// An equal task was open when it was let in, for whose outcome it may wait.
     pub has_equal: bool,
@@ -66,7 +66,7 @@ impl Open {
         self.live.iter().any(|live| live.attempt == attempt)
     }
 
-    /// Whether more than its turn decides who may do it next, and when.
+    /// Whether more than fair sharing decides which worker may do it next, and when.
     pub fn waits_for_more(&self) -> bool {
         self.is_tried || self.has_equal
     }
@@ -100,7 +100,7 @@ fn cost(units: u64, rate: u64) -> i64 {
     (cost as i64).max(PRICE_MIN)
 }
 
-/// A task is late, or its gamer has taken it back.
+/// A task may end without an outcome if it has a deadline, or if its gamer has taken it back.
 fn may_end_without_outcome(open: &Open, what: &str) -> Audit {
     let may = open.is_taken_back || open.deadline.is_some();
     rule(may, "a task is given up for a reason", || what.to_owned())
@@ -347,7 +347,7 @@ impl Auditor {
         }
     }
 
-    /// A game takes a task back.
+    /// Marks the tasks that this step's cause takes back.
     pub(super) fn taken_back(&mut self) {
         let is_it = |open: &Open| match &self.step.cause {
             StepCause::Cancelled(account, id) => open.account == *account && open.id == *id,
@@ -359,7 +359,7 @@ impl Auditor {
         }
     }
 
-    /// What was let in and is not answered from the cache is held in full, and kept if it is patient.
+    /// The full price of an admitted task is held, unless it is answered from the cache; a patient task is kept.
     pub(super) fn what_waits_is_held(&self) -> Audit {
         let Some(task) = self.step.admitted else { return Ok(()) };
         let Some(open) = self.open.get(&task) else { return Ok(()) };
@@ -389,7 +389,7 @@ impl Auditor {
         self.open.len()
     }
 
-    /// The outcomes that a task may be given now because an equal one was done: nobody's who is convicted.
+    /// The outcomes that a task may be given now because an equal one was done: none of a convicted worker.
     fn reusable_now(&self, open: &Open) -> Vec<GivenOutcome> {
         let is_convicted = |maker: &AccountId| self.known.get(maker).is_some_and(|it| it.is_convicted);
         let made = self.reusable.get(&open.asked()).into_iter().flatten();

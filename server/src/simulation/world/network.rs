@@ -9,15 +9,15 @@ use crate::simulation::action::PacketFate;
 use crate::simulation::auditor::{Audit, StepCause};
 use crate::simulation::kinds;
 
-/// What the ledger takes in one update.
+/// What the ledger has room for in one update.
 const ROOM: AdmissionRoom =
     AdmissionRoom { admissions: 4, patient: 4, bytes: 1 << 20, tasks_per_account: u64::MAX };
 
-/// Of so many keys the outcome of one is read late.
+/// One key in this many has its outcome read late.
 const SLOW_KEYS: u8 = 4;
 
 impl World {
-    /// The place of the packet that is next from this one on and not held up.
+    /// Index of the first packet at or after `at`, wrapping around, whose peer is not cut off.
     fn not_held_up(split: u64, peers: impl ExactSizeIterator<Item = PeerId>, at: u16) -> Option<usize> {
         let from = wrapped(at, peers.len())?;
         let free: Vec<usize> =
@@ -83,7 +83,8 @@ impl World {
         }
     }
 
-    /// The ledger reads the outcome that the scheduler lacks for a submit, if it has it. From a slow disk some come later.
+    /// If the scheduler lacks the outcome for a submit and the ledger has it, the ledger reads it. Some arrive later, as from
+    /// a slow disk.
     fn recall(&mut self, peer: PeerId, submit: &Submit, key: Digest) -> Audit {
         let is_lacking = |_: &i64| self.core.lacks(peer, submit, key).is_some();
         let Some(row) = self.reader.find(key).filter(is_lacking) else { return Ok(()) };
@@ -96,7 +97,7 @@ impl World {
         self.tell_read(read)
     }
 
-    /// Tells what has been read late.
+    /// Tells the scheduler the outcomes that were read late.
     pub(super) fn tell_slow_reads(&mut self) -> Audit {
         let slow = std::mem::take(&mut self.slow_reads);
         slow.into_iter().try_for_each(|read| self.tell_read(read))
