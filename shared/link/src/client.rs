@@ -36,7 +36,7 @@ pub trait Side: Send + Sync + 'static {
     /// The reason, if this message announces that the coordinator will end the connection.
     fn goodbye(message: &Self::Receives) -> Option<&str>;
 
-    /// The token, if this message gives one for the next connection: the link keeps it and passes it on to nobody.
+    /// The connect token for the next connection, if this message brings one. The link keeps it and does not pass it on.
     fn spare(message: &Self::Receives) -> Option<&SpareToken>;
 }
 
@@ -97,15 +97,16 @@ pub struct ClientLinkConfig {
 /// What a client's link runs over.
 #[derive(Clone, Debug)]
 pub enum ClientTransport {
-    /// UDP, to wherever the connect tokens of this source are good for.
+    /// UDP, to the coordinator that this source's connect tokens are for.
     Udp(Arc<dyn TokenSource>),
-    /// UDP, to a coordinator that [`ClientLink::connect_to`] names later; nothing is tried before.
+    /// UDP, to a coordinator that [`ClientLink::connect_to`] names later; until then there is no try.
     Later,
     /// A network in memory.
     Memory(MemoryHub),
 }
 
-/// When a client reconnects after its link went down or a try failed.
+/// When a client reconnects after its link went down or a try failed. Each pause is lengthened or shortened at random by
+/// up to a quarter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reconnect {
     /// Pause after the first failure; doubles with every further one. A connection that had lasted is retried

@@ -15,7 +15,7 @@ pub(crate) enum ConnectionEnd {
 /// The session's operations on renet. Callers check that a message fits before they send it: renet panics on
 /// an unknown channel and disconnects on a full one.
 pub(crate) trait Connection {
-    /// Advances its clock, by which it sends again what is not acknowledged and forgets packets that left three seconds ago.
+    /// Advances renet's clock, by which it resends unacknowledged messages and forgets packets sent three seconds ago.
     fn advance(&mut self, passed: Duration);
     fn process(&mut self, packet: &[u8]);
     fn packets(&mut self) -> Vec<Vec<u8>>;

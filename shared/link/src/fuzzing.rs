@@ -177,7 +177,7 @@ fn protected_payloads() -> Vec<u8> {
     with_lengths(&packets[1..])
 }
 
-/// As [`payloads`] reads them.
+/// Joins payloads to the form that [`payloads`] reads.
 fn with_lengths(payloads: &[Vec<u8>]) -> Vec<u8> {
     let mut all = Vec::new();
     for payload in payloads {

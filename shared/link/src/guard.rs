@@ -29,7 +29,7 @@ pub(crate) mod packet_type {
     pub(crate) const PADDING: u8 = 0xFF;
 }
 
-/// Something that no honest sender sends: the peer is dropped.
+/// Something that no honest sender sends; the peer is dropped for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Violation(pub(crate) &'static str);
 
@@ -59,12 +59,12 @@ pub(crate) struct Guard {
     newest_packet: Option<u64>,
     control: Received,
     tasks: Received,
-    /// `None` at the coordinator, which is sent nothing there.
+    /// `None` at the coordinator: no client sends anything on this channel.
     spare: Option<Received>,
 }
 
 impl Guard {
-    /// At this end of a connection that is new.
+    /// The guard at this end of a new connection.
     pub(crate) fn new(end: ConnectionEnd) -> Self {
         let (control, spare) = match end {
             ConnectionEnd::Server => (Received::new(CONTROL_AHEAD_MAX, 0), None),
@@ -209,7 +209,7 @@ fn acknowledgement(reader: &mut Reader<'_>, newest_sent: Option<u64>) -> Result<
 /// What has been received on one reliable channel.
 #[derive(Debug)]
 struct Received {
-    /// Messages that a peer may be ahead of the oldest one still missing.
+    /// By how many messages a peer may be ahead of the oldest one still missing.
     ahead_max: u64,
     /// Bytes of partly received messages; 0 where all messages are short.
     partial_bytes_max: usize,
@@ -310,7 +310,7 @@ impl Received {
     }
 }
 
-/// A packet of the given number that only makes renet acknowledge it: no messages on the unreliable channel.
+/// Writes a packet that only makes renet acknowledge the given number: it is of the unreliable channel, without messages.
 pub(crate) fn empty_packet(sequence: u64, out: &mut Vec<u8>) {
     out.clear();
     out.push(packet_type::SMALL_UNRELIABLE);

@@ -22,7 +22,7 @@ pub fn headless(app: &mut App) {
 }
 
 /// Runs all systems of an update on the thread that asks for it, also where another crate in the same build has enabled Bevy's
-/// threads for all of them. Handing over what takes microseconds would take longer than doing it.
+/// threads for all of them. Handing a system of a few microseconds to another thread would take longer than running it.
 pub fn on_one_thread(app: &mut App) {
     let labels: [InternedScheduleLabel; 8] = [
         PreStartup.intern(),

@@ -4,12 +4,12 @@
 //! end gets four time stamps (RFC 5905 section 8) without replies. A side with tasks out says so in its
 //! heartbeats, and the other then sends at the fast rate too.
 //!
-//! A client is the one that can come back, so it is the one that has to notice soon that it was cut off: an idle one
-//! hears from the coordinator four times a second, and asks for a sign of life as soon as one is missing. The coordinator
-//! loses nothing by an idle client that is gone, and takes five seconds to notice.
+//! Only the client can reconnect, so the client has to notice soon that it was cut off: an idle one hears from the
+//! coordinator four times a second, and requests a heartbeat as soon as one is missing. An idle client that is gone costs
+//! the coordinator nothing, so the coordinator takes five seconds to notice.
 //!
-//! The coordinator's heartbeats to idle clients leave together, and each client sends its own once a second when one of them
-//! arrives: so those of a crowd come back together too, and the coordinator is not woken for each.
+//! The coordinator's heartbeats to idle clients leave together, and each client sends its own once a second when one of
+//! those arrives. So the heartbeats of many clients arrive together too, and the coordinator is not woken for each.
 
 use std::time::Duration;
 

@@ -56,7 +56,7 @@ impl Impairment {
     pub const PRESETS: &'static [&'static str] =
         &["lan", "wan-30ms", "wan-60ms", "wan-100ms", "wan-200ms", "bad-wifi", "mobile", "awful"];
 
-    /// The name of the preset that this is, whatever its seed.
+    /// The name of the preset that this equals, apart from the seed.
     pub fn name(&self) -> Option<&'static str> {
         let is_this = |name: &&str| Self::preset(name) == Some(Self { seed: Self::NONE.seed, ..*self });
         Self::PRESETS.iter().copied().find(is_this)

@@ -26,10 +26,10 @@ const MESSAGES_EVERY: u32 = 16;
 /// The schedules of an app's update, in order.
 pub(crate) struct LeanUpdate {
     updates: u32,
-    /// The world's tick when messages were last updated here; `None` where Bevy's system updates them: in an app with fixed
-    /// steps they wait for those.
+    /// The world's tick when messages were last updated here; `None` if Bevy's system updates them, as in an app with fixed
+    /// steps, for which messages wait.
     messages_updated: Option<Tick>,
-    /// Empty: the app has a custom update, which Bevy goes on running.
+    /// Empty if the app has a custom update, which Bevy then runs.
     schedules: Vec<Schedule>,
 }
 
@@ -60,7 +60,7 @@ impl LeanUpdate {
         let mut schedules: Vec<Schedule> = labels.into_iter().filter_map(|label| all.remove(label)).collect();
         let first = schedules.iter_mut().find(|schedule| schedule.label() == First.intern());
         let is_removed = always && first.is_some_and(|first| remove_message_updates(first, world));
-        // Not this moment's tick: messages of the first update count as new.
+        // Zero instead of the present tick, so that messages of the first update count as new.
         let messages_updated = is_removed.then(|| Tick::new(0));
         Self { messages_updated, schedules, ..plain }
     }
@@ -79,7 +79,7 @@ impl LeanUpdate {
             world.resource_scope(|world, mut messages: Mut<'_, MessageRegistry>| {
                 messages.run_updates(world, *updated);
             });
-            // Advanced, so that what the next system writes is newer.
+            // The tick is advanced, so that what the next system writes counts as newer.
             *updated = world.increment_change_tick();
         }
         for schedule in &mut self.schedules {

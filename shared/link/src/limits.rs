@@ -7,19 +7,21 @@ use p2c2r_protocol::limits::{CONNECT_TOKEN_BYTES_MAX, MESSAGE_BYTES_MAX};
 
 /// Bytes of one slice: renet's constant. A message longer than this travels in slices of exactly this size.
 pub const SLICE_BYTES: usize = 1_200;
-/// Bytes of a parcel of several messages: with their numbers around them, what renet puts into one packet. One message
-/// alone may be longer.
+/// Bytes of a parcel, which is several messages sent as one of renet's. With renet's numbers it fills one packet. A
+/// message that travels alone may be longer.
 pub const PARCEL_BYTES_MAX: usize = SLICE_BYTES - 10;
 /// Slices of one message: what the largest message needs.
 pub const SLICES_MAX: u64 = MESSAGE_BYTES_MAX.div_ceil(SLICE_BYTES) as u64;
 /// Bytes of one UDP payload: netcode's constant.
 pub const PACKET_BYTES_MAX: usize = renetcode::NETCODE_MAX_PACKET_BYTES;
-/// Bytes of a datagram's content up to which an acknowledgement rides along: what a slice with its numbers
-/// takes, so that any path that carries a slice carries this.
+/// Bytes to which a datagram's content may grow when an acknowledgement is appended: as many as a slice with its
+/// numbers takes, so that any path that carries a slice carries this.
 pub const RIDING_BYTES_MAX: usize = SLICE_BYTES + 24;
-/// Packets of a burst that share one parity. More would save bytes, but of many packets two may be lost.
+/// Packets of a burst that share one parity. More would save bytes, but make it likelier that two of them are lost, which
+/// one parity cannot restore.
 pub const BURST_PACKETS_MAX: u8 = 8;
-/// The latest bursts of a peer that are kept to restore what they lack, some 10 KB: more than packets overtake.
+/// A peer's latest bursts that are kept so that their lost packets can be restored, some 10 KB. They are more than the
+/// bursts by which a packet can be late.
 pub const BURSTS_KEPT: usize = 8;
 /// Bytes of UDP, IP and netcode around one renet packet, as pacing counts them.
 pub const OVERHEAD_BYTES: usize = 28 + 17 + 4;
@@ -47,7 +49,7 @@ pub const QUEUED_BYTES_MAX: usize = 1_300;
 /// Packets gathered for a peer without a rate limit before they are ordered and sent: as many as the system
 /// takes at once.
 pub const RUN_PACKETS: usize = 64;
-/// Bytes of one run of packets: the limit of a UDP datagram, which a run is until the system segments it.
+/// Bytes of one run of packets: the limit of a UDP datagram, because a run is one until the system segments it.
 pub const RUN_BYTES_MAX: usize = 65_000;
 /// Error reports (such as an unreachable port) that one reading of a socket skips: each takes a packet's
 /// place.
@@ -58,18 +60,18 @@ pub const CALLS_PER_UPDATE_MAX: usize = 64;
 /// Bytes that a receiving channel may hold: twice what a sender may have in flight, because renet counts the
 /// last slice of a message as a full one.
 pub const RECEIVE_BYTES_MAX: usize = 2 * CHANNEL_MEMORY_BYTES_MAX;
-/// The same on the ordered channel at the coordinator, where messages wait for one that is missing: a client sends a handful of
-/// short ones there in its life.
+/// The same on the ordered channel at the coordinator, where messages wait for a missing one. It is little because a
+/// client sends only a handful of short messages there.
 pub const CONTROL_BYTES_MAX: usize = 64 * 1024;
-/// Messages there that may wait for a missing one, each of one slice at most; those further ahead wait for a resend, as do
-/// longer ones.
+/// Messages on that channel that may wait for a missing one, each of one slice at most. Longer messages and those further
+/// ahead are ignored until they are sent again.
 pub const CONTROL_AHEAD_MAX: u64 = 48;
 /// Bytes of partly received messages per channel of one peer; slices of further messages wait for a resend.
 pub const REASSEMBLY_BYTES_MAX: usize = 512 * 1024;
 /// Reliable messages a peer may be ahead of the oldest one still missing; those further ahead wait.
 pub const MESSAGES_AHEAD_MAX: u64 = 16_384;
-/// A reliable message further ahead than this cannot come from a renet sender: one byte each would fill its
-/// channel's memory.
+/// A reliable message further ahead than this cannot come from a renet sender: even with one byte each, the messages
+/// before it would fill its channel's memory.
 pub const MESSAGES_AHEAD_POSSIBLE: u64 = CHANNEL_MEMORY_BYTES_MAX as u64 + MESSAGES_AHEAD_MAX;
 /// How many packets late one may be; netcode's replay window is as wide.
 pub const PACKETS_LATE_MAX: u64 = 256;
@@ -84,9 +86,10 @@ pub const BEAT_BYTES_MAX: usize = 64;
 /// Messages that do not decode before their peer is dropped.
 pub const UNDECODABLE_MAX: u64 = 3;
 
-/// Packets and bytes per second accepted from a peer on this machine, and from one further away.
+/// Packets and bytes per second accepted from a peer on this machine.
 pub const INTAKE_LOCAL: (f64, f64) = (400_000.0, 256e6);
-/// Well above what 1 Mbit/s can carry, well below what does harm.
+/// Packets and bytes per second accepted from a peer elsewhere: well above what 1 Mbit/s can carry, well below what does
+/// harm.
 pub const INTAKE_REMOTE: (f64, f64) = (5_000.0, 4e6);
 /// Forged packets with one peer's address per second above which the peer counts as under attack; half a
 /// second's worth at once. An honest network produces only copies.
@@ -97,8 +100,8 @@ pub const PLAGUED_CHECKS_PER_SECOND: f64 = 100_000.0;
 /// Strangers' packets handled in one update; the rest waits for the next, which follows at once. Peers'
 /// packets wait behind them, some 0.3 ms.
 pub const STRANGERS_PER_UPDATE_MAX: usize = 256;
-/// Between two answers to one handshake: less than between two of netcode's requests, so that asking more
-/// often gains nothing.
+/// Shortest time between two answers to one handshake. It is shorter than netcode's pause between two requests, so each
+/// of an honest client's is answered, and asking more often gains nothing.
 pub const CHALLENGE_PAUSE: Duration = Duration::from_millis(100);
 /// Pending handshakes; each takes 1.6 KB.
 pub const HANDSHAKES_MAX: usize = 4_096;
@@ -122,28 +125,31 @@ pub const TOKEN_SECONDS: u64 = 60;
 pub const TOKENS_PER_ACCOUNT_MAX: usize = 64;
 /// Connect tokens neither used nor over, of all accounts together; each takes about half a kilobyte.
 pub const TOKENS_MAX: usize = 32_768;
-/// Connect tokens that were made within their lifetime, used or not; of more the oldest are forgotten.
+/// Connect tokens that count against their accounts' limits, used or not, for the lifetime of one; beyond this number the
+/// oldest stop counting.
 pub const TOKENS_MADE_MAX: usize = 2 * TOKENS_MAX;
 /// Bytes of a connect token: netcode's constant.
 pub const TOKEN_BYTES_MAX: usize = CONNECT_TOKEN_BYTES_MAX;
-/// Age at which the coordinator replaces the spare token of a connection. The rest of the token's life is for who is cut off
-/// just before: twelve lost packets of the new one, a handshake at any distance, and HTTPS behind it if that fails.
+/// Age at which the coordinator replaces the spare token of a connection. The rest of the token's life is a reserve for a
+/// client that is cut off just before: twelve lost packets of the new token, a handshake over any distance, and HTTPS if
+/// that fails.
 pub const SPARE_EVERY: Duration = Duration::from_secs(45);
-/// Between two looks of the coordinator at the spare token of a connection, and the longest time until its first. Longer, and a
-/// client whose spare was used up in a silence that ended would be without one for longer.
+/// How often the coordinator checks whether a connection needs a new spare token, and the longest time until its first one.
+/// With a longer pause, a client whose spare was used up in a silence that then ended would be without one for longer.
 pub const SPARE_LOOK: Duration = Duration::from_secs(5);
-/// How much of a spare token's life a client leaves: the token may have been late by that, and a handshake takes some.
+/// How long before a spare token's presumed end a client stops using it: the token may have arrived that late, and the
+/// handshake takes time.
 pub const SPARE_MARGIN: Duration = Duration::from_secs(5);
-/// How long a client waits for the answer to its spare token before it asks for one over HTTPS too, and how much longer than a
-/// round trip for the end of a handshake that was answered. A coordinator that was restarted does not answer: so much longer is a
-/// client away from it. Shorter, and more clients would cost a TLS handshake that are back before it is over.
+/// How long a client waits for an answer to its spare token before it also requests one over HTTPS, and how much longer than
+/// a round trip it waits for the end of a handshake that was answered. A restarted coordinator does not answer, so clients
+/// return to it later by this much. With less, more clients would begin a TLS handshake and be back before it is over.
 pub const SPARE_PATIENCE: Duration = Duration::from_millis(200);
-/// Time between two connect tokens that a client asks for because it misses the coordinator: a line that loses heartbeats
-/// must not cost a TLS handshake for each.
+/// Time between two connect tokens that a connected client requests because the coordinator is silent: on a line that
+/// loses heartbeats, not each of them may cost a TLS handshake.
 pub const TOKEN_AHEAD_EVERY: Duration = Duration::from_secs(30);
-/// How long a client that has lost its coordinator waits for a token asked for before it asks for a second one: a TCP connection
-/// whose first packet was lost with the line makes its next try after a second too. Sooner, and each client would cost a
-/// coordinator that was restarted two TLS handshakes.
+/// How long a client that has lost its coordinator waits for a requested token before it requests a second one. A TCP
+/// connection whose first packet was lost with the line tries again after a second too. With less, each client would cost
+/// a restarted coordinator two TLS handshakes.
 pub const TOKEN_AGAIN: Duration = Duration::from_secs(1);
 /// Time-out of a client for its connect token: a name look-up, and several addresses tried over HTTPS.
 pub const TOKEN_WAIT_MAX: Duration = Duration::from_secs(40);
@@ -152,11 +158,11 @@ pub const NETCODE_TIMEOUT_SECONDS: i32 = 10;
 
 /// Interval of heartbeats while either side has tasks out.
 pub const BEAT_BUSY: Duration = Duration::from_millis(100);
-/// Between a client's heartbeats otherwise, give or take [`BEAT_IDLE_SLACK`].
+/// Interval of a client's heartbeats otherwise, give or take [`BEAT_IDLE_SLACK`].
 pub const BEAT_IDLE: Duration = Duration::from_secs(1);
-/// By how much sooner or later than [`BEAT_IDLE`] an idle client's heartbeat may leave, so as to leave when one of the
-/// coordinator's arrives: half of the time between those, so that one does. Shorter, and clients would beat by clocks of
-/// their own, each waking the coordinator at a moment of its own.
+/// How much sooner or later than [`BEAT_IDLE`] an idle client's heartbeat may leave, so that it leaves when one of the
+/// coordinator's arrives: half of the time between those, so that one does arrive. With less, each client would send at
+/// moments of its own, and the coordinator would be woken for each.
 pub const BEAT_IDLE_SLACK: Duration = Duration::from_millis(125);
 /// Between the coordinator's heartbeats to a client otherwise: by their absence a client notices that it was cut off. A
 /// thousand idle clients are sent 0.3 MB/s that way; half the pause would double that and what it takes of a processor
@@ -196,11 +202,13 @@ pub const NETCODE_RESEND: Duration = Duration::from_millis(250);
 /// How often netcode's own clockwork runs for a connection at the coordinator; each run sends a keep-alive unless something
 /// else has just left.
 pub const NETCODE_TICK: Duration = Duration::from_secs(2);
-/// By how much sooner it may run when something has just left: heartbeats keep the connection alive.
+/// How much sooner it may run when another packet has just left, so that it sends no keep-alive: heartbeats keep the
+/// connection alive.
 pub const NETCODE_TICK_SLACK: Duration = Duration::from_millis(500);
 /// How often it runs at a client, where each run sends a keep-alive: seldom, because heartbeats keep the connection alive.
 pub const NETCODE_TICK_AT_CLIENT: Duration = Duration::from_secs(5);
-/// The same before the peer has been heard: netcode's answer to the handshake may have been lost.
+/// How often it runs at the coordinator before the peer has been heard: netcode's answer to the handshake may have been
+/// lost.
 pub const NETCODE_TICK_UNCONFIRMED: Duration = Duration::from_millis(250);
 /// Packets in one direction of an impaired line.
 pub const IMPAIRED_PACKETS_MAX: usize = 16_384;

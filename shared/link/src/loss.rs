@@ -11,7 +11,7 @@ const WINDOWS: usize = 5;
 #[derive(Debug, Default)]
 pub(crate) struct LossMeter {
     newest: Option<u64>,
-    /// A sequence number above the newest that no packet that is certainly new has confirmed yet.
+    /// A sequence number above the newest, of a packet that may be a copy; no certainly new packet has reached it yet.
     claimed: Option<u64>,
     /// Which of the 128 packets up to the newest have arrived; the newest is the lowest bit.
     seen: u128,
@@ -25,7 +25,7 @@ pub(crate) struct LossMeter {
 }
 
 impl LossMeter {
-    /// Records a packet that may be a copy. It counts once one that is certainly new shows that its number has been
+    /// Records a packet that may be a copy. It counts only once a certainly new packet shows that its number has been
     /// reached, so it can neither advance the meter nor make others seem lost.
     pub(crate) fn claimed(&mut self, sequence: u64) {
         let Some(newest) = self.newest else { return };
@@ -72,7 +72,7 @@ impl LossMeter {
         }
     }
 
-    /// The highest number of such a packet.
+    /// The highest number of a packet passed to [`received`](Self::received).
     pub(crate) fn newest(&self) -> Option<u64> {
         self.newest
     }

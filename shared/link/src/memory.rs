@@ -113,8 +113,8 @@ impl MemoryHub {
         self.lock().cut.insert(name.to_owned());
     }
 
-    /// Drops every packet to and from the ports that the client of this name has now, for good. Those that it opens later work, as
-    /// where its address has changed.
+    /// Drops every packet to and from the ports that the client of this name has now, for good. Ports that it opens later
+    /// work, as after a change of its address.
     pub fn cut_ports(&self, name: &str) {
         let mut switch = self.lock();
         let ports: Vec<SocketAddr> =

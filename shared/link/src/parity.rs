@@ -1,13 +1,13 @@
-//! One packet more with every burst, from which the other end restores whichever one of the burst was lost.
+//! An extra packet behind every burst, from which the other end restores any one lost packet of the burst.
 //!
-//! Sent again, what was lost comes a round trip late, which far away is later than the next answer. So where packets are
-//! lost, each burst that leaves is followed by the exclusive or of its packets: one of up to [`BURST_PACKETS_MAX`] may be
-//! lost, and nothing is late. (As RAID 5 does for disks, and RFC 5109 for media.)
+//! A packet that is sent again arrives a round trip late, which on a long line is later than the next answer. So on a line
+//! that loses packets each burst is followed by the exclusive or of its packets: of up to [`BURST_PACKETS_MAX`] packets one
+//! may be lost without delay, as with RAID 5 for disks and RFC 5109 for media.
 //!
 //! | datagram | bytes |
 //! |---|---|
-//! | packet of a burst | [`MEMBER`], the burst's number (2 bytes), its place in the burst, and then what it would have been alone |
-//! | parity | [`PARITY`], the burst's number, how many packets it has, and the exclusive or of them, each behind its length (2 bytes) |
+//! | packet of a burst | [`MEMBER`], the burst's number (2 bytes), the packet's place in the burst, the packet as it would travel alone |
+//! | parity | [`PARITY`], the burst's number, the number of its packets, the exclusive or of them, each preceded by its length (2 bytes) |
 
 use std::collections::VecDeque;
 
@@ -57,8 +57,8 @@ impl Protector {
 /// The receiving side.
 #[derive(Debug, Default)]
 pub(crate) struct Restorer {
-    /// The latest bursts, the newest last. Complete ones stay until newer ones take their place, so that a number that comes
-    /// again is never taken for an old one.
+    /// The latest bursts, the newest last. Complete ones stay until newer ones take their place, so that late copies of
+    /// their packets are recognised.
     bursts: VecDeque<Burst>,
 }
 
@@ -78,12 +78,12 @@ struct Burst {
 pub(crate) struct Opened<'a> {
     /// Its own content; a parity has none.
     pub(crate) content: Option<&'a [u8]>,
-    /// The content of another one, which has not come.
+    /// The content of the burst's one lost packet, if this datagram made it possible to restore it.
     pub(crate) restored: Option<Vec<u8>>,
 }
 
 impl Restorer {
-    /// Takes the mark off a datagram, and restores the last packet that its burst lacks.
+    /// Takes the mark off a datagram, and restores the packet that its burst lacks if it is the only one.
     pub(crate) fn open<'a>(&mut self, datagram: &'a [u8]) -> Result<Opened<'a>, Violation> {
         let (kind, [high, low, number], content) = match datagram {
             [kind @ (MEMBER | PARITY), high, low, number, content @ ..] => {
@@ -129,7 +129,7 @@ impl Restorer {
 }
 
 impl Burst {
-    /// The one packet that is missing, once.
+    /// Restores the missing packet if exactly one is missing; from then on the burst counts as complete.
     fn missing(&mut self) -> Result<Option<Vec<u8>>, Violation> {
         let Some(all) = self.count.map(|count| (1_u32 << count) - 1) else { return Ok(None) };
         if self.seen & !all != 0 {

@@ -133,12 +133,12 @@ impl PeerSession {
         self.forged.take(now, 1);
     }
 
-    /// Whether some hundreds of those come per second.
+    /// Whether hundreds of such packets come per second.
     pub(crate) fn is_suspect(&self) -> bool {
         self.forged.is_low()
     }
 
-    /// Whether there are so many that they must cost other peers no more.
+    /// Whether so many of them come that the work for them has to be limited for the other peers' sake.
     pub(crate) fn is_plagued(&mut self, now: Duration) -> bool {
         !self.forged.take(now, 0)
     }

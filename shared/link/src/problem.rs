@@ -12,14 +12,14 @@ use crate::LinkError;
 /// Characters of [`LinkProblem::brief`] at most: a game's banner has room for so many on one line beside its display.
 pub const BRIEF_CHARS_MAX: usize = 63;
 
-/// What is said on one line of a coordinator that lets nobody in just now.
+/// The line about a coordinator that lets nobody in at the moment.
 pub const BUSY: &str = "The coordinator is full or busy: wait, tries go on";
 
-/// Why there is no connection, said twice.
+/// Why there is no connection: in brief and in full.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LinkProblem {
     brief: String,
-    /// All that is known of it, and what to look at; for logs, and for pages that have room.
+    /// Everything that is known about it, and what to check; for logs, and for pages with room for it.
     pub detail: String,
 }
 
@@ -72,7 +72,7 @@ pub fn busy(detail: impl Into<String>) -> LinkProblem {
     LinkProblem::new(BUSY, detail)
 }
 
-/// The coordinator, which says `coordinators`, speaks otherwise than the program of this identity.
+/// The coordinator, whose identity reads `coordinators`, speaks another protocol than the program of identity `own`.
 pub fn other_version(own: &ProtocolIdentity, coordinators: &str, detail: impl Into<String>) -> LinkProblem {
     let (own, theirs) = own.versions_beside(coordinators);
     LinkProblem::new(format!("Coordinator has {theirs}, you {own}: install its version"), detail)

@@ -2,14 +2,14 @@
 //!
 //! renet waits a fixed 70 ms. Over a longer round trip everything would travel several times: the gamer, the helper and the
 //! operator pay for that, and at 1 Mbit/s there is no room for it. So a connection's clock is slowed until those 70 ms take
-//! as long as an acknowledgement. What a lost packet would cost then is what `parity.rs` is for; `docs/PERFORMANCE.md`,
-//! "Sending again", has what each costs and saves.
+//! as long as an acknowledgement. A lost packet then arrives a whole round trip late, which `parity.rs` avoids. What both
+//! cost and save is in `docs/PERFORMANCE.md`, "Sending again".
 
 use std::time::Duration;
 
 use p2c2r_protocol::Channel;
 
-/// The longest time-out: a measurement that is longer was disturbed.
+/// The longest time-out; a longer measurement must have been disturbed.
 const TIMEOUT_MAX: Duration = Duration::from_secs(2);
 
 /// One connection's clock.

@@ -70,7 +70,7 @@ impl Plugin for EventDrivenPlugin {
     }
 }
 
-/// What every program with a link needs, under any runner.
+/// Adds what every program with a link needs, under any runner.
 pub(crate) fn set_up(app: &mut App) {
     if !app.is_plugin_added::<TimePlugin>() {
         app.add_plugins(TimePlugin);
@@ -262,7 +262,7 @@ impl NextWake {
 }
 
 /// Run condition: whether the program is about to end. It holds in every update until the message is dropped, so what
-/// depends on it must bear to run again.
+/// depends on it must tolerate running again.
 pub(crate) fn is_exiting(exits: Res<'_, Messages<AppExit>>) -> bool {
     !exits.is_empty()
 }

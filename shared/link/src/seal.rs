@@ -104,7 +104,7 @@ pub(crate) fn open_packet<const BODY: usize>(
     (open_into(&mut body, packet, protocol_id, key)? == BODY).then_some(body)
 }
 
-/// Whether this key has sealed such a packet, whatever is in it.
+/// Whether this key has sealed a packet, whatever its content.
 pub(crate) fn is_sealed(packet: &[u8], protocol_id: u64, key: &SealKey) -> bool {
     open_into(&mut [0; PACKET_BYTES_MAX], packet, protocol_id, key).is_some()
 }

@@ -27,8 +27,8 @@ use crate::resend_clock::ResendClock;
 /// Sends within this of one another share a resend timer, set by the latest: at most this much late by the clock that renet
 /// goes by, never early.
 const RESEND_GROUP: Duration = Duration::from_millis(5);
-/// Share of packets lost from which parities are worth their bytes: one in a hundred is felt, and in the few seconds over
-/// which it is measured one in a hundred is now and then one in three hundred.
+/// Share of lost packets from which parities are worth their bytes. A player notices a loss of 1 %, and the share measured
+/// over a few seconds is then now and then as low as a third of that.
 const LOSS_FELT: f32 = 0.003;
 
 /// The sending side of one connection.
@@ -194,7 +194,7 @@ impl SendQueue {
         let shows = self.resend_clock.shows();
         let mut data_bytes = 0;
         let queued_before = self.queue.len();
-        // Where the rate limit holds packets back, those go first.
+        // No parity while the rate limit holds packets back: those go first.
         let protects = self.loses_packets && self.bucket.as_mut().is_some_and(|bucket| bucket.take(now, 0));
         // An acknowledgement, if there is one, comes last.
         for packet in connection.packets() {
@@ -236,7 +236,7 @@ impl SendQueue {
             self.ack_at = None;
             self.unacknowledged_packets = 0;
         }
-        // It stops below its allowance only when it has no more data, or a slice that does not fit.
+        // renet stops below its allowance only when it has no more data, or a slice that does not fit.
         self.has_data = data_bytes + SLICE_BYTES > BYTES_PER_CALL as usize;
     }
 
@@ -253,7 +253,7 @@ impl SendQueue {
         true
     }
 
-    /// Adds the packets queued since `queued_before` that are to arrive to the burst.
+    /// Adds the reliable packets queued since `queued_before` to the burst.
     fn protect(&mut self, queued_before: usize) {
         let is_data = |packet: &&mut Vec<u8>| {
             matches!(packet.first(), Some(&(packet_type::SMALL_RELIABLE | packet_type::RELIABLE_SLICE)))

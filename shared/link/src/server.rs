@@ -76,7 +76,7 @@ impl Plugin for ServerLinkPlugin {
     }
 }
 
-/// A peer has connected; nothing of it has been read yet.
+/// A peer has connected; no message of it has been read yet.
 #[derive(Message, Clone, Debug)]
 pub struct PeerJoined {
     /// The connection.

@@ -18,15 +18,15 @@ use udp::Udp;
 pub(crate) struct Ends {
     /// The other program's address.
     pub(crate) theirs: SocketAddr,
-    /// The address of this machine at which that program reaches this one; it takes no packet from another one.
-    /// `None` lets the system choose.
+    /// The address of this machine that the other program sends to; it accepts packets from no other. `None` lets the
+    /// system choose.
     pub(crate) ours: Option<IpAddr>,
 }
 
 impl Ends {
-    /// The same for a whole connection: our address is left out where the system chooses it by itself, because a
-    /// packet for which it is given costs more to send. If the system changes its mind meanwhile, the other program
-    /// misses this one and comes back.
+    /// The ends for a whole connection: our address is left out if the system chooses it by itself, because a packet with
+    /// an explicit address costs more to send. If the system's choice changes later, the other program no longer hears
+    /// this one, and reconnects.
     pub(crate) fn settled(self) -> Self {
         let chosen = || -> io::Result<IpAddr> {
             let any = any_like(self.theirs);
@@ -39,7 +39,7 @@ impl Ends {
     }
 }
 
-/// Every address of the IP version of this one.
+/// The unspecified address of the IP version of this one.
 fn any_like(address: SocketAddr) -> IpAddr {
     if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
 }

@@ -81,7 +81,7 @@ impl Drop for TokenAnswer {
     }
 }
 
-/// The source of who has no coordinator: it has nothing to give.
+/// The token source of a client without a coordinator: every request fails.
 #[derive(Debug)]
 pub(crate) struct Nowhere;
 
@@ -124,22 +124,22 @@ impl PendingToken {
     }
 }
 
-/// Tokens asked for one try: the first that comes is used.
+/// The tokens requested for one try; the first that comes is used.
 #[derive(Debug, Default)]
 pub(crate) struct AskedTokens(Vec<PendingToken>);
 
 impl AskedTokens {
-    /// Whether none is awaited.
+    /// Whether no request is pending.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Asks for one more.
+    /// Requests one more.
     pub(crate) fn ask(&mut self, source: &dyn TokenSource, waker: Option<Waker>) {
         self.0.push(PendingToken::of(source, waker));
     }
 
-    /// The first token that has come, or why none will.
+    /// A token that has come, or why none will.
     pub(crate) fn take(&mut self) -> Option<Result<Access, NoToken>> {
         let (mut came, mut failed) = (None, None);
         self.0.retain(|asked| match asked.take() {

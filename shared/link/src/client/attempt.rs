@@ -54,8 +54,9 @@ impl Attempt {
         self.sent_at + NETCODE_RESEND
     }
 
-    /// Begins the handshake anew, so that the next tick asks at once, unless this update has asked. Only before a challenge
-    /// was taken: requests are not sealed with the session's key, of which each number must seal one packet.
+    /// Starts the handshake over, so that the next tick sends a request at once, unless this update has sent one. Allowed
+    /// only before a challenge was accepted: packets after that are sealed with the session's key, which must never seal
+    /// two packets under one number.
     pub(super) fn ask_anew(&mut self, now: Duration) {
         if self.sent_at == now {
             return;
@@ -66,7 +67,7 @@ impl Attempt {
         }
     }
 
-    /// Whether the coordinator has sealed this packet; asked before netcode's state may depend on it.
+    /// Whether the coordinator has sealed this packet. Checked before netcode's state may depend on it.
     pub(super) fn is_genuine(&self, packet: &[u8]) -> bool {
         seal::is_sealed(packet, self.token.protocol_id, &self.token.server_to_client_key)
     }
@@ -104,7 +105,7 @@ pub(super) fn receive_connected(
     let envelope = match envelope::open(packet) {
         // Late answers to the handshake.
         Ok(Envelope::Challenge | Envelope::Denied) => return Ok(()),
-        // netcode does not say whether it has taken a keep-alive.
+        // The seal is checked here because netcode does not report whether it has accepted a keep-alive.
         Ok(keep_alive @ Envelope::KeepAlive { .. }) if attempt.is_genuine(packet) => keep_alive,
         Ok(other @ (Envelope::Payload { .. } | Envelope::Disconnect)) => other,
         _ => {
@@ -136,7 +137,7 @@ pub(crate) fn read_token(mut token: &[u8]) -> Result<ConnectToken, LinkError> {
         return Err(LinkError::Token("it is too long".to_owned()));
     }
     let token = ConnectToken::read(&mut token).map_err(|error| LinkError::Token(error.to_string()))?;
-    // netcode assumes a first address and times in order, and asks nobody by a token that lives no second.
+    // netcode assumes that there is a first address and that a token expires after its creation.
     if token.server_addresses[0].is_none() || token.create_timestamp >= token.expire_timestamp {
         return Err(LinkError::Token("it names no address, or no time".to_owned()));
     }

@@ -39,9 +39,9 @@ pub(super) struct Dialer {
     tries: u64,
     /// A connect token that came over the session, for the next try.
     spare: Option<Spare>,
-    /// The handshake with it, beside whatever else is going on.
+    /// The handshake with the spare token, which goes on beside `state`.
     beside: Option<SpareTry>,
-    /// A token asked for when the coordinator was missed, and when: for the next try.
+    /// The token requested for the next try when the coordinator fell silent, and when it was requested.
     ahead: Option<(AskedTokens, Duration)>,
     /// The reason that the coordinator gave for ending the connection.
     goodbye: Option<String>,
@@ -60,7 +60,7 @@ enum State {
     Waiting {
         until: Duration,
     },
-    /// A token is asked for, and perhaps a second one later.
+    /// A token has been requested; at `again_at` a second one is.
     Fetching {
         asked: AskedTokens,
         again_at: Option<Duration>,
@@ -159,7 +159,7 @@ impl Dialer {
             if let Some(Ok(access)) = asked.take() {
                 return self.try_with(now, &access, renet, link);
             }
-            // One that is on its way may have been asked for over a line that has just been cut.
+            // A token requested earlier may never come, since the line was cut: a second one is requested later.
             let again_at = if asked.is_empty() { now } else { asked_at + TOKEN_AGAIN };
             self.state =
                 State::Fetching { asked, again_at: Some(again_at), give_up_at: now + TOKEN_WAIT_MAX };
@@ -207,7 +207,7 @@ impl Dialer {
         Attempt::new(now, wire, server, &access.token)
     }
 
-    /// A try has failed: says of what, and plans the next.
+    /// Records why a try has failed, and plans the next one.
     fn fail(&mut self, now: Duration, link: &mut ClientLink, reason: LinkProblem) {
         tracing::debug!(%reason, "not connected");
         link.problem = Some(reason);
@@ -267,7 +267,7 @@ impl Dialer {
                 }
                 attempt.decrypt(packet);
                 if !attempt.netcode.is_connected() {
-                    // What answers the packet leaves in this update: the next one may be a while away.
+                    // The answer to the packet leaves in this update: the next one may be a while away.
                     attempt.tick(now);
                 } else if let State::Trying { attempt, .. } =
                     std::mem::replace(&mut self.state, State::Closed)
@@ -348,7 +348,7 @@ impl Dialer {
     /// When the dialer next has something to do.
     pub(super) fn next_due(&self, now: Duration) -> Option<Duration> {
         let (due, wire) = match &self.state {
-            // The end of its hope for the spare token is among what that handshake has to do.
+            // `beside` has a timer for the moment when its handshake is no longer worth waiting for.
             State::Waiting { .. } if self.waits_for_spare(now) => (None, None),
             State::Waiting { until } => (Some(*until), None),
             State::Fetching { again_at, give_up_at, .. } => {
@@ -358,7 +358,7 @@ impl Dialer {
                 (Some(attempt.sends_at().min(*give_up_at)), attempt.wire.next_due())
             }
             State::Connected { attempt, session, .. } => {
-                // The coordinator's next heartbeat wakes this program in any case.
+                // netcode's tick may wait for the coordinator's next heartbeat, which wakes this program anyway.
                 let ticks_at = attempt.ticked_at + NETCODE_TICK_AT_CLIENT + BEAT_IDLE_TO_CLIENT;
                 let spare_at = self.spare.as_ref().map(|spare| spare.due_at(session.heartbeat.heard_at()));
                 let due = session.next_due(now).min(ticks_at).min(spare_at.unwrap_or(Duration::MAX));

@@ -47,7 +47,7 @@ impl ClientLink {
         self.status == LinkStatus::Connected
     }
 
-    /// What the last try failed of, and what to look at; `None` once connected and before the first failure.
+    /// Why the last try failed, and what to check; `None` while connected and before the first failure.
     pub fn problem(&self) -> Option<&LinkProblem> {
         self.problem.as_ref()
     }
@@ -67,8 +67,8 @@ impl ClientLink {
         self.is_busy = busy;
     }
 
-    /// Leaves the coordinator, if there is one, in the next update, and connects over UDP to the one of this source. A link
-    /// that was [disconnected](Self::disconnect) stays so.
+    /// In the next update, leaves the coordinator, if there is one, and connects over UDP to the one that this source's
+    /// tokens are for. A link that was [disconnected](Self::disconnect) stays disconnected.
     pub fn connect_to(&mut self, tokens: Arc<dyn TokenSource>) {
         self.connect_to = Some(tokens);
     }

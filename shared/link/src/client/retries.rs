@@ -31,7 +31,7 @@ impl Retries {
         self.is_prompt = false;
     }
 
-    /// A connection that lasted so long is lost.
+    /// Records that a connection was lost after this time.
     pub(super) fn lost_after(&mut self, lasted: Duration) {
         if lasted >= LASTED {
             self.failures = 0;

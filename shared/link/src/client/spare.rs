@@ -1,9 +1,9 @@
 //! A client's spare connect token, and the handshake with it.
 //!
-//! A client that misses its coordinator asks to be let in by its spare token from another socket, beside the session that is
-//! silent. It answers the coordinator's challenge only once that session is given up, because the coordinator ends the older
-//! of two connections of one program. If the session speaks again, the handshake is dropped, and the coordinator, which has
-//! seen the token and still hears the session, gives another one.
+//! When its coordinator falls silent, a client sends a connection request with its spare token from a second socket, and
+//! keeps the silent session. It answers the coordinator's challenge only once that session is given up, because the
+//! coordinator ends the older of two connections of one program. If the session is heard again, the client drops the
+//! handshake, and the coordinator, which has seen the token and still hears the session, sends another one.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub(super) struct Spare {
 }
 
 impl Spare {
-    /// Reads a token from the session with `server`. It is used `moment` later than the coordinator is missed.
+    /// Reads a token that came over the session with `server`. It is used `moment` after a silence of [`DOUBT_IDLE`].
     pub(super) fn read(
         now: Duration,
         token: SpareToken,
@@ -64,16 +64,16 @@ pub(super) struct SpareTry {
 /// How far a handshake with a spare token has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// It asks to be let in. `is_alone`: the session before is given up, so that a challenge may be answered.
+    /// The client sends connection requests. `is_alone`: its session is given up, so a challenge may be answered.
     Asking { is_alone: bool, hopes_until: Duration },
-    /// The coordinator has sent its challenge, and the session before may still speak again.
+    /// The coordinator has sent its challenge, which waits for an answer while the session may still be heard again.
     Challenged,
-    /// It answers the challenge.
+    /// The client answers the challenge.
     Answering { hopes_until: Duration },
 }
 
 impl SpareTry {
-    /// Asks to be let in. A round trip has taken at most `round_trip`.
+    /// Sends the first connection request. `round_trip` is an upper estimate of a round trip to the coordinator.
     pub(super) fn begin(now: Duration, mut attempt: Attempt, spare: &Spare, round_trip: Duration) -> Self {
         attempt.tick(now);
         Self {
@@ -93,7 +93,7 @@ impl SpareTry {
         !matches!(self.stage, Stage::Asking { .. })
     }
 
-    /// Whether it is worth while to wait for it before another way is looked for: it has just begun, or the coordinator has
+    /// Whether it is worth waiting for this handshake before another way is tried: it has just begun, or the coordinator has
     /// answered.
     pub(super) fn hopes(&self, now: Duration) -> bool {
         match self.stage {
@@ -102,12 +102,13 @@ impl SpareTry {
         }
     }
 
-    /// Whether nothing can come of it: it was refused, nothing listens there, or the token is too old.
+    /// Whether it has failed: it was refused, nothing listens there, or the token is too old.
     pub(super) fn is_over(&self, now: Duration) -> bool {
         self.attempt.netcode.is_disconnected() || self.attempt.wire.was_refused || now >= self.good_until
     }
 
-    /// The session before is given up: answers the challenge, or asks once more, in case the line has just come back.
+    /// Goes on after the session was given up: answers the challenge, or sends another request in case the line has just
+    /// come back.
     pub(super) fn go_on_alone(&mut self, now: Duration) {
         match self.stage {
             Stage::Asking { hopes_until, .. } => {
@@ -134,7 +135,7 @@ impl SpareTry {
         }
     }
 
-    /// Handles the packets that have come; returns whether it is connected, with the rest of them unread.
+    /// Handles packets until none is left or the handshake has succeeded; returns whether it has.
     pub(super) fn receive(&mut self, now: Duration, buffer: &mut [u8]) -> bool {
         while let Some((from, bytes)) = self.attempt.wire.receive(now, buffer) {
             let packet = &mut buffer[..bytes];
@@ -180,7 +181,7 @@ impl SpareTry {
         [sends_at, hopes_until, self.attempt.wire.next_due()].into_iter().flatten().min()
     }
 
-    /// The connection, once there is one.
+    /// The connection that the handshake has made.
     pub(super) fn into_attempt(self) -> Box<Attempt> {
         self.attempt
     }

@@ -148,7 +148,7 @@ fn send<S: Side>(
     let mut queued = Ok(());
     if !to_server.is_empty() {
         for ToServer(message) in to_server.drain() {
-            // While the link is down messages are dropped: what they refer to is void by then.
+            // Messages are dropped while the link is down: what they refer to is void in the next connection.
             if let Some(session) = dialer.session().filter(|_| queued.is_ok()) {
                 queued = session.queue(&message, renet);
             }
@@ -185,7 +185,7 @@ fn say_goodbye(
     mut link: ResMut<'_, ClientLink>,
 ) {
     let now = time.elapsed();
-    // Messages that do not fit are lost, and so is the connection.
+    // An error means that some messages did not fit: they are lost, and the connection ends in any case.
     let _ = dialer.send(now, now, true, &mut renet);
     dialer.close(now, &mut renet, &mut link, "this program closes");
 }

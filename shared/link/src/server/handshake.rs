@@ -1,10 +1,10 @@
 //! Admission of strangers: everything between a packet of an unknown address and a proven newcomer.
 //!
-//! The coordinator runs netcode's handshake itself, and renetcode sees a stranger only after its answer:
-//! renetcode 2.0.0 keeps a half-open handshake under its address for as long as the token lives, whoever
-//! spoofed that address, takes the user data from a challenge that never expires and is bound to nothing, and
-//! seals the challenge under numbers that the session uses again. Here a challenge is bound to its token, its
-//! address and a time, and has numbers of its own.
+//! The coordinator runs netcode's handshake itself, and renetcode sees a stranger only after its answer, because of
+//! three faults of renetcode 2.0.0: it keeps a half-open handshake under its address for as long as the token lives, even
+//! if that address was spoofed; it takes the user data from a challenge that never expires and is bound to nothing; and it
+//! seals the challenge under numbers that the session uses again. Here a challenge is bound to its token, its address and
+//! a time, and has numbers of its own.
 //!
 //! Strangers share no resource that can be exhausted, so packets cannot lock anyone out. A request of an
 //! outstanding token is recognised by its seal, which cannot be guessed, with one look-up in the mint's
@@ -43,7 +43,7 @@ const FIRST_NUMBER: u64 = 1 << 61;
 pub(super) enum PacketAction {
     /// Send the stranger [`Handshaker::answer`].
     Answer,
-    /// It has proven its address and used up its token: admit it as this one's holder.
+    /// The stranger has proven its address and used up its token: admit it as the token's holder.
     Admit(Box<(Handshake, Grant)>),
 }
 
@@ -128,7 +128,7 @@ impl Handshaker {
             let (key, challenge) = (handshake.token.to_client, handshake.challenge);
             return Ok(self.seal(CHALLENGE, &key, &challenge));
         }
-        // The seal may have been observed on its way and sent with other content.
+        // Somebody may have seen the seal on its way and sent it with other content.
         let token = seal::open_token(packet, self.mint.key()).ok_or(PacketRefusal::UnknownToken)?;
         let key = token.to_client;
         if !self.places.has_one_for(PacketSource::of(from.ip()), program) {

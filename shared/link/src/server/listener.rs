@@ -98,7 +98,7 @@ impl Listener {
         })
     }
 
-    /// Advances netcode's clock to the mint's, which dates tokens; on a network in memory, the mint's first.
+    /// Advances netcode's clock to the mint's, which dates tokens. On a network in memory it first advances the mint's.
     pub(super) fn advance(&mut self, now: Duration, delta: Duration) {
         if let Medium::Memory(_) = self.wire.medium() {
             self.mint.set_time(self.netcode.current_time() + delta);
@@ -171,8 +171,8 @@ impl Listener {
     /// Takes renetcode through the handshake that a newcomer has completed with the [`Handshaker`]: requests
     /// a challenge and answers it at once, with the keys of the newcomer's token.
     fn let_in(&mut self, now: Duration, ends: Ends, handshake: Handshake, who: Grant, peers: &mut Peers) {
-        // A program that reconnects, perhaps from another address, does not wait until its old connection
-        // times out, and takes its place, where there may be no other.
+        // A program that reconnects, perhaps from another address, replaces its old connection at once: it need not wait
+        // until that times out, and gets its place, which may be the only one.
         let is_older = |entry: &PeerEntry| entry.who.program() == who.program();
         let older: Vec<PeerId> =
             peers.entries.iter().filter(|(_, entry)| is_older(entry)).map(|(peer, _)| *peer).collect();
@@ -256,9 +256,9 @@ impl Listener {
         Ok(envelope)
     }
 
-    /// Whether a packet with a peer's address is forged. Checked of keep-alives, of which netcode does not say
-    /// whether it has taken them, and of other packets only during a flood of forged ones: renetcode searches all
-    /// its places before it finds that out, and meanwhile serves no peer.
+    /// Whether a packet with a peer's address is forged. Keep-alives are always checked, because netcode does not report
+    /// whether it has accepted one. Other packets are checked only during a flood of forged ones: renetcode searches all
+    /// its places before it rejects a packet, and meanwhile serves no peer.
     fn is_forged(&self, envelope: Envelope, packet: &[u8], peer: PeerId, peers: &Peers) -> bool {
         let is_keep_alive = matches!(envelope, Envelope::KeepAlive { .. });
         peers.entries.get(&peer).is_some_and(|entry| {
@@ -267,7 +267,7 @@ impl Listener {
         })
     }
 
-    /// netcode delivered nothing: a keep-alive, or a packet that the peer has not sealed or had sent before.
+    /// Handles a packet for which netcode delivered nothing: a keep-alive, a forged packet or a copy.
     fn unheard(&mut self, now: Duration, peer: PeerId, envelope: Envelope, bytes: usize, peers: &mut Peers) {
         let Some(entry) = peers.entries.get_mut(&peer) else { return };
         let heard = self.netcode.time_since_last_received_packet(entry.client) == Some(Duration::ZERO);
@@ -333,13 +333,13 @@ impl Listener {
         self.drop_peer(peer, &offence.0, now, peers);
     }
 
-    /// Disconnects a peer that is to go: its spare token is void too.
+    /// Disconnects a peer that must go, and voids its spare token.
     pub(super) fn drop_peer(&mut self, peer: PeerId, reason: &str, now: Duration, peers: &mut Peers) {
         self.withdraw_spare(peer, peers);
         self.give_up(peer, reason, now, peers);
     }
 
-    /// Disconnects a peer that is not heard any more. It may come back by its spare token.
+    /// Disconnects a peer that has fallen silent. It may come back by its spare token.
     pub(super) fn give_up(&mut self, peer: PeerId, reason: &str, now: Duration, peers: &mut Peers) {
         let Some(entry) = peers.entries.get(&peer) else { return };
         if let ServerResult::ClientDisconnected { payload: Some(payload), .. } =
@@ -392,7 +392,7 @@ impl Listener {
                 }
             });
         if entry.session.is_confirmed() && entry.session.stats.sent_packets > sent_before {
-            // netcode sends no keep-alive behind something that has just left.
+            // netcode sends no keep-alive right after another packet.
             self.tick_netcode(peer, now, now + NETCODE_TICK_SLACK, peers);
         }
         let Some(entry) = peers.entries.get_mut(&peer) else { return };
@@ -407,7 +407,7 @@ impl Listener {
         }
     }
 
-    /// The next peer whose timer has expired; it has no timer until it is sent to again.
+    /// The next peer whose timer has expired. [`send`](Self::send) sets its next timer.
     pub(super) fn next_due(&mut self, now: Duration, peers: &mut Peers) -> Option<PeerId> {
         let (due, peer) = self.timers.first().copied().filter(|(due, _)| *due <= now)?;
         self.timers.remove(&(due, peer));

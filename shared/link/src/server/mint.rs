@@ -1,16 +1,15 @@
 //! Connect tokens: made for one account each, good once, and known to the coordinator until they are used or
 //! expire.
 //!
-//! The coordinator that makes a token is the one that admits it, so it records its tokens. That closes from
-//! outside what renetcode 2.0.0 leaves open: its table of used tokens evicts the oldest, and a client at the
-//! same address may use a token twice. Here a request whose seal is not of an outstanding token never reaches
-//! netcode, a token is bound to the first address it comes from, and whoever answers the challenge that went
-//! there has used it up.
+//! The coordinator that makes a token is the one that admits it, so it records its tokens. The record closes two gaps of
+//! renetcode 2.0.0: its table of used tokens evicts the oldest, and a client at the same address may use a token twice.
+//! Here a request whose seal is not of an outstanding token never reaches netcode, a token is bound to the first address
+//! it comes from, and whoever answers the challenge that went there has used it up.
 //!
 //! A connected client is given a spare token in advance (`spares.rs`).
 //!
-//! Nobody can use up all tokens: where as many are outstanding as may be, the oldest one goes of the account or of the
-//! address prefix that holds most.
+//! Nobody can use up all tokens: when as many are outstanding as is allowed, a new one voids the oldest one of the account
+//! or address prefix that holds most.
 
 mod holders;
 mod spares;
@@ -64,8 +63,8 @@ pub struct Grant {
     pub name: String,
     /// The account's credit at enrolment; booked once, when the ledger first sees the account.
     pub credit: Nanos,
-    /// The address that asks for the token, which is good over that IP version only; addresses of one prefix share what is
-    /// outstanding. `None` is a program of the same process.
+    /// The address that asked for the token. The token is good over that IP version only, and the addresses of one prefix
+    /// count as one holder of outstanding tokens. `None` for a program of the same process.
     pub asked_from: Option<IpAddr>,
 }
 
@@ -85,12 +84,12 @@ impl Grant {
 }
 
 impl Grant {
-    /// Whose token it is.
+    /// The program that the token is for.
     pub(crate) fn program(&self) -> ProgramKey {
         (self.account, self.instance)
     }
 
-    /// The address prefix that asks.
+    /// The prefix of the address that asked for the token.
     fn prefix(&self) -> Option<u128> {
         self.asked_from.map(|address| PacketSource::of(address).narrow)
     }
@@ -121,8 +120,8 @@ pub struct Mint {
 struct State {
     clock: Clock,
     by_seal: HashMap<Seal, Outstanding, SeededHash>,
-    /// For whom tokens were made within the last [`TOKEN_SECONDS`], used or not, and spare ones used, and until
-    /// when each counts, oldest first; at most [`TOKENS_MADE_MAX`].
+    /// The tokens that count against accounts' limits: until when, and the account, oldest first; at most
+    /// [`TOKENS_MADE_MAX`]. A token counts for [`TOKEN_SECONDS`], from when it is made or, if it is a spare one, used.
     made: VecDeque<(Duration, AccountKey)>,
     /// Number of them by account.
     made_for: HashMap<AccountKey, usize, SeededHash>,
@@ -240,16 +239,17 @@ impl Mint {
         MintSource { mint: self.clone(), grant, identity: identity.clone(), server }
     }
 
-    /// Whose token a connection request with this seal has, if it may be answered: the token must be outstanding,
-    /// and come from the address it came from before. One look-up, so that forged requests cost next to nothing.
+    /// The program of the token with this seal, if a connection request with it may be answered: the token must be
+    /// outstanding, and come from the address it came from before. This takes one look-up, so that forged requests cost
+    /// next to nothing.
     pub(crate) fn admits(&self, seal: &Seal, from: SocketAddr) -> Result<ProgramKey, PacketRefusal> {
         let mut state = self.lock();
         let now = state.clock.now();
         state.shown(seal, from, now).map(|token| token.grant.program())
     }
 
-    /// The holder of the token with this seal, which is used up from now on. For who has proven that it is at
-    /// this address and knows the token's keys.
+    /// Uses up the token with this seal and returns its holder. The caller has verified that the holder is at this address
+    /// and knows the token's keys.
     pub(crate) fn redeem(&self, seal: &Seal, from: SocketAddr) -> Result<Grant, PacketRefusal> {
         let mut state = self.lock();
         let now = state.clock.now();
@@ -262,7 +262,7 @@ impl Mint {
         Ok(token.grant)
     }
 
-    /// Voids all tokens of an account that are out.
+    /// Voids all outstanding tokens of an account.
     pub fn void(&self, account: AccountKey) {
         let mut state = self.lock();
         for seal in state.seals_of(account) {
@@ -270,7 +270,7 @@ impl Mint {
         }
     }
 
-    /// The operator has closed an account: its tokens are void, and it gets none any more.
+    /// Closes an account on the operator's order: voids its tokens, and makes no more for it.
     pub fn close(&self, account: AccountKey) {
         self.lock().closed.insert(account);
         self.void(account);
@@ -317,7 +317,7 @@ impl Clock {
 }
 
 impl State {
-    /// A token is outstanding from now on, which takes the next number. Others go where there are too many.
+    /// Records an outstanding token under the next number; evicts others if there are too many.
     fn add(&mut self, seal: Seal, token: Outstanding) {
         while self.by_seal.len() >= TOKENS_MAX && self.evict() {}
         self.numbered += 1;
@@ -331,7 +331,7 @@ impl State {
         self.by_seal.insert(seal, token);
     }
 
-    /// The token with this seal, if it is good now and from there.
+    /// The token with this seal, if it is good now and from this address.
     fn shown(&mut self, seal: &Seal, from: SocketAddr, now: Duration) -> Result<&Outstanding, PacketRefusal> {
         let token = self.by_seal.get_mut(seal).ok_or(PacketRefusal::UnknownToken)?;
         if now >= token.expires_at {
@@ -351,8 +351,8 @@ impl State {
         self.of_account.of(account).filter_map(|number| self.by_number.get(&number).copied()).collect()
     }
 
-    /// Counts a token against what its account may have made within the life of one; of too many in sum the oldest
-    /// counts no longer.
+    /// Counts a token against its account's limit until the given time. If too many are counted in all, the oldest stop
+    /// counting.
     fn count_made(&mut self, until: Duration, account: AccountKey) {
         while self.made.len() >= TOKENS_MADE_MAX
             && let Some((_, account)) = self.made.pop_front()
@@ -372,7 +372,7 @@ impl State {
         }
     }
 
-    /// Takes back the oldest token of the account or of the prefix that holds most; false if there is none.
+    /// Voids the oldest token of the account or prefix that holds most; false if there is none.
     fn evict(&mut self) -> bool {
         let most = self.of_account.most().max(self.of_prefix.most());
         let seal = most.and_then(|(_, Reverse(oldest))| self.by_number.get(&oldest).copied());
@@ -401,7 +401,7 @@ impl State {
     }
 }
 
-/// When a token ends that is made now; netcode counts whole seconds.
+/// When a token that is made now expires; netcode counts whole seconds.
 fn expiry(now: Duration) -> Duration {
     Duration::from_secs(now.as_secs() + TOKEN_SECONDS)
 }

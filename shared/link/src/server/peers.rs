@@ -40,7 +40,7 @@ pub struct Peers {
     pub(super) by_address: HashMap<SocketAddr, PeerId, SeededHash>,
     /// Peers with something to send, each once.
     pub(super) dirty: Vec<PeerId>,
-    /// Peers of which something was measured that nobody has taken notice of, each once.
+    /// Peers with new measurements that [`take_measured`](Self::take_measured) has not returned yet, each once.
     measured: Vec<PeerId>,
     /// Peers to disconnect at the end of this update, and why.
     pub(super) closing: Vec<(PeerId, String)>,
@@ -61,8 +61,8 @@ impl fmt::Debug for HiddenKey {
 pub(super) struct PeerEntry {
     /// netcode's number for it.
     pub(super) client: u64,
-    /// Its connection. Not in a `RenetServer`, which looks each one up by a hash at every step and advances the clocks of all
-    /// of them together.
+    /// Its connection. It is not in a `RenetServer`, which looks a connection up by a hash at every step and advances the
+    /// clocks of all connections together.
     pub(super) renet: RenetClient,
     pub(super) ends: Ends,
     /// Seals what the peer sends.
@@ -72,9 +72,9 @@ pub(super) struct PeerEntry {
     pub(super) is_dirty: bool,
     /// Whether its messages are marked to be read.
     pub(super) is_in_mail: bool,
-    /// Whether it is among those of which something was measured.
+    /// Whether it is among the peers with new measurements.
     pub(super) is_measured: bool,
-    /// Whether a message for it found no room: there are no more for it, and it is dropped at the end of this update.
+    /// Whether a message for it found no room. It then gets no more, and is dropped at the end of this update.
     pub(super) is_full: bool,
     pub(super) spare: PeerSpare,
     pub(super) timer: Duration,
@@ -92,8 +92,8 @@ impl Peers {
         !self.measured.is_empty()
     }
 
-    /// The connections whose round trip or clock was measured since the last call, each once. So that nobody has to look at
-    /// all of them to find those few.
+    /// The connections whose round trip or clock was measured since the last call, each once. With it, callers need not
+    /// look at all connections to find these few.
     pub fn take_measured(&mut self) -> impl Iterator<Item = (PeerId, &PeerStats)> {
         let measured = std::mem::take(&mut self.measured);
         for peer in &measured {
@@ -124,7 +124,7 @@ impl Peers {
         self.entries.get(&peer).map(|entry| entry.who.account)
     }
 
-    /// The operator has named an account: its spare tokens are for the new name.
+    /// Renames an account on the operator's order: its next spare tokens are for the new name.
     pub fn rename(&mut self, account: AccountKey, name: &str) {
         for entry in self.entries.values_mut().filter(|entry| entry.who.account == account) {
             entry.who.name = fit_name(name);
@@ -164,7 +164,7 @@ impl Peers {
         self.totals
     }
 
-    /// Takes a peer out that has left.
+    /// Removes a peer that has left.
     pub(super) fn remove(&mut self, peer: PeerId) -> Option<PeerEntry> {
         let entry = self.entries.remove(&peer)?;
         self.by_address.remove(&entry.ends.theirs);
@@ -174,7 +174,7 @@ impl Peers {
         Some(entry)
     }
 
-    /// Something was measured of a peer.
+    /// Records that a peer has a new measurement.
     pub(super) fn note_measured(&mut self, peer: PeerId) {
         let Some(entry) = self.entries.get_mut(&peer) else { return };
         if !std::mem::replace(&mut entry.is_measured, true) {
@@ -182,7 +182,7 @@ impl Peers {
         }
     }
 
-    /// Has the peer looked at when this update sends.
+    /// Marks a peer for which there may be something to do when this update sends.
     pub(super) fn mark_dirty(&mut self, peer: PeerId) {
         let Some(entry) = self.entries.get_mut(&peer) else { return };
         if !entry.is_dirty {

@@ -1,4 +1,4 @@
-//! Spare connect tokens for connected peers, by which they are back sooner when they are cut off.
+//! Gives connected peers spare connect tokens, with which they are back sooner when they are cut off.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::connection::Connection as _;
 use crate::limits::SPARE_LOOK;
 use crate::peer::Offence;
 
-/// How many different moments connections look at their spare tokens at.
+/// Number of moments over which the checks of the connections' spare tokens are spread.
 const MOMENTS: u32 = 16;
 
 /// The spare token of one peer.
@@ -24,8 +24,8 @@ pub(super) struct PeerSpare {
 }
 
 impl PeerSpare {
-    /// None yet. The first one is given within [`SPARE_LOOK`], to each peer at a moment of its own, so that those that come
-    /// together are not given theirs together for ever.
+    /// No token yet. A peer gets its first one within [`SPARE_LOOK`], at a moment that follows from its number, so that
+    /// peers that connected together do not get theirs together for ever.
     pub(super) fn new(now: Duration, peer: PeerId) -> Self {
         let moment = 1 + (peer.0 % u64::from(MOMENTS)) as u32;
         Self { seal: None, look_at: now + SPARE_LOOK * moment / MOMENTS }
@@ -33,9 +33,10 @@ impl PeerSpare {
 }
 
 impl PeerEntry {
-    /// Gives the peer a new spare token if it is time for one. Only if it has just been heard: the former one is void from
-    /// then on, and who is cut off would never get this one. Nor while it has not received the former one: that is sent
-    /// again and again, on a path that carries no packets so long for ever, and more of them would fill the line.
+    /// Gives the peer a new spare token if it is time for one. Only a peer that has just been heard gets one, because it
+    /// voids the former one and would not reach a peer that is cut off. Nor does a peer get one before it has received the
+    /// former one: that is sent again and again, for ever on a path that carries no packets of its length, and more of
+    /// them would fill the line.
     pub(super) fn renew_spare(&mut self, mint: &Mint, now: Duration) -> Result<(), Offence> {
         if now < self.spare.look_at
             || self.session.heartbeat.heard_at() != now
@@ -59,7 +60,7 @@ impl PeerEntry {
 }
 
 impl Listener {
-    /// Voids a peer's spare token: it is put out.
+    /// Voids the spare token of a peer that must go.
     pub(super) fn withdraw_spare(&self, peer: PeerId, peers: &Peers) {
         if let Some(seal) = peers.entries.get(&peer).and_then(|entry| entry.spare.seal) {
             self.mint.withdraw(&seal);

@@ -172,7 +172,7 @@ fn send(
             listener.send(peer, now, stamp, true, peers);
             listener.drop_peer(peer, &reason, now, peers);
         }
-        // Peers whose last messages did not fit are gone.
+        // Entries added meanwhile are of peers whose last messages did not fit; they have just been dropped.
         peers.closing.clear();
         left.write_batch(listener.news.left.drain(..));
     }

@@ -5,10 +5,10 @@
 //! several times what sealing a datagram does, is then taken once for all of them. Elsewhere, and where the
 //! system refuses, each goes by itself.
 //!
-//! A socket that listens at every address of the machine answers from the one that it was asked at: a client
-//! takes packets from no other address, and neither does a router on the way.
+//! A socket that listens at every address of the machine answers from the address that a client has sent to: the client
+//! accepts packets from no other, and neither does a router on the way.
 //!
-//! The library underneath forbids the system to fragment datagrams. Ours take at most 1,277 bytes on an IPv4
+//! The library underneath (quinn-udp) forbids the system to fragment datagrams. Ours take at most 1,277 bytes on an IPv4
 //! path and 1,297 on an IPv6 path; the rare path with a smaller limit carries none of our full slices.
 
 use std::io::{self, IoSliceMut};
@@ -32,7 +32,7 @@ pub(crate) struct Udp {
     inbox: Inbox,
 }
 
-/// Datagrams of one size, the last perhaps smaller, from one address for one other.
+/// Datagrams of one size, the last perhaps smaller, with the same two ends.
 #[derive(Debug)]
 struct Outbox {
     to: Ends,
@@ -137,8 +137,8 @@ impl Udp {
         }
         self.outbox.bytes.clear();
         if is_refused_address && self.offload.max_gso_segments() < segments_max {
-            // That address is a broadcast, or an IPv6 address that this machine has lost. quinn-udp takes the error for
-            // that of a system that cannot segment runs, and would make none for anybody any more.
+            // Our address is a broadcast, or an IPv6 address that this machine has lost. quinn-udp mistakes the error for
+            // that of a system that cannot segment runs, and would segment none for any peer from now on.
             match UdpSocketState::new((&self.socket).into()) {
                 Ok(offload) => self.offload = offload,
                 Err(error) => tracing::debug!(%error, "packets go one by one from now on"),
@@ -195,7 +195,7 @@ impl Udp {
             match self.offload.recv((&self.socket).into(), &mut buffers, &mut meta) {
                 Ok(_) => {
                     let [RecvMeta { addr, len, stride, dst_ip, .. }] = meta;
-                    // A coordinator that was asked for at 0.0.0.0 answers as 127.0.0.1.
+                    // A coordinator that is addressed as 0.0.0.0 answers as 127.0.0.1.
                     let theirs = self.connected.unwrap_or(addr);
                     inbox.from = Ends { theirs, ours: dst_ip.filter(|_| self.is_at_every_address) };
                     (inbox.size, inbox.taken, inbox.end) = (stride, 0, len);

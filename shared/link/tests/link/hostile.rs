@@ -456,7 +456,7 @@ fn little_waits_for_the_first_message_of_who_never_sends_it() {
     goes_on(&mut world);
 }
 
-/// To both ends, with the numbers that come next: packets with data, and such as only keep a connection alive.
+/// Both ends get packets with the numbers that come next: some with data, some that only keep a connection alive.
 #[test]
 fn forged_packets_are_garbage_and_not_received() {
     let mut world = World::connected(Settings::default());

@@ -1,4 +1,4 @@
-//! Coming back after a cut: by the spare token of the session, and over HTTPS where that one is of no use.
+//! Coming back after a cut: by the spare token of the session, or over HTTPS if that token is of no use.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -40,7 +40,7 @@ impl Slowly {
         Self(Arc::new(Mutex::new(Asked { source, waiting: Vec::new(), count: 0 })))
     }
 
-    /// Lets a millisecond pass, and gives what was asked for `takes` ago.
+    /// Lets a millisecond pass, and gives the tokens that were asked for `takes` ago.
     fn pass(&self, takes: Duration) {
         let mut asked = self.0.lock().unwrap();
         for (age, _) in &mut asked.waiting {
@@ -58,7 +58,7 @@ impl Slowly {
     }
 }
 
-/// A coordinator and a worker far from it, whose connect tokens take four round trips: for TCP, TLS, the challenge and the token.
+/// A coordinator and a worker far from it. Its connect tokens take four round trips: for TCP, TLS, the challenge and the token.
 struct Far {
     world: World,
     mint: Mint,
@@ -72,7 +72,7 @@ impl Far {
         Self::with(round_trip, true)
     }
 
-    /// The same, or none of its spare tokens arrives.
+    /// The same; unless `spares_arrive`, no spare token arrives.
     fn with(round_trip: u64, spares_arrive: bool) -> Self {
         let impair = Some(Impairment { latency: ms(round_trip / 2), ..Impairment::NONE });
         let settings = Settings { impair, ..Settings::default() };
@@ -142,8 +142,8 @@ fn source(mint: &Mint, hub: &MemoryHub, name: &str) -> Arc<dyn TokenSource> {
     Arc::new(mint.source(Grant::of_name(Role::Worker, name), &identity(), hub.server_address()))
 }
 
-/// Measured in the client's own time: half a round trip until the last packet has arrived, half a second and a round trip of
-/// silence, and then what is said.
+/// Measured in the client's own time. Each bound is half a round trip until the last packet has arrived, half a second and
+/// a round trip of silence, and then the time that the way back takes.
 #[test]
 fn who_is_cut_off_is_back_one_round_trip_after_it_has_noticed_and_over_https_where_the_coordinator_was_restarted()
  {
@@ -206,7 +206,7 @@ fn within_a_second_up_to_round_trips_of_200_ms_from_another_address() {
     }
 }
 
-/// At home, where a coordinator has few places, or where it is full.
+/// So that a client can come back to a full coordinator, and to one at home that has few places.
 #[test]
 fn who_is_cut_off_is_back_within_a_second_where_its_own_older_connection_has_the_last_place() {
     let mut world = World::new(Settings { peers_max: 1, ..Settings::default() });
@@ -253,7 +253,7 @@ fn who_comes_back_to_a_restarted_coordinator_fetches_one_token_and_a_second_one_
     drop(never_answered);
 }
 
-/// With tasks out a client gives its session up so early that many have not shown their spare token until then.
+/// A client with tasks out gives its session up so early that many have not shown their spare token before.
 #[test]
 fn a_spare_token_is_shown_once_in_an_update() {
     let mut shown_at_the_end = 0;
@@ -282,7 +282,7 @@ fn a_spare_token_is_shown_once_in_an_update() {
     assert!(shown_at_the_end > 0, "some have shown it only when they gave their session up");
 }
 
-/// On a path that carries no packet of its length.
+/// The path carries no packet of the token's length.
 #[test]
 fn a_spare_token_that_never_arrives_holds_nothing_back_and_does_not_fill_the_line() {
     let mut world = World::new(Settings { step: ms(10), ..Settings::default() });
@@ -411,7 +411,7 @@ fn two_programs_of_one_account_come_back_as_themselves() {
     assert_eq!(peers(&world.server).len(), 2);
 }
 
-/// Also what it costs: packets to an idle worker in five minutes that are longer than a heartbeat.
+/// Also prints what that costs: packets to an idle worker in five minutes that are longer than a heartbeat.
 #[test]
 fn a_connection_has_one_spare_token_which_takes_one_packet_in_forty_five_seconds() {
     let settings = Settings::default();

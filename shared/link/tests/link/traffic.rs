@@ -34,7 +34,7 @@ fn idle_programs_exchange_only_beats_and_keep_alives() {
     assert!((98..=108).contains(&packets), "{packets} packets in 10 s");
 }
 
-/// So that a crowd of them does not wake the coordinator at a moment each.
+/// So that many clients do not each wake the coordinator at a moment of their own.
 #[test]
 fn an_idle_clients_beat_leaves_when_the_coordinators_arrives() {
     let mut world = World::connected(Settings::default());
@@ -76,7 +76,7 @@ fn busy_links_beat_ten_times_a_second_and_calm_down_again() {
     assert!(idle <= 5, "{idle} packets from the worker in 2 s");
 }
 
-/// However long a connection was idle before.
+/// This holds however long a connection was idle before.
 #[test]
 fn the_coordinator_sends_again_what_was_lost_neither_too_soon_nor_twice() {
     for idle in [Duration::from_millis(10), Duration::from_secs(10)] {
@@ -308,8 +308,8 @@ fn a_long_paced_line_carries_data_and_not_copies_of_it() {
     assert!(bytes < 360_000, "{bytes} bytes in {time} ms for 300,000");
 }
 
-/// Sends 100 small messages, one every 50 ms, to a coordinator 200 ms away; returns how many times over they travelled, and
-/// after how long each was there, sorted.
+/// Sends 100 small messages, one every 50 ms, to a coordinator 200 ms away. Returns how many packets each took, and how
+/// long each was under way, sorted.
 fn over_a_far_link(loss: f32) -> (f64, Vec<Duration>) {
     let fate = Impairment { latency: Duration::from_millis(200), loss, seed: 5, ..Impairment::NONE };
     let mut world = on_the_internet(fate);

@@ -71,7 +71,7 @@ impl Dialer {
     fn lose(&mut self, now: Duration, link: &mut ClientLink, reason: LinkProblem) {
         if let State::Connected { since, session, .. } = &self.state {
             link.stats = session.stats.clone();
-            // One asked for in an earlier silence may be of a coordinator that was restarted since.
+            // A token requested in an earlier silence may be from before a restart of the coordinator.
             let heard_at = session.heartbeat.heard_at();
             self.ahead = self.ahead.take().filter(|(_, asked_at)| *asked_at >= heard_at);
             self.retries.lost_after(now.saturating_sub(*since));
@@ -84,7 +84,7 @@ impl Dialer {
         self.fail(now, link, reason);
     }
 
-    /// Leaves the coordinator, and tries the one of these tokens at once, as if it were the first.
+    /// Leaves the coordinator, and at once tries the one that these tokens are for, as if no try had failed before.
     pub(in crate::client) fn connect_to(
         &mut self,
         now: Duration,

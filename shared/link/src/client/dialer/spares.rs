@@ -1,4 +1,4 @@
-//! The spare connect token within a client's connection: when it is used, and when something else is looked for.
+//! When a client uses its spare connect token, and when it requests another token instead.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use crate::runner::Sockets;
 use crate::tokens::AskedTokens;
 
 impl Dialer {
-    /// Whether the handshake with the spare token may still succeed, so that no other way is looked for yet. A token that was
-    /// asked for meanwhile and has come is the better one, unless the coordinator has answered the spare one.
+    /// Whether the dialer waits for the handshake with the spare token before it tries another way. Once another token has
+    /// been requested it waits only if the coordinator has answered the spare one.
     pub(super) fn waits_for_spare(&self, now: Duration) -> bool {
         let Some(beside) = self.beside.as_ref().filter(|beside| beside.hopes(now)) else { return false };
         match self.state {
@@ -26,7 +26,7 @@ impl Dialer {
         }
     }
 
-    /// Keeps a connect token that came over the session, in place of the one before.
+    /// Keeps a spare token that came over the session, in place of the previous one.
     pub(in crate::client) fn keep_spare(&mut self, now: Duration, token: SpareToken) {
         let State::Connected { attempt, .. } = &self.state else { return };
         match Spare::read(now, token, attempt.server, self.retries.moment()) {
@@ -35,9 +35,9 @@ impl Dialer {
         }
     }
 
-    /// Uses the spare token as soon as the coordinator is missed, and asks for another token where there is none or where it is
-    /// not answered; runs after packets are read. To fetch one takes four round trips over HTTPS, which then pass while the
-    /// silence lasts that ends the connection.
+    /// Uses the spare token once the coordinator has fallen silent. If there is none, or if it gets no answer, requests
+    /// another one over HTTPS: that takes four round trips, which then pass during the silence that ends the connection.
+    /// Runs after packets are read.
     pub(in crate::client) fn doubt(&mut self, now: Duration, sockets: Option<&Sockets>) {
         let State::Connected { session, .. } = &self.state else { return };
         let heard_at = session.heartbeat.heard_at();
@@ -70,13 +70,14 @@ impl Dialer {
         }
     }
 
-    /// Drops the spare token and its handshake: the coordinator ended the connection, or is not to be gone back to.
+    /// Drops the spare token and its handshake: a new connection has replaced them, or the client must not go back to the
+    /// coordinator by them.
     pub(in crate::client) fn forget_spare(&mut self) {
         self.spare = None;
         self.beside = None;
     }
 
-    /// The socket of the handshake with the spare token, so that what comes there wakes this program.
+    /// Begins an update's receiving on the socket of the handshake with the spare token, whose packets then wake this program.
     pub(in crate::client) fn begin_receiving_beside(&mut self, sockets: Option<&Sockets>) {
         if let Some(beside) = &mut self.beside {
             beside.begin_receiving(sockets);

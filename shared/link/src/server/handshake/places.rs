@@ -29,8 +29,8 @@ impl Places {
         }
     }
 
-    /// Whether a program at this source may come in. The place that it holds already is its own: it leaves that one
-    /// when it comes in.
+    /// Whether a program at this source may be admitted. A place that it already holds is not counted, because it leaves
+    /// that one on admission.
     pub(super) fn has_one_for(&self, source: PacketSource, program: ProgramKey) -> bool {
         let own = self.by_program.get(&program);
         let is_own = |key: u128| own.is_some_and(|own| own.narrow == key || own.wide == key);
@@ -40,7 +40,7 @@ impl Places {
             && taken(source.wide) < self.wide_max
     }
 
-    /// A program comes in that holds no place.
+    /// Records that a program that holds no place has been admitted.
     pub(super) fn take(&mut self, source: PacketSource, program: ProgramKey) {
         self.by_program.insert(program, source);
         for key in [source.narrow, source.wide] {
@@ -48,7 +48,7 @@ impl Places {
         }
     }
 
-    /// A program leaves its place.
+    /// Records that a program has left its place.
     pub(super) fn give_back(&mut self, program: ProgramKey) {
         let Some(source) = self.by_program.remove(&program) else { return };
         for key in [source.narrow, source.wide] {

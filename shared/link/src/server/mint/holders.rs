@@ -1,4 +1,4 @@
-//! Who holds how many of the outstanding tokens, and who holds most.
+//! Counts the outstanding tokens of each holder, and finds the holder of most.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -6,11 +6,11 @@ use std::hash::Hash;
 
 use p2c2r_protocol::SeededHash;
 
-/// How many tokens somebody holds, and the number of the oldest: who holds more is greater, and of those who hold as many
-/// whoever holds the older one.
+/// The number of tokens that a holder has, and the number under which its oldest one is recorded. The greatest is the
+/// holder with most tokens; among equals, the one with the oldest token.
 pub(super) type Holding = (usize, Reverse<u64>);
 
-/// The numbers of outstanding tokens by holder; numbers grow with time, and each is of one holder.
+/// The numbers of outstanding tokens by holder; numbers grow with time, and each has one holder.
 pub(super) struct Holders<K> {
     held: HashMap<K, BTreeSet<u64>, SeededHash>,
     holdings: BTreeSet<Holding>,
@@ -27,14 +27,14 @@ fn holding(held: &BTreeSet<u64>) -> Option<Holding> {
 }
 
 impl<K: Copy + Eq + Hash> Holders<K> {
-    /// `holder` holds this number too.
+    /// Records that `holder` holds this number.
     pub(super) fn add(&mut self, holder: K, number: u64) {
         self.change(holder, |held| {
             held.insert(number);
         });
     }
 
-    /// `holder` holds this number no longer.
+    /// Records that `holder` does not hold this number.
     pub(super) fn remove(&mut self, holder: K, number: u64) {
         self.change(holder, |held| {
             held.remove(&number);
@@ -62,7 +62,7 @@ impl<K: Copy + Eq + Hash> Holders<K> {
         self.held.get(&holder).into_iter().flatten().copied()
     }
 
-    /// What whoever holds most has.
+    /// The holding of the holder with most tokens.
     pub(super) fn most(&self) -> Option<Holding> {
         self.holdings.last().copied()
     }

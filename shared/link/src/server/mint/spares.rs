@@ -1,7 +1,7 @@
 //! Spare tokens: given in advance over a session, so that a client that was cut off need not fetch one over HTTPS.
 //!
-//! Each connection has one at most; the next one voids it. They count among the tokens that are out, but against what an account
-//! may have made only once they are used: the coordinator makes them by its own clock, and an account that runs many programs
+//! Each connection has one at most; the next one voids it. A spare token is outstanding at once, but counts against its
+//! account's limit only once it is used: the coordinator makes spare tokens unasked, and an account that runs many programs
 //! must still get tokens over HTTPS.
 
 use std::time::Duration;
@@ -12,9 +12,9 @@ use super::{Grant, Mint, Seal};
 use crate::limits::{HANDSHAKE_TIME_MAX, SPARE_EVERY, TOKEN_SECONDS, TOKENS_PER_ACCOUNT_MAX};
 
 impl Mint {
-    /// A spare token for a connection, if it is time for one: its `former` one is old, or was shown and not gone on with, or is
-    /// out no more. The former one is void from then on; one that a handshake has just begun with is left alone. `None` too
-    /// while its account has had too many tokens.
+    /// Makes a spare token for a connection that needs one, because its `former` one is old, or is not outstanding, or a
+    /// handshake with it was begun and not finished in time. The former one is then void. `None` if the former one is
+    /// still of use, or if the account has had too many tokens.
     pub(crate) fn spare(&self, former: Option<Seal>, grant: Grant) -> Option<(Seal, SpareToken)> {
         let mut state = self.lock();
         let now = state.clock.now();
@@ -39,12 +39,12 @@ impl Mint {
         Some((seal, SpareToken(bytes)))
     }
 
-    /// Voids a token, if it is out.
+    /// Voids a token, if it is outstanding.
     pub(crate) fn withdraw(&self, seal: &Seal) {
         self.lock().remove(seal);
     }
 
-    /// The operator has named an account: who connects with a token that is out has the new name.
+    /// Renames an account on the operator's order: programs that connect with an outstanding token have the new name.
     pub fn rename(&self, account: AccountKey, name: &str) {
         let mut state = self.lock();
         for seal in state.seals_of(account) {
