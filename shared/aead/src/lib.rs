@@ -1,18 +1,10 @@
 //! The ciphers that seal each packet, done by `ring`, under the name by which renetcode asks for them.
 //!
 //! renetcode 2.0.0 names the crate `chacha20poly1305` 0.10 and leaves no choice. Its `poly1305` 0.8 is slow on
-//! x86-64: the AVX2 backend calls its intrinsics as functions unless the whole program is compiled for AVX2 (2.09 us
-//! for a 40-byte packet), and the portable one, to which a build can force it, computes in 32 bits. `ring` computes
-//! both ciphers in one pass, with AVX2 where the processor has it. It needs a C compiler, as `blake3` in every program
-//! does. Measured, with the portable backend on the left:
-//!
-//! | | `chacha20poly1305` 0.10.1 | `ring` 0.17.14 |
-//! |---|---|---|
-//! | sealing 40 bytes | 323 ns | 175 ns |
-//! | sealing 300 bytes | 589 ns | 282 ns |
-//! | sealing 1,200 bytes | 1,856 ns | 675 ns |
-//! | share of the coordinator's instructions, 64 small tasks in flight | 36 % | 22 % |
-//! | the same of a client's | 48 % | 30 % |
+//! x86-64: the AVX2 backend calls its intrinsics as functions unless the whole program is compiled for AVX2, and the
+//! portable one, to which a build can force it, computes in 32 bits. `ring` computes both ciphers in one pass, with
+//! AVX2 where the processor has it, in about half the time (`docs/PERFORMANCE.md`, "The ciphers"). It needs a C
+//! compiler, as `blake3` in every program does.
 //!
 //! The workspace's `[patch.crates-io]` puts this crate in the other's place. It offers what renetcode uses, with the
 //! traits of the same `aead` crate. What travels is the same to the byte, so a game in another workspace, which the
@@ -23,8 +15,8 @@
 //! - Keys are not wiped from memory when a cipher is dropped. They lie beside it for as long as the connection
 //!   lasts, in renetcode's own fields, which nobody wipes either.
 //!
-//! It can go when renetcode takes another cipher, or a `poly1305` that is as fast on a plain build: remove this
-//! folder, the patch, and the test `the_cipher_is_the_fast_one` in `tests/tidy`.
+//! This crate can be removed when renetcode takes another cipher, or a `poly1305` that is as fast on a plain build: with
+//! it go the patch, and the test `the_cipher_is_the_fast_one` in `tests/tidy`.
 
 use aead::consts::{U0, U12, U16, U24, U32};
 use aead::generic_array::GenericArray;
@@ -139,7 +131,7 @@ impl XChaCha20Poly1305 {
     }
 }
 
-/// ring's key for one message. Made for each, for renetcode too makes a cipher for each; it is a copy of 32 bytes.
+/// ring's key for one message. It is made for each message, as renetcode makes a cipher for each; that copies 32 bytes.
 #[inline]
 fn prepared(key: &Key) -> Result<LessSafeKey, Error> {
     UnboundKey::new(&CHACHA20_POLY1305, key).map(LessSafeKey::new).map_err(|_| Error)
