@@ -1,4 +1,4 @@
-//! Joining for the examination: under the account that game or worker have, or will have.
+//! Joins for the examination, under the account that the game or the worker has or will have.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use p2c2r_protocol::{ProtocolIdentity, Role};
 /// How long getting one connect token may take: a name with several dead addresses takes some seconds for each.
 const TOKEN_MAX: Duration = Duration::from_secs(30);
 
-/// Why there is no way in.
+/// Why joining failed.
 #[derive(Debug)]
 pub enum NoWayIn {
-    /// The coordinator answered, and will not have us.
+    /// The coordinator answered and refused.
     Refused(String),
     /// No answer.
     Unreachable(String),
@@ -21,9 +21,10 @@ pub enum NoWayIn {
     Keys(MembershipError),
 }
 
-/// Joins in one of these roles: under the account of this name that there is already, without a name under the one that game
-/// or worker used last at this coordinator, or else by the link's invite, under the name that they would take. A new
-/// account's key is kept only once the coordinator has taken it, so that a link for the other role leaves nothing behind.
+/// Joins in the first of these roles in which the coordinator lets us in. The account is the one of this name or, without a
+/// name, the one that game or worker used last at this coordinator. If there is none, the link's invite makes one, under the
+/// name that game or worker would take. A new account's key is kept only once the coordinator has accepted it, so that a
+/// link for the other role leaves nothing behind.
 pub fn join(
     link: &JoinLink,
     roles: &[Role],

@@ -1,4 +1,4 @@
-//! What is looked at, in the order in which one thing needs the one before it.
+//! The checks, in an order in which each needs those before it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -14,19 +14,20 @@ use crate::account::{self, NoWayIn};
 use crate::report::{DoctorReport, Finding};
 use crate::udp::{self, HeldPort};
 
-/// What the coordinator sends a program at the most by default, in bits a second; all kinds together fit.
+/// The rate at which the coordinator sends to a program by default, in bits per second: enough for all kinds together.
 const BANDWIDTH_ENOUGH: f64 = 1e6;
-/// A quarter of that: paths alone.
+/// A quarter of that: enough for paths alone.
 const BANDWIDTH_LEAST: f64 = 0.25e6;
-/// What to do where there is less.
+/// The advice where there is less.
 const TOO_NARROW: &str = "It is too little for play or help: try another network.";
-/// Round trips up to this are what games are made for; longer ones work, with more asked ahead.
+/// Round trips up to this are what games are made for. Longer ones work, but games have to ask further ahead.
 const ROUND_TRIP_GOOD: Duration = Duration::from_millis(200);
-/// Games ask at most two seconds ahead, and two links lie between a game and a worker.
+/// The longest round trip with which answers are of use: games ask at most two seconds ahead, and two links lie between a
+/// game and a worker.
 const ROUND_TRIP_MAX: Duration = Duration::from_millis(800);
-/// Losses that are repaired without being noticed.
+/// The share of lost packets up to which losses are repaired without being noticed.
 const LOSS_GOOD: f32 = 0.02;
-/// Losses with which most answers come late.
+/// The share of lost packets from which most answers come late.
 const LOSS_MAX: f32 = 0.2;
 /// Clocks that differ more than this make invites and certificates look expired. Play and payment do not depend on them.
 const CLOCK_MAX: Duration = Duration::from_mins(5);
@@ -34,7 +35,7 @@ const CLOCK_MAX: Duration = Duration::from_mins(5);
 /// What the examination is told.
 #[derive(Clone, Debug)]
 pub struct Examination {
-    /// As what to join, in this order.
+    /// The roles to join in, tried in this order.
     pub roles: Vec<Role>,
     /// The account's name.
     pub name: Option<String>,
@@ -81,7 +82,7 @@ pub fn examine(link: &JoinLink, examination: &Examination, tell: impl FnMut(&Fin
 struct Reached {
     host: Host,
     address: SocketAddr,
-    /// As making a connection took.
+    /// How long a TCP connection took.
     round_trip: Duration,
 }
 
@@ -195,9 +196,9 @@ impl Speed {
     }
 }
 
-/// How long those bytes take over TCP on a line of any width, with such round trips and losses: three round trips before
-/// they come, from ten segments on twice as many in each (RFC 6928), and after a loss half as many (Mathis and others, "The
-/// macroscopic behavior of the TCP congestion avoidance algorithm", 1997).
+/// How long TCP takes for those bytes over a line of unlimited bandwidth with such round trips and losses: three round trips
+/// before the first byte, then a window that grows from ten segments to twice as many with each (RFC 6928) and is halved
+/// by each loss (Mathis and others, "The macroscopic behavior of the TCP congestion avoidance algorithm", 1997).
 fn taken_by_tcp(round_trip: Duration, loss: f32) -> Duration {
     const SEGMENT_BYTES: f64 = 1_448.0;
     let segments = SPEED_BYTES as f64 / SEGMENT_BYTES;
@@ -212,7 +213,8 @@ fn bandwidth(
     doctor: &mut Doctor<impl FnMut(&Finding)>,
 ) {
     let Some(Speed { took, came }) = speed else { return doctor.note(Finding::skipped("bandwidth")) };
-    // Play goes over UDP, which waits for neither: what they take of TCP says nothing of the line's width.
+    // Play goes over UDP, which neither round trips nor losses slow down: if they explain the time that TCP took, it says
+    // nothing about the line's bandwidth.
     let is_held_back = *took <= taken_by_tcp(round_trip, loss).mul_f64(1.5);
     let bits = came.as_ref().map(|bytes| *bytes as f64 * 8.0 / took.as_secs_f64().max(1e-6));
     let found = |bits: f64| format!("at least {:.1} Mbit/s from the coordinator", bits / 1e6);
@@ -227,7 +229,7 @@ fn bandwidth(
         }
         Ok(bits) => Finding::bad("bandwidth", found(bits), TOO_NARROW),
         Err(_) if is_held_back => Finding::skipped("bandwidth"),
-        // The encryption has just passed the same way: a line this slow does not bring the bytes in time.
+        // The TLS handshake has just passed over the same line, so the line works and is only too slow.
         Err(error) => Finding::bad(
             "bandwidth",
             format!("{} KiB did not come in time ({error})", SPEED_BYTES / 1_024),

@@ -20,13 +20,13 @@ const CONNECT_MAX: Duration = Duration::from_secs(8);
 /// What became of a connection.
 #[derive(Clone, Debug, Default)]
 pub struct HeldPort {
-    /// How long it took to come about; `None` if it did not.
+    /// How long connecting took; `None` if it failed.
     pub connected_after: Option<Duration>,
     /// What was measured.
     pub stats: PeerStats,
     /// Times it was lost.
     pub losses: u32,
-    /// Why it did not come about, as far as the link knows.
+    /// Why it failed or was lost, as far as the link knows.
     pub problem: Option<String>,
 }
 

@@ -23,7 +23,7 @@ use crate::key::{AccountSecret, is_signed_by};
 pub const CHALLENGE_PATH: &str = "/v1/challenge";
 /// Where a token is asked for.
 pub const TOKEN_PATH: &str = "/v1/token";
-/// Where a body of [`SPEED_BYTES`] is had, to measure how fast it comes.
+/// Where a body of [`SPEED_BYTES`] bytes can be fetched, to measure the bandwidth.
 pub const SPEED_PATH: &str = "/v1/speed";
 /// Bytes of that body: two seconds at 1 Mbit/s, long enough for a measurement and cheap enough for unauthenticated
 /// clients.
@@ -34,9 +34,9 @@ pub const REQUEST_BYTES_MAX: usize = 4_096;
 pub const ANSWER_BYTES_MAX: usize = 8_192;
 /// Characters of a challenge.
 pub const CHALLENGE_CHARS_MAX: usize = 256;
-/// Characters of a requested name; displays cut longer ones.
+/// Characters of a requested name, counted as bytes of UTF-8; the coordinator keeps fewer.
 pub const NAME_CHARS_MAX: usize = 256;
-/// Characters of the protocol's text.
+/// Characters of the protocol's text, counted as bytes of UTF-8.
 pub const PROTOCOL_CHARS_MAX: usize = 256;
 
 /// A challenge to sign, new for every connection.
@@ -67,11 +67,11 @@ pub struct TokenRequest {
     pub protocol: u64,
     /// The same in words, for people.
     pub protocol_text: String,
-    /// The challenge signed.
+    /// The challenge that is signed.
     pub challenge: String,
     /// Signature of [`TokenRequest::to_sign`], URL-safe base64.
     pub signature: String,
-    /// The invite, where the key may have no account yet.
+    /// The invite, if the key may have no account yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invite: Option<String>,
 }
@@ -173,8 +173,8 @@ pub struct TokenRefusal {
     pub code: RefusalCode,
     /// A sentence for a person.
     pub message: String,
-    /// What the coordinator speaks, in words, where that is why: at most [`PROTOCOL_CHARS_MAX`] characters are shown. Older
-    /// coordinators do not say.
+    /// The coordinator's protocol in words, if that is the reason; at most [`PROTOCOL_CHARS_MAX`] characters are shown. Older
+    /// coordinators leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<String>,
 }
@@ -183,7 +183,7 @@ pub struct TokenRefusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalCode {
-    /// The request is not one.
+    /// The body is not a token request.
     Malformed,
     /// The signature is not the account's.
     BadSignature,

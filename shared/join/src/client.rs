@@ -19,9 +19,9 @@ use crate::pin::client_config;
 
 /// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 8;
-/// Addresses that failed over UDP that are remembered: all that a link can lead to.
+/// How many addresses that failed over UDP are remembered: as many as a link can lead to.
 const FAILED_MAX: usize = ADDRESSES_MAX * HOSTS_MAX;
-/// Failed addresses that are named to the person.
+/// How many of the addresses that failed a message names.
 const NAMED_MAX: usize = 3;
 /// Characters of a coordinator's sentence that are shown to a person.
 pub(crate) const CLIENT_SENTENCE_CHARS_MAX: usize = 400;
@@ -46,8 +46,8 @@ struct Inner {
     tls: Result<Arc<ClientConfig>, String>,
     /// The address that answered last: it is tried first, as long as the name still has it.
     answered: Mutex<Option<SocketAddr>>,
-    /// Addresses that answered here and then not over UDP, as where a network lets no UDP through or one of a machine's
-    /// addresses is filtered: they are tried last, the one that failed first before the others.
+    /// Addresses that answered over HTTPS and then not over UDP, for example because a network blocks UDP or a firewall
+    /// filters one of the machine's addresses. They are tried last, in the order in which they failed.
     not_over_udp: Mutex<Vec<SocketAddr>>,
 }
 
@@ -151,12 +151,12 @@ impl Inner {
         Err(describe(&failures))
     }
 
-    /// How many failed over UDP before this address last did; `None` if it did not.
+    /// The place of this address in the order in which addresses failed over UDP; `None` if it has not failed.
     fn rank_of_failed(&self, address: SocketAddr) -> Option<usize> {
         lock(&self.not_over_udp).iter().position(|failed| *failed == address)
     }
 
-    /// The answer at an address; where there is none, the reason is added to `failures`.
+    /// Asks at one address. Returns the answer, or adds to `failures` why there is none.
     fn try_at(
         &self,
         host: &Host,
@@ -284,12 +284,12 @@ impl From<HttpsError> for Failure {
     }
 }
 
-/// What a refusal says, as it may be shown.
+/// The message of a refusal, fit to be shown.
 pub(crate) fn sentence(refusal: &TokenRefusal) -> String {
     printable(&refusal.message, CLIENT_SENTENCE_CHARS_MAX)
 }
 
-/// What all addresses failed of. Of several faults the one is said on one line that is not mere silence.
+/// Why every address failed. The brief line names the first fault that is more than silence.
 fn describe(failures: &[(SocketAddr, HttpsError)]) -> NoToken {
     let named: Vec<String> =
         failures.iter().take(NAMED_MAX).map(|(address, error)| format!("{address}: {error}")).collect();

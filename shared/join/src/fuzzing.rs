@@ -1,12 +1,12 @@
-//! One entry for each decoder of what a client is told, for the fuzz targets: join links and answers over HTTPS. Each takes
-//! any bytes, says whether an honest person or coordinator could have sent them, and panics if what the decoder promises
-//! does not hold.
+//! One entry for each decoder of what a client is given, for the fuzz targets: join links and answers over HTTPS. Each
+//! takes any bytes, returns whether an honest person or coordinator could have sent them, and panics if what the decoder
+//! promises does not hold.
 
 use crate::api::{Challenge, RefusalCode, TokenGrant, TokenRefusal};
 use crate::client::{CLIENT_SENTENCE_CHARS_MAX, sentence};
 use crate::join_link::{HOSTS_MAX, JoinLink, LINK_CHARS_MAX};
 
-/// A join link, which is written again as what reads as the same.
+/// A join link: what it is written as reads back as the same link.
 pub fn join_link(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     let Ok(link) = text.parse::<JoinLink>() else { return false };
@@ -15,7 +15,7 @@ pub fn join_link(bytes: &[u8]) -> bool {
     assert!(written.len() <= LINK_CHARS_MAX + 8 * HOSTS_MAX, "a port that was left out is written");
     assert!(written.parse::<JoinLink>().is_ok_and(|again| again == link), "one link, one form");
     if link.invite.is_some() {
-        // Looking for the invite's letters would find them in a host that is called like it.
+        // The same with another invite is compared, because a host's name may contain the invite's letters.
         let other = JoinLink { invite: Some("another".to_owned()), ..link.clone() };
         assert!(format!("{link:?}") == format!("{other:?}"), "no log shows an invite");
     }
@@ -38,7 +38,7 @@ pub fn https_answer(bytes: &[u8]) -> bool {
     serde_json::from_slice::<Challenge>(bytes).is_ok()
 }
 
-/// Inputs from which to begin, for each entry by its name.
+/// Seed inputs for each entry, by its name.
 pub fn seeds(entry: &str) -> Vec<Vec<u8>> {
     match entry {
         "join_link" => [

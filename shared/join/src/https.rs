@@ -147,7 +147,7 @@ fn explain(error: ureq::Error) -> HttpsError {
     }
 }
 
-/// Knows the one address that is meant.
+/// Resolves every name to the one address that is meant.
 #[derive(Debug)]
 struct At(SocketAddr);
 
@@ -210,7 +210,7 @@ impl fmt::Debug for Secured {
     }
 }
 
-/// What is left of a time limit, as a socket takes it: never zero, which would be none.
+/// The rest of a time limit as a socket accepts it: never zero, which is an error.
 fn left(timeout: NextTimeout) -> Duration {
     let step = if timeout.after.is_not_happening() { REQUEST_MAX } else { *timeout.after };
     step.clamp(Duration::from_millis(1), REQUEST_MAX)

@@ -94,9 +94,9 @@ fn is_host_name(name: &str) -> bool {
 pub struct JoinLink {
     /// Where the coordinator is; each is tried. One to [`HOSTS_MAX`].
     pub hosts: Vec<Host>,
-    /// The invite, for those who have no account there yet; a secret.
+    /// The invite, for a client that has no account there yet; a secret.
     pub invite: Option<String>,
-    /// Of the coordinator's public key. `None`: a public authority vouches for its certificate.
+    /// The fingerprint of the coordinator's public key; `None` if a public authority vouches for its certificate.
     pub fingerprint: Option<Fingerprint>,
 }
 
@@ -157,7 +157,7 @@ impl FromStr for JoinLink {
     }
 }
 
-/// Whether every character is one that an invite may have; the empty one is no invite.
+/// Whether the text may stand in a link as its invite; the empty text, which means none, may.
 fn is_invite(text: &str) -> bool {
     text.len() <= INVITE_CHARS_MAX
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
@@ -166,7 +166,7 @@ fn is_invite(text: &str) -> bool {
 /// What is wrong with a join link, in words for the person who pasted it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum JoinLinkError {
-    /// It begins otherwise.
+    /// It does not begin with the scheme.
     #[error("a join link begins with p2c2r://, this is `{0}`; ask the coordinator's operator for one")]
     Scheme(String),
     /// It is longer than any link.

@@ -23,7 +23,7 @@ pub struct AccountSecret {
 pub struct NoRandomness;
 
 impl AccountSecret {
-    /// A new account's.
+    /// The secret of a new account.
     pub fn generate() -> Result<Self, NoRandomness> {
         let mut seed = [0; 32];
         SystemRandom::new().fill(&mut seed).map_err(|_| NoRandomness)?;

@@ -5,7 +5,7 @@
 //! certificate's public key. A client makes an ed25519 key pair of its own ([`AccountSecret`]) and keeps it in a file
 //! that only its user can read ([`Memberships`]). For every connection it asks the coordinator for a challenge over
 //! HTTPS, signs it, and gets a connect token for the UDP link ([`JoinClient`]); with the first such request goes the invite,
-//! and the public key becomes an account. The coordinator keeps public keys only: who steals its database cannot join.
+//! and the public key becomes an account. The coordinator keeps public keys only: whoever steals its database cannot join.
 //!
 //! | module | owns |
 //! |---|---|

@@ -1,7 +1,7 @@
 //! What a client keeps per coordinator: where it is, and the account's secret.
 //!
 //! One file each, in a folder that only the user can read: `ROLE-NAME-DIGITS.toml`, where the last part stands for the
-//! coordinator. The file that was used last is the one that a start without a join link uses.
+//! coordinator. A start without a join link uses the file that was used last.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -17,7 +17,7 @@ use crate::client::JoinClient;
 use crate::join_link::{JoinLink, JoinLinkError, LINK_CHARS_MAX};
 use crate::key::{AccountSecret, NoRandomness};
 
-/// Name of a gamer who has said none.
+/// Name of a gamer who has not chosen one.
 pub const GAMER_NAME_DEFAULT: &str = "gamer";
 
 /// Bytes of a membership's file: a link, a name and a key fit many times.
@@ -26,7 +26,7 @@ const FILE_BYTES_MAX: u64 = 16 * 1024;
 /// Why there is no membership.
 #[derive(Debug, Error)]
 pub enum MembershipError {
-    /// The link is none.
+    /// The text is not a join link.
     #[error(transparent)]
     Link(#[from] JoinLinkError),
     /// The join link could not be read from where it was said to be.
@@ -68,7 +68,7 @@ pub enum MembershipError {
 pub struct Membership {
     /// Where the coordinator is; with the invite only when it was just joined.
     pub link: JoinLink,
-    /// As what.
+    /// The role it joins in.
     pub role: Role,
     /// The name asked for.
     pub name: String,
@@ -82,7 +82,7 @@ impl Membership {
         Ok(Self { link, role, name: fit_name(name), secret: AccountSecret::generate()? })
     }
 
-    /// The program's way to the coordinator.
+    /// A client that gets connect tokens for this membership.
     pub fn client(&self, identity: ProtocolIdentity) -> JoinClient {
         JoinClient::new(self.link.clone(), self.secret.clone(), (self.role, &self.name), identity)
     }
@@ -103,8 +103,8 @@ pub struct Memberships {
     folder: PathBuf,
 }
 
-/// Reads a join link as a person gives it: the link itself, `-` for standard input, `@FILE` for a file. So it need not
-/// stand in a process list.
+/// Reads a join link as a person gives it: the link itself, `-` for standard input, `@FILE` for a file. With the latter two
+/// it does not appear in a process list.
 pub fn read_link(text: &str) -> Result<JoinLink, MembershipError> {
     let limited = |source: &mut dyn io::Read| {
         let mut text = String::new();
@@ -127,7 +127,7 @@ pub fn read_link(text: &str) -> Result<JoinLink, MembershipError> {
     Ok(read.parse()?)
 }
 
-/// The name of an account for which none was said: a worker's is that of its machine.
+/// The name of an account for which none was chosen; a worker gets the name of its machine.
 pub fn name_default(role: Role) -> String {
     match role {
         Role::Gamer => GAMER_NAME_DEFAULT.to_owned(),
@@ -165,7 +165,7 @@ impl JoinChoice {
         }
     }
 
-    /// The membership that is meant: of the link, or the one used last. `None` if this user has not joined any
+    /// The membership to use: that of the link, or the one used last. `None` if this user has not joined any
     /// coordinator in this role (and under this name).
     pub fn settle(&self, role: Role, name_default: &str) -> Result<Option<Membership>, MembershipError> {
         let memberships = match &self.folder {
@@ -183,12 +183,12 @@ impl JoinChoice {
 }
 
 impl Memberships {
-    /// Those in this folder, which is made when something is kept.
+    /// The memberships in this folder, which is made when something is kept.
     pub fn in_folder(folder: PathBuf) -> Self {
         Self { folder }
     }
 
-    /// This user's, in the folder for a user's data.
+    /// This user's memberships, in the folder for a user's data.
     pub fn of_user() -> Result<Self, MembershipError> {
         let folder = dirs::data_dir().ok_or(MembershipError::NoHome)?;
         Ok(Self { folder: folder.join("p2c2r").join("memberships") })
@@ -221,7 +221,7 @@ impl Memberships {
         }
     }
 
-    /// The membership of `name` at the coordinator of `link`, if there is one; its link is now this one.
+    /// The membership of `name` at the coordinator of `link`, if there is one, with this link.
     pub fn known(
         &self,
         link: &JoinLink,
@@ -232,7 +232,7 @@ impl Memberships {
         Ok(kept.map(|kept| Membership { link: link.clone(), ..kept }))
     }
 
-    /// The membership that was used last at the coordinator of `link`, under whatever name; its link is now this one.
+    /// The membership that was used last at the coordinator of `link`, under whatever name, with this link.
     pub fn latest_at(&self, link: &JoinLink, role: Role) -> Result<Option<Membership>, MembershipError> {
         let found = self.newest(|kept| kept.role == role && place(&kept.link) == place(link))?;
         Ok(found.map(|(_, kept)| Membership { link: link.clone(), ..kept }))
@@ -243,12 +243,12 @@ impl Memberships {
         self.path(&membership.link, membership.role, &membership.name).with_extension("tasks")
     }
 
-    /// Keeps a new membership, unless there is one of this name at this coordinator; says whether it did.
+    /// Keeps a new membership, unless there is one of this name at this coordinator; returns whether it did.
     pub fn adopt(&self, membership: &Membership) -> Result<bool, MembershipError> {
         self.keep(&self.path(&membership.link, membership.role, &membership.name), membership, false)
     }
 
-    /// The membership that was used last, of this name if one is given; from now on it is the one used last.
+    /// The membership that was used last, of this name if one is given. It is marked as used now.
     pub fn latest(&self, role: Role, name: Option<&str>) -> Result<Option<Membership>, MembershipError> {
         let name = name.map(fit_name);
         let is_meant =
@@ -258,7 +258,7 @@ impl Memberships {
         Ok(Some(kept))
     }
 
-    /// Of those that are meant the one that was used last, and its file.
+    /// The membership that was used last among those for which `is_meant` holds, and its file.
     fn newest(
         &self,
         is_meant: impl Fn(&Membership) -> bool,
@@ -324,7 +324,7 @@ impl Memberships {
     }
 }
 
-/// What one coordinator is told from another by: its key, or its name where a public authority vouches for that.
+/// What identifies a coordinator: its key, or its name if a public authority vouches for that.
 fn place(link: &JoinLink) -> String {
     match &link.fingerprint {
         Some(fingerprint) => fingerprint.to_string(),
@@ -332,8 +332,8 @@ fn place(link: &JoinLink) -> String {
     }
 }
 
-/// Makes this the membership that was used last. It needs no room on the disk, and where it is not possible the membership
-/// can be used all the same.
+/// Makes this the membership that was used last. Only the file's time changes, which needs no room on the disk; if that
+/// fails, the membership can be used all the same.
 fn mark_used(path: &Path) {
     let _ = fs::File::options().append(true).open(path).and_then(|file| file.set_modified(SystemTime::now()));
 }

@@ -62,7 +62,7 @@ impl HttpsReply {
     }
 }
 
-/// All addresses of the name now; an error is the system's words.
+/// All addresses that the name has now; the error is the system's message.
 pub fn look_up(host: &Host) -> Result<Vec<SocketAddr>, String> {
     let found = (host.name.as_str(), host.port).to_socket_addrs().map_err(|error| error.to_string())?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
@@ -81,7 +81,8 @@ pub fn connect(address: SocketAddr) -> Result<Duration, String> {
     Ok(began.elapsed())
 }
 
-/// Asks for `path` at this address of `host`, whose key must be the pinned one, or a public authority's word without a pin.
+/// Asks for `path` at this address of `host`. The coordinator must show the pinned key or, without a pin, a certificate
+/// that a public authority has signed for the name.
 pub fn get(
     host: &Host,
     address: SocketAddr,
