@@ -9,7 +9,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
 version=${3:-$(sed -n 's/^version = "\(.*\)"/\1/p' "$root/Cargo.toml" | head -n 1)}
 architecture=$(dpkg --print-architecture)
-# Files owned by root, whoever packs them, and the same package from the same programs.
+# The same programs make the same package.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct 2>/dev/null || date +%s)}
 export SOURCE_DATE_EPOCH
 staging=$(mktemp -d)
@@ -22,7 +22,7 @@ for tool in dpkg-deb objdump; do command -v "$tool" >/dev/null || die "$tool is 
 # The newest version of the C library that a program asks for.
 libc_version() { objdump -T "$1" | grep -o 'GLIBC_[0-9.]*' | sort -Vu | tail -n 1 | cut -d_ -f2; }
 
-# begin PACKAGE PROGRAM: its folder, with the program, its licences and whatever text it has.
+# begin PACKAGE PROGRAM: makes the package's folder, with the program and the licences.
 begin() {
   folder=$staging/$1 package=$1
   [ -x "$programs/$2" ] || die "$programs has no $2"
@@ -33,13 +33,14 @@ begin() {
   cat "$root/LICENSE-MIT" "$root/LICENSE-APACHE" >"$folder/usr/share/doc/$1/copyright"
 }
 
-# texts NAME...: pages of docs/ that the package brings along: the person's own, and those that it leads to.
+# texts NAME...: adds pages of docs/: the one for the person who installs the package, and those that it links to.
 texts() {
   local name
   for name in "$@"; do install -m 644 "$root/docs/$name.md" "$folder/usr/share/doc/$package/"; done
 }
 
-# control DEPENDS RECOMMENDS DESCRIPTION: the package's description, with what every program needs.
+# control DEPENDS RECOMMENDS DESCRIPTION: writes the package's control file; what every program needs is added to
+# DEPENDS.
 control() {
   local program
   program=$(find "$folder/usr/bin" -type f -name 'p2c2r-*' -size +100k | head -n 1)

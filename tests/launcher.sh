@@ -147,7 +147,7 @@ join() {
   echo "$status" >"$scratch/status"
 }
 
-# This one waits ten seconds for a deaf worker, meanwhile the others run; it is looked at in the end.
+# This case waits ten seconds for a deaf worker. It runs beside all others, and its result is checked at the end.
 begin demo_ends_a_child_that_does_not_end_itself
 mkdir "$scratch/tmp of deaf"
 TMPDIR="$scratch/tmp of deaf" WORKER_2=deaf \
@@ -195,7 +195,7 @@ GAME=waits launch_until "game started" demo --seconds 60
 kill -HUP -- "-$launcher" && join
 status_is 129 && none_left && in_order "game ended" "coordinator ended"
 
-# Had the hang-up ended it, the status would tell.
+# If the hang-up had ended it, its status would be 129.
 begin a_hangup_that_nohup_ignores_ends_nothing
 # shellcheck disable=SC2016 # the inner shell's words
 as=(sh -c 'trap "" HUP && exec "$0" "$@"')
@@ -219,7 +219,8 @@ begin play_without_a_display_goes_on_as_demo
 launch play --workers 1
 status_is 0 && said "no X11 display" && said "HUD line" && none_left
 
-# Every library is said to be there, and a software driver: so these cases are the same on every machine.
+# A stand-in says that every library is there, and a variable names a software driver, so these cases are the same on
+# every machine.
 mkdir "$scratch/libraries"
 cat >"$scratch/libraries/ldconfig" <<'EOF'
 #!/bin/sh
@@ -344,7 +345,8 @@ launch demo --seconds 1
 status_is 0 && noted "worker-2 started" && none_left
 rm "$scratch/libraries"/{nproc,getconf}
 
-# A display on another host is believed to be there; without a Vulkan driver the sentence is another.
+# A display on another host is assumed to be there. What else is said depends on whether this machine has a Vulkan
+# driver.
 begin play_whose_game_finds_no_window_goes_on_as_demo
 as=(env DISPLAY=elsewhere:0)
 GAME=no-window launch play --port 0
@@ -416,11 +418,12 @@ printf '#!/bin/sh\necho "sudo $*" >>"$NOTES"\n' >"$scratch/unasked/sudo"
 cp "$scratch/unasked/sudo" "$scratch/unasked/apt-get"
 chmod +x "$scratch/unasked"/*
 as=("${building[@]}" "PATH=$scratch/unasked:$scratch/tools:$PATH" P2C2R_NO_INSTALL=0)
-# A terminal to type at, and a pipe instead of one to read from.
+# Its input is a terminal and its output a pipe, so nobody sees the question.
 "${as[@]}" script --quiet --return --command "'$p2c2r' game --name x 2>&1 | cat" /dev/null </dev/null >"$scratch/out" 2>&1 || true
 said "The build needs: sudo apt-get" && not_noted "sudo .*"
 
-# What `test` runs of the checkout, and a stand-in for cargo that knows `cargo deny` if DENY is its exit status.
+# The files of the checkout that `test` uses, and a stand-in for cargo. With DENY set it has `cargo deny`, whose exit
+# status that is.
 mkdir -p "$scratch/check out/tests" "$scratch/stages"
 printf '#!/bin/sh\n' >"$scratch/check out/tests/launcher.sh"
 echo 'name = "bevy_ecs"' >"$scratch/check out/Cargo.lock"
@@ -464,7 +467,8 @@ begin an_option_is_not_the_value_of_the_one_before_it
 status_is 2 && said "report needs a value, and .--screenshot. looks like an option" && not_noted "coordinator started"
 [ ! -e "$scratch/tmp/--screenshot" ] || fail "wrote a report called --screenshot"
 
-# The helper's command: its folders are in a scratch folder, and stand-ins do what needs root or a service manager.
+# The helper's command, with its folders in a scratch folder, and with stand-ins for what needs root or a service
+# manager.
 helper=$outside/helper
 mkdir -p "$helper/etc" "$helper/bin"
 sed -e "s|/etc/p2c2r|$helper/etc|g" -e "s|/usr/bin/|$helper/bin/|g" "$root/deploy/p2c2r-helper" >"$helper/p2c2r-helper"
@@ -521,7 +525,7 @@ help join 'p2c2r://four#4'
 status_is 1 && said "how it stands" && link_is 'p2c2r://four#4'
 unset CONNECTED
 
-# The operator's command: what it hands to the service's user and takes from it lies in a scratch folder.
+# The operator's command, which passes files to and from the service's user in a scratch folder.
 operator=$outside/operator
 mkdir -p "$operator/bin" "$operator/tmp" "$operator/mine"
 sed -e "s|/usr/bin/|$operator/bin/|g" "$root/deploy/p2c2r-operator" >"$operator/p2c2r-operator"
