@@ -55,7 +55,7 @@ impl Stop {
 
     /// Stops every kernel that has a clone of this. A kernel looks every `STEPS_PER_LOOK` steps and mostly
     /// notices within a millisecond; a call that cannot be interrupted, which its kind documents, goes on for up
-    /// to 5 ms, and for longer only where thousands of bodies' contacts are solved together (`docs/PERFORMANCE.md`, "Fuel").
+    /// to 5 ms (`docs/PERFORMANCE.md`, "Fuel").
     pub fn stop(&self) {
         if let Some(flag) = &self.0 {
             flag.store(true, Ordering::Relaxed);

@@ -1,6 +1,10 @@
-//! Looks at the stop flag within a tick of the engine: its search for contacts takes most of a tick and asks a dispatcher
-//! pair by pair, which can decline. The engine's hooks could look too, but a body with hooks has its contacts computed anew in
-//! every tick, which changes outcomes.
+//! Watches a tick of the engine from within: its search for contacts takes most of a tick and asks a dispatcher pair by
+//! pair, so the dispatcher can end the tick early. It does so when the task is stopped, and when more pairs are in contact
+//! than the solver, which cannot be interrupted, may take together. The engine's hooks are no alternative: bodies with hooks
+//! have their contacts computed anew in every tick, which changes outcomes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rapier3d::geometry::{ContactData, ContactManifold, ContactManifoldData};
 use rapier3d::parry::query::details::{ContactManifoldsWorkspace, NormalConstraints, ShapeCastOptions};
@@ -10,30 +14,63 @@ use rapier3d::parry::query::{
 };
 use rapier3d::prelude::{Pose, Real, Shape, Vector};
 
+use super::PAIRS_IN_CONTACT_MAX;
 use crate::fuel::Stop;
 
-/// The engine's own dispatcher, which leaves all contacts as they are once `stop` is set: the tick is then false, and whoever
-/// runs it discards it. Until then it answers as the engine's own does.
-pub(super) fn contacts_until(
-    stop: &Stop,
-) -> impl PersistentQueryDispatcher<ContactManifoldData, ContactData> + use<> {
-    Stopped(stop.clone()).chain(DefaultQueryDispatcher)
+/// What the dispatcher of a world shares with whoever runs its ticks. Clones share one count.
+#[derive(Clone)]
+pub(super) struct Watch {
+    stop: Stop,
+    /// Pairs found in contact in this tick.
+    in_contact: Arc<AtomicUsize>,
 }
 
-/// The first of two dispatchers: it answers for contacts once the flag is set, and leaves everything else to the second.
-struct Stopped(Stop);
+impl Watch {
+    pub fn new(stop: &Stop) -> Self {
+        Self { stop: stop.clone(), in_contact: Arc::default() }
+    }
 
-impl PersistentQueryDispatcher<ContactManifoldData, ContactData> for Stopped {
+    /// The engine's own dispatcher until the tick is to end early; from then on it finds no contacts. The result of such a
+    /// tick is wrong: the caller discards it if the task was stopped or [`Self::is_crowded`].
+    pub fn dispatcher(&self) -> impl PersistentQueryDispatcher<ContactManifoldData, ContactData> + use<> {
+        Watched(self.clone()).chain(DefaultQueryDispatcher)
+    }
+
+    /// Begins to count the pairs of another tick.
+    pub fn begin_tick(&self) {
+        self.in_contact.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether the tick had more than [`PAIRS_IN_CONTACT_MAX`] pairs in contact. The count does not depend on the order of
+    /// the pairs, so it is the same on every machine.
+    pub fn is_crowded(&self) -> bool {
+        self.in_contact.load(Ordering::Relaxed) > PAIRS_IN_CONTACT_MAX
+    }
+}
+
+/// Computes the manifolds of contacts, and leaves all other queries to the dispatcher behind it.
+struct Watched(Watch);
+
+impl PersistentQueryDispatcher<ContactManifoldData, ContactData> for Watched {
     fn contact_manifolds(
         &self,
-        _: &Pose,
-        _: &dyn Shape,
-        _: &dyn Shape,
-        _: Real,
-        _: &mut Vec<ContactManifold>,
-        _: &mut Option<ContactManifoldsWorkspace>,
+        pose: &Pose,
+        one: &dyn Shape,
+        other: &dyn Shape,
+        prediction: Real,
+        manifolds: &mut Vec<ContactManifold>,
+        workspace: &mut Option<ContactManifoldsWorkspace>,
     ) -> Result<(), Unsupported> {
-        if self.0.is_stopped() { Ok(()) } else { Err(Unsupported) }
+        if self.0.stop.is_stopped() || self.0.is_crowded() {
+            // As where two bodies have parted: the solver takes only pairs with points.
+            manifolds.iter_mut().for_each(ContactManifold::clear);
+            return Ok(());
+        }
+        DefaultQueryDispatcher.contact_manifolds(pose, one, other, prediction, manifolds, workspace)?;
+        if manifolds.iter().any(|manifold| !manifold.points.is_empty()) {
+            self.0.in_contact.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     fn contact_manifold_convex_convex(
@@ -50,7 +87,7 @@ impl PersistentQueryDispatcher<ContactManifoldData, ContactData> for Stopped {
     }
 }
 
-impl QueryDispatcher for Stopped {
+impl QueryDispatcher for Watched {
     fn intersection_test(
         &self,
         _: &Pose,

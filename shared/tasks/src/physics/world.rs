@@ -23,9 +23,9 @@ use super::reach::{Reach, is_ball};
 use super::scene::PhysicsScene;
 use super::units::{ENTER_STEPS, LOOK_STEPS, MOVE_STEPS, Meeting, PULL_STEPS, Pair, SWEEP_STEPS, TICK_STEPS};
 use super::vector::{Vec3, add, dot, scale, sub};
-use super::watch::contacts_until;
+use super::watch::Watch;
 use super::{PAIRS_PER_BODY_MAX, PREDICTION_M, STEP_S};
-use crate::fuel::{Fuel, Stop};
+use crate::fuel::Fuel;
 use crate::kind::KernelError;
 
 /// Half the thickness of a wall and half its height, metres; no body in range crosses it in one step.
@@ -77,7 +77,7 @@ fn widened(from: Vector) -> Vec3 {
 
 impl World {
     /// A world with the bodies in the order of their ids, without lone ones; then the walls.
-    fn new(scene: &PhysicsScene<'_>, start: &[State], lone: &Lone, stop: &Stop) -> Self {
+    fn new(scene: &PhysicsScene<'_>, start: &[State], lone: &Lone, watch: &Watch) -> Self {
         let parameters = IntegrationParameters {
             dt: STEP_S as f32,
             normalized_prediction_distance: PREDICTION_M as f32,
@@ -91,7 +91,7 @@ impl World {
             parameters,
             islands: IslandManager::new(),
             broad: BroadPhaseBvh::new(),
-            narrow: NarrowPhase::with_query_dispatcher(contacts_until(stop)),
+            narrow: NarrowPhase::with_query_dispatcher(watch.dispatcher()),
             bodies: RigidBodySet::with_capacity(start.len()),
             colliders: ColliderSet::with_capacity(start.len() + 4),
             joints: ImpulseJointSet::new(),
@@ -315,7 +315,8 @@ pub(super) fn run(
 ) -> Result<SegmentRun, KernelError> {
     let mut lone = Lone::new(scene, ground);
     fuel.spend((start.len() - lone.by_x.len()) as u64 * ENTER_STEPS)?;
-    let mut world = World::new(scene, start, &lone, fuel.stop());
+    let watch = Watch::new(fuel.stop());
+    let mut world = World::new(scene, start, &lone, &watch);
     let mut order = Vec::new();
     let (mut pulled, mut met) = (vec![[0.0; 3]; start.len()], BTreeMap::new());
     let mut touched = Vec::new();
@@ -327,14 +328,18 @@ pub(super) fn run(
         if scene.is_pulled() {
             world.pull(scene, &mut pulled);
         }
+        watch.begin_tick();
         world.step();
+        // Before anything of the tick is used: one that ended early has wrong states.
+        fuel.stop().goes_on()?;
+        if watch.is_crowded() {
+            return Err(KernelError::OutOfFuel);
+        }
         if !world.pipeline.quarantine().bodies().is_empty() {
-            fuel.stop().goes_on()?;
             return Err(KernelError::Failed("a body's motion is not finite".into()));
         }
         let pairs = met.len();
         let (search, solver) = world.note_contacts(scene, tick, &mut met);
-        // Looks at the stop flag, so that no tick whose search was cut short leaves anything behind.
         fuel.spend_watched(search)?;
         fuel.spend(solver)?;
         if met.len() > pairs && !lone.by_x.is_empty() {
