@@ -1,4 +1,5 @@
-//! Reads the operator's certificate again when it was renewed, as happens every few months, without a restart.
+//! Reads the operator's certificate again when it was renewed, as happens every few months, without a restart, and
+//! warns of one that ends soon.
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -8,13 +9,21 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tracing::{info, warn};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::certificate::read_operators;
 use super::error::JoinError;
 use super::limits::LastComplaint;
+use super::store::WallSeconds;
 
 /// How often the files' times are looked at: a renewed certificate is in use at most this late.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Days before its end from which the operator is warned. Authorities' programs renew a certificate a month before it ends, so
+/// one that lasts this long or less was not renewed.
+const WARN_DAYS: i64 = 14;
+/// Between two warnings in the log.
+const WARN_EVERY: Duration = Duration::from_hours(24);
 
 /// When the chain and the key were written, as far as that can be told.
 type Times = [Option<SystemTime>; 2];
@@ -48,6 +57,19 @@ impl RenewedCertificate {
         *self.read.lock().unwrap_or_else(PoisonError::into_inner) = found;
         Ok(true)
     }
+
+    /// When the certificate in use ends; `None` if it does not say so in a way that can be read.
+    pub fn ends(&self) -> Option<WallSeconds> {
+        let current = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
+        let (_, certificate) = X509Certificate::from_der(current.cert.first()?).ok()?;
+        Some(WallSeconds(certificate.validity().not_after.timestamp()))
+    }
+}
+
+/// Whole days from `now` until the certificate ends, if that is soon; negative once it has ended.
+pub fn days_left(ends: WallSeconds, now: WallSeconds) -> Option<i64> {
+    let days = ends.0.saturating_sub(now.0).div_euclid(24 * 60 * 60);
+    (days < WARN_DAYS).then_some(days)
 }
 
 impl ResolvesServerCert for RenewedCertificate {
@@ -63,9 +85,17 @@ fn times(chain: &Path, key: &Path) -> Times {
 /// Follows the certificate's renewals for ever; does nothing without one.
 pub(super) async fn follow(certificate: Option<Arc<RenewedCertificate>>) -> Infallible {
     let Some(certificate) = certificate else { return std::future::pending().await };
-    let (began, mut complained) = (Instant::now(), LastComplaint::default());
+    let (began, mut complained, mut warned) = (Instant::now(), LastComplaint::default(), None);
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
+        let days = certificate.ends().and_then(|ends| days_left(ends, WallSeconds::now()));
+        if let Some(days) = days.filter(|_| warned.is_none_or(|at: Instant| at.elapsed() >= WARN_EVERY)) {
+            warned = Some(Instant::now());
+            warn!(
+                days,
+                "the certificate of --cert ends soon or has ended, and was not renewed: clients will refuse it"
+            );
+        }
         let looked_at = Arc::clone(&certificate);
         // On the thread that may wait for the disk.
         match tokio::task::spawn_blocking(move || looked_at.look()).await {

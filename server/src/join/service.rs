@@ -88,8 +88,12 @@ impl JoinService {
             );
         }
         let reach = SharedUdpReach::new(listening.port());
-        let (watch, news, stop_watch) =
-            Watch::new(AccountStore::open(&options.data_dir)?, clerk, reach.clone())?;
+        let (watch, news, stop_watch) = Watch::new(
+            AccountStore::open(&options.data_dir)?,
+            clerk,
+            reach.clone(),
+            certificate.renewed.clone(),
+        )?;
         let registrar =
             Registrar::new(store, (options.open, options.open_credit), options.ledger, watch.changes());
         let front =

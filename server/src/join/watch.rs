@@ -15,6 +15,7 @@ use tracing::{debug, error};
 use super::error::JoinError;
 use super::limits::LastComplaint;
 use super::reach::SharedUdpReach;
+use super::renewal::RenewedCertificate;
 use super::store::{AccountStore, OperatorChange, Order, WallSeconds};
 use crate::core::state::gamers::HourCap;
 use crate::ledger::AccountId;
@@ -36,6 +37,7 @@ pub struct AccountNews {
     here: Sender<Vec<AccountKey>>,
     closing: Arc<AtomicBool>,
     reach: SharedUdpReach,
+    certificate: Option<Arc<RenewedCertificate>>,
 }
 
 impl AccountNews {
@@ -53,6 +55,11 @@ impl AccountNews {
     /// The port at which UDP does not arrive, if it does not.
     pub fn blocked_udp_port(&self) -> Option<u16> {
         self.reach.blocked_port()
+    }
+
+    /// When the operator's certificate ends; `None` where the coordinator's own is used, whose end no client looks at.
+    pub fn certificate_ends(&self) -> Option<WallSeconds> {
+        self.certificate.as_ref().and_then(|certificate| certificate.ends())
     }
 
     /// The next change, if there is one.
@@ -104,6 +111,7 @@ impl Watch {
         store: AccountStore,
         clerk: Clerk,
         reach: SharedUdpReach,
+        certificate: Option<Arc<RenewedCertificate>>,
     ) -> Result<(Self, AccountNews, Sender<()>), JoinError> {
         let epoch = store.epoch()?;
         let hour_caps = store.hour_caps()?;
@@ -127,7 +135,11 @@ impl Watch {
             looks_until_next_try: 0,
             reach: reach.clone(),
         };
-        Ok((watch, AccountNews { changes, here: here_in, closing: Arc::default(), reach }, stop_in))
+        Ok((
+            watch,
+            AccountNews { changes, here: here_in, closing: Arc::default(), reach, certificate },
+            stop_in,
+        ))
     }
 
     /// A sender for further changes of accounts that the app must hear of.

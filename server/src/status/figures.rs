@@ -135,6 +135,8 @@ pub struct Gauges {
     pub handshakes: IntGauge,
     /// Whether HTTPS arrives and UDP does not: 1 or 0.
     pub udp_blocked: IntGauge,
+    /// When the operator's certificate ends, seconds since 1970; 0 where the coordinator uses its own.
+    pub certificate_ends: IntGauge,
     /// Outcomes looked for in the ledger, by what came of it.
     pub recalls: Counters,
     /// Whether the ledger records: 1 or 0.
@@ -290,6 +292,13 @@ impl Gauges {
         to.register("offenders", "Peers dropped for an offence", self.offenders.clone());
         to.register("handshakes", "Handshakes under way", self.handshakes.clone());
         to.register("udp_blocked", "Whether HTTPS arrives and UDP does not", self.udp_blocked.clone());
+        let help = "When the certificate of --cert ends, since 1970; 0 for the coordinator's own";
+        to.register_with_unit(
+            "certificate_ends_timestamp",
+            help,
+            Unit::Seconds,
+            self.certificate_ends.clone(),
+        );
         let help =
             "Outcomes that memory had no room for and that were looked for in the ledger, by what came of it";
         to.register("outcomes_recalled", help, self.recalls.clone());

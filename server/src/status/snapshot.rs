@@ -15,7 +15,7 @@ use crate::config::ServerSettings;
 use crate::core::Core;
 use crate::core::state::tally::Tally;
 use crate::drain::DrainPhase;
-use crate::join::AccountNews;
+use crate::join::{AccountNews, WallSeconds};
 use crate::ledger::{AccountId, Progress};
 use crate::ledger_client::LedgerClient;
 use crate::peers::{RecallCounts, Recalls, Scheduler};
@@ -51,6 +51,8 @@ pub struct Snapshot {
     pub link: LinkTotals,
     /// The port, if HTTPS arrives there and UDP does not.
     pub udp_blocked: Option<u16>,
+    /// When the operator's certificate ends, seconds since 1970; `None` where the coordinator uses its own.
+    pub certificate_ends: Option<WallSeconds>,
     /// The last hour.
     pub history: History,
 }
@@ -74,6 +76,7 @@ impl Snapshot {
             gamers: Vec::new(),
             link: LinkTotals::default(),
             udp_blocked: None,
+            certificate_ends: None,
             history: History::new(1),
         }
     }
@@ -226,7 +229,8 @@ pub fn publish(
         pay: pay_now(core, &peers),
         gamers: gamers_now(core, &peers),
         link: peers.totals(),
-        udp_blocked: news.and_then(|news| news.blocked_udp_port()),
+        udp_blocked: news.as_ref().and_then(|news| news.blocked_udp_port()),
+        certificate_ends: news.and_then(|news| news.certificate_ends()),
         history: meter.history(now).clone(),
     };
     fill(&meter.sums().gauges, &snapshot);
@@ -381,6 +385,7 @@ fn fill(gauges: &Gauges, snapshot: &Snapshot) {
     set(&gauges.offenders, link.offenders);
     gauges.handshakes.set(link.handshakes as i64);
     gauges.udp_blocked.set(i64::from(snapshot.udp_blocked.is_some()));
+    gauges.certificate_ends.set(snapshot.certificate_ends.map_or(0, |ends| ends.0));
     for (cause, count) in refused_packets(link) {
         set(&gauges.refused_packets.get_or_create(&vec![("cause", cause)]), count);
     }

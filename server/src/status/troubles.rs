@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::board::Look;
 use super::snapshot::{Snapshot, WorkerState};
+use crate::join::WallSeconds;
+use crate::join::renewal::days_left;
 
 /// A timely task that has waited this long is late or nearly so: games ask at most two seconds ahead.
 const QUEUE_AGE_MAX: Duration = Duration::from_secs(1);
@@ -89,11 +91,22 @@ pub fn find(look: &Look, command: &str) -> Vec<Trouble> {
             ),
         ));
     }
+    add_certificate(snapshot.certificate_ends, &mut troubles);
     add_workers(snapshot, command, &mut troubles);
     add_tasks(snapshot, command, &mut troubles);
     add_links(snapshot, &mut troubles);
     troubles.sort_by_key(|trouble| !trouble.is_grave);
     troubles
+}
+
+fn add_certificate(ends: Option<WallSeconds>, troubles: &mut Vec<Trouble>) {
+    let Some(days) = ends.and_then(|ends| days_left(ends, WallSeconds::now())) else { return };
+    let act = "Renew the files given with --cert and --key; the coordinator reads them again within seconds.";
+    if days < 0 {
+        troubles.push(grave("The certificate has ended: nobody can join, and nobody comes back.", act));
+    } else {
+        troubles.push(slight(format!("The certificate ends in {days} day(s) and was not renewed."), act));
+    }
 }
 
 fn add_workers(snapshot: &Snapshot, command: &str, troubles: &mut Vec<Trouble>) {
@@ -229,12 +242,18 @@ mod tests {
         }
     }
 
+    /// This many days and an hour from now.
+    fn in_days(days: i64) -> WallSeconds {
+        WallSeconds(WallSeconds::now().0 + days * 24 * 60 * 60 + 60 * 60)
+    }
+
     #[test]
     fn nothing_is_wrong_with_a_coordinator_to_which_nobody_has_come_or_all_of_whom_are_well() {
         assert_eq!(find(&look(|_| ()), "x"), []);
         let well = look(|snapshot| {
             snapshot.workers = vec![worker(WorkerState::Working), worker(WorkerState::Draining)];
             snapshot.gamers = vec![gamer(0.04)];
+            snapshot.certificate_ends = Some(in_days(14));
             snapshot.history.at(Micros(0)).kinds[0].done = 1_000;
             snapshot.history.at(Micros(0)).kinds[0].failed = 50;
         });
@@ -245,10 +264,12 @@ mod tests {
     #[test]
     fn each_trouble_is_named_with_what_to_do_about_it() {
         type Change = fn(&mut Snapshot);
-        let troubles: [(Change, bool, &str, &str); 12] = [
+        let troubles: [(Change, bool, &str, &str); 14] = [
             (|now| now.ledger_trouble = Some("no room".into()), true, "does not record: no room", "disk"),
             (|now| now.closing = true, true, "closing", "by itself"),
             (|now| now.udp_blocked = Some(8765), true, "UDP port 8765 does not", "Open UDP port 8765"),
+            (|now| now.certificate_ends = Some(in_days(13)), false, "ends in 13 day(s)", "--cert"),
+            (|now| now.certificate_ends = Some(in_days(-1)), true, "has ended", "within seconds"),
             (|now| now.gamers = vec![gamer(0.0)], false, "no worker", "ctl invite worker"),
             (
                 |now| now.workers = vec![worker(WorkerState::Quarantined)],

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use p2c2r_server::join::certificate::make_data_folder;
-use p2c2r_server::join::{Certificate, CertificateChoice};
+use p2c2r_server::join::{Certificate, CertificateChoice, WallSeconds};
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
 use super::client::Client;
 use super::lab::{Folder, PATIENCE};
@@ -104,6 +105,30 @@ fn of_a_half_renewed_certificate_nothing_is_used_until_the_rest_is_there() {
     fs::copy(new.path().join("key.pem"), &key).unwrap();
     assert!(certificate.look().unwrap(), "it is read as soon as it is whole");
     assert!(!certificate.look().unwrap(), "and once");
+}
+
+#[test]
+fn when_the_operators_certificate_ends_is_known_and_follows_its_renewal() {
+    let folder = Folder::new();
+    make_data_folder(&folder.path()).unwrap();
+    let [chain, key] = ["chain.pem", "chain.key"].map(|name| folder.path().join(name));
+    let ends_in = |year| {
+        let made = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(["play.example.org".to_owned()]).unwrap();
+        params.not_after = date_time_ymd(year, 3, 1);
+        fs::write(&chain, params.self_signed(&made).unwrap().pem()).unwrap();
+        fs::write(&key, made.serialize_pem()).unwrap();
+        // Two writes in quick succession may have the same time.
+        let written = UNIX_EPOCH + Duration::from_secs(u64::from(year.unsigned_abs()));
+        fs::File::options().write(true).open(&chain).unwrap().set_modified(written).unwrap();
+    };
+    ends_in(2031_i32);
+    let choice = CertificateChoice::Files { chain: chain.clone(), key: key.clone() };
+    let certificate = Certificate::load(&choice, &folder.path()).unwrap().renewed.unwrap();
+    assert_eq!(certificate.ends(), Some(WallSeconds(1_930_089_600)), "2031-03-01");
+    ends_in(2032);
+    certificate.look().unwrap();
+    assert_eq!(certificate.ends(), Some(WallSeconds(1_961_712_000)), "2032-03-01");
 }
 
 #[test]
