@@ -5,7 +5,7 @@ use std::time::Duration;
 use p2c2r_protocol::{GameToServer, Nanos, PeerId, TaskFailure, TaskId};
 use p2c2r_server::{ComputeMode, Fallback};
 
-use crate::stage::Stage;
+use crate::stage::{STEP, Stage};
 use crate::toy::{self, ToySpec};
 
 /// Work units that a newcomer is predicted to do in 200 ms, and in 600 ms at worst.
@@ -117,13 +117,7 @@ fn what_is_taken_back_while_a_wrong_answer_is_judged_ends_with_the_verdict() {
     stage.step();
     assert!(stage.heard(task).is_empty(), "its answer is being judged");
     toy::let_go(number);
-    let mut steps = 0;
-    while stage.in_flight() > 0 {
-        stage.step();
-        std::thread::yield_now();
-        steps += 1;
-        assert!(steps < 10_000_000, "the check never ends");
-    }
+    stage.until("the check has ended", STEP, |stage| stage.in_flight() == 0);
     assert_eq!(stage.failure(task), TaskFailure::Cancelled);
     assert!(stage.take_assigned().is_empty(), "nobody else gets what nobody wants");
     assert_eq!(stage.gamer_statement(gamer).charged, Nanos::ZERO);

@@ -8,7 +8,7 @@ use p2c2r_protocol::{
 };
 use p2c2r_server::{ComputeMode, Fallback};
 
-use crate::stage::{BUDGET, Stage};
+use crate::stage::{BUDGET, STEP, Stage};
 use crate::toy::{self, SLY};
 
 /// Two gamers and a worker.
@@ -273,18 +273,15 @@ fn an_own_kernel_that_fails_does_not_end_a_patient_task_that_it_did_not_run_for(
     assert_eq!(stage.tally().inherited, 1, "the kernel goes on for the second");
     toy::let_go(toy::FAILS_LATER);
     let worker = stage.worker("w", 1);
-    let mut steps = 0;
-    let assign = loop {
-        stage.step();
-        if let Some((to, assign)) = stage.take_assigned().pop() {
-            assert_eq!(to, worker);
-            break assign;
-        }
-        std::thread::yield_now();
-        steps += 1;
-        assert!(steps < 10_000_000 && stage.heard(patient).is_empty(), "a worker is asked");
-    };
-    stage.answer_rightly(worker, &assign);
+    let mut assigned = Vec::new();
+    stage.until("a worker is asked", STEP, |stage| {
+        assert!(stage.heard(patient).is_empty());
+        assigned = stage.take_assigned();
+        !assigned.is_empty()
+    });
+    let [(to, assign)] = &assigned[..] else { panic!("{assigned:?}") };
+    assert_eq!(*to, worker);
+    stage.answer_rightly(worker, assign);
     let receipt = &stage.done(patient).receipt;
     assert_eq!((&receipt.computed_by, receipt.attempts), (&ComputedBy::Worker("w".into()), 2));
     stage.books();

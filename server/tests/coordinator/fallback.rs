@@ -5,7 +5,7 @@ use std::time::Duration;
 use p2c2r_protocol::{AttemptFailure, ComputedBy, Nanos, Refusal, TaskFailure};
 use p2c2r_server::{ComputeMode, Fallback, PatientFallback};
 
-use crate::stage::{BUDGET, Heard, Stage};
+use crate::stage::{BUDGET, STEP, Stage};
 use crate::toy;
 
 #[test]
@@ -188,17 +188,11 @@ fn a_patient_task_that_is_computed_here_gives_way_to_a_timely_one_and_begins_aga
     let mut submit = stage.submit_of(&toy::spec(9));
     submit.budget_us = Some(60_000_000);
     let timely = stage.submit(gamer, submit);
-    while !matches!(stage.heard(timely), [Heard::Done(_)]) {
-        stage.step();
-        std::thread::yield_now();
-    }
+    stage.until("the timely task is done", STEP, |stage| !stage.heard(timely).is_empty());
     assert_eq!(stage.done(timely).receipt.computed_by, ComputedBy::Coordinator, "on the only thread");
     assert!(stage.heard(patient).is_empty());
     toy::let_go(number);
-    while !matches!(stage.heard(patient), [Heard::Done(_)]) {
-        stage.jump(LONG);
-        std::thread::yield_now();
-    }
+    stage.until("the patient task is done", LONG, |stage| !stage.heard(patient).is_empty());
     let receipt = &stage.done(patient).receipt;
     assert_eq!((&receipt.computed_by, receipt.attempts), (&ComputedBy::Coordinator, 2));
     stage.books();

@@ -253,7 +253,7 @@ fn a_task_whose_attempts_both_fail_goes_on() {
 }
 
 #[test]
-fn second_attempts_are_at_most_a_tenth_of_the_work() {
+fn second_attempts_are_at_most_seven_per_cent_of_the_work() {
     let mut pair = Pair::new();
     let slow = pair.workers[0];
     for _ in 0..200 {
@@ -269,5 +269,5 @@ fn second_attempts_are_at_most_a_tenth_of_the_work() {
     }
     let tally = pair.stage.tally();
     let first = tally.admitted;
-    assert!(tally.hedged > 0 && tally.hedged * 10 <= first, "{} of {first}", tally.hedged);
+    assert!(tally.hedged > 0 && tally.hedged * 100 <= first * 7, "{} of {first}", tally.hedged);
 }

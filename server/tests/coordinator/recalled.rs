@@ -12,7 +12,7 @@ use p2c2r_server::peers::{RecallCounts, Recalls};
 use p2c2r_tasks::kind::TaskKind;
 
 use crate::scheduler::account;
-use crate::stage::Stage;
+use crate::stage::{STEP, Stage};
 use crate::toy::{self, Toy};
 
 const ROOM: AdmissionRoom =
@@ -155,9 +155,7 @@ fn a_disk_that_stalls_delays_one_task_a_little_and_the_next_not_at_all() {
     assert_eq!(counts(&mut stage), RecallCounts { found: 0, gone: 0, late: 2 });
     // An outcome that comes late is used for the next task.
     drop(gate);
-    while counts(&mut stage).found == 0 {
-        stage.step();
-    }
+    stage.until("the late outcome has come", STEP, |stage| counts(stage).found > 0);
     assert_eq!(made_by(&mut stage, gamer, 1), ComputedBy::Cache(None));
 }
 

@@ -5,7 +5,7 @@ mod tasks;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bevy_app::{App, AppExit, Update};
 use bevy_ecs::message::Messages;
@@ -33,6 +33,8 @@ pub use tasks::Heard;
 pub const BUDGET: Duration = Duration::from_millis(500);
 /// How far one step moves time.
 pub const STEP: Duration = Duration::from_millis(1);
+/// How long a test waits for another thread, in real time, before it fails.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[derive(Resource, Default)]
 struct Said {
@@ -207,6 +209,17 @@ impl Stage {
         self.app().insert_resource(TimeUpdateStrategy::ManualDuration(time));
         self.step();
         self.app().insert_resource(TimeUpdateStrategy::ManualDuration(STEP));
+    }
+
+    /// Updates, each `pace` after the last, until `done`; for tests in which the coordinator waits for another thread.
+    #[track_caller]
+    pub fn until(&mut self, what: &str, pace: Duration, mut done: impl FnMut(&mut Self) -> bool) {
+        let start = Instant::now();
+        while !done(self) {
+            assert!(start.elapsed() < PATIENCE, "gave up waiting until {what}");
+            self.jump(pace);
+            std::thread::yield_now();
+        }
     }
 
     /// A worker joins that says something before it is welcomed.

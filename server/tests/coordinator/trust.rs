@@ -8,7 +8,7 @@ use p2c2r_server::core::{Core, Effects, Event};
 use p2c2r_server::ledger::{AccountId, Entry};
 use p2c2r_server::{ComputeMode, Fallback, ServerConfig};
 
-use crate::stage::{Heard, Stage};
+use crate::stage::{STEP, Stage};
 use crate::toy::{self, SLY, ToySpec};
 
 /// Newcomers' first three answers are checked, and nobody else's.
@@ -277,27 +277,22 @@ fn an_answer_that_there_is_no_time_to_check_waits_and_is_never_let_through() {
     let hurried = stage.ask(gamer, SLY + 1);
     let patient = stage.ask_patiently(gamer, SLY + 2);
     let mut answered = 0;
-    while answered < 3 {
+    stage.until("all three are answered", STEP, |stage| {
         for (_, assign) in stage.take_assigned() {
             let number = toy::number_in(&assign.spec);
             stage.answer(worker, &assign, Ok(toy::answer(number)));
             answered += 1;
         }
-        stage.step();
-    }
+        answered == 3
+    });
     stage.pass(Duration::from_millis(600));
     assert_eq!(stage.failure(hurried), TaskFailure::Late, "rather no answer than one that was not checked");
     assert!(stage.heard(patient).is_empty() && stage.heard(held).is_empty());
     assert_eq!(stage.tally().waited_for_checks, 2);
     toy::let_go(number);
-    while !matches!(stage.heard(held), [Heard::Done(_)]) {
-        stage.step();
-        std::thread::yield_now();
-    }
-    while !matches!(stage.heard(patient), [Heard::Done(_)]) {
-        stage.jump(Duration::from_mins(1));
-        std::thread::yield_now();
-    }
+    stage.until("the held task is done", STEP, |stage| !stage.heard(held).is_empty());
+    stage.until("the patient task is done", Duration::from_mins(1), |stage| !stage.heard(patient).is_empty());
+    stage.done(held);
     assert_eq!(stage.done(patient).receipt.check, PassedCheck::Deep);
     stage.books();
 }

@@ -75,7 +75,10 @@ impl Auditor {
             self.take_place(task);
         }
         let running = self.running.entry(task).or_default();
-        assert!(self.second_units * 10 <= self.first_units, "second attempts are a tenth of the work");
+        assert!(
+            self.second_units * 100 <= self.first_units * 7,
+            "second attempts are 7 % of the work at most"
+        );
         running.push((attempt, worker));
         assert!(running.len() <= 2, "two attempts at a time at most");
     }
