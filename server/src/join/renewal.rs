@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
+use tokio_rustls::rustls::pki_types::UnixTime;
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tracing::{info, warn};
-use x509_parser::prelude::{FromDer as _, X509Certificate};
+use webpki::{EndEntityCert, Error, KeyUsage};
 
 use super::certificate::read_operators;
 use super::error::JoinError;
@@ -61,8 +62,16 @@ impl RenewedCertificate {
     /// When the certificate in use ends; `None` if it does not say so in a way that can be read.
     pub fn ends(&self) -> Option<WallSeconds> {
         let current = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
-        let (_, certificate) = X509Certificate::from_der(current.cert.first()?).ok()?;
-        Some(WallSeconds(certificate.validity().not_after.timestamp()))
+        let certificate = EndEntityCert::try_from(current.cert.first()?).ok()?;
+        // webpki says when a certificate ends if it is asked about a time after that.
+        let late = UnixTime::since_unix_epoch(Duration::from_secs(u64::MAX));
+        let usage = KeyUsage::server_auth();
+        match certificate.verify_for_usage(&[], &[], &[], late, usage, None, None).map(drop) {
+            Err(Error::CertExpired { not_after, .. }) => {
+                i64::try_from(not_after.as_secs()).ok().map(WallSeconds)
+            }
+            _ => None,
+        }
     }
 }
 
