@@ -58,7 +58,7 @@ pub enum PreferencesVerb {
     Show(Box<Preferred>),
 }
 
-/// Whose preferences, and what is over them.
+/// Where the preferences are kept, and what overrides them.
 #[derive(Args, Clone, Debug)]
 pub struct Preferred {
     /// Folder that keeps this player's settings and scores [default: p2c2r in the folder for configuration]

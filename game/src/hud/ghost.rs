@@ -367,7 +367,7 @@ mod tests {
         assert!((alone.values[5].unwrap() - 900.0).abs() < 1.0, "{alone:?}");
         assert_eq!(alone.values[6], Some(0.0), "{alone:?}");
         assert!(recent.before.is_some_and(|before| before.offloading), "the mode before");
-        // And back: what is kept of the other mode is what its column said.
+        // After switching back, the other mode's column has what it said last.
         play(&mut recent, &mut now, true, 1, borrowing);
         let kept = recent.before.unwrap();
         assert!(!kept.offloading && kept.values[6] == Some(0.0), "{kept:?}");

@@ -175,7 +175,7 @@ fn autopilot_text(flies: bool, switch: Option<String>) -> String {
     }
 }
 
-/// What the banner says, if it has anything to say: a player who switched borrowing off knows.
+/// The banner's words. There are none for a player who has switched borrowing off and so knows why the game is alone.
 fn banner_text(mode: &OffloadMode) -> Option<String> {
     match mode {
         OffloadMode::Remote | OffloadMode::Local(LocalReason::SwitchedOff) => None,

@@ -175,13 +175,13 @@ mod tests {
         (one.max(other) + 0.05) / (one.min(other) + 0.05)
     }
 
-    /// A colour with something behind it, as renderers mix them: as light, not as numbers of sRGB.
+    /// A colour in front of another one, mixed as renderers do: as light, not as numbers of sRGB.
     fn over(front: Srgba, behind: Srgba) -> Srgba {
         let (light, behind) = (LinearRgba::from(front), LinearRgba::from(behind));
         (light * front.alpha + behind * (1.0 - front.alpha)).with_alpha(1.0).into()
     }
 
-    /// The lowest contrast of the text to what it stands on, over everything that may be behind.
+    /// The lowest contrast of a text to the grounds behind it, over everything that may be behind those.
     fn contrast_on(text: Ink, grounds: &[Ink], palette: Palette) -> f32 {
         let ratios = BEHIND.map(|behind| {
             let ground =

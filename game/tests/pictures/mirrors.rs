@@ -21,7 +21,8 @@ const BETWEEN: u32 = 15;
 const EXPLOSIONS: u32 = 6;
 /// Other ships with light of their own, where they have any.
 const SHIPS: usize = 2;
-/// Half the edge of what is looked at, in pixels: the hull and little beside it; and the edge of its parts that are compared.
+/// Half the edge of the part that is looked at, pixels: the hull and a little around it. Then the edge of the tiles that
+/// are compared.
 const AROUND: u32 = 48;
 const PART: u32 = 4;
 /// By how much a part of the hull that mirrors the fire is redder at least, of 255.

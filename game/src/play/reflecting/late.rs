@@ -13,7 +13,7 @@ use crate::graphics::Quality;
 use crate::presets::Preset;
 
 pub(in crate::play) const TICKS: u32 = 60;
-/// Ages in ticks at which what is drawn is held against a fresh trace.
+/// Ages in ticks at which the drawn light is compared with a fresh trace.
 pub(in crate::play) const DRAWN_AGES: [u32; 4] = [0, 24, 48, 72];
 /// The presets whose fineness differs.
 pub(in crate::play) const PRESETS: [Preset; 3] = [Preset::Default, Preset::Rich, Preset::Max];

@@ -39,7 +39,7 @@ pub(crate) use surfaces::{ORES, is_ore, ore_of};
 const PRICE_CAP: Nanos = Nanos(100_000);
 /// The shortest deadline: an answer that took this long still looks right where answers usually take less.
 pub(in crate::play) const DEADLINE_MIN: Duration = Duration::from_millis(400);
-/// Most pending tasks: as many as are asked in two seconds, the longest that an answer is awaited.
+/// Most pending tasks: about as many as are asked for in two seconds, the longest that an answer is awaited.
 pub(in crate::play) const UNDER_WAY_MAX: usize = 12;
 /// How long after the start no light is computed here while the coordinator has not answered yet.
 pub(in crate::play) const CONNECTING_MAX: Duration = Duration::from_secs(3);
