@@ -133,7 +133,7 @@ fn told(pad: &mut Pad, event: [u8; EVENT_BYTES]) -> Vec<RawGamepadEvent> {
     let value = i16::from_ne_bytes([event[4], event[5]]);
     let (kind, number) = (event[6], event[7]);
     if kind == EVENT_BUTTON | EVENT_INITIAL {
-        pad.buttons = pad.buttons.max(number + 1);
+        pad.buttons = pad.buttons.max(number.saturating_add(1));
     }
     let pressed = |button, value| {
         RawGamepadEvent::Button(RawGamepadButtonChangedEvent { gamepad: pad.entity, button, value })
@@ -253,6 +253,16 @@ mod tests {
             };
             assert_eq!((pressed.button, pressed.value), (wanted, 1.0));
         }
+    }
+
+    #[test]
+    fn a_device_with_more_buttons_than_any_pad_is_read() {
+        let mut pad = Pad { entity: Entity::PLACEHOLDER, is_there: true, buttons: 0 };
+        assert!(told(&mut pad, event(1, EVENT_BUTTON | EVENT_INITIAL, u8::MAX)).is_empty());
+        let south = told(&mut pad, event(1, EVENT_BUTTON, 0));
+        assert!(
+            matches!(&south[..], [RawGamepadEvent::Button(pressed)] if pressed.button == GamepadButton::South)
+        );
     }
 
     #[test]
