@@ -37,7 +37,7 @@ fn text_of(display: Option<&str>) -> Result<String, String> {
 /// Pasting is implemented for Linux alone.
 #[cfg(not(target_os = "linux"))]
 fn text_of(_: Option<&str>) -> Result<String, String> {
-    Err("pasting is only known on Linux; name a file that holds the link, after @".into())
+    Err("pasting works only on Linux; type @ and the name of a file that holds the link".into())
 }
 
 #[cfg(target_os = "linux")]
@@ -84,7 +84,7 @@ mod x11 {
             }
         };
         if property == x11rb::NONE {
-            return Ok(Err("nothing was copied that could be typed".into()));
+            return Ok(Err("nothing was copied as text".into()));
         }
         let words = (LINK_CHARS_MAX / 4) as u32 + 1;
         let copied = server.get_property(true, window, here, AtomEnum::ANY, 0, words)?.reply()?;
@@ -92,7 +92,7 @@ mod x11 {
         if copied.type_ != utf8 || copied.bytes_after > 0 {
             return Ok(Err("what was copied is too long for a join link".into()));
         }
-        Ok(String::from_utf8(copied.value).map_err(|_| "what was copied is no text".into()))
+        Ok(String::from_utf8(copied.value).map_err(|_| "what was copied is not text".into()))
     }
 }
 

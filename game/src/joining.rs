@@ -104,7 +104,7 @@ impl JoinDialog {
         self.pasting = None;
         match answer.flatten() {
             Ok(text) if self.typed.len() + text.trim().len() > LINK_CHARS_MAX => {
-                self.stage = Stage::Failed("with what was copied it is too long for a join link".into());
+                self.stage = Stage::Failed("with the pasted text it is too long for a join link".into());
             }
             Ok(text) => self.type_in(text.trim()),
             Err(why) => self.stage = Stage::Failed(why),
@@ -134,11 +134,10 @@ impl JoinDialog {
             (Stage::Asking(_), _) => "Asking the coordinator ...".into(),
             (Stage::Failed(why), _) => format!("Nothing has changed: {why}"),
             (Stage::Joined { at_once: true }, _) => {
-                "You are let in. From now on, this is whom you borrow from, after the next start too.".into()
+                "You are in. From now on you borrow from this coordinator, after the next start too.".into()
             }
             (Stage::Joined { at_once: false }, _) => {
-                "You are let in. This run was started to borrow from nobody: from the next start on you do."
-                    .into()
+                "You are in. This run was started to play alone; you borrow from the next start on.".into()
             }
             (Stage::Typing, Ok(())) => {
                 "Enter asks the coordinator; nothing changes until it lets you in.".into()
@@ -152,21 +151,18 @@ impl JoinDialog {
         match (self.typed.trim(), self.typed.trim().strip_prefix('@')) {
             ("", _) => Err("Nothing is typed yet.".into()),
             (_, Some("")) => Err("The file's name follows the @.".into()),
+            (_, Some(file)) if file.contains("://") => Err("A link is typed without the @.".into()),
             (_, Some(_)) => Ok(()),
-            (link, None) => match link.parse::<JoinLink>() {
-                Ok(_) => Ok(()),
-                // This error repeats the typed text, which may hold an invite.
-                Err(JoinLinkError::Scheme(_)) => Err(JoinLinkError::Scheme(masked(link)).to_string()),
-                Err(error) => Err(error.to_string()),
-            },
+            (link, None) => link.parse::<JoinLink>().map(drop).map_err(fault_of),
         }
     }
 
-    /// Asks the coordinator of what is typed, on a thread of its own.
+    /// Asks the coordinator of the typed link, on a thread of its own. A pasted text that has not come yet is dropped.
     pub(crate) fn begin(&mut self) {
         if matches!(self.stage, Stage::Asking(_)) || self.check().is_err() {
             return;
         }
+        self.pasting = None;
         let (asks, typed) = (self.asks.clone(), self.typed.trim().to_owned());
         self.stage = Awaited::of("join", move || asks.join(&typed)).map_or_else(Stage::Failed, Stage::Asking);
     }
@@ -202,7 +198,7 @@ impl<T: Send + 'static> Awaited<T> {
         });
         match spawned {
             Ok(_) => Ok(Self(Mutex::new(receiver))),
-            Err(error) => Err(format!("this computer has no room for it ({error})")),
+            Err(error) => Err(format!("this computer cannot start another thread ({error})")),
         }
     }
 
@@ -211,7 +207,7 @@ impl<T: Send + 'static> Awaited<T> {
         match self.0.get_mut().unwrap_or_else(PoisonError::into_inner).try_recv() {
             Ok(found) => Some(Ok(found)),
             Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => Some(Err("this program's own search broke off".into())),
+            Err(TryRecvError::Disconnected) => Some(Err("the game itself failed at that".into())),
         }
     }
 }
@@ -221,7 +217,10 @@ impl Asks {
     /// used last, with which the next start begins.
     fn join(&self, typed: &str) -> Result<JoinClient, String> {
         let kept = |error: MembershipError| error.to_string();
-        let link = read_link(typed).map_err(kept)?;
+        let link = read_link(typed).map_err(|error| match error {
+            MembershipError::Link(error) => fault_of(error),
+            error => kept(error),
+        })?;
         let memberships = match &self.folder {
             Some(folder) => Memberships::in_folder(folder.clone()),
             None => Memberships::of_user().map_err(kept)?,
@@ -244,11 +243,19 @@ impl Asks {
     }
 }
 
+/// What is wrong with a link. Where the error repeats the text, the invite in it is not shown.
+fn fault_of(error: JoinLinkError) -> String {
+    match error {
+        JoinLinkError::Scheme(text) => JoinLinkError::Scheme(masked(&text)).to_string(),
+        error => error.to_string(),
+    }
+}
+
 /// The text with its invite, which is between the place and the fingerprint, as stars; a file's name as it is.
 fn masked(text: &str) -> String {
     let place = text.find("://").map_or(0, |at| at + "://".len());
     match text[place..].split_once('/') {
-        Some((host, rest)) if !text.starts_with('@') => {
+        Some((host, rest)) if !text.starts_with('@') || place > 0 => {
             let (invite, print) = rest.split_at(rest.find('#').unwrap_or(rest.len()));
             format!("{}{host}/{}{print}", &text[..place], "*".repeat(invite.chars().count()))
         }
@@ -281,6 +288,50 @@ fn finish(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn dialog() -> JoinDialog {
+        let identity = ProtocolIdentity { id: 1, text: String::new() };
+        let asks = Asks { name: NAME_DEFAULT.into(), folder: None, identity };
+        JoinDialog { asks, coordinator: None, typed: String::new(), pasting: None, stage: Stage::Typing }
+    }
+
+    #[test]
+    fn a_link_behind_an_at_sign_is_no_file_and_its_invite_is_not_shown() {
+        let mut dialog = dialog();
+        dialog.type_in("@p2c2r://a.example/sesame#77");
+        assert_eq!(dialog.shown(), "@p2c2r://a.example/******#77_");
+        assert_eq!(dialog.note(), "A link is typed without the @.");
+        dialog.begin();
+        assert!(matches!(dialog.stage, Stage::Typing), "{}", dialog.note());
+    }
+
+    #[test]
+    fn a_damaged_link_in_a_file_is_named_without_its_invite() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "p2cr://a.example/sesame#77\n").unwrap();
+        let error = dialog().asks.join(&format!("@{}", file.path().display())).err().unwrap();
+        assert!(error.contains("p2cr://a.example/******#77"), "{error}");
+    }
+
+    #[test]
+    fn a_paste_that_fails_later_does_not_hide_what_the_coordinator_answers() {
+        let mut dialog = dialog();
+        let (copied, asked) = channel::<()>();
+        let asked = Mutex::new(asked);
+        let clipboard = Clipboard::asked_by(move || {
+            let _ = asked.lock().unwrap().recv();
+            Err("nothing was copied".into())
+        });
+        dialog.paste(&clipboard);
+        dialog.type_in("@/no/such/link");
+        dialog.begin();
+        drop(copied);
+        while dialog.pasting.is_some() {
+            dialog.take_pasted();
+            std::thread::yield_now();
+        }
+        assert!(matches!(dialog.stage, Stage::Asking(_)), "{}", dialog.note());
+    }
 
     #[test]
     fn an_invite_is_never_shown_however_the_link_is_mistyped() {

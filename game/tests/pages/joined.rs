@@ -227,7 +227,7 @@ fn a_typed_link_is_borrowed_from_at_once_and_after_the_next_start_until_another_
     let link = one.link();
     type_in(&mut app, &link.to_string());
     press(&mut app, KeyCode::Enter);
-    until_it_says(&mut app, &mut [&mut one], "You are let in. From now on");
+    until_it_says(&mut app, &mut [&mut one], "You are in. From now on");
     until_it_says(&mut app, &mut [&mut one], &format!("{at_one}, connected"));
     until_it_says(&mut app, &mut [&mut one], "Connected: other computers help.");
     assert_eq!(used_last(keys.path()), Some(at_one.clone()));
@@ -247,7 +247,7 @@ fn a_typed_link_is_borrowed_from_at_once_and_after_the_next_start_until_another_
     choose(&mut app, MenuAction::Go(Page::Join));
     type_in(&mut app, &format!("@{}", file.display()));
     press(&mut app, KeyCode::Enter);
-    until_it_says(&mut app, &mut [&mut one, &mut other], "You are let in. From now on");
+    until_it_says(&mut app, &mut [&mut one, &mut other], "You are in. From now on");
     until_it_says(&mut app, &mut [&mut one, &mut other], &format!("{at_other}, connected"));
     assert_eq!(used_last(keys.path()), Some(at_other));
 }
@@ -259,6 +259,6 @@ fn a_run_that_was_to_borrow_from_nobody_borrows_from_the_next_start_on() {
     let mut app = on_the_page(keys.path(), None);
     type_in(&mut app, &coordinator.link().to_string());
     press(&mut app, KeyCode::Enter);
-    until_it_says(&mut app, &mut [&mut coordinator], "from the next start on you do");
+    until_it_says(&mut app, &mut [&mut coordinator], "you borrow from the next start on");
     assert_eq!(used_last(keys.path()), Some(coordinator.place()));
 }
