@@ -87,7 +87,7 @@ impl Row {
     pub fn label(self) -> &'static str {
         match self {
             Self::Quality => "Quality of drawing",
-            Self::Fullscreen => "Window",
+            Self::Fullscreen => "Full screen",
             Self::Frames => "Frames a second",
             Self::Shake => "Shake",
             Self::Flashes => "Flashes",
@@ -129,7 +129,7 @@ impl Row {
                 QualityChoice::Low => "low (next start)".into(),
                 QualityChoice::High => "high (next start)".into(),
             },
-            Self::Fullscreen => on(video.fullscreen, "fills the screen", "in a frame"),
+            Self::Fullscreen => on(video.fullscreen, "yes", "no: in a window"),
             Self::Frames => match video.frames {
                 FrameRate::Screen => "as the screen shows".into(),
                 FrameRate::Thirty => "30".into(),
@@ -214,16 +214,27 @@ impl Row {
             }
             Self::Cap => {
                 let cap = &mut borrowing.cap_millidollars_per_hour;
-                *cap = next(&CAPS, *cap, step);
+                *cap = next_number(&CAPS, *cap, step);
             }
             Self::Difficulty => *difficulty = next(&Difficulty::ALL, *difficulty, step),
-            Self::CardDollars => comparison.card_dollars = next(&DOLLARS, comparison.card_dollars, step),
-            Self::CardYears => comparison.years = next(&YEARS, comparison.years, step),
-            Self::HoursAWeek => comparison.hours_a_week = next(&HOURS, comparison.hours_a_week, step),
-            Self::CardWatts => comparison.watts = next(&WATTS, comparison.watts, step),
-            Self::CentsAKwh => comparison.cents_a_kwh = next(&CENTS, comparison.cents_a_kwh, step),
+            Self::CardDollars => {
+                comparison.card_dollars = next_number(&DOLLARS, comparison.card_dollars, step);
+            }
+            Self::CardYears => comparison.years = next_number(&YEARS, comparison.years, step),
+            Self::HoursAWeek => comparison.hours_a_week = next_number(&HOURS, comparison.hours_a_week, step),
+            Self::CardWatts => comparison.watts = next_number(&WATTS, comparison.watts, step),
+            Self::CentsAKwh => comparison.cents_a_kwh = next_number(&CENTS, comparison.cents_a_kwh, step),
         }
     }
+}
+
+/// The number one step further on (1) or back (-1) in a rising list. From a number between two of the list, which a flag
+/// or an edited file may set, it is the nearest on that side.
+fn next_number(choices: &[u32], now: u32, step: i32) -> u32 {
+    let above = choices.partition_point(|choice| *choice < now) as i32;
+    let is_listed = choices.get(above as usize) == Some(&now);
+    let place = if is_listed || step < 0 { above + step } else { above };
+    choices[place.rem_euclid(choices.len() as i32) as usize]
 }
 
 /// The choice `step` further on; for a value not in the list, counted from the first.
@@ -300,6 +311,17 @@ mod tests {
             assert_ne!(row.value(&settings), first, "{row:?}");
             row.turn(&mut settings, 1);
             assert_eq!(row.value(&settings), first, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_between_two_choices_goes_to_the_nearest_on_either_side() {
+        for (now, back, on) in [(0, CAP_MAX, 5), (20, 10, 50), (30, 20, 50), (3, 0, 5), (CAP_MAX, 500, 0)] {
+            assert_eq!((next_number(&CAPS, now, -1), next_number(&CAPS, now, 1)), (back, on), "from {now}");
+        }
+        for (now, back, on) in [(100, 2_000, 150), (5_000, 2_000, 150)] {
+            let both = (next_number(&DOLLARS, now, -1), next_number(&DOLLARS, now, 1));
+            assert_eq!(both, (back, on), "from {now}");
         }
     }
 
