@@ -37,7 +37,7 @@ pub struct RunReport {
     pub score: u64,
     /// Wave at the end.
     pub wave: u32,
-    /// Seed of the arena.
+    /// Seed of the round that was played last: that of `--seed`, or a fresh one if the round was begun from a menu.
     pub seed: u64,
     /// Impairment preset, if one was asked for.
     pub impair: Option<String>,
@@ -96,6 +96,7 @@ struct Snapshot {
     ticks: u64,
     score: u64,
     wave: u32,
+    seed: u64,
     digest: String,
     /// Whether light and mirrors were on when the run began.
     mirrors: bool,
@@ -123,7 +124,7 @@ impl Results {
             slipped_seconds: snapshot.slips.0.as_secs_f64(),
             score: snapshot.score,
             wave: snapshot.wave,
-            seed: cli.start.seed,
+            seed: snapshot.seed,
             impair: cli.start.impair.clone(),
             reflections: snapshot.mirrors,
             arena_digest: snapshot.digest,
@@ -148,7 +149,32 @@ fn copy_out(
         ticks: arena.tick(),
         score: arena.score(),
         wave: arena.wave(),
+        seed: arena.config().seed,
         digest: arena.digest().to_string(),
         mirrors: snapshot.mirrors,
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use p2c2r_arena::ArenaConfig;
+
+    use super::*;
+
+    #[test]
+    fn the_seed_is_that_of_the_round_that_was_played_last() {
+        let cli = GameCli::try_parse_from(["p2c2r-game", "--headless", "--local", "--seed", "3"]).unwrap();
+        let mut app = crate::app::build(&cli, crate::app::offload_config(&cli).unwrap()).unwrap();
+        let results = Results::keep(&mut app);
+        app.finish();
+        app.cleanup();
+        app.world_mut()
+            .resource_mut::<Battlefield>()
+            .arena
+            .begin(ArenaConfig { seed: 77, ..ArenaConfig::default() });
+        app.world_mut().write_message(AppExit::Success);
+        app.update();
+        assert_eq!(results.report(&cli).seed, 77);
+    }
 }
