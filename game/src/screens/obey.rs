@@ -94,12 +94,13 @@ pub(super) fn obey(
             Nudge::Up => menu.step(-1),
             Nudge::Down => menu.step(1),
             Nudge::Point(place) if place < menu.items.len() => menu.chosen = place,
-            Nudge::Point(_) => {}
             Nudge::Left => reach.turn(&menu, -1),
             Nudge::Right => reach.turn(&menu, 1),
             Nudge::Accept => reach.accept(*page.get(), &menu),
             Nudge::Back => reach.back(*page.get(), menu.chosen),
-            Nudge::Bind(input) => menu.note = reach.bind(input),
+            // Of several inputs in one frame the first is bound; its note must not be lost by the others.
+            Nudge::Bind(input) if reach.capture.is_waiting() => menu.note = reach.bind(input),
+            Nudge::Point(_) | Nudge::Bind(_) => {}
         }
     }
 }

@@ -60,6 +60,21 @@ fn a_key_is_bound_and_one_that_is_taken_asks_first() {
 }
 
 #[test]
+fn of_two_keys_in_one_frame_the_first_is_bound_and_the_page_says_so() {
+    let mut app = on_title();
+    choose(&mut app, MenuAction::Go(Page::Settings));
+    choose(&mut app, MenuAction::Go(Page::Keys));
+    choose(&mut app, MenuAction::Bind(Action::Fire));
+    for key in [KeyCode::KeyX, KeyCode::KeyZ] {
+        app.world_mut().write_message(stroke(key, ButtonState::Pressed));
+    }
+    play(&mut app, 2);
+    let owners = [KeyCode::KeyX, KeyCode::KeyZ].map(|key| settings(&app).keys.owner(Input::Key(key)));
+    assert_eq!(owners, [Some(Action::Fire), None]);
+    assert!(menu(&app).note.contains(Action::Fire.label()), "`{}`", menu(&app).note);
+}
+
+#[test]
 fn a_pads_button_is_bound_and_one_that_is_taken_asks_first() {
     let mut app = on_title();
     let pad = connect_pad(&mut app);
