@@ -91,6 +91,15 @@ fn in_a_hard_round() -> App {
     app
 }
 
+/// Flies straight on into whatever comes until the last ship is lost; the game sees only the outcome.
+fn lose(app: &mut App) {
+    let arena = &mut app.world_mut().resource_mut::<Battlefield>().arena;
+    while !arena.is_over() {
+        arena.step(Controls { thrust: 1, ..Controls::default() }, &[]);
+        assert!(arena.tick() < 60 * 600, "no round ended");
+    }
+}
+
 /// Scores, loses all ships, and goes to the page for the end of a round.
 fn score_and_lose(app: &mut App) {
     let arena = &mut app.world_mut().resource_mut::<Battlefield>().arena;
@@ -99,10 +108,7 @@ fn score_and_lose(app: &mut App) {
         let controls = autopilot.controls(arena);
         arena.step(controls, &[]);
     }
-    while !arena.is_over() {
-        arena.step(Controls { thrust: 1, ..Controls::default() }, &[]);
-        assert!(arena.tick() < 60 * 600, "no round ended");
-    }
+    lose(app);
     play(app, 90);
     assert_eq!(page(app), Page::RoundOver);
 }

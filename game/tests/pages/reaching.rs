@@ -135,7 +135,7 @@ fn leaving_asks_first() {
 }
 
 #[test]
-fn a_run_that_steers_itself_goes_straight_into_the_fight_and_on_after_a_round() {
+fn a_run_that_steers_itself_goes_straight_into_the_fight() {
     let (mut app, _, _) = local_game(&[]);
     app.update();
     assert_eq!(page(&app), Page::Play);

@@ -83,11 +83,7 @@ fn whoever_still_fires_when_a_round_ends_sees_its_page() {
     let mut app = on_title();
     app.world_mut().resource_mut::<Settings>().difficulty = Difficulty::Ace;
     choose(&mut app, MenuAction::Begin);
-    let arena = &mut app.world_mut().resource_mut::<Battlefield>().arena;
-    while !arena.is_over() {
-        arena.step(Controls { thrust: 1, ..Controls::default() }, &[]);
-        assert!(arena.tick() < 60 * 600, "no round ended");
-    }
+    lose(&mut app);
     play(&mut app, 4);
     assert_eq!(page(&app), Page::Play, "the last ship's end is seen before a page covers it");
     press(&mut app, KeyCode::Space);
@@ -104,11 +100,7 @@ fn whoever_still_fires_when_a_round_ends_sees_its_page() {
 fn a_round_that_no_menu_began_ends_with_the_difficulty_that_it_had() {
     let (mut app, _, _) = local_game(&["--difficulty", "ace"]);
     app.update();
-    let arena = &mut app.world_mut().resource_mut::<Battlefield>().arena;
-    while !arena.is_over() {
-        arena.step(Controls { thrust: 1, ..Controls::default() }, &[]);
-        assert!(arena.tick() < 60 * 600, "no round ended");
-    }
+    lose(&mut app);
     play(&mut app, 3);
     assert_eq!(app.world().resource::<LastRound>().difficulty, Difficulty::Ace);
 }
@@ -124,11 +116,7 @@ fn the_end_of_a_round_says_what_destroyed_the_last_ship() {
         by: Harm::Crashed,
         from: p2c2r_arena::Vec2::FORWARD,
     }));
-    let arena = &mut app.world_mut().resource_mut::<Battlefield>().arena;
-    while !arena.is_over() {
-        arena.step(Controls { thrust: 1, ..Controls::default() }, &[]);
-        assert!(arena.tick() < 60 * 600, "no round ended");
-    }
+    lose(&mut app);
     play(&mut app, 90);
     assert_eq!(page(&app), Page::RoundOver);
     let lines = &menu(&app).lines;
