@@ -17,7 +17,7 @@ use super::{panel, score, ship, show, text, write_inside};
 use crate::figures;
 use crate::play::{Battlefield, Reflecting, Source, Sources, is_ore};
 use crate::settings::{Display as Shown, Settings};
-use crate::view::place;
+use crate::view::{PATH_HEIGHT, place};
 
 /// How long a mouse at rest goes on pointing.
 const POINTS_FOR: Duration = Duration::from_secs(4);
@@ -25,8 +25,7 @@ const POINTS_FOR: Duration = Duration::from_secs(4);
 const ON_IT: f32 = 0.7;
 /// Metres ahead of the ship that are searched.
 const AHEAD: f32 = 45.0;
-/// Height at which paths are drawn, metres.
-const PATH_HEIGHT: f32 = -0.35;
+
 /// Pixels between the target and the words, at a window height of 720.
 const BESIDE: f32 = 18.0;
 

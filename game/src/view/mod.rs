@@ -27,6 +27,7 @@ use bevy::prelude::*;
 
 pub(crate) use camera::DrawQuality;
 pub use camera::ViewTarget;
+pub(crate) use paths::PATH_HEIGHT;
 pub(crate) use picture::Picture;
 pub(crate) use pointers::HidesFight;
 

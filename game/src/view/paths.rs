@@ -10,6 +10,8 @@ use crate::graphics::Quality;
 use crate::play::{Battlefield, Sources, TickShare};
 use crate::settings::{Palette, Settings};
 
+/// Height at which paths are drawn, metres.
+pub(crate) const PATH_HEIGHT: f32 = -0.35;
 /// Metres between two of the lights that move along a path, and their speed.
 const RUNNER_SPACING: f32 = 5.0;
 const RUNNER_SPEED: f32 = 9.0;
@@ -44,10 +46,10 @@ fn shine_paths(
     let colour = colour_of(sources.paths().map(|source| &source.place), settings.display.palette);
     let phase = (time.elapsed_secs() * RUNNER_SPEED) % RUNNER_SPACING;
     for enemy in battlefield.arena.enemies() {
-        let mut from = place(between(enemy.previous, enemy.position, share.get()), -0.35);
+        let mut from = place(between(enemy.previous, enemy.position, share.get()), PATH_HEIGHT);
         let mut walked = 0.0;
         for waypoint in enemy.waypoints() {
-            let to = place(*waypoint, -0.35);
+            let to = place(*waypoint, PATH_HEIGHT);
             lights.beam(&eye, from, to, 0.16, colour * 0.34);
             let length = from.distance(to);
             if quality.0 == Quality::High && length > 1e-3 {
