@@ -111,8 +111,8 @@ fn total_cost(totals: &OffloadTotals, seconds: f64) -> String {
     }
     if seconds >= 1.0 && total.0 > 0 {
         let per_hour = figures::dollars(Some((total - once).as_dollars() / hours));
-        let besides = if once.0 > 0 { "besides, " } else { "" };
-        let _ = write!(text, " ({besides}{per_hour}/h in {hours:.4} hours of play)");
+        let rest = if once.0 > 0 { "the rest: " } else { "" };
+        let _ = write!(text, " ({rest}{per_hour}/h in {hours:.4} hours of play)");
     }
     text
 }
@@ -199,7 +199,7 @@ mod tests {
         };
         assert_eq!(
             said(100),
-            "Total cost: $0.0000004, of it $0.0000001 once for the light of sectors (besides, $0.000300/h in 0.0010 hours of play)"
+            "Total cost: $0.0000004, of it $0.0000001 once for the light of sectors (the rest: $0.000300/h in 0.0010 hours of play)"
         );
         assert_eq!(said(0), "Total cost: $0.0000004 ($0.000400/h in 0.0010 hours of play)");
         assert_eq!(total_cost(&OffloadTotals::default(), 3.6), "Total cost: $0.00");

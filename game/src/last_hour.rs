@@ -51,7 +51,7 @@ impl HourSpending {
     /// whose age cannot be known.
     fn check(&self, now: u64) -> Result<(), String> {
         if self.minutes.iter().any(|minute| minute.nanos < 0) {
-            return Err("it tells of less than nothing".into());
+            return Err("it has negative amounts".into());
         }
         if self.minutes.iter().any(|minute| minute.at > now + MINUTES) {
             return Err("it is dated in the future".into());

@@ -57,7 +57,7 @@ impl Preset {
         Self::CHOICES[(place + 1) % Self::CHOICES.len()]
     }
 
-    /// The choice whose light this one has.
+    /// The one of [`Self::CHOICES`] that has the same light.
     fn light(self) -> Self {
         if self == Self::Stress { Self::Default } else { self }
     }
@@ -129,13 +129,16 @@ pub fn table() -> String {
     // Writing to a String cannot fail.
     let _ = write!(
         text,
-        "\nDollars at the default price list and kilobits both ways, with everything on, as the autopilot plays. What\n\
-         hulls mirror is traced in six faces of so many texels' edge, with so many rays each, for other ships in faces of 16; the light of the field that\n\
-         falls on rocks and ships at 260 points, with so many rays each. With a field comes the light of each sector, paid for once when the\n\
-         ship comes into it, at 4,096 points with {}.\n\
-         Wingmen and bosses make each plan by so many tries. `drawn`\n\
-         is --quality. A key, F6 at first, goes on to the next preset while playing. `stress` is for benches: many more enemies and rocks in\n\
-         the light of `default`.",
+        "\n\
+         Dollars are by the default price list, and kilobits are both ways, with everything on and the autopilot playing.\n\
+         `drawn` is the quality of drawing (--quality).\n\
+         mirrors: six faces of so many texels by so many, with so many rays for each texel; so many other ships have faces of\n\
+         16 by 16 with the second number of rays.\n\
+         field: the light on rocks and ships, at 260 points with so many rays each. It comes with the light of each sector,\n\
+         which is paid for once when the ship enters it: 4,096 points with {}.\n\
+         tries: how many futures wingmen and bosses try for each plan.\n\
+         A key, F6 at first, goes on to the next preset while playing. `stress` is for benches: many more enemies and rocks\n\
+         in the light of `default`.",
         sector_bought()
     );
     text

@@ -51,7 +51,7 @@ fn note(
         memory_kib().map_or_else(String::new, |memory| memory.to_string()),
     );
     if let Err(error) = writeln!(file, "{line}") {
-        tracing::warn!(%error, "vitals are written no more");
+        tracing::warn!(%error, "vitals are no longer written");
         vitals.0 = None;
     }
 }

@@ -239,13 +239,13 @@ fn lost_words(by: Harm, lives: u32) -> (String, String) {
     ("SHIP LOST".into(), format!("{}   {left}", harm::lesson(by)))
 }
 
-/// What a sector is called, and how far its light is.
+/// A sector's name, its wells, and how much of its light is computed.
 fn sector_words(arena: &Arena, done: Option<usize>) -> (String, String) {
     let sector = arena.sector();
     let wells = match arena.wells().len() {
         0 => String::new(),
-        1 => "A gravity well bends every way.   ".into(),
-        count => format!("{count} gravity wells bend every way.   "),
+        1 => "A gravity well pulls at ship, rocks and bolts.   ".into(),
+        count => format!("{count} gravity wells pull at ship, rocks and bolts.   "),
     };
     let light = done.filter(|done| *done < SECTOR_PARTS).map_or_else(String::new, |done| {
         format!("Its light is being computed: {done} of {SECTOR_PARTS} parts")
@@ -253,7 +253,7 @@ fn sector_words(arena: &Arena, done: Option<usize>) -> (String, String) {
     (format!("SECTOR {}: {}", sector.number, sector.plan().name.to_uppercase()), wells + &light)
 }
 
-/// What a wave is called, what it teaches, and which borrowed work it needs most of.
+/// A wave's name, what it teaches, and which borrowed work it needs most of.
 fn wave_words(arena: &Arena, enemies: u32) -> (String, String) {
     let heaviest = arena.wave_stress().map_or("", Stress::label);
     let number = arena.wave();

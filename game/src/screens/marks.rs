@@ -285,7 +285,7 @@ fn advice(marks: &[(Link, Option<u32>)]) -> &'static str {
             "Weakest: the coordinator. It is busy: another hour or another coordinator would help."
         }
         Some((_, Link::Workers)) => {
-            "Weakest: the workers. Too little of what they were asked for came in time; invite some."
+            "Weakest: the workers. Too few of their answers came in time: invite more helpers."
         }
         None => NOTHING_BORROWED,
     }

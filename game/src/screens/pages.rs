@@ -143,7 +143,7 @@ impl Told<'_> {
         let mut lines = vec![
             "Shoot what hunts you. Rocks stand in everybody's way, and break.".into(),
             "The shield comes back when nothing has hit you for a while; the hull does not.".into(),
-            "Arrows around your ship point to who is out of sight; a red arc shows where a hit came from."
+            "Arrows around your ship point to enemies out of sight; a red arc shows where a hit came from."
                 .into(),
             String::new(),
             format!("{:<18} {:<28} {:<18} {:<8}", "", "keys", "pad", "mouse"),
@@ -164,7 +164,7 @@ impl Told<'_> {
             "While one of these mouse buttons is held, the ship turns to where the mouse points.".into(),
         );
         lines.push(
-            "Other computers find the enemies' ways, move the rocks and trace what hulls mirror.".into(),
+            "Other computers find the enemies' paths, move the rocks and compute light and mirrors.".into(),
         );
         if let Some(switch) = bindings.in_hand(Action::Offload, self.in_hand.0.is_some()) {
             lines.push(format!("{switch} switches that off and on: see what it costs and what it saves."));
@@ -217,7 +217,7 @@ impl Told<'_> {
 
     fn comparison(&self) -> Vec<String> {
         vec![
-            "What the end of a round holds the cost of borrowing against. Assumed, and yours to change:"
+            "The end of a round compares the cost of borrowing with this card. Change the numbers to yours:"
                 .into(),
             self.settings.comparison.formula(),
         ]

@@ -118,7 +118,7 @@ fn read<T: PlayerFile>(path: &Path) -> Result<T, Unfit> {
             return Err(Unfit { why: "a newer game wrote it".into(), suffix: "newer" });
         }
         None | Some(toml::Value::Integer(_)) => {}
-        Some(_) => return Err(damaged("its version is no number".into())),
+        Some(_) => return Err(damaged("its version is not a number".into())),
     }
     T::read(&file).map_err(damaged)
 }

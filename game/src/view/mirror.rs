@@ -225,7 +225,10 @@ fn take_light(
         && let (Some(outcome), Some(task)) = (last.outcome().cloned(), last.task())
     {
         let unfolded = AsyncComputeTaskPool::get().spawn(async move {
-            let probes = outcome.unfold().inspect_err(|error| tracing::error!(%error, "no probe")).ok()?;
+            let probes = outcome
+                .unfold()
+                .inspect_err(|error| tracing::error!(%error, "a reflection is not shown"))
+                .ok()?;
             let around = |probe: Probe| Around { levels: probe.levels, irradiance: probe.irradiance };
             Some(probes.into_iter().map(around).collect())
         });

@@ -222,8 +222,10 @@ fn unfold(
     blobs: &Blobs,
     outcome: &LightfieldOutcome,
 ) -> Option<Unfolded> {
-    let field =
-        outcome.unfold(spec, blobs).inspect_err(|error| tracing::error!(%error, "no field of light")).ok()?;
+    let field = outcome
+        .unfold(spec, blobs)
+        .inspect_err(|error| tracing::error!(%error, "a field of light is not shown"))
+        .ok()?;
     let traced = TracedField::new(grid, (0..field.count()).map(|number| field.probe(number)));
     Some(Unfolded { traced, blob: LightField::to_blob(&field).map(Blob::new) })
 }

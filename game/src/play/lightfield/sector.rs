@@ -143,7 +143,7 @@ impl SectorLight {
             }
             (Ok(_), None) => self.parts[number] = Part::Lacking,
             (Err(error), _) => {
-                tracing::error!(%error, "no light of a part of the sector");
+                tracing::error!(%error, "a part of the sector's light is not shown");
                 self.parts[number] = Part::Lacking;
             }
         }
