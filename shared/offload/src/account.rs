@@ -50,11 +50,13 @@ impl OffloadAccount {
         (self.charged_before, self.statement, self.price_list) = (None, None, None);
     }
 
-    pub(crate) fn record(&mut self, statement: GamerStatement) {
+    /// Takes in a statement; returns what the coordinator that sent it has charged in this session.
+    pub(crate) fn record(&mut self, statement: GamerStatement) -> Nanos {
         let before = *self.charged_before.get_or_insert(statement.charged);
         // A coordinator that takes charges back makes this negative, which is then correct.
         let here = statement.charged.0.saturating_sub(before.0);
         self.session_charged = Nanos(self.charged_by_others.0.saturating_add(here));
         self.statement = Some(statement);
+        Nanos(here)
     }
 }

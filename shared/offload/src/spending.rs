@@ -21,6 +21,8 @@ const LAG: Duration = Duration::from_secs(3);
 pub(crate) struct Spending {
     /// Sum of all receipts.
     receipts: Nanos,
+    /// The part of it that the present coordinator has sent.
+    receipts_here: Nanos,
     reserved: Nanos,
     /// Prices of tasks that ended without a receipt and may have been charged. The ledger's sum shows what was charged
     /// without a receipt only once it includes all receipts, so these prices count in full until nothing has happened for
@@ -28,9 +30,9 @@ pub(crate) struct Spending {
     doubted: Nanos,
     /// When a task was last sent, or ended.
     stirred_at: Micros,
-    /// What the ledger has charged without a receipt.
+    /// What the present coordinator's ledger has charged without a receipt.
     unseen: Nanos,
-    /// What coordinators that were left may have charged since their last statement.
+    /// What coordinators that were left have charged without a receipt, or may have charged since their last statement.
     left_behind: Nanos,
     /// Minute, counted from [`MINUTES`] before the start, and what was spent in it, with a receipt or without; oldest
     /// first.
@@ -114,23 +116,29 @@ impl Spending {
     /// Another coordinator takes over. Doubted prices count as spent, since nobody will say what was charged of them.
     pub fn leave_coordinator(&mut self, now: Micros) {
         let lost = std::mem::take(&mut self.doubted);
-        self.left_behind = plus(self.left_behind, lost);
+        let unseen = std::mem::take(&mut self.unseen);
+        self.left_behind = plus(plus(self.left_behind, unseen), lost);
         self.count(lost, now);
+        // The next coordinator's charges are compared with its own receipts alone: the last ones of this coordinator may
+        // not have been in its ledger's sum yet, and would hide as much of what the next one charges without a receipt.
+        self.receipts_here = Nanos::ZERO;
     }
 
     /// Counts a receipt.
     pub fn spend(&mut self, price: Nanos, now: Micros) {
         self.stir(now);
         self.receipts = plus(self.receipts, price);
+        self.receipts_here = plus(self.receipts_here, price);
         self.count(price, now);
     }
 
-    /// Notes what the ledger says this session has been charged. What is more than the receipts' sum was charged without
-    /// one: for work that was cancelled or late, or whose receipt was lost with a connection. It counts in the minute in
-    /// which it is noticed, and is never reduced: the ledger's sum lags behind the receipts, so a smaller difference means
-    /// nothing. Call it for every statement, since receipts that come before the next one hide the difference.
+    /// Notes what the present coordinator says it has charged in this session. What is more than the sum of its receipts was
+    /// charged without one: for work that was cancelled or late, or whose receipt was lost with a connection. It counts in
+    /// the minute in which it is noticed, and is never reduced: the ledger's sum lags behind the receipts, so a smaller
+    /// difference means nothing. Call it for every statement, since receipts that come before the next one hide the
+    /// difference.
     pub fn note_charged(&mut self, charged: Nanos, now: Micros) {
-        let unseen = Nanos(charged.0.saturating_sub(self.receipts.0));
+        let unseen = Nanos(charged.0.saturating_sub(self.receipts_here.0));
         if unseen > self.unseen {
             self.count(unseen - self.unseen, now);
             self.unseen = unseen;
@@ -260,6 +268,21 @@ mod tests {
             assert_left(&spending, caps, 20, second(5));
             spending.note_charged(Nanos(45), second(6));
             assert_left(&spending, caps, 55, second(8));
+        }
+    }
+
+    #[test]
+    fn receipts_of_a_coordinator_that_was_left_do_not_hide_charges_of_the_next() {
+        for caps in [SESSION, HOUR] {
+            let mut spending = Spending::default();
+            spending.spend(Nanos(30), second(1));
+            // It is left before its ledger has told of that receipt.
+            spending.leave_coordinator(second(2));
+            spending.note_charged(Nanos(20), second(3));
+            assert_left(&spending, caps, 50, second(3));
+            spending.spend(Nanos(5), second(4));
+            spending.note_charged(Nanos(25), second(5));
+            assert_left(&spending, caps, 45, second(5));
         }
     }
 

@@ -107,8 +107,8 @@ impl Ladder {
     }
 
     fn statement(&mut self, context: &mut LadderContext<'_>, statement: GamerStatement) {
-        context.account.record(statement);
-        self.spending.note_charged(context.account.session_charged, context.now());
+        let charged = context.account.record(statement);
+        self.spending.note_charged(charged, context.now());
         let Some(session) = &mut self.session else { return };
         if session.balance.is_some_and(|balance| statement.available > balance) {
             session.balance = None;
