@@ -56,7 +56,7 @@ impl Default for LocalHedging {
 impl LocalHedging {
     /// Records the length of a frame, and how long it may be.
     pub fn note_frame(&mut self, delta: Duration, budget: OffloadFrameBudget) {
-        self.frame_max = budget.0 + budget.0 / FRAME_SLACK;
+        self.frame_max = budget.0.saturating_add(budget.0 / FRAME_SLACK);
         self.frame_mean =
             (self.frame_mean * (FRAME_GAIN - 1) + delta.min(Duration::from_secs(1))) / FRAME_GAIN;
     }

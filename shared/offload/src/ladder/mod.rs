@@ -285,7 +285,7 @@ impl Ladder {
             gave_way: false,
             ended: None,
         };
-        let full = self.tasks.len() >= self.in_flight_max + self.local_queue_max;
+        let full = self.tasks.len() >= self.in_flight_max.saturating_add(self.local_queue_max);
         self.tasks.insert(id, task);
         match admitted {
             Err(reason) => self.fail(context, id, reason),

@@ -71,6 +71,19 @@ fn beyond_the_local_queue_a_task_fails_at_once() {
 }
 
 #[test]
+fn bounds_and_the_frame_budget_may_be_as_large_as_their_types_allow() {
+    let config = OffloadConfig { in_flight_max: usize::MAX, local_queue_max: usize::MAX, ..config() };
+    let mut game = Game::with(settings(), config);
+    game.app.insert_resource(OffloadFrameBudget(Duration::MAX));
+    game.frame();
+    game.ask(Offloading::new(spec(21), Blobs::default()).deadline(Duration::MAX));
+    let task = game.submit().task;
+    game.say(done(task, 42));
+    game.frame();
+    assert_eq!(game.outcome().place, Place::Worker { name: "w1".into() });
+}
+
+#[test]
 fn a_slow_computer_drops_what_waits_past_its_deadline_if_told_so() {
     let mut game = Game::with(KindSettings { late: OnLate::Drop, ..settings() }, config());
     game.switch().enabled = false;
