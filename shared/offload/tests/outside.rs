@@ -133,7 +133,7 @@ fn text(value: &Value, field: &str) -> String {
 fn lowest(requirement: &str) -> String {
     let version = requirement.trim_start_matches(['^', '=']);
     let is_plain = version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    assert!(is_plain, "of {requirement} it takes more to say which version is the lowest");
+    assert!(is_plain, "{requirement} does not name the lowest version that it admits");
     format!("{version}{}", ".0".repeat(2 - version.matches('.').count()))
 }
 

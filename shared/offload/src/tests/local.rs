@@ -40,7 +40,7 @@ fn a_kernel_that_panics_here_leaves_the_task_to_the_coordinator_until_the_deadli
 }
 
 #[test]
-fn a_task_that_is_out_of_fuel_here_has_failed_and_the_last_outcome_goes_on() {
+fn a_task_that_is_out_of_fuel_here_fails() {
     let mut game = Game::new();
     game.switch().enabled = false;
     game.ask_for(OUT_OF_FUEL_NUMBER);

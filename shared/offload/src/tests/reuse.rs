@@ -83,6 +83,18 @@ fn a_spec_that_nobody_can_compute_is_a_failure_whatever_there_is_to_reuse() {
 }
 
 #[test]
+fn the_last_outcome_is_used_for_a_task_that_is_out_of_fuel_here() {
+    let mut game = Game::with(reusing(), config());
+    answered(&mut game, 1, 3);
+    game.switch().enabled = false;
+    game.ask_for(OUT_OF_FUEL_NUMBER);
+    game.frames(3);
+    assert_eq!(game.failure().reason, FailReason::OutOfFuel);
+    assert!(game.failure().reused.is_some());
+    assert_eq!((game.totals().reused, game.totals().failed), (1, 0));
+}
+
+#[test]
 fn an_outcome_that_was_overtaken_is_delivered_and_paid_but_is_not_the_last() {
     let mut game = Game::with(reusing(), config());
     game.ask_for(1);
