@@ -57,9 +57,10 @@ pub enum FlightError {
 
 impl Flight {
     /// Appends one tick. Restarts are left out, since a round may end at another tick than in the recording.
-    /// Ticks beyond a day are dropped.
+    /// Turn and thrust out of range are recorded as the nearest value. Ticks beyond a day are dropped.
     pub fn push(&mut self, controls: Controls) {
-        let steering = Controls { restart: false, ..controls };
+        let (turn, thrust) = (controls.turn.signum(), controls.thrust.signum());
+        let steering = Controls { turn, thrust, restart: false, ..controls };
         if self.ticks == TICKS_MAX {
             return;
         }
@@ -174,6 +175,14 @@ mod tests {
         }
         assert_eq!(again.digest(), flown.digest());
         assert!(flight.to_string().lines().count() < 400, "equal ticks are one line");
+    }
+
+    #[test]
+    fn controls_out_of_range_are_recorded_as_the_nearest_and_can_be_read() {
+        let mut flight = Flight::default();
+        flight.push(Controls { turn: i8::MIN, thrust: 7, ..Controls::default() });
+        assert_eq!(flight.controls(0), Controls { turn: -1, thrust: 1, ..Controls::default() });
+        assert_eq!(flight.to_string().parse(), Ok(flight));
     }
 
     #[test]
