@@ -79,8 +79,8 @@ impl EnemyRole {
 }
 
 /// Radians between the bolts of a boss's salvo, and their number.
-const SALVO_TURN: f32 = 0.22;
-const SALVO: i8 = 3;
+pub(crate) const SALVO_TURN: f32 = 0.22;
+pub(crate) const SALVO: i8 = 3;
 /// Speed that a large enemy gives a ship on contact, m/s.
 const SHOVE_SPEED: f32 = 9.0;
 

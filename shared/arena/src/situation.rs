@@ -8,7 +8,7 @@ use p2c2r_tasks::tactics::{
 use crate::arena::Arena;
 use crate::bullets::{Ammunition, Bullet, Shooter};
 use crate::config::ArenaConfig;
-use crate::enemies::EnemyRole;
+use crate::enemies::{EnemyRole, SALVO, SALVO_TURN};
 use crate::planning::{Course, LEG_TICKS, Who};
 use crate::vec2::Vec2;
 use crate::wingmen::MERCY_TICKS;
@@ -138,8 +138,8 @@ fn classes(config: &ArenaConfig, haste: f32) -> Vec<Class> {
         speed: byte(enemies.boss_speed * haste * 8.0),
         standoff: enemy.standoff,
         turn: byte(enemies.boss_turn_rate * 32.0),
-        salvo: 3,
-        fan: byte(0.22 * 128.0),
+        salvo: SALVO.unsigned_abs(),
+        fan: byte(SALVO_TURN * 128.0),
         cooldown: steps(enemies.boss_cooldown_ticks),
         plates: (enemies.boss_plates * 127.0).clamp(-127.0, 126.0) as i8,
         ..carrier
