@@ -216,10 +216,14 @@ impl Arena {
 
     /// Lets carriers launch rammers.
     pub(crate) fn launch_rammers(&mut self, events: &mut Vec<ArenaEvent>) {
-        if self.over || self.enemies.len() >= self.config.enemies.launch_below as usize {
+        if self.over {
             return;
         }
         for index in 0..self.enemies.len() {
+            // Asked anew for each carrier, since the one before may have launched.
+            if self.enemies.len() >= self.config.enemies.launch_below as usize {
+                return;
+            }
             let enemy = &self.enemies[index];
             if enemy.role != EnemyRole::Carrier || enemy.cooldown_ticks > 0 {
                 continue;

@@ -89,6 +89,17 @@ fn a_carrier_launches_rammers_until_there_are_enough() {
 }
 
 #[test]
+fn carriers_that_are_ready_together_launch_no_more_rammers_than_there_is_room_for() {
+    let mut arena = empty();
+    arena.config.enemies.launch_below = 3;
+    for x in [-10.0, 10.0] {
+        arena.add_enemy(EnemyRole::Carrier, Vec2::new(x, 30.0)).cooldown_ticks = 1;
+    }
+    arena.step(still(), &[]);
+    assert_eq!(arena.enemies().len(), 3);
+}
+
+#[test]
 fn rammers_that_a_carrier_launches_give_neither_points_nor_pickups_and_the_others_of_its_wave_do() {
     let mut arena = standing();
     arena.config.pickups.chance = 1.0;
