@@ -242,7 +242,7 @@ impl Arena {
             }
             let placed: Vec<Site> = self.rocks.iter().map(Site::of).collect();
             let found = layout::single(&self.config, &self.field, &mut self.dice, &placed, &shunned);
-            if let Some(site) = found {
+            if let Some(site) = found.and_then(|site| self.circling(site)) {
                 self.add_tumbling_rock(site, [0.0; 3]);
             }
         }

@@ -11,7 +11,7 @@ use crate::balance::BALANCE;
 use crate::config::ArenaConfig;
 use crate::dice::Dice;
 use crate::events::ArenaEvent;
-use crate::layout;
+use crate::layout::{self, Site};
 use crate::record::{Record, Recorded};
 use crate::rocks::{self, Rock};
 use crate::vec2::Vec2;
@@ -132,23 +132,28 @@ impl Arena {
             let position = self.well_place();
             self.sector.wells.push(Well::new(&self.config.sectors, position));
         }
-        for mut site in sites {
-            if let Some(well) = nearest(&self.sector.wells, site.position) {
-                let out = site.position - well.position;
-                if out.length() < WELL_CLEAR + site.radius {
-                    continue;
-                }
-                // A rock that does not circle would soon fall in.
-                let around = out.unit_or(Vec2::FORWARD).left();
-                site.velocity += around * well.circling_speed(out.length());
+        for site in sites {
+            if let Some(site) = self.circling(site) {
+                self.add_tumbling_rock(site, [0.0; 3]);
             }
-            self.add_tumbling_rock(site, [0.0; 3]);
         }
         self.dice = dice;
         self.first_rock_area = rocks::area(&self.rocks);
         self.pathing.begin_round();
         self.planning.begin_round();
         self.windows.begin_round(self.tick, self.config.physics.window_ticks(self.horizon.motions));
+    }
+
+    /// The site of a new rock with the velocity that has it circle the nearest well: a rock that does not circle would
+    /// soon fall in. `None` if the site is too near to that well.
+    pub(crate) fn circling(&self, mut site: Site) -> Option<Site> {
+        let Some(well) = nearest(&self.sector.wells, site.position) else { return Some(site) };
+        let out = site.position - well.position;
+        if out.length() < WELL_CLEAR + site.radius {
+            return None;
+        }
+        site.velocity += out.unit_or(Vec2::FORWARD).left() * well.circling_speed(out.length());
+        Some(site)
     }
 
     fn well_place(&mut self) -> Vec2 {

@@ -108,6 +108,22 @@ fn a_rock_circles_alike_along_trajectories_and_by_the_local_rule_and_goes_over_w
 }
 
 #[test]
+fn rocks_that_come_with_a_new_wave_circle_the_well_and_do_not_start_in_it() {
+    let mut arena = Arena::new(ArenaConfig::default());
+    arena.enter_sector(2);
+    arena.config.rocks.drift = 0.0;
+    arena.rocks.clear();
+    arena.regrow_rocks();
+    let [well] = arena.wells() else { panic!("{:?}", arena.wells()) };
+    assert!(arena.rocks().len() > 30, "{}", arena.rocks().len());
+    for rock in arena.rocks() {
+        let out = rock.position - well.position;
+        assert!(out.length() >= 5.0 + rock.radius, "{rock:?}");
+        assert!(out.left().dot(rock.velocity) > 0.0, "{rock:?}");
+    }
+}
+
+#[test]
 fn sectors_with_wells_are_admitted_flown_within_their_fuel_and_do_not_heap_up() {
     for number in [2, 4] {
         let mut arena = Arena::new(empty_config());
