@@ -64,9 +64,7 @@ impl Arena {
     /// Moves all enemies by one tick.
     pub(crate) fn move_enemies(&mut self, near: &RockGrid) {
         let others: Vec<Vec2> = self.enemies.iter().map(|enemy| enemy.position).collect();
-        let ship = Some(self.ship.position).filter(|_| self.ship.alive);
-        let wingmen = self.wingmen.iter().filter(|wingman| wingman.is_there());
-        let quarries: Vec<Vec2> = ship.into_iter().chain(wingmen.map(|wingman| wingman.position)).collect();
+        let quarries: Vec<Vec2> = self.quarries().collect();
         let haste = self.haste();
         let rules = &self.config.enemies;
         let around = Surroundings {

@@ -125,9 +125,14 @@ impl Arena {
 
     /// The enemies' nearest target: the ship or a wingman; `None` while none is there.
     pub(crate) fn quarry_of(&self, from: Vec2) -> Option<Vec2> {
+        nearest(from, self.quarries())
+    }
+
+    /// The enemies' targets: the ship and its wingmen, as far as they are there.
+    pub(crate) fn quarries(&self) -> impl Iterator<Item = Vec2> {
         let ship = Some(self.ship.position).filter(|_| self.ship.alive);
         let wingmen = self.wingmen.iter().filter(|wingman| wingman.is_there());
-        nearest(from, ship.into_iter().chain(wingmen.map(|wingman| wingman.position)))
+        ship.into_iter().chain(wingmen.map(|wingman| wingman.position))
     }
 
     /// Flies and fires all wingmen, and counts down for those that are away.
