@@ -93,7 +93,7 @@ impl OffloadState {
 pub enum OffloadMode {
     /// To the coordinator.
     Remote,
-    /// Nowhere: they are computed on this computer.
+    /// Nowhere: they are computed on this computer. Where money is the reason, cheap tasks may still go out.
     Local(LocalReason),
 }
 

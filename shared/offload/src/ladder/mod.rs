@@ -58,6 +58,10 @@ pub(crate) fn connecting() -> LinkProblem {
 /// The detail of [`connecting`], by which it is recognised.
 pub(crate) const CONNECTING: &str = "connecting";
 
+/// How long a money limit counts as in force after it last kept a task here, although cheaper tasks go out. Kinds ask
+/// several times a second; a longer time would tell of a limit that is over.
+const CAPPED_FOR: Duration = Duration::from_secs(1);
+
 /// Blobs that the coordinator is believed to have. It shares its store among gamers, and a game has only a
 /// few that change.
 const KNOWN_BLOBS_MAX: usize = 4_096;
@@ -158,6 +162,17 @@ struct Gate {
     paused_until: Micros,
 }
 
+/// A money limit that is in force: until a task that costs as much as the one it kept here goes out, or until it has kept
+/// none here for [`CAPPED_FOR`]. If any cheaper task ended it, the player would be told of the limit and of its end several
+/// times a second.
+struct Capped {
+    /// Of the task that it last kept here.
+    price: Nanos,
+    /// When that was.
+    at: Micros,
+    reason: LocalReason,
+}
+
 /// The table of tasks, and all operations on it.
 #[derive(Resource)]
 pub(crate) struct Ladder {
@@ -174,8 +189,8 @@ pub(crate) struct Ladder {
     /// `None` without a coordinator.
     session: Option<Session>,
     spending: Spending,
-    /// The money limit that last kept a task here; cleared when the next one is sent.
-    capped: Option<LocalReason>,
+    /// The money limit that is in force.
+    capped: Option<Capped>,
     /// Estimates of elapsed compute time, per kind.
     estimates: Vec<ComputeEstimate>,
     /// Estimates of processor time, per kind.
@@ -315,7 +330,10 @@ impl Ladder {
     pub fn mode(&self, context: &LadderContext<'_>) -> OffloadMode {
         match self.connection(context) {
             Err(reason) => OffloadMode::Local(reason),
-            Ok(_) => self.capped.clone().map_or(OffloadMode::Remote, OffloadMode::Local),
+            Ok(_) => match &self.capped {
+                Some(capped) => OffloadMode::Local(capped.reason.clone()),
+                None => OffloadMode::Remote,
+            },
         }
     }
 

@@ -4,7 +4,7 @@ use p2c2r_protocol::limits::{BLOB_BYTES_MAX, BLOBS_PER_SPEC_MAX, SPEC_BYTES_MAX}
 use p2c2r_protocol::{Digest, GameToServer, Micros, Nanos, Submit, TaskId};
 use tracing::error;
 
-use super::{Ladder, Remote, Session, Task};
+use super::{CAPPED_FOR, Capped, Ladder, Remote, Session, Task};
 use crate::ladder_context::LadderContext;
 use crate::switch::LocalReason;
 
@@ -13,7 +13,7 @@ enum Stay {
     /// A property of the task: its kind, its price, its size.
     Own,
     /// Money: all tasks of its price or more stay.
-    Money(LocalReason),
+    Money { price: Nanos, reason: LocalReason },
 }
 
 /// What is known of a task's cost when the coordinator's part in it is over.
@@ -76,14 +76,18 @@ impl Ladder {
 
     /// The task's price if it may go to the coordinator now.
     fn route(&mut self, context: &LadderContext<'_>, id: TaskId) -> Option<Nanos> {
+        let now = context.now();
         match self.may_go(context, id) {
             Ok(price) => {
-                self.capped = None;
+                let is_over = |capped: &mut Capped| {
+                    price >= capped.price || now.0 > capped.at.0 + Micros::from(CAPPED_FOR).0
+                };
+                self.capped.take_if(is_over);
                 Some(price)
             }
             Err(Stay::Own) => None,
-            Err(Stay::Money(reason)) => {
-                self.capped = Some(reason);
+            Err(Stay::Money { price, reason }) => {
+                self.capped = Some(Capped { price, at: now, reason });
                 None
             }
         }
@@ -112,17 +116,18 @@ impl Ladder {
         if price > price_cap {
             return Err(Stay::Own);
         }
+        let money = |reason: LocalReason| Stay::Money { price, reason };
         if let Some(available) = session.balance
             && price > available
         {
-            return Err(Stay::Money(LocalReason::BalanceTooLow { available }));
+            return Err(money(LocalReason::BalanceTooLow { available }));
         }
         if let Some((cap, until)) = session.hour_cap
             && now < until
         {
-            return Err(Stay::Money(LocalReason::HourCap { cap }));
+            return Err(money(LocalReason::HourCap { cap }));
         }
-        self.spending.check(*context.caps, price, now).map_err(Stay::Money)?;
+        self.spending.check(*context.caps, price, now).map_err(money)?;
         Ok(price)
     }
 

@@ -239,6 +239,29 @@ fn a_cap_that_is_changed_holds_from_the_next_frame_on() {
 }
 
 #[test]
+fn a_cheap_task_that_still_fits_under_a_cap_does_not_hide_that_a_dear_one_does_not() {
+    let cap = Nanos(500);
+    let mut game = capped(Some(cap), None);
+    let ask_dearly = |game: &mut Game| {
+        game.ask(Offloading::new(TwiceSpec { units: 60_000, ..spec(1) }, Blobs::default()));
+        assert!(game.sent.is_empty(), "it costs 600");
+    };
+    let reason = OffloadMode::Local(LocalReason::SessionCap { cap });
+    for _ in 0..2 {
+        ask_dearly(&mut game);
+        assert_eq!(game.mode(), reason);
+        game.ask_for(2);
+        let task = game.submit().task;
+        assert_eq!(game.mode(), reason);
+        game.refuse(task, Refusal::TooLate { predicted_us: 1 });
+        game.frames(20);
+    }
+    game.frames(100);
+    game.ask_for(3);
+    assert_eq!((game.submits().len(), game.mode()), (1, OffloadMode::Remote), "no dear one is asked for");
+}
+
+#[test]
 fn an_hour_that_the_coordinator_says_is_spent_is_shown_and_tried_again_later() {
     let mut game = Game::new();
     game.ask_for(1);
