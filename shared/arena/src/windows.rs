@@ -14,7 +14,7 @@
 //! cost is paid by disturbed rocks: such a rock leaves the trajectory at that tick and is loose (see `loose`)
 //! until a window begins that was requested afterwards, at most two windows later. A rock that would meet a
 //! disturbed or destroyed rock in a trajectory that does not include the disturbance leaves that trajectory
-//! too, at the tick of the contact. So nothing bounces off what is not there, with one exception: a rock that
+//! too, at the tick of the contact. So no rock bounces off one that is not there, with one exception: a rock that
 //! has already touched something in the present segment flies evenly to its state at that segment's end (see
 //! [`at`](p2c2r_tasks::physics::Trajectory::at)), which includes all contacts of the segment.
 //!

@@ -48,7 +48,7 @@ pub(crate) struct FormerTask {
 }
 
 impl PatientStore {
-    /// Opens the folder, which is made if it is not there, and reads what is in it, in the order in which it was asked for.
+    /// Opens the folder, or makes it, and reads the tasks in it, in the order in which they were asked for.
     /// Fails if another program uses the folder.
     pub fn open(folder: &Path) -> io::Result<(Self, Vec<FormerTask>)> {
         fs::create_dir_all(folder)?;

@@ -242,7 +242,7 @@ mod tests {
             assert_left(&spending, caps, 40, second(2));
             spending.note_charged(Nanos(10), second(3));
             assert_left(&spending, caps, 90, second(4));
-            // The connection is lost: what was out then is told of only once there is another.
+            // The connection is lost: only the next one tells what the tasks that were out have cost.
             spending.reserve(Nanos(20), second(5));
             spending.doubt(Nanos(20), second(5));
             spending.doubt_again(second(50));
