@@ -382,8 +382,10 @@ said "^warning: a complaint of cargo" && said "Building took" && noted "game end
 launch bench --rounds 1
 said "Building for 0:[0-9]*: 2 of 3 units done"
 
-begin the_potato_bench_is_run_with_its_options_and_its_status
+begin the_bench_is_run_with_its_options_and_its_status
 launch bench potato --preset stress --seconds 6
+status_is 1 && said "P2C2R_BIN_DIR has no program p2c2r-bench"
+launch bench --rounds 1
 status_is 1 && said "P2C2R_BIN_DIR has no program p2c2r-bench"
 cat >"$scratch/bin/p2c2r-bench" <<'END'
 #!/usr/bin/env bash
@@ -393,6 +395,8 @@ END
 chmod +x "$scratch/bin/p2c2r-bench"
 launch bench potato --preset stress --seconds 6
 status_is 69 && noted "bench potato --preset stress --seconds 6 with $scratch/bin"
+launch bench --rounds 1
+status_is 69 && noted "bench --rounds 1 with $scratch/bin"
 
 # Cargo is run in the checkout, wherever the launcher is.
 begin a_relative_target_folder_is_the_callers
@@ -519,6 +523,18 @@ for link in nonsense "@$outside/nowhere" '' -; do
 done
 not_noted "systemctl restart p2c2r-worker" && link_is 'p2c2r://three#3'
 
+begin an_interrupted_join_leaves_no_link_behind
+mkfifo "$outside/typed"
+for signal in HUP TERM; do
+  (PATH="$helper/bin:$PATH" exec sh "$helper/p2c2r-helper" join - <>"$outside/typed" >"$scratch/out" 2>&1) &
+  job=$!
+  # It has these permissions just before it reads the link.
+  until [ "$(stat -c %a "$helper"/etc/worker.link.* 2>/dev/null)" = 640 ]; do read -rt 0.05 <> <(:) || true; done
+  kill "-$signal" -- "-$job"
+  ! wait "$job" 2>/dev/null || fail "an interrupted join is a success"
+  link_is 'p2c2r://three#3'
+done
+
 begin a_worker_that_is_not_let_in_is_a_failure
 export CONNECTED=false
 help join 'p2c2r://four#4'
@@ -537,8 +553,8 @@ case "$1 ${2:-}" in
   "backup "*) mkdir "$2" && echo book >"$2/results.db" ;;
   "restore "*) cat "$2/results.db" ;;
   "ledger backup") echo book >"$3" ;;
-  "ledger export") echo rows >"$5" ;;
-  "ledger check") cat "$4" "$6" ;;
+  "ledger export") to=${!#} && echo rows >"${to#--to=}" ;;
+  "ledger check") [ $# -lt 6 ] || cat "$4" "$6" ;;
   "accounts "*) exit 5 ;;
 esac
 [ -z "${SLOW:-}" ] || read -rt 60 <> <(:)
@@ -568,8 +584,12 @@ operate ledger backup book.db
 status_is 0 && noted "ledger backup HANDED/out" && is book.db book
 operate ledger export --csv --to rows.csv
 status_is 0 && noted "ledger export --csv --to HANDED/out" && is rows.csv rows
+operate ledger export --csv --to=again.csv
+status_is 0 && noted "ledger export --csv --to=HANDED/out" && is again.csv rows
 operate ledger check --head "a copy/results.db" --head rows.csv
 status_is 0 && noted "ledger check --head HANDED/4 --head HANDED/6" && said book && said rows
+operate ledger check --head=rows.csv
+status_is 0 && noted "ledger check --head=HANDED/3"
 
 begin what_an_operator_types_that_is_no_file_stays_as_it_is
 for words in "ledger backup --help" "ledger payout record backup 0.5 one" "page --metrics-token" "ready"; do

@@ -34,10 +34,10 @@ const STATUS_EVERY_MS: RangeInclusive<u128> = 1..=24 * 60 * 60 * 1_000;
 /// minutes.
 const DRAIN_MAX: Duration = Duration::from_hours(1);
 
-/// Tasks of at most this many work units (microseconds of a reference core) are computed on the app's own
-/// thread, or in a process for whose answer that thread waits, when nothing waits before them: handing one to another
-/// thread and back costs 20 to 60 us, which is more than the task, while 50 us of delay to the link is less than one such
-/// hand-over.
+/// Tasks of at most this many work units (microseconds of a reference core) are computed on the app's own thread, or in
+/// a process for whose answer that thread waits, when nothing waits before them. Handing one to another thread and back
+/// costs about as much as the largest of them takes (`docs/PERFORMANCE.md`, "Dispatch"), and computing it delays the
+/// link by no more than that.
 pub const INLINE_UNITS_MAX: u64 = 50;
 
 /// Where kernels run.

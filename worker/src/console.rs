@@ -316,7 +316,7 @@ pub(crate) fn show_farewell(parts: &mut WorkerParts<'_, '_>) {
     info!("{}", total_earned(session, time.elapsed()));
 }
 
-/// `Total earned by this worker: $0.083 (33 minutes uptime, $0.15/hour). Its account: $1.05 confirmed, $0.20 pending`.
+/// For example `Total earned by this worker: $0.083 (33 minutes uptime, $0.15/hour)`, and then the account's figures.
 fn total_earned(session: &SessionEarnings, uptime: Duration) -> String {
     let per_hour = session.earned_per_hour(uptime).map(|nanos| format!(", {nanos}/hour")).unwrap_or_default();
     let own =

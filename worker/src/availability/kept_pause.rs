@@ -32,7 +32,7 @@ impl KeptPause {
     }
 
     /// The pause that holds at `now`, if there is one. A file that cannot be read counts as a pause without an end,
-    /// because nothing is lent in doubt. A pause that would end more than [`PAUSE_MAX`] from now, because the clock was
+    /// because in doubt nothing is lent. A pause that would end more than [`PAUSE_MAX`] from now, because the clock was
     /// set back, ends then.
     pub fn find(&self, now: SystemTime) -> Option<FoundPause> {
         match fs::read_to_string(&self.0) {
