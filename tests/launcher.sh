@@ -254,6 +254,24 @@ as=("${with_window[@]}" 'LACKS=libvulkan\|libEGL')
 launch play --workers 1
 status_is 0 && said "no graphics driver here: going on as .demo." && said "HUD line" && none_left
 
+# A stand-in for cat shows a system without IPv6 on which a program listens on TCP port 8800 (hexadecimal 2260).
+begin a_taken_port_is_found_without_ipv6_too
+cat >"$scratch/libraries/cat" <<'EOF'
+#!/bin/sh
+case $1 in
+  /proc/net/tcp) echo "   0: 0100007F:2260 00000000:0000 0A" && exit 1 ;;
+  /proc/net/*) exit 1 ;;
+esac
+exec /bin/cat "$@"
+EOF
+chmod +x "$scratch/libraries/cat"
+as=("${with_window[@]}")
+launch play --port 8800
+status_is 0 && said "Port 8800 is taken" && none_left
+launch play --port 8801
+status_is 0 && ! grep -q "is taken" "$scratch/out" || fail "port 8801 is free"
+rm "$scratch/libraries/cat"
+
 if command -v flock >/dev/null; then
   begin a_second_play_joins_the_first_ones_coordinator
   as=("${with_window[@]}")
