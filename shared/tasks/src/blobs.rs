@@ -8,7 +8,7 @@
 mod known;
 mod store;
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -28,21 +28,40 @@ pub trait Prepared: Any + Send + Sync {
 /// A prepared form and its bytes in memory, or why the bytes have no such form.
 type Form = Result<(Arc<dyn Any + Send + Sync>, usize), Arc<str>>;
 
-/// State of a blob's prepared form.
+/// Facts about the bytes, or why they have none.
+type Survey = Result<Arc<dyn Any + Send + Sync>, Arc<str>>;
+
+/// Values of a blob by the type that a kind asks for. Any game may name any blob in specs of any kind, so a refusal by
+/// one kind must not count for another.
+type ByType<V> = Vec<(TypeId, V)>;
+
+/// The value of a [`ByType`] for `T`.
+fn of_type<T: Any, V: Clone>(values: &[(TypeId, V)]) -> Option<V> {
+    values.iter().find(|(of, _)| *of == TypeId::of::<T>()).map(|(_, value)| value.clone())
+}
+
+/// The prepared forms of a blob.
 #[derive(Default)]
 struct Slot {
-    form: Option<Form>,
+    forms: ByType<Form>,
     /// Set once no store keeps the blob: from then on a form is prepared for one use and not kept.
     let_go: bool,
+}
+
+impl Slot {
+    /// Bytes of all forms in memory.
+    fn bytes(&self) -> usize {
+        self.forms.iter().filter_map(|(_, form)| form.as_ref().ok()).map(|(_, bytes)| bytes).sum()
+    }
 }
 
 /// One content-addressed input.
 pub struct Blob {
     digest: Digest,
     bytes: Box<[u8]>,
-    survey: OnceLock<Result<Box<dyn Any + Send + Sync>, Arc<str>>>,
+    surveys: Mutex<ByType<Survey>>,
     slot: Mutex<Slot>,
-    /// Bytes of the kept form; outside the slot's lock so that it can be read while a thread prepares.
+    /// Bytes of the kept forms; outside the slot's lock so that they can be read while a thread prepares.
     prepared_bytes: AtomicUsize,
     /// The store that keeps the blob.
     owner: OnceLock<OwningStore>,
@@ -54,7 +73,7 @@ impl Blob {
         Arc::new(Self {
             digest: Digest::of(&bytes),
             bytes: bytes.into(),
-            survey: OnceLock::new(),
+            surveys: Mutex::default(),
             slot: Mutex::default(),
             prepared_bytes: AtomicUsize::new(0),
             owner: OnceLock::new(),
@@ -71,7 +90,7 @@ impl Blob {
         &self.bytes
     }
 
-    /// Bytes of the prepared form that is kept with the blob; 0 while there is none.
+    /// Bytes of the prepared forms that are kept with the blob; 0 while there is none.
     pub fn prepared_bytes(&self) -> usize {
         self.prepared_bytes.load(Ordering::Acquire)
     }
@@ -82,30 +101,36 @@ impl Blob {
     }
 
     /// A few facts about the bytes, made by `survey` on first use and kept: what admission needs to know, for less
-    /// time and memory than the prepared form takes. `survey` must be pure; a refusal is kept as well. A blob is
-    /// surveyed for one kind only.
+    /// time and memory than the prepared form takes. `survey` must be pure, and the same for each `T`: a refusal is
+    /// kept as well.
     pub fn surveyed<T: Any + Send + Sync + Copy>(
         &self,
         survey: impl FnOnce(&[u8]) -> Result<T, String>,
     ) -> Result<T, SpecError> {
-        let slot = self.survey.get_or_init(|| match survey(&self.bytes) {
-            Ok(facts) => Ok(Box::new(facts)),
-            Err(reason) => Err(reason.into()),
+        // A panic in `survey` leaves the list as it was.
+        let mut surveys = self.surveys.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = of_type::<T, _>(&surveys).unwrap_or_else(|| {
+            let made: Survey = match survey(&self.bytes) {
+                Ok(facts) => Ok(Arc::new(facts)),
+                Err(reason) => Err(reason.into()),
+            };
+            surveys.push((TypeId::of::<T>(), made.clone()));
+            made
         });
-        let facts = slot.as_ref().map_err(|reason| self.bad(reason))?;
-        facts.downcast_ref::<T>().copied().ok_or_else(|| self.bad("surveyed for another kind"))
+        let facts = found.map_err(|reason| self.bad(&reason))?;
+        Ok(*facts.downcast_ref::<T>().unwrap_or_else(|| unreachable!("surveys are kept by their type")))
     }
 
     /// The form a kernel works on, made from the bytes by `prepare` on first use and kept as long as the store keeps
-    /// the blob. `prepare` must be pure: a refusal is kept as well. A blob is prepared for one kind only; asking for a
-    /// second type is an error. While one thread prepares, others that want the form wait for it.
+    /// the blob. `prepare` must be pure, and the same for each `T`: a refusal is kept as well. While one thread
+    /// prepares, others that want a form wait for it.
     pub fn prepared<T: Prepared>(
         &self,
         prepare: impl FnOnce(&[u8]) -> Result<T, String>,
     ) -> Result<Arc<T>, SpecError> {
         let mut slot = self.slot();
-        let (form, is_new) = if let Some(form) = &slot.form {
-            (form.clone(), false)
+        let (form, is_new) = if let Some(form) = of_type::<T, _>(&slot.forms) {
+            (form, false)
         } else {
             let form: Form = match prepare(&self.bytes) {
                 // At least one byte, since 0 means that there is no form.
@@ -116,8 +141,8 @@ impl Blob {
                 Err(reason) => Err(reason.into()),
             };
             if !slot.let_go {
-                slot.form = Some(form.clone());
-                self.prepared_bytes.store(form.as_ref().map_or(0, |(_, bytes)| *bytes), Ordering::Release);
+                slot.forms.push((TypeId::of::<T>(), form.clone()));
+                self.prepared_bytes.store(slot.bytes(), Ordering::Release);
             }
             (form, !slot.let_go)
         };
@@ -126,7 +151,7 @@ impl Blob {
             owner.weigh_again(self.digest);
         }
         let (made, _) = form.map_err(|reason| self.bad(&reason))?;
-        made.downcast::<T>().map_err(|_| self.bad("prepared for another kind"))
+        Ok(made.downcast::<T>().unwrap_or_else(|_| unreachable!("forms are kept by their type")))
     }
 
     /// Bytes the blob takes in memory now.
@@ -134,16 +159,16 @@ impl Blob {
         store::BLOB_OVERHEAD_BYTES + self.bytes.len() + self.prepared_bytes()
     }
 
-    /// Drops the prepared form for good; a kernel that is using it keeps it until it ends.
+    /// Drops the prepared forms for good; a kernel that is using one keeps it until it ends.
     fn let_go(&self) {
         let mut slot = self.slot();
         slot.let_go = true;
-        slot.form = None;
+        slot.forms.clear();
         self.prepared_bytes.store(0, Ordering::Release);
     }
 
     fn slot(&self) -> MutexGuard<'_, Slot> {
-        // A panic in `prepare` leaves the slot as it was: without a form.
+        // A panic in `prepare` leaves the slot as it was: without that form.
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -213,10 +238,26 @@ mod tests {
         let second = blob.prepared::<Weighty>(|_| panic!("made twice")).unwrap();
         assert!(Arc::ptr_eq(&first, &second));
         assert_eq!(blob.prepared_bytes(), 7);
-        assert!(matches!(blob.prepared(|_| Ok(Other)), Err(SpecError::BadBlob { .. })));
         let bad = Blob::new(vec![8]);
         assert!(bad.prepared::<Weighty>(|_| Err("no".into())).is_err());
-        assert!(bad.prepared(|_| Ok(Weighty(1))).is_err());
+        assert!(matches!(bad.prepared(|_| Ok(Weighty(1))), Err(SpecError::BadBlob { .. })));
+    }
+
+    #[test]
+    fn what_one_kind_finds_in_a_blob_does_not_count_for_another() {
+        let mut store = BlobStore::new(usize::MAX);
+        let blob = store.insert(vec![7]);
+        let empty = store.bytes();
+        assert!(blob.prepared::<Other>(|_| Err("no".into())).is_err());
+        assert!(!blob.is_prepared());
+        assert_eq!(*blob.prepared(|_| Ok(Weighty(3))).unwrap(), Weighty(3));
+        assert!(blob.prepared::<Other>(|_| panic!("made twice")).is_err());
+        let both = store.insert(vec![8]);
+        both.prepared(|_| Ok(Other)).unwrap();
+        assert_eq!(*both.prepared(|_| Ok(Weighty(4))).unwrap(), Weighty(4));
+        assert_eq!((both.prepared_bytes(), store.bytes()), (5, 2 * empty + 3 + 5));
+        assert!(blob.surveyed::<u8>(|_| Err("no".into())).is_err());
+        assert_eq!(blob.surveyed(|_| Ok(9u16)), Ok(9));
     }
 
     #[test]
@@ -224,10 +265,9 @@ mod tests {
         let blob = Blob::new(vec![7]);
         assert_eq!(blob.surveyed(|bytes| Ok(bytes.len())), Ok(1));
         assert_eq!(blob.surveyed::<usize>(|_| panic!("made twice")), Ok(1));
-        assert!(matches!(blob.surveyed(|_| Ok(1u8)), Err(SpecError::BadBlob { .. })));
         let bad = Blob::new(vec![8]);
         assert!(bad.surveyed::<usize>(|_| Err("no".into())).is_err());
-        assert!(bad.surveyed(|_| Ok(1usize)).is_err());
+        assert!(matches!(bad.surveyed(|_| Ok(1usize)), Err(SpecError::BadBlob { .. })));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use p2c2r_protocol::limits::{BLOB_BYTES_MAX, OUTCOME_BYTES_MAX, SPEC_BYTES_MAX};
 use p2c2r_tasks::path::{
     Cell, Cost, GRID_SIDE_MAX, Grid, GridError, Path, PathOutcome, PathSpec, Query, QueryAnswer,
 };
+use p2c2r_tasks::physics::{BodyMaterial, Physics, PhysicsBase, PhysicsSpec};
 use p2c2r_tasks::{Blob, Blobs, KernelError, SpecError, Stop, TaskKind};
 
 use crate::maps::{self, Seeded};
@@ -109,6 +110,32 @@ fn a_blob_that_is_no_grid_or_not_at_hand_is_a_typed_refusal() {
         Path::run(&spec, &blobs, &Stop::never()),
         Err(KernelError::Spec(SpecError::BadBlob { .. }))
     ));
+}
+
+/// Any game may name any blob as the base of its bodies. A coordinator keeps one copy of a blob for all games, so a
+/// grid that is no snapshot must stay a grid: otherwise honest answers to other games would fail their check.
+#[test]
+fn a_grid_that_a_spec_of_another_kind_names_is_still_a_grid() {
+    // Larger than the grids that admission prepares.
+    let case = maps::rocks(300, 150, 12, 5, 1);
+    let (spec, of_worker) = case.spec(&case.queries);
+    let outcome = Path::run(&spec, &of_worker, &Stop::never()).unwrap();
+    let (_, kept) = case.spec(&case.queries);
+    let base = PhysicsBase { digest: spec.grid, gone: Vec::new() };
+    let named = PhysicsSpec {
+        base: Some(base),
+        segments: 1,
+        steps: 1,
+        planar: false,
+        walls: None,
+        attractors: Vec::new(),
+        materials: vec![BodyMaterial::ROCK],
+        bodies: Vec::new(),
+    };
+    assert!(matches!(Physics::admit(&named, &kept), Err(SpecError::BadBlob { .. })));
+    Path::admit(&spec, &kept).unwrap();
+    Path::check(&spec, &kept, &outcome).unwrap();
+    Path::deep_check(&spec, &kept, &outcome, 1).unwrap();
 }
 
 /// Outcomes true and false: the type can hold more than any kernel gives.
