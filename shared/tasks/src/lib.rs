@@ -18,6 +18,7 @@
 //! | [`lightfield`] | light around many points of one scene, ray traced |
 //! | [`tactics`] | plans for wingmen and bosses, by rollouts |
 
+mod admission;
 pub mod blobs;
 pub mod fuel;
 pub mod gpu;

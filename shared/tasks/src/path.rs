@@ -66,6 +66,7 @@ pub use outcome::{PathOutcome, QueryAnswer};
 pub use spec::{Cell, PathSpec, Query};
 pub use units::Reckoning;
 
+use crate::admission::{counted, refuse};
 use crate::blobs::Blobs;
 use crate::fuel::{Fuel, Fueled, Stop};
 use crate::kind::{CheckError, KernelError, SpecError, TaskKind};
@@ -178,13 +179,10 @@ fn prepared(spec: &PathSpec, blobs: &Blobs) -> Result<Arc<PreparedGrid>, SpecErr
 
 /// Refuses a spec outside the documented ranges.
 fn in_range(spec: &PathSpec, grid: &Survey) -> Result<(), SpecError> {
-    let count = spec.queries.len();
-    if !(1..=QUERIES_MAX).contains(&count) {
-        return Err(SpecError::OutOfRange(format!("{count} queries where 1 to {QUERIES_MAX} are allowed")));
-    }
+    counted("queries", spec.queries.len(), 1..=QUERIES_MAX)?;
     let outside = |cell| !grid.contains(cell);
     match spec.queries.iter().position(|query| outside(query.from) || outside(query.to)) {
-        Some(number) => Err(SpecError::OutOfRange(format!("query {number} leaves the grid"))),
+        Some(number) => refuse(format!("query {number} leaves the grid")),
         None => Ok(()),
     }
 }

@@ -4,11 +4,11 @@
 //! it, from [`VIEWS`] of the probes.
 
 use p2c2r_protocol::WorkUnits;
-use p2c2r_protocol::limits::WORK_UNITS_PER_TASK_MAX;
 
 use super::outcome::base;
 use super::spec::{LightfieldSpec, Probes};
 use super::{OBJECTS_MAX, PATHS_MAX, PROBES_MAX, PROBES_MIN};
+use crate::admission::{counted, limited, refuse};
 use crate::blobs::Blobs;
 use crate::kind::SpecError;
 use crate::reflection::{self, Crowd, ReflectionSpec};
@@ -22,30 +22,19 @@ pub(super) const PROBE_STEPS: u64 = 1_300;
 /// sampled probes see are still computed.
 const MARGIN: f64 = 1.1;
 
-fn refuse<T>(why: impl Into<String>) -> Result<T, SpecError> {
-    Err(SpecError::OutOfRange(why.into()))
-}
-
 /// Checks every documented range and the base, and returns the scene.
 pub(super) fn in_range(spec: &LightfieldSpec, blobs: &Blobs) -> Result<ReflectionSpec, SpecError> {
     let count = spec.probes.count();
-    if !(PROBES_MIN..=PROBES_MAX).contains(&count) {
-        return refuse(format!("{count} probes where {PROBES_MIN} to {PROBES_MAX} are allowed"));
-    }
+    counted("probes", count, PROBES_MIN..=PROBES_MAX)?;
     if let Probes::Grid { origin, spacing, counts } = &spec.probes {
         let last =
             |axis: usize| i64::from(origin[axis]) + i64::from(*spacing) * (i64::from(counts[axis]) - 1);
         if *spacing == 0 || (0..3).any(|axis| last(axis) > i16::MAX.into()) {
-            return refuse("a grid without spacing, or that leaves the numbers' range");
+            return refuse("a grid without spacing, or one that leaves the range of positions");
         }
     }
-    if !(1..=PATHS_MAX).contains(&spec.paths) {
-        return refuse(format!("{} paths where 1 to {PATHS_MAX} are allowed", spec.paths));
-    }
-    let objects = spec.objects.len();
-    if objects > OBJECTS_MAX {
-        return refuse(format!("{objects} objects where 0 to {OBJECTS_MAX} are allowed"));
-    }
+    counted("paths", spec.paths.into(), 1..=PATHS_MAX.into())?;
+    counted("objects", spec.objects.len(), 0..=OBJECTS_MAX)?;
     let scene = spec.scene();
     reflection::in_range(&scene)?;
     base(spec, blobs)?;
@@ -62,8 +51,5 @@ pub(super) fn reckon(spec: &LightfieldSpec, scene: &ReflectionSpec) -> Result<Wo
     let path = views.iter().sum::<f64>() / views.len().max(1) as f64;
     let probe = PROBE_NS + f64::from(spec.paths) * path * MARGIN;
     let units = ((crowd.scene_ns() + count as f64 * probe) / 1_000.0).ceil() as u64;
-    if units > WORK_UNITS_PER_TASK_MAX {
-        return Err(SpecError::TooMuchWork { units, max: WORK_UNITS_PER_TASK_MAX });
-    }
-    Ok(WorkUnits(units))
+    limited(units)
 }

@@ -34,7 +34,7 @@ pub enum FieldError {
     #[error(transparent)]
     Base(#[from] SpecError),
     /// The bytes are not what an encoder makes of any field.
-    #[error("the stream is not that of a field of so many probes")]
+    #[error("the stream does not hold a field of as many probes as the spec asks for")]
     Stream,
 }
 

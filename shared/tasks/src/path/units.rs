@@ -12,13 +12,13 @@
 //! search that takes longer still ends when the fuel is spent.
 
 use p2c2r_protocol::WorkUnits;
-use p2c2r_protocol::limits::WORK_UNITS_PER_TASK_MAX;
 
 use super::FUEL_PERCENT;
 use super::grid::Grid;
 use super::kernel::Survey;
 use super::search::{CACHED_CELLS_MAX, QUERY_STEPS};
 use super::spec::{Cell, PathSpec, Query};
+use crate::admission::limited;
 use crate::fuel::STEPS_PER_UNIT;
 use crate::kind::SpecError;
 
@@ -170,8 +170,5 @@ pub(super) fn reckon(spec: &PathSpec, grid: &Survey) -> Result<WorkUnits, SpecEr
     let reckoning = Reckoning::on(*grid);
     let searches: u64 = spec.queries.iter().map(|query| reckoning.paid_ns(*query)).sum();
     let units = (TASK_NS + prepare_ns(grid) + searches).div_ceil(1_000);
-    if units > WORK_UNITS_PER_TASK_MAX {
-        return Err(SpecError::TooMuchWork { units, max: WORK_UNITS_PER_TASK_MAX });
-    }
-    Ok(WorkUnits(units))
+    limited(units)
 }

@@ -6,6 +6,7 @@ use super::{
     BOUNCES_MAX, FACE_LOG2_MAX, FACE_LOG2_MIN, LEVELS_MAX, OBJECTS_MAX, POWER_MAX, SAMPLES_MAX, SURFACES_MAX,
     VIEWPOINTS_MAX,
 };
+use crate::admission::{counted, refuse};
 use crate::kind::SpecError;
 use crate::physics::{ShapeId, ShapeKind};
 
@@ -13,17 +14,6 @@ use crate::physics::{ShapeId, ShapeKind};
 /// weights, which for the largest face take 40 MB and over a second; up to this size all numbers together
 /// take 10 MB.
 const ANY_LEVELS_FACE_LOG2: u8 = 5;
-
-fn refuse<T>(why: impl Into<String>) -> Result<T, SpecError> {
-    Err(SpecError::OutOfRange(why.into()))
-}
-
-fn counted(what: &str, count: usize, range: std::ops::RangeInclusive<usize>) -> Result<(), SpecError> {
-    if range.contains(&count) {
-        return Ok(());
-    }
-    refuse(format!("{count} {what} where {} to {} are allowed", range.start(), range.end()))
-}
 
 /// Checks every documented range.
 pub(crate) fn in_range(spec: &ReflectionSpec) -> Result<(), SpecError> {
@@ -71,7 +61,7 @@ fn object_in_range(spec: &ReflectionSpec, object: &Object) -> Result<(), &'stati
         Form::Rock { shape, .. } if shape.0 >= ShapeId::COUNT || shape.kind() == ShapeKind::Ball => {
             Err("no such rock")
         }
-        Form::Rock { rotation, .. } if !rotation.is_legal() => Err("the rotation is none"),
+        Form::Rock { rotation, .. } if !rotation.is_legal() => Err("the rotation is invalid"),
         _ => Ok(()),
     }
 }

@@ -327,7 +327,7 @@ impl<Context> Decode<Context> for ReflectionOutcome {
         let (coarseness, length) = (head[0], usize::from(u16::from_le_bytes([head[1], head[2]])));
         let is_legal = |size: &CubeSize| size.face_log2 <= FACE_LOG2_MAX && size.levels <= size.face_log2 + 1;
         if !sizes.iter().all(is_legal) || coarseness >= STEPS {
-            return Err(DecodeError::Other("a probe of no size, or steps that there are not"));
+            return Err(DecodeError::Other("a probe size or a coarseness that does not exist"));
         }
         let max = bytes_max(&sizes);
         if max > STREAM_BYTES_MAX || length > max {

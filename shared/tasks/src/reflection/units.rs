@@ -9,11 +9,11 @@
 //! things in one place, run out of fuel.
 
 use p2c2r_protocol::WorkUnits;
-use p2c2r_protocol::limits::WORK_UNITS_PER_TASK_MAX;
 
 use super::LIGHTS_MAX;
 use super::scene::is_light;
 use super::spec::{Form, Object, POSITION_STEPS_PER_M, RADIUS_STEPS_PER_M, ReflectionSpec};
+use crate::admission::limited;
 use crate::kind::SpecError;
 
 /// Nanoseconds of a task, and of an object in it: records, boxes and their tree.
@@ -202,9 +202,5 @@ pub(super) fn reckon(spec: &ReflectionSpec) -> Result<WorkUnits, SpecError> {
         viewpoint.texels() as f64 * (TEXEL_NS + paths + filtered)
     });
     let ns = crowd.scene_ns() + cubes.sum::<f64>();
-    let units = (ns / 1_000.0).ceil() as u64;
-    if units > WORK_UNITS_PER_TASK_MAX {
-        return Err(SpecError::TooMuchWork { units, max: WORK_UNITS_PER_TASK_MAX });
-    }
-    Ok(WorkUnits(units))
+    limited((ns / 1_000.0).ceil() as u64)
 }

@@ -5,7 +5,6 @@
 //! into a crowd of rocks later takes longer; the fuel limits that.
 
 use p2c2r_protocol::WorkUnits;
-use p2c2r_protocol::limits::WORK_UNITS_PER_TASK_MAX;
 
 use super::ground::{self, FEELER_M};
 use super::model::SHOTS_MAX;
@@ -15,6 +14,7 @@ use super::{
     AGENTS_MAX, BOLTS_MAX, CANDIDATES_MAX, CLASSES_MAX, FUTURES_MAX, HALF_RANGE, LEAD_STEPS_MAX,
     PLANNERS_MAX, POSITION_STEPS_PER_M, ROCKS_MAX, SALVO_MAX, VELOCITY_MAX,
 };
+use crate::admission::{counted, limited, refuse};
 use crate::kind::SpecError;
 
 /// See [`TaskKind::FUEL_PERCENT`](crate::TaskKind::FUEL_PERCENT).
@@ -30,17 +30,6 @@ const SHOT_NS: f64 = 14.0;
 const FIRING: f64 = 0.5;
 /// Largest worth of a point of hull: with more, sums of scores would overflow.
 const HULL_WORTH_MAX: u8 = 15;
-
-fn refuse<T>(why: impl Into<String>) -> Result<T, SpecError> {
-    Err(SpecError::OutOfRange(why.into()))
-}
-
-fn counted(what: &str, count: usize, range: std::ops::RangeInclusive<usize>) -> Result<(), SpecError> {
-    if range.contains(&count) {
-        return Ok(());
-    }
-    refuse(format!("{count} {what} where {} to {} are allowed", range.start(), range.end()))
-}
 
 /// Checks every documented range.
 pub(super) fn in_range(spec: &TacticsSpec) -> Result<(), SpecError> {
@@ -136,8 +125,5 @@ pub(super) fn reckon(spec: &TacticsSpec) -> Result<WorkUnits, SpecError> {
         + shots(spec, all_steps) * (SHOT_NS + ROCK_NS * near * 0.5);
     let grids = ground::grid_steps(ground::slices(all_steps as usize)) as f64 * 2.0;
     let units = ((TASK_NS + grids + rollouts * ROLLOUT_NS + steps * step_ns) / 1_000.0).ceil() as u64;
-    if units > WORK_UNITS_PER_TASK_MAX {
-        return Err(SpecError::TooMuchWork { units, max: WORK_UNITS_PER_TASK_MAX });
-    }
-    Ok(WorkUnits(units))
+    limited(units)
 }
