@@ -275,7 +275,7 @@ mod tests {
         }
         let boxes: Vec<Aabb> = chain(100).iter().map(aabb).collect();
         let joined = depth(&joined(&boxes));
-        assert!(joined > DEPTH_MAX, "{joined}: the chain is no case for the other way");
+        assert!(joined > DEPTH_MAX, "{joined}: the chain needs no halving");
     }
 
     /// Hostile arrangements of balls: at random, in one place, in a row.

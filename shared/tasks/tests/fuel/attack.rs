@@ -38,7 +38,7 @@ fn a_short_query_that_leads_round_the_whole_grid_ends_by_its_fuel() {
 }
 
 #[test]
-fn who_says_out_of_fuel_where_there_is_some_left_is_caught() {
+fn a_false_out_of_fuel_is_caught() {
     let kinds = KindRegistry::builtin();
     let case = maps::rocks(64, 30, 4, 20, 1);
     let (spec, blobs) = case.spec(&case.queries);

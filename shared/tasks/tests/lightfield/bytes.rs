@@ -31,7 +31,7 @@ fn specs_survive_and_no_prefix_or_extension_of_one_decodes() {
 }
 
 #[test]
-fn where_a_field_is_in_its_world_does_not_show_in_what_is_asked() {
+fn a_spec_does_not_tell_where_in_its_world_a_field_is() {
     let asked = |spec: &LightfieldSpec| Lightfield::encode_spec(&spec.clone().without_place());
     let by = [640, 0, -1_280];
     let moved = |place: &mut [i16; 3]| *place = std::array::from_fn(|axis| place[axis] + by[axis]);
@@ -116,7 +116,7 @@ fn what_is_out_of_range_is_refused() {
 }
 
 #[test]
-fn a_base_that_is_missing_or_none_is_refused_and_nobody_answers_against_it() {
+fn a_missing_or_invalid_base_is_refused_and_no_answer_unfolds_with_it() {
     let (spec, blobs) = based(&arena(5, 3, 1), &field(&arena(5, 3, 2)));
     let outcome = run(&spec, &blobs);
     let missing = Lightfield::admit(&spec, &Blobs::default());

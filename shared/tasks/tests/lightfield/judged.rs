@@ -71,7 +71,7 @@ fn a_base_does_not_help_a_liar() {
 }
 
 #[test]
-fn what_no_field_can_be_is_rejected_at_once() {
+fn impossible_fields_are_rejected_at_once() {
     let mut bright = LightfieldSpec { sun: None, ..arena(0, 1, 1) };
     let lamp = bright.objects.last_mut().unwrap();
     (lamp.position, lamp.surface) = ([0, 64, 0], 5);

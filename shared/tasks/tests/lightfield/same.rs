@@ -44,7 +44,7 @@ fn on_repeat_and_whatever_the_base() {
 }
 
 #[test]
-fn what_did_not_change_takes_next_to_nothing() {
+fn unchanged_light_takes_hardly_any_bytes() {
     let before = arena(60, 16, 1);
     let whole = run(&before, &Blobs::default()).bytes();
     let (still, blobs) = based(&before, &field(&before));

@@ -209,11 +209,11 @@ fn random_and_mutated_outcomes_are_refused_or_have_just_this_encoding() {
             decoded += 1;
         }
     }
-    assert!(decoded > 1_000, "only {decoded} outcomes decoded, the test has lost its teeth");
+    assert!(decoded > 1_000, "only {decoded} outcomes decoded: too few for this test");
 }
 
 #[test]
-fn counts_that_nothing_stands_behind_are_refused() {
+fn counts_without_elements_are_refused() {
     for bytes in
         [&[0xff, 0xff, 0xff, 0xff, 0x0f][..], &[0x81, 0x02], &[1, 0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0, 0]]
     {

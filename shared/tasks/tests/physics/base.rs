@@ -80,7 +80,7 @@ fn everyone_who_has_an_outcome_makes_the_same_snapshot() {
 }
 
 #[test]
-fn a_base_that_is_missing_or_none_is_a_typed_refusal() {
+fn a_missing_or_invalid_base_is_a_typed_refusal() {
     let spec = scenes::arena(30, 2);
     let (snapshot, blob) = left(&spec);
     let whole = next(&spec, 1, 3);
@@ -101,7 +101,7 @@ fn a_base_that_is_missing_or_none_is_a_typed_refusal() {
 
 /// A change has exactly one encoding.
 #[test]
-fn changes_that_are_none_are_refused() {
+fn changes_that_change_nothing_are_refused() {
     let spec = scenes::arena(30, 2);
     let (snapshot, blob) = left(&spec);
     let whole = next(&spec, 4, 6);

@@ -66,7 +66,7 @@ fn outcomes_survive_and_no_prefix_or_extension_of_one_decodes() {
 
 /// True or false: an outcome unfolds to the segments it was made of, and each list has one stream.
 #[test]
-fn whatever_is_said_survives() {
+fn any_claim_survives_packing() {
     let (mut seeded, blobs) = (Seeded(3), Blobs::default());
     for seed in 0..60 {
         let steps = 1 + seeded.below(30) as u8;
@@ -117,7 +117,7 @@ fn random_and_mutated_outcomes_are_refused_or_have_just_this_encoding() {
         let _ = Physics::check(&spec, &blobs, &outcome);
         let _ = Physics::deep_check(&spec, &blobs, &outcome, round);
     }
-    assert!(unfolded > 100, "only {unfolded} outcomes unfolded, the test has lost its teeth");
+    assert!(unfolded > 100, "only {unfolded} outcomes unfolded: too few for this test");
 }
 
 /// Lies of the right shape reach deeper into the checks than noise does.
@@ -141,11 +141,11 @@ fn an_outcome_of_any_states_is_judged_without_a_panic() {
         let _ = Physics::deep_check(&spec, &Blobs::default(), &lie, seed);
         judged += 1;
     }
-    assert!(judged > 300, "only {judged} lies, the test has lost its teeth");
+    assert!(judged > 300, "only {judged} lies: too few for this test");
 }
 
 #[test]
-fn counts_that_nothing_stands_behind_are_refused() {
+fn counts_without_elements_are_refused() {
     for bytes in [&[][..], &[0xff], &[1, 0], &[0xff, 0xff, 0xff], &[0, 0, 0]] {
         assert!(Physics::decode_outcome(bytes).is_err(), "{bytes:?}");
     }
@@ -184,7 +184,7 @@ fn specs_survive_and_random_ones_are_refused_or_judged() {
             Physics::check(&spec, &blobs, &run(&spec)).unwrap();
         }
     }
-    assert!(admitted > 300, "only {admitted} specs were admitted, the test has lost its teeth");
+    assert!(admitted > 300, "only {admitted} specs were admitted: too few for this test");
 }
 
 /// Holds the sizes that the documentation names.

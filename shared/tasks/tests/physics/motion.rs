@@ -53,7 +53,7 @@ fn rounding_errs_by_no_more_than_stated() {
 }
 
 #[test]
-fn what_no_lattice_holds_is_held_at_its_edge() {
+fn motions_beyond_the_lattice_are_clamped() {
     let motion = Motion {
         position: [f64::INFINITY, f64::NAN, -1e300],
         rotation: [f64::NAN; 4],
@@ -164,7 +164,7 @@ fn a_bounce_is_the_textbooks() {
 
 /// By the formula the third ball meets no other; the second flies towards it only after being hit.
 #[test]
-fn a_deflected_body_meets_one_that_nobody_was_to_meet() {
+fn a_deflected_body_meets_one_that_was_to_meet_no_other() {
     let mut spec = scenes::arena(3, 1);
     (spec.segments, spec.steps) = (1, 30);
     spec.materials[0].restitution = 255;

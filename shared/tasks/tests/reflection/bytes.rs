@@ -28,7 +28,7 @@ fn specs_survive_and_no_prefix_or_extension_of_one_decodes() {
 }
 
 #[test]
-fn where_a_scene_is_in_its_world_does_not_show_in_what_is_asked() {
+fn a_spec_does_not_tell_where_in_its_world_a_scene_is() {
     let here = ReflectionSpec { others: ships(3), ..scenes::arena(150, 20, 1) };
     let asked = |spec: &ReflectionSpec| Reflection::encode_spec(&spec.clone().without_place());
     for by in [[640, 0, -1_280], [-77, 3, 9]] {

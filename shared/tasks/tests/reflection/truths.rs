@@ -233,7 +233,7 @@ fn a_glowing_capsule_lights_a_floor_as_its_parts_do() {
 }
 
 #[test]
-fn who_stands_inside_a_thing_does_not_see_it() {
+fn a_probe_inside_an_object_does_not_see_it() {
     for form in [Form::Sphere { radius: 128 }, Form::Capsule { to: [64, 0, 0], radius: 128 }] {
         let inside = spec(&[WHITE], &[Object { position: [0; 3], form, surface: 0 }]);
         let sky = ReflectionSpec { objects: vec![], ..inside.clone() };

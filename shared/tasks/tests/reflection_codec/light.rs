@@ -143,7 +143,7 @@ fn every_size_and_number_of_levels_comes_back() {
 }
 
 #[test]
-fn black_stays_black_and_what_is_no_light_counts_as_none() {
+fn black_stays_black_and_invalid_light_counts_as_black() {
     let mut cube = CubeMap::black(16);
     let black = ReflectionOutcome::of(5, &cube).unfold().unwrap().remove(0);
     assert!(black.levels.iter().all(|level| level.texels().iter().all(|texel| *texel == [0.0; 3])));

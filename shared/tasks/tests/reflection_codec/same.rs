@@ -53,7 +53,7 @@ fn many_threads_pack_what_one_does() {
 }
 
 #[test]
-fn whoever_filters_what_was_unfolded_gets_the_levels_that_travelled_within_their_rounding() {
+fn filtering_an_unfolded_cube_again_gives_its_levels_within_their_rounding() {
     let outcome = ReflectionOutcome::of(6, &skies::exact(32, 1));
     let probe = outcome.unfold().unwrap().remove(0);
     let again = Probe::filtered(probe.levels[0].clone(), 6);

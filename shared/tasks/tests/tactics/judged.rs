@@ -43,7 +43,7 @@ fn other_work_than_was_asked_for_is_always_caught() {
 }
 
 #[test]
-fn a_plan_that_is_lifted_to_be_the_best_is_always_caught() {
+fn a_plan_that_is_raised_to_be_the_best_is_always_caught() {
     let spec = fight(6, 4, 3);
     let honest = run(&spec);
     for number in 0..24 {
@@ -58,7 +58,7 @@ fn a_plan_that_is_lifted_to_be_the_best_is_always_caught() {
 }
 
 #[test]
-fn a_better_plan_that_is_kept_back_is_caught_as_often_as_is_said() {
+fn a_better_plan_that_is_hidden_is_caught_as_often_as_stated() {
     let spec = TacticsSpec { candidates: 64, futures: 1, ..fight(6, 4, 1) };
     let honest = run(&spec);
     let (best, _) = honest.plan(spec.seed, 0, spec.present(0)).unwrap();
@@ -71,7 +71,7 @@ fn a_better_plan_that_is_kept_back_is_caught_as_often_as_is_said() {
 }
 
 #[test]
-fn scores_that_are_missing_or_nobody_could_have_are_rejected_at_once() {
+fn missing_and_impossible_scores_are_rejected_at_once() {
     let spec = fight(6, 4, 3);
     let honest = run(&spec);
     let mut few = honest.clone();

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_goes_there_comes_back_with_its_length() {
+    fn the_transform_keeps_lengths_and_is_undone() {
         for size in [1, 2, 4, 8] {
             let values: Vec<f32> = (0..size * size).map(|i| ((i * 7919) % 101) as f32 / 50.0 - 1.0).collect();
             let mut square = values.clone();
