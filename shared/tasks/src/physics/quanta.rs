@@ -1,4 +1,4 @@
-//! The lattice of states: what the wire carries is what every segment starts from.
+//! The lattice of states: every segment starts from exactly the values that travel.
 
 use bincode::{Decode, Encode};
 
@@ -6,7 +6,7 @@ use super::flight::glide;
 use super::vector::{Quat, Vec3, normalised};
 
 /// Steps per metre of a position; rounding errs by at most [`POSITION_ERROR_M`] along each axis. All
-/// positions in range are whole `f32` values, so the engine starts from exactly what the wire says.
+/// positions in range are exact as `f32`, so the engine starts from exactly the values that travel.
 pub const POSITION_STEPS_PER_M: f64 = 1_024.0;
 /// Steps per metre a second of a velocity; rounding errs by at most [`VELOCITY_ERROR_M_S`] along each axis.
 pub const VELOCITY_STEPS_PER_M_S: f64 = 256.0;

@@ -47,7 +47,7 @@ const DEEP_NS: u64 = 6_000;
 const WOKEN_PART: u64 = 2;
 /// The same for bodies that rest farther away.
 const RESTING_PART: u64 = 6;
-/// Steps that a meeting costs on top. With fewer, the fuel of a task of one step would not last.
+/// Additional steps that a meeting costs. With fewer, the fuel of a task of one step would not last.
 const FIRST: u64 = 8;
 
 /// Fuel steps of the parts of a kernel's work, the most nanoseconds that each takes: a segment; a body in it;

@@ -19,7 +19,7 @@ const ANY_LEVELS_FACE_LOG2: u8 = 5;
 pub(crate) fn in_range(spec: &ReflectionSpec) -> Result<(), SpecError> {
     counted("probes", 1 + spec.others.len(), 1..=VIEWPOINTS_MAX)?;
     spec.viewpoints().try_for_each(|viewpoint| viewpoint_in_range(&viewpoint))?;
-    // All cubes together may take what the largest cube alone may take, so that they fit into one outcome, on
+    // All cubes together may take as many bytes as the largest cube alone, so that they fit into one outcome, on
     // one device and into the time of a check.
     let bytes: usize = spec.viewpoints().map(|viewpoint| stream_bytes_max(viewpoint.face_log2)).sum();
     if bytes > STREAM_BYTES_MAX {

@@ -38,7 +38,7 @@ const HEAD_BYTES: usize = 1 + 1 + 2;
 /// which is over two bits a coefficient, and steps √2 as wide save half a bit of each.
 const FULL_SHARE: usize = 2;
 
-/// Coarsest steps of a face of `2^n`: what the wildest cube that a test packs needs, and one more.
+/// Coarsest steps of a face of `2^n`: one coarser than the wildest cube that a test packs needs.
 const COARSENESS_MAX: [u8; FACE_LOG2_MAX as usize + 1] = [0, 0, 0, 0, 1, 1, 3, 9];
 
 /// The steps of the parts of packing a texel add up to [`PACK_STEPS`], and those of filtering one, with packing its
