@@ -9,6 +9,7 @@
 //! dispatch and not a kernel. Rivals take turns in rounds, and the table holds medians over the rounds,
 //! because a shared machine's speed changes from second to second.
 
+mod answers;
 pub mod calibration;
 pub mod condition;
 mod cpu;

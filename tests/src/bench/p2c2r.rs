@@ -240,9 +240,13 @@ fn keep_under_way(
         let failure = match received.message {
             ServerToGame::Welcome(welcome) => {
                 client.session = u64::from(welcome.session) << 32;
-                client.meet(welcome.statement.workers)
+                client.meet(welcome.statement.workers);
+                None
             }
-            ServerToGame::Statement(statement) => client.meet(statement.workers),
+            ServerToGame::Statement(statement) => {
+                client.meet(statement.workers);
+                None
+            }
             ServerToGame::Done(done) => client.take(&done).err(),
             ServerToGame::Refused { task, refusal } => {
                 Some(io::Error::other(format!("{task} refused: {refusal}")))
@@ -293,12 +297,11 @@ impl Client {
         let _ = self.report.send(result);
     }
 
-    fn meet(&mut self, workers: u32) -> Option<io::Error> {
+    fn meet(&mut self, workers: u32) {
         let before = self.workers.swap(workers as usize, Ordering::Relaxed);
         if workers > 0 && before == 0 && self.next_task == FIRST_TASK {
             self.answer(Ok(BenchRound::default()));
         }
-        None
     }
 
     fn begin(&mut self, load: Load) {

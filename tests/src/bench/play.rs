@@ -6,13 +6,9 @@
 
 mod sector;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use p2c2r_arena::{
-    Arena, ArenaConfig, Autopilot, DueOutcome, Motions, OutcomeBody, PlanDepth, Rock, TICKS_PER_SECOND, Vec2,
-    WantedSpec,
-};
+use p2c2r_arena::{Arena, ArenaConfig, Autopilot, PlanDepth, Rock, TICKS_PER_SECOND, Vec2, WantedSpec};
 use p2c2r_tasks::lightfield::{Lightfield, LightfieldSpec, Probes};
 use p2c2r_tasks::path::{Path, PathSpec, Query};
 use p2c2r_tasks::physics::{Physics, PhysicsSpec, Rotation, ShapeKind};
@@ -21,12 +17,11 @@ use p2c2r_tasks::reflection::{
     Viewpoint,
 };
 use p2c2r_tasks::tactics::{Tactics, TacticsSpec};
-use p2c2r_tasks::{Blobs, KernelError, Stop, TaskKind};
+use p2c2r_tasks::{Blobs, KernelError, TaskKind};
+
+use super::answers::Answers;
 
 pub use sector::{SECTOR, SECTORS_PER_HOUR, sector};
-
-/// Ticks between a request and its outcome.
-const DELAY_TICKS: u64 = 12;
 
 /// How the game asks for the light around its ship.
 #[derive(Clone, Debug, PartialEq)]
@@ -138,11 +133,9 @@ impl Play {
         let field_ticks = (FIELD.interval.as_secs_f64() * f64::from(TICKS_PER_SECOND)).round() as u64;
         let (mut path, mut physics) = (Vec::new(), Vec::new());
         let (mut reflection, mut lightfield, mut tactics) = (Vec::new(), Vec::new(), Vec::new());
-        let mut under_way: Vec<(u64, DueOutcome)> = Vec::new();
+        let mut answers = Answers::default();
         while arena.tick() < ticks {
-            let (due, later) = under_way.into_iter().partition(|(at, _)| *at <= arena.tick());
-            under_way = later;
-            let due: Vec<DueOutcome> = Vec::into_iter(due).map(|(_, outcome)| outcome).collect();
+            let due = answers.due(arena.tick());
             watch(&arena);
             if arena.tick() % light_ticks == 0 {
                 reflection.push((light_around(&arena, &LIGHT), Blobs::default()));
@@ -152,27 +145,12 @@ impl Play {
             }
             let step = arena.step(autopilot.controls(&arena), &due);
             for wanted in step.wanted {
-                let outcome = match wanted.spec {
-                    WantedSpec::Path { spec, grid } => {
-                        let blobs = Blobs::new(vec![grid]);
-                        let outcome = Path::run(&spec, &blobs, &Stop::never())?;
-                        path.push((spec, blobs));
-                        OutcomeBody::Path(Arc::new(outcome))
-                    }
-                    WantedSpec::Physics { spec, .. } => {
-                        let outcome = Physics::run(&spec, &Blobs::default(), &Stop::never())?;
-                        let motions = Motions::prepare(&spec, &outcome);
-                        physics.push((spec, Blobs::default()));
-                        // The arena would compute motions itself if they did not pass their check.
-                        motions.map_or(OutcomeBody::None, OutcomeBody::Physics)
-                    }
-                    WantedSpec::Tactics { spec } => {
-                        let outcome = Tactics::run(&spec, &Blobs::default(), &Stop::never())?;
-                        tactics.push((spec, Blobs::default()));
-                        OutcomeBody::Tactics(Arc::new(outcome))
-                    }
-                };
-                under_way.push((arena.tick() + DELAY_TICKS, DueOutcome { request: wanted.request, outcome }));
+                answers.compute(arena.tick(), &wanted)?;
+                match wanted.spec {
+                    WantedSpec::Path { spec, grid } => path.push((spec, Blobs::new(vec![grid]))),
+                    WantedSpec::Physics { spec, .. } => physics.push((spec, Blobs::default())),
+                    WantedSpec::Tactics { spec } => tactics.push((spec, Blobs::default())),
+                }
             }
         }
         let rate = |count: usize| count as f64 / f64::from(seconds);
@@ -423,10 +401,8 @@ mod tests {
         let play = Play::of(10).expect("the kernels take it");
         check(&play.path);
         check(&play.physics);
+        check(&play.tactics);
         check(&play.reflection);
         check(&play.lightfield);
-        assert!(
-            play.path.per_second > 0.0 && play.physics.per_second > 0.0 && play.reflection.per_second > 0.0
-        );
     }
 }

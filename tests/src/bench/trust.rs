@@ -33,6 +33,17 @@ const TENTH_LIAR_FOUND_MAX: u64 = 920;
 const WRONG_SHARE_MAX: f64 = 1e-4;
 const CHECKING_SHARE_MAX: f64 = 0.05;
 
+/// What a row is to show, apart from that no honest worker is convicted.
+#[derive(Clone, Copy, Default)]
+struct Aims {
+    /// Answers within which the cheat is found in 99 of 100 games; it must be found in all.
+    found_within: Option<u64>,
+    /// What the share of wrong answers among the accepted ones stays below.
+    wrong_share: Option<f64>,
+    /// What the work units of deep checks per unit paid stay below.
+    checking_share: Option<f64>,
+}
+
 /// A row: the cheat, everybody's history, and the chance that one check of one answer detects it.
 struct Case {
     name: &'static str,
@@ -43,28 +54,56 @@ struct Case {
     /// Chance that an answer is detected at the time of the first lie: that it is a lie, is checked, and the check finds
     /// it. `None` if that alone does not determine how soon the cheat is found.
     chance: Option<f64>,
+    aims: Aims,
+}
+
+impl Case {
+    fn found_within(mut self, answers: u64) -> Self {
+        self.aims.found_within = Some(answers);
+        self
+    }
+
+    fn few_wrong(mut self) -> Self {
+        self.aims.wrong_share = Some(WRONG_SHARE_MAX);
+        self
+    }
+
+    fn cheap(mut self) -> Self {
+        self.aims.checking_share = Some(CHECKING_SHARE_MAX);
+        self
+    }
 }
 
 const NEW: (u64, Duration) = (0, Duration::ZERO);
 
 fn cases() -> Vec<Case> {
-    let case = |name, trick, trusted, chance| Case { name, trick, trusted, is_long: false, chance };
-    let long = |name, trick, trusted, chance| Case { name, trick, trusted, is_long: true, chance };
+    let of = |is_long| {
+        move |name, trick, trusted, chance| Case {
+            name,
+            trick,
+            trusted,
+            is_long,
+            chance,
+            aims: Aims::default(),
+        }
+    };
+    let (case, long) = (of(false), of(true));
+    let (always, tenth) = (ALWAYS_LIAR_FOUND_MAX, TENTH_LIAR_FOUND_MAX);
     vec![
         long("honest, newcomers", Trick::Honest, NEW, None),
-        case("honest, known for a month", Trick::Honest, LONG_KNOWN, None),
-        case("lazy", Trick::Lazy, NEW, Some(1.0)),
-        case("liar 100 %", Trick::Liar(1.0), NEW, Some(1.0)),
-        case("liar 10 %", Trick::Liar(0.1), NEW, Some(0.1)),
+        case("honest, known for a month", Trick::Honest, LONG_KNOWN, None).cheap(),
+        case("lazy", Trick::Lazy, NEW, Some(1.0)).found_within(always).few_wrong(),
+        case("liar 100 %", Trick::Liar(1.0), NEW, Some(1.0)).found_within(always).few_wrong(),
+        case("liar 10 %", Trick::Liar(0.1), NEW, Some(0.1)).found_within(tenth).few_wrong(),
         long("liar 1 %", Trick::Liar(0.01), NEW, None),
-        case("liar 100 %, proven", Trick::Liar(1.0), SETTLED, Some(0.05)),
-        long("liar 10 %, proven", Trick::Liar(0.1), SETTLED, Some(0.05 * 0.1)),
+        case("liar 100 %, proven", Trick::Liar(1.0), SETTLED, Some(0.05)).found_within(always),
+        long("liar 10 %, proven", Trick::Liar(0.1), SETTLED, Some(0.05 * 0.1)).found_within(tenth),
         long("liar 100 %, known for a month", Trick::Liar(1.0), LONG_KNOWN, Some(0.02)),
         long("sleeper, 1,000 honest", Trick::Sleeper(1_000), NEW, Some(0.2)),
         case("two that collude, 10 %", Trick::Colluding, NEW, Some(0.1)),
         case("tolerance hugger", Trick::Hugger, NEW, Some(1.0 / 16.0)),
         case("slow-loris", Trick::SlowLoris, NEW, None),
-        case("replayer", Trick::Replayer, NEW, Some(1.0)),
+        case("replayer", Trick::Replayer, NEW, Some(1.0)).found_within(always).few_wrong(),
         long("bits flip, 1e-4", Trick::Flipping(1e-4), NEW, None),
         case("identity farm", Trick::Farm, NEW, Some(0.2)),
     ]
@@ -78,6 +117,7 @@ pub struct TrustRow {
     convicted: Vec<u64>,
     expected_99: Option<f64>,
     sum: RedTeamFigures,
+    aims: Aims,
 }
 
 impl TrustRow {
@@ -93,6 +133,7 @@ impl TrustRow {
                 .chance
                 .map(|chance| if chance < 1.0 { 0.01_f64.ln() / (1.0 - chance).ln() } else { 1.0 }),
             sum: RedTeamFigures::default(),
+            aims: case.aims,
         };
         let tasks = if case.is_long { plan.tasks * LONGER } else { plan.tasks };
         for seed in 0..plan.games {
@@ -198,22 +239,17 @@ pub fn missed(rows: &[TrustRow]) -> Vec<String> {
     };
     for row in rows {
         let found = quantile(&row.found, 0.99).filter(|_| row.found.len() as u64 == row.games);
-        let within = match row.name {
-            "lazy" | "liar 100 %" | "liar 100 %, proven" | "replayer" => Some(ALWAYS_LIAR_FOUND_MAX),
-            "liar 10 %" | "liar 10 %, proven" => Some(TENTH_LIAR_FOUND_MAX),
-            _ => None,
-        };
-        if let Some(within) = within {
+        if let Some(within) = row.aims.found_within {
             let found = found.unwrap_or(u64::MAX);
             aim(found <= within, format!("{}: found after {found} answers, not {within}", row.name));
         }
-        if matches!(row.name, "liar 100 %" | "liar 10 %" | "lazy" | "replayer") {
+        if let Some(most) = row.aims.wrong_share {
             let wrong = row.wrong_share();
-            aim(wrong < WRONG_SHARE_MAX, format!("{}: {wrong:.1e} of accepted answers are wrong", row.name));
+            aim(wrong < most, format!("{}: {wrong:.1e} of accepted answers are wrong", row.name));
         }
-        if row.name == "honest, known for a month" {
+        if let Some(most) = row.aims.checking_share {
             let share = row.checking_share();
-            aim(share < CHECKING_SHARE_MAX, format!("checking takes {:.1} % of paid work", 100.0 * share));
+            aim(share < most, format!("{}: checking takes {:.1} % of paid work", row.name, 100.0 * share));
         }
         aim(row.sum.honest_convicted == 0, format!("{}: an honest worker was convicted", row.name));
     }

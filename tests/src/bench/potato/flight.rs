@@ -3,19 +3,12 @@
 //! The autopilot reacts to enemies and rocks, which depend on when outcomes come. So it flies once, here,
 //! with every outcome a fifth of a second after its request, and all compared runs replay its controls.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use p2c2r_arena::{
-    Arena, ArenaConfig, Autopilot, DueOutcome, Flight, Motions, OutcomeBody, TICKS_PER_SECOND, WantedSpec,
-};
-use p2c2r_tasks::path::Path;
-use p2c2r_tasks::physics::Physics;
-use p2c2r_tasks::tactics::Tactics;
-use p2c2r_tasks::{Blobs, KernelError, Stop, TaskKind as _};
+use p2c2r_arena::{Arena, ArenaConfig, Autopilot, Flight, TICKS_PER_SECOND};
+use p2c2r_tasks::KernelError;
 
-/// Ticks between a request and its outcome.
-const DELAY_TICKS: u64 = 12;
+use crate::bench::answers::Answers;
 
 /// The arena that the game plays in with this preset and seed.
 fn arena(preset: &str, seed: u64) -> ArenaConfig {
@@ -28,29 +21,13 @@ fn arena(preset: &str, seed: u64) -> ArenaConfig {
 pub fn record(preset: &str, seed: u64, length: Duration) -> Result<Flight, KernelError> {
     let (mut arena, mut autopilot) = (Arena::new(arena(preset, seed)), Autopilot::default());
     let mut flight = Flight::default();
-    let mut under_way: Vec<(u64, DueOutcome)> = Vec::new();
+    let mut answers = Answers::default();
     while arena.tick() < length.as_secs() * u64::from(TICKS_PER_SECOND) {
-        let (due, later): (Vec<_>, Vec<_>) = under_way.into_iter().partition(|(at, _)| *at <= arena.tick());
-        under_way = later;
-        let due: Vec<DueOutcome> = due.into_iter().map(|(_, outcome)| outcome).collect();
+        let due = answers.due(arena.tick());
         let controls = autopilot.controls(&arena);
         flight.push(controls);
         for wanted in arena.step(controls, &due).wanted {
-            let outcome = match wanted.spec {
-                WantedSpec::Path { spec, grid } => {
-                    OutcomeBody::Path(Arc::new(Path::run(&spec, &Blobs::new(vec![grid]), &Stop::never())?))
-                }
-                WantedSpec::Physics { spec, .. } => {
-                    let outcome = Physics::run(&spec, &Blobs::default(), &Stop::never())?;
-                    // The arena would compute motions itself if they did not pass their check.
-                    Motions::prepare(&spec, &outcome).map_or(OutcomeBody::None, OutcomeBody::Physics)
-                }
-                WantedSpec::Tactics { spec } => {
-                    let outcome = Tactics::run(&spec, &Blobs::default(), &Stop::never())?;
-                    OutcomeBody::Tactics(Arc::new(outcome))
-                }
-            };
-            under_way.push((arena.tick() + DELAY_TICKS, DueOutcome { request: wanted.request, outcome }));
+            answers.compute(arena.tick(), &wanted)?;
         }
     }
     Ok(flight)
