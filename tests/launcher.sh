@@ -621,7 +621,7 @@ status_is 5 && noted "accounts rename backup Ann"
 begin an_interrupted_backup_leaves_nothing_behind
 SLOW=1 as_operator backup later &
 job=$!
-until grep -q "^backup" "$NOTES"; do read -rt 0.05 <> <(:) || true; done
+until grep -q "^backup" "$NOTES" || ! kill -0 "$job" 2>/dev/null; do read -rt 0.05 <> <(:) || true; done
 kill -TERM -- "-$job"
 status=0 && wait "$job" || status=$?
 [ "$status" = 143 ] || fail "ended with status $status"

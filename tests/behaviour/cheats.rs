@@ -2,6 +2,7 @@
 //! pending pay, or the harm that it can do is bounded.
 
 use p2c2r_protocol::Nanos;
+use p2c2r_server::ledger::WorkerLine;
 use p2c2r_tests::cluster::ClusterWire;
 use p2c2r_tests::redteam::{CheatedCluster, Trick};
 
@@ -9,7 +10,11 @@ use p2c2r_tests::redteam::{CheatedCluster, Trick};
 /// Fails if that takes more tasks than `tasks_max`.
 #[track_caller]
 fn until_convicted(cheated: &mut CheatedCluster, tasks_max: u64) {
-    while !cheated.cheats().iter().all(|cheat| cheat.quarantined && cheat.pending == Nanos::ZERO) {
+    let is_convicted = |cheats: Vec<WorkerLine>| {
+        let all = cheats.iter().all(|cheat| cheat.quarantined && cheat.pending == Nanos::ZERO);
+        all && !cheats.is_empty()
+    };
+    while !is_convicted(cheated.cheats()) {
         let asked = cheated.play();
         assert!(asked < tasks_max, "after {asked} tasks: {:?}", cheated.cheats());
     }

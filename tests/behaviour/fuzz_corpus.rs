@@ -73,13 +73,22 @@ fn every_kind_and_every_folder_has_its_target_and_the_inputs_stay_few() {
         let name = format!("{}_task", kind.name());
         assert!(TARGETS.iter().any(|(target, _)| *target == name), "no fuzz target for {}", kind.name());
     }
+    let fuzz = folder().parent().expect("fuzz").to_owned();
+    let manifest = fs::read_to_string(fuzz.join("Cargo.toml")).expect("the manifest of the targets");
+    for (name, _) in TARGETS {
+        let path = format!("fuzz_targets/{name}.rs");
+        let target = fs::read_to_string(fuzz.join(&path)).expect("a file for every target");
+        assert!(target.contains(&format!("run(\"{name}\"")), "{path} runs another target");
+        assert!(
+            manifest.contains(&format!("name = \"{name}\"\npath = \"{path}\"")),
+            "cargo fuzz has no {name}"
+        );
+    }
     let mut bytes = 0;
     for entry in fs::read_dir(folder()).expect("the folder of inputs") {
         let entry = entry.expect("an entry");
         let name = entry.file_name().into_string().expect("a plain name");
         assert!(TARGETS.iter().any(|(target, _)| *target == name), "inputs for no target: {name}");
-        let target = folder().parent().expect("fuzz").join(format!("fuzz_targets/{name}.rs"));
-        assert!(target.exists(), "{name} is not run by cargo fuzz");
         for input in fs::read_dir(entry.path()).expect("a folder") {
             bytes += input.expect("an input").metadata().expect("its size").len();
         }

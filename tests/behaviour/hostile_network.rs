@@ -38,6 +38,7 @@ fn every_task_ends_once_on_every_preset(wire: ClusterWire, kind: PuzzleKind) {
         cluster.until("nothing is open at the coordinator", |cluster| {
             cluster.game(0).world().resource::<OffloadAccount>().held() == Some(Nanos::ZERO)
         });
+        assert_eq!(cluster.endings(0).len(), count as usize, "{preset}: a task has ended twice");
         let books = cluster.books();
         assert!(books.kinds[0].tasks <= count, "{preset}: more tasks in the books than were asked for");
         assert!(books.kinds[0].charged >= totals(cluster.game(0)).cost_nanos, "{preset}");

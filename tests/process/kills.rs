@@ -308,6 +308,7 @@ fn compare(path: &FilePath, gamers: &[Gamer]) {
             tasks.iter().filter(|(whose, ..)| *whose == name).map(|(_, id, cost)| (*id, *cost)).collect();
         let sum: i64 = of_it.values().sum();
         assert_eq!(line.turnover.0, sum, "every task was charged once");
+        assert!(known.charged > Nanos::ZERO, "gamer {number} was shown no charge");
         assert!(sum >= known.charged.0, "gamer {number} was shown {} as charged: {sum} is", known.charged);
         for (id, cost) in &of_it {
             assert!(known.jobs.contains_key(id), "{id:x} was charged and never asked for");

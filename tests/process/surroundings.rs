@@ -118,6 +118,7 @@ fn lines_carry_the_time_where_nobody_else_notes_it() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (mut coordinator, _) = coordinator(folder.path(), "127.0.0.1:0", Program::start);
     let said = coordinator.stop();
+    assert!(!said.is_empty(), "it wrote nothing");
     for line in said.lines() {
         let time = line.split(' ').next().unwrap_or_default();
         // RFC 3339 in UTC, such as 2026-11-28T19:11:47.123456Z.

@@ -157,9 +157,6 @@ impl Cluster {
     /// Ends the coordinator as a crash would: no farewell, and nothing more is written.
     pub fn kill_coordinator(&mut self) {
         self.coordinator = None;
-        if self.config.wire == ClusterWire::Memory {
-            self.hub = self.hub.clone();
-        }
     }
 
     /// Starts another worker; returns its index.
