@@ -210,7 +210,9 @@ pub enum LedgerError {
     #[error("this reference was used for another account or amount: a reference stands for one grant")]
     ReferenceUsed,
     /// The command line's account stands for more than one.
-    #[error("{account} is the name of more than one account: say how its key begins")]
+    #[error(
+        "{account} fits more than one account: give the first digits of its key, as many as tell them apart"
+    )]
     SeveralAccounts {
         /// What was given.
         account: String,

@@ -185,15 +185,17 @@ pub struct Payables {
 }
 
 impl Payables {
-    /// The one worker that is called `text`, or whose key begins with it (8 digits at the least).
+    /// The one worker whose key begins with `text` (8 digits at the least) or, if there is none, whose name is `text`. Keys
+    /// come first, because anyone can take the digits of another's key as a name.
     pub fn find(&self, text: &str) -> std::result::Result<&Payable, LedgerError> {
-        let by_key = |worker: &&Payable| {
-            let digits = text.to_lowercase();
-            text.len() >= KEY_DIGITS_MIN && worker.key.as_ref().is_some_and(|key| key.starts_with(&digits))
+        let digits = text.to_lowercase();
+        let has_key = |worker: &&Payable| {
+            digits.len() >= KEY_DIGITS_MIN && worker.key.as_ref().is_some_and(|key| key.starts_with(&digits))
         };
-        let named = self.workers.iter().filter(|worker| worker.name == text);
-        let mut found: Vec<_> = named.chain(self.workers.iter().filter(by_key)).collect();
-        found.dedup_by_key(|worker| worker.account);
+        let mut found: Vec<_> = self.workers.iter().filter(has_key).collect();
+        if found.is_empty() {
+            found = self.workers.iter().filter(|worker| worker.name == text).collect();
+        }
         match found[..] {
             [worker] => Ok(worker),
             [] => Err(LedgerError::NoAccount { role: Role::Worker, account: printable(text) }),

@@ -4,7 +4,7 @@
 use p2c2r_protocol::{Nanos, Role, TaskNo};
 use p2c2r_server::ledger::{self, Account, Ledger, LedgerError};
 
-use super::lab::{Lab, account_of, append, gamer, program, refused, said, whole, worker};
+use super::lab::{Lab, account_of, append, gamer, key_of, program, refused, said, whole, worker};
 
 /// A fraud window and more.
 const PAID_AFTER: u64 = 7_200;
@@ -114,6 +114,24 @@ fn a_payout_that_came_back_is_an_entry_of_its_own_also_after_folding() {
         lab.tamper(sql);
         assert!(!ledger::check(&lab.path).unwrap().ok, "not found: {sql}");
     }
+}
+
+#[test]
+fn whoever_takes_anothers_key_as_a_name_is_not_taken_for_it() {
+    let lab = Lab::new();
+    let ledger = earned(&lab);
+    let bob = bob(&ledger);
+    let key = bob.key.unwrap().to_string();
+    for (number, name) in [(1, &key[..]), (2, &key[..16]), (3, "bob")] {
+        ledger.open_account(Role::Worker, key_of(&format!("mallory {number}")), name, Nanos::ZERO).unwrap();
+    }
+    ledger.close().unwrap();
+    let payables = ledger::payables(&lab.path).unwrap();
+    for called in [&key, &key[..16], &key[..8], &key.to_uppercase()] {
+        assert_eq!(payables.find(called).map(|found| found.account).ok(), Some(bob.id), "{called}");
+    }
+    assert!(matches!(payables.find("bob"), Err(LedgerError::SeveralAccounts { .. })));
+    assert!(matches!(payables.find(&key[..7]), Err(LedgerError::NoAccount { .. })));
 }
 
 #[test]
