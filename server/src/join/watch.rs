@@ -2,7 +2,7 @@
 //! renamed, capped and quarantined accounts to the app, and has the ledger record credits and quarantine orders.
 //! Keeps in the store which accounts are connected.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -202,7 +202,8 @@ impl Watch {
         }
     }
 
-    /// Carries out the pending orders; returns whether there is news for the app.
+    /// Carries out the pending orders, those for one account in the order in which they were given; returns whether there is
+    /// news for the app.
     fn carry_out(&mut self) -> bool {
         if self.to_do.is_empty() {
             return false;
@@ -214,7 +215,12 @@ impl Watch {
         self.looks_until_next_try = LOOKS_UNTIL_NEXT_TRY;
         let Self { clerk, store, changes, .. } = self;
         let mut is_news = false;
+        let mut failed = HashSet::new();
         self.to_do.retain(|order| {
+            // Not before an earlier order for the same account: a worker that was forgiven last would end in quarantine.
+            if failed.contains(&order.account()) {
+                return true;
+            }
             let done = clerk(order).and_then(|account| {
                 store.mark_done(order).map_err(|error| error.to_string())?;
                 if let Order::Judge(judgement) = order {
@@ -226,9 +232,47 @@ impl Watch {
             });
             if let Err(reason) = &done {
                 debug!(%reason, ?order, "an order is not carried out yet");
+                failed.insert(order.account());
             }
             done.is_err()
         });
         is_news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use p2c2r_protocol::{Nanos, Role};
+
+    use super::super::store::{Judgement, Newcomer};
+    use super::*;
+
+    #[test]
+    fn an_order_that_failed_is_not_overtaken_by_a_later_one_for_the_same_account() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = AccountStore::open(folder.path()).unwrap();
+        let (key, now) = (AccountKey([7; 32]), WallSeconds(1_000));
+        let newcomer = Newcomer { key, role: Role::Worker, name: "bob", invite: None };
+        store.enrol_openly(&newcomer, (Nanos::ZERO, 1), None, now).unwrap().unwrap();
+        for quarantined in [true, false] {
+            store.judge(key, quarantined, now).unwrap();
+        }
+        let ((tell, told), is_first) = (unbounded(), AtomicBool::new(true));
+        let clerk = move |order: &Order| {
+            tell.send(*order).unwrap();
+            if is_first.swap(false, Ordering::Relaxed) { Err("busy".to_owned()) } else { Ok(AccountId(1)) }
+        };
+        let (mut watch, _news, _stop) = Watch::new(store, Box::new(clerk), SharedUdpReach::new(0)).unwrap();
+        watch.look().unwrap();
+        for expected in [&[true][..], &[true, false]] {
+            watch.looks_until_next_try = 0;
+            watch.carry_out();
+            let tried = told.try_iter().map(|order| {
+                let Order::Judge(Judgement { quarantined, .. }) = order else { panic!("{order:?}") };
+                quarantined
+            });
+            assert_eq!(tried.collect::<Vec<_>>(), expected);
+        }
+        assert!(watch.to_do.is_empty());
     }
 }

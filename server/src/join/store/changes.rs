@@ -66,6 +66,16 @@ pub enum OperatorChange {
     Judged(AccountId, bool),
 }
 
+impl Order {
+    /// The account that it is about.
+    pub fn account(&self) -> AccountKey {
+        match self {
+            Self::Credit(credit) => credit.key,
+            Self::Judge(judgement) => judgement.key,
+        }
+    }
+}
+
 impl AccountStore {
     /// A number that changes whenever another process has changed the store. Asking costs microseconds.
     pub fn version(&self) -> Result<i64, JoinError> {
