@@ -37,7 +37,7 @@ pub enum Command {
     /// Look at the accounts, close, rename or credit one.
     #[command(subcommand)]
     Accounts(AccountsCommand),
-    /// Look at what is known of workers, take one's work away or let it work again.
+    /// List workers, quarantine one or let it work again.
     #[command(subcommand)]
     Workers(WorkersCommand),
     /// Copy all that brings the coordinator back, ledger, accounts and keys, into a new folder; also while it runs.
@@ -47,7 +47,7 @@ pub enum Command {
     /// Look into the ledger, verify, export or copy it, and book what workers were paid.
     #[command(subcommand)]
     Ledger(LedgerCommand),
-    /// Run again what --record has written, and say where it differs; exit status 1 if it does.
+    /// Replay a run that --record has written, and say where it differs; exit status 1 if it does.
     Replay {
         /// The recording.
         file: PathBuf,

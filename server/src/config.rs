@@ -102,7 +102,7 @@ pub enum PatientFallback {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MetricsFor {
-    /// Who is logged in, or shows the token that `p2c2r-server page --metrics-token` prints.
+    /// Whoever is logged in, or shows the token that `p2c2r-server page --metrics-token` prints.
     #[default]
     Operator,
     /// Everybody who reaches the port. The figures name no account, but tell what the coordinator takes.
@@ -142,7 +142,7 @@ settings_table! {
         pub fallback: Fallback = Fallback::default() => choice(),
         /// What happens to a task without a deadline while no worker offers its kind: it waits in the queue until one does,
         /// or the coordinator computes it, one at a time, when it has had nothing else to compute or check for five seconds;
-        /// it stops as soon as it has
+        /// it stops as soon as something else comes
         pub patient_fallback: PatientFallback = PatientFallback::default() => choice(),
         /// How workers' answers are checked, and how trust is earned and lost.
         pub trust: TrustRules = TrustRules::default() => table(),
@@ -180,11 +180,11 @@ settings_table! {
         /// Milliseconds for which the ledger gathers entries before it writes them to disk together
         pub group_commit: Duration = Duration::from_millis(20) =>
             millis(0..=GROUP_COMMIT_MAX.as_millis() as u64).key("group_commit_ms"),
-        /// Tasks that the ledger records one by one, 100 to 300 bytes each. From half of them on, the oldest are folded into sums
-        /// before their day is over, with their outcomes, except while pay for them is pending
+        /// Most tasks that the ledger records one by one, 100 to 300 bytes each. Above half of that, the oldest are folded into
+        /// sums before their day is over and their outcomes deleted, except while pay for them is pending
         pub ledger_tasks: u64 = 64_000_000 => number("N", 1_000..=LEDGER_TASKS_MAX),
-        /// Those among them that one account may have while there are more than three quarters of all, and at most a 16th of
-        /// what other accounts leave: its next ones are refused
+        /// Most of these tasks that one account may have once three quarters of ledger_tasks are in use, and at most a 16th of
+        /// what other accounts leave: its further ones are refused
         pub ledger_tasks_per_account: u64 = 1_000_000 => number("N", 1..=LEDGER_TASKS_MAX),
         /// What work costs.
         pub prices: PriceList = default_prices(&KindRegistry::builtin()) => rows_of(price_rows),

@@ -26,8 +26,8 @@ use crate::private_file::private;
 pub enum LedgerCommand {
     /// Verify that the books balance and that nothing was changed; exit status 1 if not.
     Check(CheckArgs),
-    /// Print a signed head of the hash chain. Kept elsewhere, `ledger check --head` finds out with it whether the ledger was
-    /// rewritten.
+    /// Print a signed head of the hash chain. Keep it elsewhere: with it `ledger check --head` can later tell whether the ledger
+    /// was rewritten.
     Head(WhichCoordinator),
     /// Print balances, fees and earnings.
     Report(ReportArgs),
@@ -38,10 +38,10 @@ pub enum LedgerCommand {
     Payout(PayoutCommand),
     /// Make a whole copy and verify it, also while the coordinator runs.
     Backup(BackupArgs),
-    /// Let the next start go on with another ledger than so far: with the file that is there, or with an empty one if there is
-    /// none. Everybody then has what that ledger says.
+    /// Let the next start use another ledger than before: the file that is there, or an empty one if there is none. Everybody
+    /// then has what that ledger says.
     Replace(WhichCoordinator),
-    /// Give an account of an older ledger, which was found by its name, to whoever has a key. The coordinator must not run.
+    /// Give an account of an older ledger, in which accounts had no keys, to the owner of a key. The coordinator must not run.
     Claim(ClaimArgs),
 }
 
@@ -90,7 +90,7 @@ pub struct ExportArgs {
 /// What to do with payouts.
 #[derive(Debug, Subcommand)]
 pub enum PayoutCommand {
-    /// Print what workers can be paid, and were.
+    /// Print what workers can be paid and have been paid.
     List(ReportArgs),
     /// Record that a worker was paid outside. The coordinator must not run.
     Record {
@@ -99,7 +99,7 @@ pub enum PayoutCommand {
         /// How many dollars, such as 0.50; no more than it has available.
         #[arg(value_parser = some_dollars)]
         dollars: Nanos,
-        /// What the payment is called where it was made: each is recorded once.
+        /// The payment's reference at the bank or service that made it: each is recorded once.
         reference: String,
         /// Which coordinator's.
         #[command(flatten)]

@@ -21,7 +21,7 @@ pub enum WorkersCommand {
         format: ReportFormat,
     },
     /// Convict a worker: it gets no more work, what it has pending goes back to those who paid, and what it computed is not
-    /// handed out again. A running coordinator does so within a second, another when it starts.
+    /// handed out again. A running coordinator does so within a second; if none runs, the next one does when it starts.
     Quarantine {
         /// Its name, or how its key begins (at least 8 digits).
         account: String,

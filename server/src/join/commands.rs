@@ -82,7 +82,7 @@ pub enum AccountsCommand {
         #[command(flatten)]
         which: WhichCoordinator,
     },
-    /// Say what an hour may cost a gamer's account; the running coordinator hears of it within a second.
+    /// Cap what an hour may cost a gamer's account; a running coordinator applies it within a second.
     Cap {
         /// Its name, or how its key begins (at least 8 digits).
         account: String,
@@ -309,7 +309,7 @@ fn hour_cap(text: &str) -> Result<HourCap, String> {
 /// Parses an amount in dollars that is more than zero.
 pub(crate) fn some_dollars(text: &str) -> Result<Nanos, String> {
     dollars(text).and_then(|nanos| {
-        if nanos > Nanos::ZERO { Ok(nanos) } else { Err("a credit is more than nothing".to_owned()) }
+        if nanos > Nanos::ZERO { Ok(nanos) } else { Err("the amount must be more than zero".to_owned()) }
     })
 }
 

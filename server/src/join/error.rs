@@ -61,11 +61,11 @@ pub enum JoinError {
         reason: String,
     },
     /// The ledger could not be read to find out which accounts are of use.
-    #[error("which accounts are of use cannot be read: {0}")]
+    #[error("the ledger cannot be read to find out which accounts are of use: {0}")]
     Books(crate::ledger::LedgerError),
     /// Nobody has such a key or name.
     #[error(
-        "no account is called `{called}` or has a key that begins so{}; `accounts list` shows them all",
+        "no account is called `{called}` or has a key that begins with that{}; `accounts list` shows them all",
         meant(like)
     )]
     NoSuchAccount {

@@ -276,7 +276,8 @@ pub(super) fn check(
     while let Some(row) = rows.next()? {
         let (id, change) = (row.get::<_, i64>(0)?, AccountLogEntry::read(row, 1)?);
         if !apply(connection, &mut known, change)? {
-            report.problem(|| format!("row {id} of the accounts' log is not one that can be"));
+            report
+                .problem(|| format!("row {id} of the accounts' log does not follow from the rows before it"));
         }
     }
     let own = read_identities(
@@ -286,7 +287,7 @@ pub(super) fn check(
     for (id, identity) in &own {
         if known.get(id) != Some(identity) {
             report.problem(|| {
-                format!("account {id} is not as the log says that it was opened, named or claimed")
+                format!("account {id} differs from how the log says that it was opened, named or claimed")
             });
         }
     }
@@ -297,7 +298,11 @@ pub(super) fn check(
          WHERE own.kind IN (3, 5) AND (beside.name, beside.opened_ms) IS NOT (own.name, own.opened_ms)";
     let strays: i64 = connection.query_row(beside, [], |row| row.get(0))?;
     if strays > 0 {
-        report.problem(|| format!("{strays} accounts beside a peer's own are not called as it is"));
+        report.problem(|| {
+            format!(
+                "{strays} held or pending accounts differ from the account they belong to in name or time"
+            )
+        });
     }
     let unlogged: i64 = connection.query_row(
         "SELECT count(*) FROM payouts p WHERE grp > (SELECT grp FROM checkpoint) AND NOT EXISTS (

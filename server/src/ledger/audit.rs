@@ -272,7 +272,12 @@ fn other_transfers(
             _ => false,
         };
         if !fits || transfer.attempt != 0 {
-            report.problem(|| format!("transfer {} is not one that can be", transfer.id));
+            report.problem(|| {
+                format!(
+                    "transfer {} has a number, accounts or a reason that do not fit together",
+                    transfer.id
+                )
+            });
         }
     }
     payouts.are_all_found(report);
@@ -312,7 +317,11 @@ fn balances(
         if (booked.turnover, booked.accepted, booked.rejected)
             != (counted.turnover, counted.accepted, counted.rejected)
         {
-            report.problem(|| format!("account {id} counts otherwise than its tasks and attempts do"));
+            report.problem(|| {
+                format!(
+                    "the turnover or counts of account {id} are not what its tasks and attempts add up to"
+                )
+            });
         }
         let partner = |kind| accounts.get(&(id + 1)).is_some_and(|beside| beside.kind == kind);
         if booked.kind == kind::GAMER && !partner(kind::HELD)
@@ -358,7 +367,7 @@ fn recorded(connection: &Connection, report: &mut CheckReport) -> Result<()> {
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
         let (id, tasks): (i64, i64) = (row.get(0)?, row.get(1)?);
-        report.problem(|| format!("account {id} says that it has {tasks} tasks, and has others"));
+        report.problem(|| format!("account {id} counts {tasks} tasks, and has another number of them"));
     }
     Ok(())
 }

@@ -175,7 +175,7 @@ pub enum LedgerError {
     #[error("the ledger is closed")]
     Closed,
     /// A credit that is negative or too large.
-    #[error("{0} cannot be credited at once: an amount is more than nothing and at most {max}", max = super::CREDIT_MAX)]
+    #[error("{0} cannot be credited: a credit is more than zero and at most {max}", max = super::CREDIT_MAX)]
     BadCredit(Nanos),
     /// The bank would have given out more than the books can hold.
     #[error("the coordinator has given out all the money that its books can hold ({max})", max = super::MONEY_MAX)]
@@ -218,7 +218,7 @@ pub enum LedgerError {
         account: String,
     },
     /// A payout of nothing, or below.
-    #[error("a payout is more than nothing, and {0} is not")]
+    #[error("{0} cannot be paid out: a payout is more than zero")]
     BadPayout(Nanos),
     /// The reference of a payout cannot be one.
     #[error("the reference of a payout has 1 to {max} printable characters", max = super::PAYOUT_REFERENCE_CHARS_MAX)]

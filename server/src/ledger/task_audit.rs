@@ -208,7 +208,9 @@ fn compare(
     let payee = tries.iter().find(|made| Some(made.id) == paid && made.verdict == verdict::ACCEPTED);
     let payee = payee.and_then(|made| made.worker);
     if (task.source == Some(1)) != payee.is_some() {
-        report.problem(|| format!("task #{no} names an attempt that was not accepted, or a worker's none"));
+        report.problem(|| {
+            format!("task #{no} was settled by a worker without an accepted attempt, or names one without")
+        });
     }
     if task.state != state::SETTLED && (task.pay, task.fee, task.source) != (0, 0, None) {
         report.problem(|| format!("task #{no} was not settled and yet charged"));

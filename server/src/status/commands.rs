@@ -19,7 +19,7 @@ pub struct PageArgs {
     /// How long the login link is good for, once; such as 30s, 10m or 1h.
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = expiry)]
     pub expires: Duration,
-    /// Print a token for whoever collects the figures at /metrics instead; an earlier one is good no more.
+    /// Print a token for the program that collects the figures at /metrics instead; it replaces an earlier one.
     #[arg(long, conflicts_with = "expires")]
     pub metrics_token: bool,
     /// Which coordinator's.

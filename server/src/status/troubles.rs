@@ -121,7 +121,7 @@ fn add_workers(snapshot: &Snapshot, command: &str, troubles: &mut Vec<Trouble>) 
     let quarantined = count(WorkerState::Quarantined);
     if quarantined > 0 {
         troubles.push(slight(
-            format!("{quarantined} connected worker(s) gave wrong answers and get no more work."),
+            format!("{quarantined} connected worker(s) are quarantined, mostly for wrong answers, and get no work."),
             format!(
                 "Ask their owners to check memory and overclocking, then {command} workers forgive NAME; or close the \
                  account: {command} accounts revoke NAME"
