@@ -15,7 +15,7 @@ use p2c2r_protocol::{
     AccountKey, Attempt, Digest, KindId, Nanos, PassedCheck, Role, TaskId, TaskNo, WorkUnits,
 };
 use p2c2r_server::ledger::{
-    self, AccountId, Admission, ComputedFrom, Entry, Ledger, LedgerBusy, LedgerError, LedgerOptions,
+    self, AccountId, Admission, ComputedFrom, Entry, Ledger, LedgerError, LedgerOptions, LedgerStopped,
     Settlement,
 };
 
@@ -93,7 +93,7 @@ fn feed(
     load: &Load,
     gamers: &[AccountId],
     workers: &[AccountId],
-) -> Result<(u64, Duration), LedgerBusy> {
+) -> Result<(u64, Duration), LedgerStopped> {
     let first = ledger.next_task_no().0;
     let started = Instant::now();
     let mut in_flight = VecDeque::new();

@@ -134,7 +134,7 @@ pub use charges::RecentCharge;
 pub use entry::{
     ATTEMPT_MAX, AccountId, Admission, ComputedFrom, Entry, PatientPayload, Settlement, Verdict, VoidReason,
 };
-pub use error::{Breakdown, LedgerBusy, LedgerError};
+pub use error::{Breakdown, LedgerError, LedgerStopped};
 pub use handle::{AccountRequest, Ledger};
 pub use head_key::{HEAD_KEY_FILE, existing_head_key, head_key};
 pub use heads::{BadHead, Head, Link, SignedHead, read_heads};

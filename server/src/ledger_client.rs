@@ -9,7 +9,6 @@ use p2c2r_protocol::{AccountKey, Nanos, Role};
 
 use crate::ledger::{
     Account, AccountRequest, AdmissionRoom, Committed, Entry, Ledger, LedgerError, LedgerState, Progress,
-    Totals,
 };
 use crate::waking::LateWaker;
 
@@ -92,11 +91,6 @@ impl LedgerClient {
     /// connected more than once a second.
     pub fn session_at_least(&self) -> u32 {
         u32::try_from(self.ledger.seconds()).unwrap_or(u32::MAX / 2)
-    }
-
-    /// The whole ledger in a few numbers.
-    pub fn totals(&self) -> Totals {
-        self.ledger.totals()
     }
 
     /// The ledger's progress.

@@ -327,13 +327,9 @@ impl From<&LedgerError> for Breakdown {
     }
 }
 
-/// Why an entry was not taken.
+/// Why entries were not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum LedgerBusy {
-    /// The queue to the writer is full. Only [`Entry::TaskAdmitted`](super::Entry::TaskAdmitted) meets this:
-    /// what belongs to an admitted task always finds room.
-    #[error("the ledger cannot keep up: admit nothing more for the moment")]
-    Full,
+pub enum LedgerStopped {
     /// Recording has failed: nothing more can be charged.
     #[error("the ledger has stopped recording")]
     Broken,

@@ -17,9 +17,9 @@ use super::outcome_reader::{OutcomeReader, ReadFrom, ReaderThread};
 use super::queue::{Reply, WriterQueue, WriterRequest};
 use super::writer::WriterState;
 use super::{
-    Account, AccountId, AdmissionRoom, CREDIT_MAX, CachedOutcome, CloseReport, Committed, Entry, LedgerBusy,
-    LedgerClock, LedgerError, LedgerId, LedgerOptions, LedgerState, PatientTask, Progress, Recovery, Totals,
-    file, payouts, recovery, writer,
+    Account, AccountId, AdmissionRoom, CREDIT_MAX, CachedOutcome, CloseReport, Committed, Entry, LedgerClock,
+    LedgerError, LedgerId, LedgerOptions, LedgerState, LedgerStopped, PatientTask, Progress, Recovery,
+    Totals, file, payouts, recovery, writer,
 };
 
 /// A handle to the ledger's writer thread. Clones share it; dropping the last one closes the ledger, as
@@ -205,19 +205,14 @@ impl Ledger {
     }
 
     /// How many admissions would be taken now. Never waits.
-    pub fn room(&self) -> Result<AdmissionRoom, LedgerBusy> {
+    pub fn room(&self) -> Result<AdmissionRoom, LedgerStopped> {
         self.keeper.queue.room()
     }
 
     /// Appends all entries and empties `entries`, which keeps its memory; they are durable when [`Committed::entries`] has
     /// counted them. Admissions among them are not refused for want of room: ask for [`Ledger::room`] before. Never waits.
-    pub fn append_all(&self, entries: &mut Vec<Entry>) -> Result<(), LedgerBusy> {
+    pub fn append_all(&self, entries: &mut Vec<Entry>) -> Result<(), LedgerStopped> {
         self.keeper.queue.append_all(entries)
-    }
-
-    /// Appends one entry; it is durable when [`Committed::entries`] has counted it. Never waits.
-    pub fn append(&self, entry: Entry) -> Result<(), LedgerBusy> {
-        self.keeper.queue.append(entry)
     }
 
     /// Waits for the writer while it is far behind (half of the queue is full), but no longer than `longest`: a

@@ -16,7 +16,7 @@ use super::account::{Account, CloseReport, Committed, LedgerState, Progress};
 use super::accounts::Ask;
 use super::back_pressure::AdmissionRoom;
 use super::entry::{AccountId, Entry};
-use super::error::{LedgerBusy, LedgerError};
+use super::error::{LedgerError, LedgerStopped};
 use super::options::{GROUP_ENTRIES_ENOUGH, PATIENT_TASKS_MAX, QUEUE_BYTES_MAX, QUEUE_SHARE_GIVING_WAY};
 
 /// A request, which the writer handles at once and answers.
@@ -129,39 +129,14 @@ impl WriterQueue {
         }
     }
 
-    /// Appends `entry` for the next group.
-    pub fn append(&self, entry: Entry) -> Result<(), LedgerBusy> {
-        let mut inbox = lock(&self.inbox);
-        match inbox.state {
-            LedgerState::Open => {}
-            LedgerState::Broken(_) => return Err(LedgerBusy::Broken),
-            LedgerState::Closed => return Err(LedgerBusy::Closed),
-        }
-        if let Entry::TaskAdmitted(admission) = &entry {
-            let patient = admission.patient.is_some();
-            self.has_room(&inbox, patient)?;
-            inbox.patient_open += usize::from(patient);
-        }
-        inbox.payload_bytes += entry.payload_bytes();
-        inbox.batch.entries.push(entry);
-        if self.is_behind(&inbox) {
-            self.behind.store(true, Ordering::Relaxed);
-        }
-        if inbox.batch.entries.len() == GROUP_ENTRIES_ENOUGH {
-            self.arrived.notify_one();
-        }
-        self.wake_if_idle(&mut inbox);
-        Ok(())
-    }
-
     /// Appends all entries for the next group, and empties `entries` but keeps its memory. Admissions are not refused
     /// for want of room: the caller has asked for [`WriterQueue::room`].
-    pub fn append_all(&self, entries: &mut Vec<Entry>) -> Result<(), LedgerBusy> {
+    pub fn append_all(&self, entries: &mut Vec<Entry>) -> Result<(), LedgerStopped> {
         let mut inbox = lock(&self.inbox);
         match inbox.state {
             LedgerState::Open => {}
-            LedgerState::Broken(_) => return Err(LedgerBusy::Broken),
-            LedgerState::Closed => return Err(LedgerBusy::Closed),
+            LedgerState::Broken(_) => return Err(LedgerStopped::Broken),
+            LedgerState::Closed => return Err(LedgerStopped::Closed),
         }
         for entry in &*entries {
             inbox.payload_bytes += entry.payload_bytes();
@@ -181,7 +156,7 @@ impl WriterQueue {
     }
 
     /// How many admissions would be appended now.
-    pub fn room(&self) -> Result<AdmissionRoom, LedgerBusy> {
+    pub fn room(&self) -> Result<AdmissionRoom, LedgerStopped> {
         let inbox = lock(&self.inbox);
         match inbox.state {
             LedgerState::Open => Ok(AdmissionRoom {
@@ -190,16 +165,9 @@ impl WriterQueue {
                 bytes: QUEUE_BYTES_MAX.saturating_sub(inbox.payload_bytes),
                 tasks_per_account: self.tasks_per_account.load(Ordering::Relaxed),
             }),
-            LedgerState::Broken(_) => Err(LedgerBusy::Broken),
-            LedgerState::Closed => Err(LedgerBusy::Closed),
+            LedgerState::Broken(_) => Err(LedgerStopped::Broken),
+            LedgerState::Closed => Err(LedgerStopped::Closed),
         }
-    }
-
-    fn has_room(&self, inbox: &Inbox, patient: bool) -> Result<(), LedgerBusy> {
-        let is_full = inbox.batch.entries.len() >= self.entries_max
-            || inbox.payload_bytes >= QUEUE_BYTES_MAX
-            || patient && inbox.patient_open >= PATIENT_TASKS_MAX;
-        if is_full { Err(LedgerBusy::Full) } else { Ok(()) }
     }
 
     /// Waits for the writer while it is far behind, but no longer than `longest`.

@@ -33,9 +33,7 @@ pub fn earned_and_paid(folder: &Folder) {
         |role, key, name| ledger.open_account(role, key, name, Nanos(10 * Nanos::DOLLAR.0)).unwrap().id;
     let (gamer, worker) = (account(Role::Gamer, key(9), "grace"), account(Role::Worker, key(1), "ada"));
     let earn = |task, pay| {
-        for entry in task_of(TaskNo(task), (gamer, worker), pay) {
-            ledger.append(entry).unwrap();
-        }
+        ledger.append_all(&mut task_of(TaskNo(task), (gamer, worker), pay).into()).unwrap();
         ledger.flush().unwrap();
     };
     earn(1, Nanos(2 * Nanos::DOLLAR.0));

@@ -68,7 +68,7 @@ fn victim() {
                 }
                 Fate::Charged => super::lab::whole(no, payer, helper, 100, 10),
             };
-            if entries.into_iter().any(|entry| ledger.append(entry).is_err()) {
+            if ledger.append_all(&mut entries.into()).is_err() {
                 break;
             }
             appended += 3;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use p2c2r_protocol::{Nanos, Role, TaskNo};
-use p2c2r_server::ledger::{self, Ledger, LedgerBusy, LedgerError, LedgerOptions, LedgerState};
+use p2c2r_server::ledger::{self, Ledger, LedgerError, LedgerOptions, LedgerState, LedgerStopped};
 use rusqlite::Connection;
 
 use super::lab::{
@@ -230,9 +230,8 @@ fn fill_disk(pages: u32, tasks_per_group: usize) {
     let mut tasks = (1..).map(TaskNo);
     let error = loop {
         for task in tasks.by_ref().take(tasks_per_group) {
-            for entry in whole(task, payer, helper, 100, 10) {
-                assert!(matches!(ledger.append(entry), Ok(()) | Err(LedgerBusy::Broken)));
-            }
+            let appended = ledger.append_all(&mut whole(task, payer, helper, 100, 10).into());
+            assert!(matches!(appended, Ok(()) | Err(LedgerStopped::Broken)));
         }
         if let Err(error) = ledger.flush() {
             break error;
@@ -242,7 +241,10 @@ fn fill_disk(pages: u32, tasks_per_group: usize) {
     assert!(error.to_string().contains("full"), "{error}");
     assert!(matches!(ledger.state(), LedgerState::Broken(_)));
     assert_eq!(ledger.failure_for_peers(), Some("the disk that its ledger is on is full"));
-    assert_eq!(ledger.append(admitted(TaskNo(1 << 40), payer, 0, 1)), Err(LedgerBusy::Broken));
+    assert_eq!(
+        ledger.append_all(&mut vec![admitted(TaskNo(1 << 40), payer, 0, 1)]),
+        Err(LedgerStopped::Broken)
+    );
     assert!(matches!(ledger.close(), Err(LedgerError::Broken(_))));
     let charged = ledger.totals();
     assert!(charged.tasks_done >= tasks_per_group as u64);

@@ -2,8 +2,8 @@
 
 use p2c2r_protocol::{Nanos, PassedCheck, Role, TaskNo};
 use p2c2r_server::ledger::{
-    self, AccountId, Committed, ComputedFrom, Entry, Ledger, LedgerBusy, LedgerOptions, Settlement, Verdict,
-    VoidReason,
+    self, AccountId, Committed, ComputedFrom, Entry, Ledger, LedgerOptions, LedgerStopped, Settlement,
+    Verdict, VoidReason,
 };
 
 use super::lab::{
@@ -48,7 +48,7 @@ fn written_in_one_group_or_in_many_the_balances_are_the_same() {
             Entry::TaskVoided { task: TaskNo(2), reason: VoidReason::Late },
         ];
         for entry in entries {
-            ledger.append(entry).unwrap();
+            append(&ledger, [entry]);
             if separately {
                 ledger.flush().unwrap();
             }
@@ -272,15 +272,15 @@ fn the_opening_credit_is_given_once() {
 }
 
 #[test]
-fn only_admission_meets_a_full_queue() {
+fn a_full_queue_has_room_for_no_task_and_takes_what_becomes_of_those_before() {
     let lab = Lab::new();
     let options = LedgerOptions { queue_entries_max: 0, ..lab.options() };
     let ledger = Ledger::open(&lab.path, options, || {}).unwrap();
     let (gamer, worker) = (gamer(&ledger), worker(&ledger));
-    assert_eq!(ledger.append(admitted(TaskNo(1), gamer, 1, 1)), Err(LedgerBusy::Full));
-    assert_eq!(ledger.append(started(TaskNo(1), 1, worker)), Ok(()));
+    assert_eq!(ledger.room().unwrap().admissions, 0);
+    append(&ledger, [admitted(TaskNo(1), gamer, 1, 1), started(TaskNo(1), 1, worker)]);
     ledger.close().unwrap();
-    assert_eq!(ledger.append(started(TaskNo(1), 1, worker)), Err(LedgerBusy::Closed));
+    assert_eq!(ledger.append_all(&mut vec![started(TaskNo(1), 1, worker)]), Err(LedgerStopped::Closed));
     assert!(ledger.close().is_err());
 }
 

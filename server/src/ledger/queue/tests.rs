@@ -15,9 +15,8 @@ use super::*;
 const LONG: Duration = Duration::from_mins(10);
 
 fn append(queue: &WriterQueue, entries: usize) {
-    for no in 0..entries {
-        queue.append(Entry::TaskVoided { task: TaskNo(no as u64), reason: VoidReason::Late }).unwrap();
-    }
+    let voided = |no: usize| Entry::TaskVoided { task: TaskNo(no as u64), reason: VoidReason::Late };
+    queue.append_all(&mut (0..entries).map(voided).collect()).unwrap();
 }
 
 /// Runs `work`, which may wait, on its own thread; the receiver gets what it returned.
@@ -70,7 +69,7 @@ fn what_is_appended_together_takes_room_and_what_becomes_of_tasks_always_has_som
     queue.take(&mut batch, None, Duration::ZERO);
     assert_eq!(batch.entries.len(), 8);
     queue.end(LedgerState::Closed);
-    assert_eq!(queue.append_all(&mut vec![voided()]), Err(LedgerBusy::Closed));
+    assert_eq!(queue.append_all(&mut vec![voided()]), Err(LedgerStopped::Closed));
     assert!(queue.room().is_err());
 }
 
@@ -122,9 +121,9 @@ fn outcomes_that_pile_up_are_a_writer_far_behind_too() {
             outcome: Some(Arc::clone(&outcome)),
         })
     };
-    queue.append(settled()).unwrap();
+    queue.append_all(&mut vec![settled()]).unwrap();
     assert!(!queue.behind.load(Ordering::Relaxed));
-    queue.append(settled()).unwrap();
+    queue.append_all(&mut vec![settled()]).unwrap();
     assert!(queue.behind.load(Ordering::Relaxed));
 }
 
