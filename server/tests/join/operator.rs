@@ -78,7 +78,7 @@ fn slips_of_the_hand_are_named() {
         (&["invite", "worker", "--credit", "1"], "spends nothing"),
         (&["invite", "boss"], "gamer"),
         (&["accounts", "revoke", "nobody"], "nobody"),
-        (&["accounts", "credit", "nobody", "0"], "more than nothing"),
+        (&["accounts", "credit", "nobody", "0"], "more than zero"),
     ] {
         let said = refused(&folder.program(arguments));
         assert!(said.contains(expected), "{arguments:?}: {said}");
