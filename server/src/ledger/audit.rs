@@ -3,13 +3,14 @@
 //! It shares no code with the writer: a task's transfers are derived here from the task's row and its attempts, so a
 //! bug in the writer shows up as a difference.
 
+mod ahead;
 mod check_report;
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use p2c2r_protocol::Nanos;
-use rusqlite::{Connection, Result, Rows};
+use rusqlite::{Connection, Result};
 
 use super::account_log::{self, AccountLogEntry};
 use super::chain::{
@@ -25,6 +26,7 @@ use super::payouts::PayoutsBooked;
 use super::reading::Reading;
 use super::task_audit::{self, TaskTally};
 
+pub(super) use ahead::Ahead;
 pub use check_report::{CheckReport, PROBLEMS_NAMED_MAX};
 
 /// One account as the file has it.
@@ -118,12 +120,12 @@ fn chain(
     let mut transfers = connection.prepare(&format!(
         "SELECT id, debit, credit, amount, reason, attempt, grp FROM {ALL_TRANSFERS} ORDER BY grp, id"
     ))?;
-    let mut transfers = transfers.query([])?;
-    let mut next = next_transfer(&mut transfers)?;
+    let mut transfers =
+        Ahead::new(transfers.query([])?, |row| Ok((read_transfer(row)?, row.get::<_, i64>(6)?)))?;
     let mut changes = connection
         .prepare("SELECT grp, account, what, number, bytes, text FROM account_log ORDER BY grp, id")?;
-    let mut changes = changes.query([])?;
-    let mut next_change_row = next_change(&mut changes)?;
+    let mut changes =
+        Ahead::new(changes.query([])?, |row| Ok((row.get::<_, i64>(0)?, AccountLogEntry::read(row, 1)?)))?;
     let mut derived: HashMap<i64, i128> =
         folded.iter().map(|(account, sums)| (*account, i128::from(sums.balance))).collect();
     let (mut previous, mut expected) = (checkpoint.hash, checkpoint.group + 1);
@@ -136,9 +138,7 @@ fn chain(
         }
         let mut hasher = GroupHasher::new(&previous, group, at_ms);
         let mut found = 0;
-        while let Some((transfer, of)) = next
-            && of <= group
-        {
+        while let Some((transfer, of)) = transfers.take_if(|(_, of)| *of <= group)? {
             if of == group {
                 hasher.add(&transfer);
                 found += 1;
@@ -146,12 +146,10 @@ fn chain(
                 report.problem(|| format!("transfer {} names group {of}, which is not there", transfer.id));
             }
             count_in(&mut derived, &transfer, report);
-            next = next_transfer(&mut transfers)?;
         }
         let mut done = Vec::new();
-        while let Some((_, change)) = next_change_row.take_if(|(of, _)| *of <= group) {
+        while let Some((_, change)) = changes.take_if(|(of, _)| *of <= group)? {
             done.push(change);
-            next_change_row = next_change(&mut changes)?;
         }
         if let Some(digest) = account_log::digest(&done) {
             hasher.add_accounts(&digest);
@@ -174,32 +172,19 @@ fn chain(
         expected = group + 1;
         report.groups += 1;
     }
-    while let Some((transfer, of)) = next {
+    while let Some((transfer, of)) = transfers.step()? {
         report.problem(|| format!("transfer {} names group {of}, which is not there", transfer.id));
         count_in(&mut derived, &transfer, report);
-        next = next_transfer(&mut transfers)?;
     }
-    if let Some((group, _)) = next_change_row {
+    if let Some((group, _)) = changes.step()? {
         report.problem(|| format!("the log of accounts names group {group}, which is not there"));
     }
-    if digest.is_some() || checkpoint.group > 0 || !folded.is_empty() {
-        let found = folding::digest(connection)?;
-        if digest != Some(found) {
-            report.problem(|| {
-                "the folded sums do not match the digest of the group that folded last".to_owned()
-            });
-        }
+    let has_folded = digest.is_some() || checkpoint.group > 0 || !folded.is_empty();
+    if has_folded && digest != Some(folding::digest(connection)?) {
+        report.problem(|| "the folded sums do not match the digest of the group that folded last".to_owned());
     }
     report.head = p2c2r_protocol::Digest(previous).to_string();
     Ok(derived)
-}
-
-fn next_transfer(rows: &mut Rows<'_>) -> Result<Option<(Transfer, i64)>> {
-    rows.next()?.map(|row| Ok((read_transfer(row)?, row.get(6)?))).transpose()
-}
-
-fn next_change(rows: &mut Rows<'_>) -> Result<Option<(i64, AccountLogEntry)>> {
-    rows.next()?.map(|row| Ok((row.get(0)?, AccountLogEntry::read(row, 1)?))).transpose()
 }
 
 /// Reads a transfer from the first six columns of a row.

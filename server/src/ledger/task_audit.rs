@@ -3,9 +3,9 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, Result, Row, Rows};
+use rusqlite::{Connection, Result, Row};
 
-use super::audit::{Booked, CheckReport, read_transfer};
+use super::audit::{Ahead, Booked, CheckReport, read_transfer};
 use super::chain::Transfer;
 use super::entry::{kind, reason, state, verdict};
 use super::folding::FoldedSums;
@@ -66,31 +66,6 @@ struct Attempt {
     id: i64,
     worker: Option<i64>,
     verdict: u8,
-}
-
-/// Rows in order of their number, with one row of look-ahead.
-struct Ahead<'s, T> {
-    rows: Rows<'s>,
-    next: Option<T>,
-    read: fn(&Row<'_>) -> Result<T>,
-}
-
-impl<'s, T> Ahead<'s, T> {
-    fn new(rows: Rows<'s>, read: fn(&Row<'_>) -> Result<T>) -> Result<Self> {
-        let mut ahead = Self { rows, next: None, read };
-        ahead.step()?;
-        Ok(ahead)
-    }
-
-    fn step(&mut self) -> Result<Option<T>> {
-        let next = self.rows.next()?.map(self.read).transpose()?;
-        Ok(std::mem::replace(&mut self.next, next))
-    }
-
-    /// The next row if `belongs`.
-    fn take_if(&mut self, belongs: impl Fn(&T) -> bool) -> Result<Option<T>> {
-        if self.next.as_ref().is_some_and(belongs) { self.step() } else { Ok(None) }
-    }
 }
 
 /// Walks tasks, their transfers since the newest folded group and their attempts side by side, all in order of task numbers.
