@@ -294,7 +294,7 @@ mod tests {
         assert!(checked.took < Duration::from_millis(100), "{:?}", checked.took);
     }
 
-    /// The core counts as running as many kernels as there are threads, also those that no thread has taken yet.
+    /// The core may have as many kernels running as there are threads, and counts those that no thread has taken yet.
     #[test]
     fn kernels_wait_while_all_threads_are_busy_with_checks() {
         let mut pool = Pool::new(ComputeMode::Threads(2), 1, &LateWaker::default()).unwrap();

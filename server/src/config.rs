@@ -226,7 +226,7 @@ settings_table! {
         pub log_format: LogFormat = LogFormat::default() => choice(),
         /// The kinds of work on offer.
         pub kinds: KindRegistry = KindRegistry::builtin(),
-        /// The ledger that the accounts in the data folder belong to, as far as one was ever opened.
+        /// The ledger that the accounts in the data folder belong to; `None` before one was opened.
         pub ledger_id: Option<LedgerId> = None,
     }
 }

@@ -40,8 +40,8 @@ pub fn greet(address: std::net::SocketAddr, config: &ServerConfig) {
     );
 }
 
-/// Whether join links may be shown: a link lets people in, so it is for the person who starts the coordinator, and not for
-/// whoever may read a journal or what collects lines for programs.
+/// Whether join links may be shown: a link lets people in, so it is for the person who starts the coordinator, and neither for
+/// all readers of a journal nor for a program that collects log lines.
 pub fn may_show_links(config: &ServerConfig) -> bool {
     config.log_format == LogFormat::Text && !Output::Standard.is_journal()
 }

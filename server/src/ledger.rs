@@ -67,7 +67,7 @@
 //! | `recovery.rs` | what a restart finds: open holds, patient tasks, outcomes |
 //! | `outcomes.rs` | expiry and revocation of kept outcomes |
 //! | `outcome_index.rs`, `outcome_reader.rs` | kept outcomes that memory has no room for, read when they are asked for |
-//! | `folding.rs` | what was over a day ago, as sums instead of rows |
+//! | `folding.rs` | sums that replace the rows of tasks that ended a day ago |
 //! | `charges.rs` | what gamers were charged in the last hour |
 //! | `earnings.rs` | pay on its way from pending to available |
 //! | `payouts.rs` | what workers were paid outside |

@@ -203,7 +203,7 @@ fn check(args: &CheckArgs) -> Result<CheckReport, ServerError> {
     Ok(report)
 }
 
-/// Reports who signed the heads. Anyone can sign a head: only the coordinator's key is evidence.
+/// Reports which keys signed the heads. Anyone can sign a head: only the coordinator's key is evidence.
 fn judge_signers(heads: &[SignedHead], expected: Option<AccountKey>, report: &mut CheckReport) {
     let mut keys: Vec<AccountKey> = heads.iter().map(|head| head.key).collect();
     keys.dedup();

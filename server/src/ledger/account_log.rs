@@ -1,6 +1,6 @@
 //! What happens to accounts, as the hash chain covers it: opened, renamed, claimed, credited, paid out.
 //!
-//! Every group hashes a digest of its own rows. Folding applies rows to `folded_accounts` and deletes them; a digest of
+//! Every group's hash covers a digest of its rows. Folding applies rows to `folded_accounts` and deletes them; a digest of
 //! all folded accounts, grants and payouts is then part of what the chain covers, so that none can be changed unnoticed.
 
 use std::collections::HashMap;

@@ -67,7 +67,7 @@ impl Earnings {
         Ok(())
     }
 
-    /// Takes everything that is due out of the file and out of memory: who gets what.
+    /// Takes everything that is due out of the file and out of memory; returns the amount for each worker.
     pub fn take_due(&mut self, connection: &Connection, now_ms: i64) -> Result<BTreeMap<AccountId, i64>> {
         let mut released = BTreeMap::new();
         while let Some(bucket) = self.due.first_entry()

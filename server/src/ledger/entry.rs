@@ -85,7 +85,7 @@ pub enum Entry {
     },
     /// A worker is convicted: it gets no work, its pending pay returns to the gamers who paid it, or to the coordinator
     /// where they cannot be determined, and its kept outcomes are deleted, including those of earlier entries. Both
-    /// happen in bounded steps, which a restart continues; meanwhile nothing of either is paid out or handed out.
+    /// happen in bounded steps, which a restart continues; meanwhile the pay is not released and the outcomes are not used.
     WorkerConvicted {
         /// The worker.
         worker: AccountId,
@@ -158,7 +158,7 @@ impl PatientPayload {
 pub struct Settlement {
     /// The task.
     pub task: TaskNo,
-    /// Who computed it.
+    /// Where the outcome came from.
     pub source: ComputedFrom,
     /// What the worker earns; zero unless `source` is a worker.
     pub pay: Nanos,
@@ -170,7 +170,7 @@ pub struct Settlement {
     pub outcome: Option<Arc<[u8]>>,
 }
 
-/// Who computed an outcome.
+/// Where an outcome came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode)]
 pub enum ComputedFrom {
     /// A worker, in the attempt named. The attempt was started with an `AttemptStarted` that names the same

@@ -121,7 +121,7 @@ pub enum LedgerError {
     Locked {
         /// Path of the ledger.
         path: PathBuf,
-        /// The process that holds it, as far as it is known.
+        /// The process that holds it, if known.
         holder: Option<u32>,
     },
     /// The file is a database of another program, or no database at all.
@@ -304,7 +304,7 @@ impl LedgerError {
 pub struct Breakdown {
     /// For the operator.
     pub reason: String,
-    /// For peers, who are told neither paths nor what a system said.
+    /// For peers, which must learn neither paths nor messages of the system.
     pub for_peers: &'static str,
 }
 

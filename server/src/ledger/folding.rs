@@ -64,9 +64,9 @@ pub(super) struct Checkpoint {
     pub tasks: i64,
     pub transfers: i64,
     pub grants: i64,
-    /// Digest of folded accounts, grants and payouts; `None` as long as there are none.
+    /// Digest of folded accounts, grants and payouts; `None` before the first are folded.
     pub accounts: Option<[u8; 32]>,
-    /// Digest of the landmarks; `None` as long as there are none.
+    /// Digest of the landmarks; `None` before the first is kept.
     pub landmarks: Option<[u8; 32]>,
 }
 
@@ -140,10 +140,9 @@ impl Folding {
         self.due_ms = self.due_ms.map(|due_ms| due_ms.min(next_ms));
     }
 
-    /// Folds the oldest groups, as many as a step takes, that are old enough; `is_early` says that there are too many rows,
-    /// so that it is enough if a group's pay is not pending. Deletes the outcomes of their tasks: early they may still be
-    /// usable, otherwise they have expired, unless a longer time was set when they were kept. `None` if there was nothing
-    /// to fold.
+    /// Folds one step of the groups that are old enough; `is_early` says that there are too many rows, so that it suffices if
+    /// a group's pay is not pending. Deletes the outcomes of their tasks: early they may still be usable, otherwise they have
+    /// expired, unless a longer time was set when they were kept. `None` if there was nothing to fold.
     pub fn step(
         &mut self,
         connection: &Connection,
@@ -196,7 +195,7 @@ impl Folding {
     }
 }
 
-/// The oldest groups from before `before_ms`, as many as a step takes.
+/// The oldest groups that were written before `before_ms`, at most those of one step.
 fn oldest_groups(connection: &Connection, before_ms: i64) -> Result<Vec<GroupRow>> {
     let mut select = connection
         .prepare_cached("SELECT id, at_ms, transfers, hash, folded FROM groups ORDER BY id LIMIT ?1")?;

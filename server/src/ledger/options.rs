@@ -208,7 +208,7 @@ pub struct LedgerOptions {
     pub clock: LedgerClock,
     /// Accounts kept in memory; beyond it those idle longest are evicted, and read again when they are needed.
     pub accounts_max: usize,
-    /// Pages the file may have; `None` for as many as the disk has. Tests fill a small "disk" with it.
+    /// Most pages of the file; `None` for no limit but the disk's. With it, tests fill a small "disk".
     pub pages_max: Option<u32>,
 }
 

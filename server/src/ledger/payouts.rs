@@ -178,9 +178,9 @@ pub struct Payable {
 /// All workers that can be paid something or were.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Payables {
-    /// What was read, where that is not simply the ledger as it stands; a sentence each.
+    /// How the ledger was read, unless in place beside its writer, and what may be missing; a sentence each.
     pub notes: Vec<String>,
-    /// Those who can be paid most come first.
+    /// Workers, those that can be paid most first.
     pub workers: Vec<Payable>,
 }
 

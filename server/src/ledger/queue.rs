@@ -21,7 +21,7 @@ use super::options::{GROUP_ENTRIES_ENOUGH, PATIENT_TASKS_MAX, QUEUE_BYTES_MAX, Q
 
 /// A request, which the writer handles at once and answers.
 pub(super) enum WriterRequest {
-    /// Write everything appended so far, and as much of what has fallen due as one group takes.
+    /// Write everything appended so far, and one group's part of the work that has fallen due.
     Flush(SyncSender<Result<(), LedgerError>>),
     /// Do what is asked of an account, and answer with its new state.
     Account { ask: Ask, reply: Reply<Account> },
@@ -29,7 +29,7 @@ pub(super) enum WriterRequest {
     Close(SyncSender<Result<CloseReport, LedgerError>>),
 }
 
-/// Where an answer is sent and who is notified of it; also notified when the reply is dropped unanswered.
+/// Sends an answer to its requester; notifies when it is dropped, whether answered or not.
 pub(super) struct Reply<T> {
     sender: Option<Sender<Result<T, LedgerError>>>,
     notify: Box<dyn Fn() + Send>,

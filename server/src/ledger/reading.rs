@@ -22,7 +22,7 @@ const COPIES_MAX: u32 = 5;
 /// A ledger that is open for reading.
 pub(super) struct Reading {
     pub connection: Connection,
-    /// What was read, where that is not simply the ledger as it stands; a sentence each.
+    /// How the ledger was read, unless in place beside its writer, and what may be missing; a sentence each.
     pub notes: Vec<String>,
     path: PathBuf,
     /// The files' state at the start, if reading requires that they do not change.

@@ -19,7 +19,7 @@ const LINES_MAX: usize = 50;
 /// `p2c2r-server ledger report`: printable as a table, serialisable as JSON (amounts in nano-dollars).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LedgerReport {
-    /// What was read, where that is not simply the ledger as it stands; a sentence each.
+    /// How the ledger was read, unless in place beside its writer, and what may be missing; a sentence each.
     pub notes: Vec<String>,
     /// The whole ledger.
     pub totals: Totals,

@@ -6,7 +6,7 @@
 use rusqlite::types::{Null, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Result, Statement};
 
-/// Rows per statement: twice as many would save another 0.4%, a quarter as many cost 4% more. Even, so that a task's
+/// Rows per statement: more save hardly anything, far fewer cost some per cent of the writer's time. Even, so that a task's
 /// two transfers mostly reuse the bound parameters of the last pair.
 pub(super) const ROWS_MAX: usize = 64;
 

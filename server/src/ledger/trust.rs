@@ -184,7 +184,7 @@ pub struct WorkerLine {
 /// All workers, as the ledger knows them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct WorkerLines {
-    /// What was read, where that is not simply the ledger as it stands; a sentence each.
+    /// How the ledger was read, unless in place beside its writer, and what may be missing; a sentence each.
     pub notes: Vec<String>,
     /// Those in quarantine first, then those with failures, then by answers.
     pub workers: Vec<WorkerLine>,

@@ -77,7 +77,7 @@ pub(super) struct RecordedFrame {
     pub(super) effects: Vec<u64>,
 }
 
-/// Writes a recording, on a thread of its own.
+/// Writes a recording, on its own thread.
 pub struct Recorder {
     chunks: Option<Sender<Vec<u8>>>,
     writer: Option<JoinHandle<()>>,

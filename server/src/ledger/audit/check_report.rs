@@ -13,7 +13,7 @@ pub const PROBLEMS_NAMED_MAX: usize = 50;
 pub struct CheckReport {
     /// Whether nothing is wrong.
     pub ok: bool,
-    /// What was read, where that is not simply the ledger as it stands; a sentence each.
+    /// How the ledger was read, unless in place beside its writer, and what may be missing; a sentence each.
     pub notes: Vec<String>,
     /// Accounts in the books.
     pub accounts: u64,

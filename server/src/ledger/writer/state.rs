@@ -266,7 +266,7 @@ impl WriterState {
         Ok(())
     }
 
-    /// How long the writer may sleep when nothing arrives; `None` for as long as it likes.
+    /// How long the writer may sleep when nothing arrives; `None` if nothing will fall due.
     pub(super) fn next_due(&self) -> Option<Duration> {
         let due_ms = [
             self.earnings.next_due_ms(),
