@@ -349,7 +349,7 @@ impl Dialer {
     pub(super) fn next_due(&self, now: Duration) -> Option<Duration> {
         let (due, wire) = match &self.state {
             // `beside` has a timer for the moment when its handshake is no longer worth waiting for.
-            State::Waiting { .. } if self.waits_for_spare(now) => (None, None),
+            State::Waiting { .. } | State::Fetching { .. } if self.waits_for_spare(now) => (None, None),
             State::Waiting { until } => (Some(*until), None),
             State::Fetching { again_at, give_up_at, .. } => {
                 (Some(again_at.map_or(*give_up_at, |at| at.min(*give_up_at))), None)

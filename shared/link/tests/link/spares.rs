@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use p2c2r_link::memory::Fate;
 use p2c2r_link::{
-    ClientLink, Grant, Impairment, LinkStatus, MemoryHub, Mint, PeerJoined, Peers, ServerTransport,
+    ClientLink, Grant, Impairment, LinkStatus, MemoryHub, Mint, NextWake, PeerJoined, Peers, ServerTransport,
     TokenAnswer, TokenSource,
 };
 use p2c2r_protocol::{PeerId, Role, ServerToWorker};
@@ -107,7 +107,7 @@ impl Far {
     }
 
     /// The milliseconds that it takes until it is so.
-    fn until(&mut self, what: &str, at_most: u64, is_so: impl Fn(&mut Self) -> bool) -> u64 {
+    fn until(&mut self, what: &str, at_most: u64, mut is_so: impl FnMut(&mut Self) -> bool) -> u64 {
         let took = (1..=at_most).find(|_| {
             self.step();
             is_so(self)
@@ -193,6 +193,25 @@ fn who_is_cut_off_is_back_one_round_trip_after_it_has_noticed_and_over_https_whe
             "{round_trip:>4} ms: {moved:>5} {healed:>5} {restarted:>5}; {healed_without:>5} {restarted_without:>5}"
         );
     }
+}
+
+/// Its timer for a second connect token expires while it waits for the end of the handshake: if it were woken for that, the
+/// runner would update it without a pause.
+#[test]
+fn who_waits_for_the_end_of_its_handshake_is_not_woken_for_anything_else() {
+    let mut far = Far::connected(400);
+    far.world.hub.cut("wes");
+    far.noticed();
+    far.world.hub.heal("wes");
+    let asked = far.tokens.count();
+    let mut woken_at_once = 0;
+    far.until("it is back", 2_000, |far| {
+        woken_at_once += usize::from(far.world.workers[0].world().resource::<NextWake>().is_due());
+        far.is_connected()
+    });
+    // The update in which it is connected has something to follow it.
+    assert!(woken_at_once <= 1, "{woken_at_once} updates asked for the next one at once");
+    assert_eq!(far.tokens.count(), asked, "no token was asked for meanwhile");
 }
 
 #[test]
