@@ -10,12 +10,13 @@ use p2c2r_link::{Access, TokenAnswer, TokenSource};
 use p2c2r_protocol::{GameToServer, KindId, Role, wire};
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg32;
-use renetcode::{
-    ClientAuthentication, ConnectToken, NetcodeClient, NetcodeServer, ServerAuthentication, ServerConfig,
-    ServerResult,
-};
+use renetcode::{ConnectToken, NetcodeServer, ServerAuthentication, ServerConfig, ServerResult};
 
 use crate::harness::*;
+use crate::raw::{RawClient, token};
+
+/// How far a step of the world advances its clock.
+const STEP: Duration = Duration::from_millis(1);
 
 /// The hostile coordinator's time and key.
 const TIME: Duration = Duration::from_secs(1_000_000_000);
@@ -78,15 +79,6 @@ fn poisons() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     ]
 }
 
-fn netcode(token: &[u8]) -> NetcodeClient {
-    let connect_token = ConnectToken::read(&mut &token[..]).unwrap();
-    NetcodeClient::new(Duration::ZERO, ClientAuthentication::Secure { connect_token }).unwrap()
-}
-
-fn token_of(hub: &p2c2r_link::MemoryHub, name: &str) -> Vec<u8> {
-    p2c2r_link::fetch(&hub.tokens(Role::Gamer, name, &identity()), Duration::ZERO).unwrap().token
-}
-
 /// Connect tokens without a real coordinator.
 #[derive(Debug)]
 struct Forged(SocketAddr);
@@ -98,49 +90,6 @@ impl TokenSource for Forged {
         let mut bytes = Vec::new();
         token.write(&mut bytes).unwrap();
         answer.give(Ok(Access { token: bytes, server: self.0 }));
-    }
-}
-
-/// A netcode client that sends whatever the test says.
-struct Mallory {
-    port: MemoryPort,
-    server: SocketAddr,
-    netcode: NetcodeClient,
-}
-
-impl Mallory {
-    fn with_token(world: &World, name: &str, token: &[u8]) -> Self {
-        let (port, server) = (world.hub.client_port(name), world.hub.server_address());
-        Self { port, server, netcode: netcode(token) }
-    }
-
-    fn join(world: &mut World, name: &str) -> Self {
-        let token = token_of(&world.hub, name);
-        let mut mallory = Self::with_token(world, name, &token);
-        let before = peers(&world.server).len();
-        for _ in 0..500 {
-            mallory.turn();
-            world.step();
-            if mallory.netcode.is_connected() && peers(&world.server).len() > before {
-                return mallory;
-            }
-        }
-        panic!("the hostile client is not let in");
-    }
-
-    fn turn(&mut self) {
-        if let Some((packet, _)) = self.netcode.update(Duration::from_millis(1)) {
-            self.port.send_to(packet, self.server);
-        }
-        while let Some((_, mut packet)) = self.port.receive() {
-            self.netcode.process_packet(&mut packet);
-        }
-    }
-
-    fn send(&mut self, payload: &[u8]) {
-        if let Ok((_, packet)) = self.netcode.generate_payload_packet(payload) {
-            self.port.send_to(packet, self.server);
-        }
     }
 }
 
@@ -159,9 +108,9 @@ fn a_client_that_breaks_the_protocol_is_dropped_and_the_others_go_on() {
     let mut world = World::connected(Settings::default());
     for (count, (what, payloads)) in poisons().into_iter().enumerate() {
         left(&mut world.server);
-        let mut mallory = Mallory::join(&mut world, "mallory");
+        let mut mallory = RawClient::joined(&mut world, "mallory");
         for payload in &payloads {
-            mallory.send(payload);
+            mallory.send_payload(payload);
         }
         world.run(Duration::from_millis(20));
         assert_eq!(peers(&world.server).len(), 2, "{what}");
@@ -169,7 +118,7 @@ fn a_client_that_breaks_the_protocol_is_dropped_and_the_others_go_on() {
         let left = left(&mut world.server);
         assert_eq!(left.len(), 1, "{what}");
         assert!(!left[0].reason.contains("panicked"), "caught by the guard, not by the net below: {what}");
-        mallory.turn();
+        mallory.turn(STEP);
         assert!(mallory.netcode.is_disconnected(), "it is told: {what}");
     }
     goes_on(&mut world);
@@ -181,11 +130,11 @@ fn random_payloads_stop_nobody() {
     let mut random = Pcg32::seed_from_u64(5);
     for number in 0..100 {
         // Each with an account of its own, since one account may not connect so often.
-        let mut mallory = Mallory::join(&mut world, &format!("mallory-{number}"));
+        let mut mallory = RawClient::joined(&mut world, &format!("mallory-{number}"));
         for _ in 0..20 {
             let mut payload: Vec<u8> = (0..random.random_range(1..1_250)).map(|_| random.random()).collect();
             payload[0] = random.random_range(0..6);
-            mallory.send(&payload);
+            mallory.send_payload(&payload);
         }
         world.run(Duration::from_millis(5));
         assert_eq!(peers(&world.server).len(), 2);
@@ -242,10 +191,10 @@ fn junk_from_strangers_does_not_keep_others_from_joining() {
 #[test]
 fn a_flood_is_cut_off_and_the_others_go_on() {
     let mut world = World::connected(Settings::default());
-    let mut mallory = Mallory::join(&mut world, "mallory");
+    let mut mallory = RawClient::joined(&mut world, "mallory");
     let message = wire::encode(&GameToServer::Cancel { task: p2c2r_protocol::TaskId(1) });
     for id in 0..30_000 {
-        mallory.send(&small(id, 1, &[(id, &message)]));
+        mallory.send_payload(&small(id, 1, &[(id, &message)]));
         if id % 3_000 == 0 {
             world.server.update();
             let heard = from_games(&mut world.server).len();
@@ -260,29 +209,29 @@ fn a_flood_is_cut_off_and_the_others_go_on() {
 fn a_name_is_made_fit_to_be_shown() {
     let mut world = World::connected(Settings::default());
     joined(&mut world.server);
-    Mallory::join(&mut world, "\u{1b}[2Jmallory\n");
+    RawClient::joined(&mut world, "\u{1b}[2Jmallory\n");
     assert_eq!(joined(&mut world.server)[0].name, "[2Jmallory");
 }
 
 #[test]
 fn a_token_is_good_once_and_where_it_was_first_used() {
     let mut world = World::connected(Settings::default());
-    let token = token_of(&world.hub, "mallory");
-    let mut first = Mallory::with_token(&world, "first", &token);
-    let mut thief = Mallory::with_token(&world, "thief", &token);
+    let token = token(&world.hub, "mallory");
+    let [mut first, mut thief] =
+        ["first", "thief"].map(|name| RawClient::at(world.hub.client_port(name), &world.hub, token.clone()));
     for _ in 0..600 {
-        first.turn();
+        first.turn(STEP);
         world.step();
-        thief.turn();
+        thief.turn(STEP);
     }
     assert!(first.netcode.is_connected() && !thief.netcode.is_connected());
-    let (_, goodbye) = first.netcode.disconnect().unwrap();
-    first.port.send_to(goodbye, first.server);
+    let goodbye = first.netcode.disconnect().unwrap().1.to_vec();
+    first.send(&goodbye);
     world.run(Duration::from_millis(10));
-    let mut again = Mallory { netcode: netcode(&token), ..first };
+    let mut again = RawClient::at(first.port, &world.hub, token);
     for _ in 0..600 {
-        again.turn();
-        thief.turn();
+        again.turn(STEP);
+        thief.turn(STEP);
         world.step();
     }
     assert!(!again.netcode.is_connected() && !thief.netcode.is_connected());
@@ -361,7 +310,7 @@ fn a_coordinator_that_breaks_the_protocol_stops_no_game() {
 #[test]
 fn beats_that_cannot_be_true_are_ignored_and_counted() {
     let mut world = World::connected(Settings::default());
-    let mut mallory = Mallory::join(&mut world, "mallory");
+    let mut mallory = RawClient::joined(&mut world, "mallory");
     for sequence in 1..20_u64 {
         let far = p2c2r_protocol::Micros(u64::MAX);
         let echo =
@@ -377,7 +326,7 @@ fn beats_that_cannot_be_true_are_ignored_and_counted() {
         payload.extend_from_slice(&[2, 0, 1]);
         varint(&mut payload, beat.len() as u64);
         payload.extend_from_slice(&beat);
-        mallory.send(&payload);
+        mallory.send_payload(&payload);
     }
     world.run(Duration::from_millis(20));
     assert_eq!(peers(&world.server).len(), 3);
@@ -390,12 +339,12 @@ fn beats_that_cannot_be_true_are_ignored_and_counted() {
 #[test]
 fn of_a_spoilt_parcel_what_comes_first_is_heard_and_the_rest_counted() {
     let mut world = World::connected(Settings::default());
-    let mut mallory = Mallory::join(&mut world, "mallory");
+    let mut mallory = RawClient::joined(&mut world, "mallory");
     let cancel = |task| wire::encode(&GameToServer::Cancel { task: p2c2r_protocol::TaskId(task) });
     // Two messages; one and junk; a truncated message.
     let parcels = [[cancel(1), cancel(2)].concat(), [cancel(3), vec![0xEE; 9]].concat(), vec![cancel(4)[0]]];
     for (id, parcel) in (0..).zip(&parcels) {
-        mallory.send(&small(id, 1, &[(id, parcel)]));
+        mallory.send_payload(&small(id, 1, &[(id, parcel)]));
     }
     world.run(Duration::from_millis(10));
     let heard: Vec<u64> = from_games(&mut world.server).iter().map(|one| number(&one.message)).collect();
@@ -408,11 +357,11 @@ fn of_a_spoilt_parcel_what_comes_first_is_heard_and_the_rest_counted() {
 #[test]
 fn a_long_parcel_holds_one_message() {
     let mut world = World::connected(Settings::default());
-    let mut mallory = Mallory::join(&mut world, "mallory");
+    let mut mallory = RawClient::joined(&mut world, "mallory");
     let leaving = wire::encode(&GameToServer::Leaving);
     // As many messages as one of renet's can hold: they would take a hundred times their size in memory.
     for (id, bytes) in [(0, 1_190), (1, 1_191), (2, 1_200)] {
-        mallory.send(&small(id, 0, &[(id, &leaving.repeat(bytes))]));
+        mallory.send_payload(&small(id, 0, &[(id, &leaving.repeat(bytes))]));
     }
     world.run(Duration::from_millis(10));
     assert_eq!(from_games(&mut world.server).len(), 1_190, "the first parcel's");
@@ -423,10 +372,10 @@ fn a_long_parcel_holds_one_message() {
 #[test]
 fn what_waited_for_one_lost_packet_is_handed_on_in_bounded_steps() {
     let mut world = World::connected(Settings::default());
-    let mut mallory = Mallory::join(&mut world, "mallory");
+    let mut mallory = RawClient::joined(&mut world, "mallory");
     let leaving = wire::encode(&GameToServer::Leaving).repeat(1_190);
     for id in (0..20).rev() {
-        mallory.send(&small(19 - id, 0, &[(id, &leaving)]));
+        mallory.send_payload(&small(19 - id, 0, &[(id, &leaving)]));
     }
     let (mut total, mut updates) = (0, 0);
     while total < 20 * 1_190 && updates < 100 {
@@ -442,14 +391,14 @@ fn what_waited_for_one_lost_packet_is_handed_on_in_bounded_steps() {
 #[test]
 fn little_waits_for_the_first_message_of_who_never_sends_it() {
     let mut world = World::connected(Settings::default());
-    let mut mallory = Mallory::join(&mut world, "mallory");
+    let mut mallory = RawClient::joined(&mut world, "mallory");
     let leaving = wire::encode(&GameToServer::Leaving).repeat(1_190);
     for id in 1..=1_700 {
-        mallory.send(&small(id, 0, &[(id, &leaving)]));
+        mallory.send_payload(&small(id, 0, &[(id, &leaving)]));
     }
     world.run(Duration::from_millis(10));
     assert!(from_games(&mut world.server).is_empty());
-    mallory.send(&small(1_701, 0, &[(0, &leaving)]));
+    mallory.send_payload(&small(1_701, 0, &[(0, &leaving)]));
     world.run(Duration::from_millis(10));
     let (waited, each) = (from_games(&mut world.server).len(), leaving.len());
     assert!((1..=64 * 1_024).contains(&waited), "{waited} bytes waited, in messages of {each}");
@@ -487,7 +436,7 @@ fn forged_packets_are_garbage_and_not_received() {
 #[test]
 fn the_other_roles_messages_are_refused() {
     let mut world = World::connected(Settings::default());
-    let mut mallory = Mallory::join(&mut world, "mallory");
+    let mut mallory = RawClient::joined(&mut world, "mallory");
     // A worker's message from a gamer.
     let message = wire::encode(&p2c2r_protocol::WorkerToServer::Ready(p2c2r_protocol::WorkerOffer {
         slots: 1,
@@ -498,10 +447,10 @@ fn the_other_roles_messages_are_refused() {
         }],
         region: None,
     }));
-    mallory.send(&small(0, 0, &[(0, &message)]));
+    mallory.send_payload(&small(0, 0, &[(0, &message)]));
     world.run(Duration::from_millis(10));
     assert!(from_games(&mut world.server).is_empty() && from_workers(&mut world.server).is_empty());
     let gamers = peers(&world.server).iter().filter(|(_, stats)| stats.garbage > 0).count();
     assert_eq!(gamers, 1, "counted against the one who said it");
-    assert!(world.peer(Role::Worker).0 > 0);
+    goes_on(&mut world);
 }

@@ -40,11 +40,24 @@ pub struct RawClient {
 }
 
 impl RawClient {
+    /// A client at this address, which is not connected yet.
     pub fn new(hub: &MemoryHub, address: SocketAddr, connect_token: ConnectToken) -> Self {
-        let port = hub.port_at(address, "raw");
+        Self::at(hub.port_at(address, "raw"), hub, connect_token)
+    }
+
+    /// The same at this port.
+    pub fn at(port: MemoryPort, hub: &MemoryHub, connect_token: ConnectToken) -> Self {
         let netcode =
             NetcodeClient::new(Duration::ZERO, ClientAuthentication::Secure { connect_token }).unwrap();
         Self { port, netcode, server: hub.server_address() }
+    }
+
+    /// A game of this name, connected.
+    pub fn joined(world: &mut World, name: &str) -> Self {
+        let (port, token) = (world.hub.client_port(name), token(&world.hub, name));
+        let mut client = Self::at(port, &world.hub, token);
+        assert!(client.joins(world, Duration::from_millis(500)), "{name} is not let in");
+        client
     }
 
     /// Lets `passed` go by and returns the packet that netcode has to send, if any.
