@@ -1,6 +1,6 @@
 //! The client's side: every address of a name, challenge, signature, token.
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use p2c2r_link::problem::{self, fit};
@@ -12,10 +12,11 @@ use crate::api::{
     CHALLENGE_CHARS_MAX, CHALLENGE_PATH, Challenge, Instance, RefusalCode, TOKEN_PATH, TokenGrant,
     TokenRefusal, TokenRequest,
 };
-use crate::https::{CONNECT_MAX, Https, HttpsError, RECONNECT_MAX};
+use crate::https::{CONNECT_MAX, Https, QuestionError, RECONNECT_MAX};
 use crate::join_link::{HOSTS_MAX, Host, JoinLink};
 use crate::key::AccountSecret;
 use crate::pin::client_config;
+use crate::probe::look_up;
 
 /// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 8;
@@ -49,6 +50,8 @@ struct Inner {
     /// Addresses that answered over HTTPS and then not over UDP, for example because a network blocks UDP or a firewall
     /// filters one of the machine's addresses. They are tried last, in the order in which they failed.
     not_over_udp: Mutex<Vec<SocketAddr>>,
+    /// The code with which the coordinator refused the latest request, if it did.
+    refusal: Mutex<Option<RefusalCode>>,
 }
 
 impl std::fmt::Debug for JoinClient {
@@ -79,6 +82,7 @@ impl JoinClient {
             tls,
             answered: Mutex::new(None),
             not_over_udp: Mutex::new(Vec::new()),
+            refusal: Mutex::new(None),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -86,6 +90,11 @@ impl JoinClient {
     /// The account.
     pub fn account(&self) -> AccountKey {
         self.inner.secret.public()
+    }
+
+    /// The code with which the coordinator refused the latest request for a token; `None` if it did not refuse it.
+    pub fn refusal(&self) -> Option<RefusalCode> {
+        *lock(&self.inner.refusal)
     }
 
     /// Where the coordinator is, for people.
@@ -126,6 +135,7 @@ impl Inner {
         let tls = self.tls.as_ref().map_err(|error| NoToken::Unreachable {
             reason: LinkProblem::new("This computer cannot connect securely: see the log", error),
         })?;
+        *lock(&self.refusal) = None;
         let (mut failures, mut last) = (Vec::new(), Vec::new());
         for host in &self.link.hosts {
             match self.addresses(host) {
@@ -139,7 +149,7 @@ impl Inner {
                     }
                 }
                 Err(reason) if self.link.hosts.len() == 1 => return Err(NoToken::Unreachable { reason }),
-                Err(reason) => tracing::debug!(%reason, "one of the coordinator's places"),
+                Err(reason) => tracing::debug!(%reason, "one of the join link's places is left out"),
             }
         }
         last.sort_by_key(|(rank, ..)| *rank);
@@ -162,7 +172,7 @@ impl Inner {
         host: &Host,
         address: SocketAddr,
         tls: &Arc<ClientConfig>,
-        failures: &mut Vec<(SocketAddr, HttpsError)>,
+        failures: &mut Vec<(SocketAddr, QuestionError)>,
     ) -> Option<Result<Access, NoToken>> {
         match self.ask_at(host, address, tls) {
             Ok(access) => {
@@ -170,7 +180,7 @@ impl Inner {
                 Some(Ok(access))
             }
             Err(Failure::Refused(reason)) => Some(Err(NoToken::Refused { reason })),
-            Err(Failure::Https(error)) => {
+            Err(Failure::NoAnswer(error)) => {
                 failures.push((address, error));
                 None
             }
@@ -179,19 +189,14 @@ impl Inner {
 
     /// Every address that the name has now, since it may have moved.
     fn addresses(&self, host: &Host) -> Result<Vec<SocketAddr>, LinkProblem> {
-        let Host { name, port } = host;
-        let found = (name.as_str(), *port).to_socket_addrs().map_err(|error| {
+        let name = &host.name;
+        let mut addresses = look_up(host).map_err(|error| {
             let detail = format!(
                 "the name {name} cannot be looked up ({error}); is it spelled right, and is this machine online?"
             );
             LinkProblem::new(format!("Cannot find {}: are you online?", fit(name, NAME_SHOWN_MAX)), detail)
         })?;
-        let mut addresses: Vec<SocketAddr> = Vec::new();
-        for address in found {
-            if addresses.len() < ADDRESSES_MAX && !addresses.contains(&address) {
-                addresses.push(address);
-            }
-        }
+        addresses.truncate(ADDRESSES_MAX);
         let answered = *lock(&self.answered);
         // Stable: the others stay in the order of the system's resolver.
         addresses.sort_by_key(|address| Some(*address) != answered);
@@ -209,7 +214,7 @@ impl Inner {
                 https.post::<_, Challenge, TokenRefusal>(CHALLENGE_PATH, &serde_json::json!({}))?;
             let Challenge { challenge } = challenge.map_err(|refusal| self.refused(&refusal))?;
             if challenge.len() > CHALLENGE_CHARS_MAX {
-                return Err(HttpsError::NotOurs("its challenge is too long".to_owned()).into());
+                return Err(QuestionError::NotOurs("its challenge is too long".to_owned()).into());
             }
             let request = TokenRequest::signed(
                 &self.secret,
@@ -220,7 +225,7 @@ impl Inner {
             );
             match https.post::<_, TokenGrant, TokenRefusal>(TOKEN_PATH, &request)? {
                 Ok(grant) => {
-                    let unreadable = || HttpsError::NotOurs("its connect token cannot be read".to_owned());
+                    let unreadable = || QuestionError::NotOurs("its connect token cannot be read".to_owned());
                     let token = grant.token_bytes().ok_or_else(unreadable)?;
                     return Ok(Access { token, server: address });
                 }
@@ -232,6 +237,7 @@ impl Inner {
 
     /// A refusal as a person reads it: the coordinator's sentence in full, and a line of our own by its code.
     fn refused(&self, refusal: &TokenRefusal) -> Failure {
+        *lock(&self.refusal) = Some(refusal.code);
         let detail = sentence(refusal);
         Failure::Refused(match (refusal.code, &refusal.protocol) {
             (RefusalCode::Incompatible, Some(theirs)) => {
@@ -267,19 +273,19 @@ fn brief(code: RefusalCode, role: Role) -> String {
 }
 
 enum Failure {
-    Https(HttpsError),
+    NoAnswer(QuestionError),
     Refused(LinkProblem),
 }
 
-impl From<HttpsError> for Failure {
-    fn from(error: HttpsError) -> Self {
+impl From<QuestionError> for Failure {
+    fn from(error: QuestionError) -> Self {
         match error {
-            HttpsError::OtherKey => Self::Refused(LinkProblem::new(
+            QuestionError::OtherKey => Self::Refused(LinkProblem::new(
                 "The coordinator's key is not your link's: ask for a new link",
                 "the coordinator shows another key than the join link names: it was set up anew, or somebody on the \
                  way poses as it; ask its operator for a new link",
             )),
-            other => Self::Https(other),
+            other => Self::NoAnswer(other),
         }
     }
 }
@@ -290,7 +296,7 @@ pub(crate) fn sentence(refusal: &TokenRefusal) -> String {
 }
 
 /// Why every address failed. The brief line names the first fault that is more than silence.
-fn describe(failures: &[(SocketAddr, HttpsError)]) -> NoToken {
+fn describe(failures: &[(SocketAddr, QuestionError)]) -> NoToken {
     let named: Vec<String> =
         failures.iter().take(NAMED_MAX).map(|(address, error)| format!("{address}: {error}")).collect();
     if named.is_empty() {
@@ -305,9 +311,9 @@ fn describe(failures: &[(SocketAddr, HttpsError)]) -> NoToken {
         named.join("; ")
     );
     let said = failures.iter().find_map(|(_, error)| match error {
-        HttpsError::Certificate(_) => Some("The coordinator's certificate is not valid: ask its operator"),
-        HttpsError::NotOurs(_) => Some("Something else answers there: ask the operator for a new link"),
-        HttpsError::Io(_) | HttpsError::OtherKey => None,
+        QuestionError::Certificate(_) => Some("The coordinator's certificate is not valid: ask its operator"),
+        QuestionError::NotOurs(_) => Some("Something else answers there: ask the operator for a new link"),
+        QuestionError::Unreachable(_) | QuestionError::OtherKey => None,
     });
     let reason = match said {
         Some(said) => LinkProblem::new(said, detail),

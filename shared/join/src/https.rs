@@ -6,7 +6,7 @@ use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use p2c2r_protocol::printable;
 use rustls::pki_types::ServerName;
@@ -28,7 +28,7 @@ pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// Time-out for a TCP connection to an address that has answered before: a system resends its first packet only after a
 /// second, so after an outage a new attempt connects sooner.
 pub(crate) const RECONNECT_MAX: Duration = Duration::from_secs(1);
-/// How long one read or write of a connection may take.
+/// How long one read or write of a TLS handshake may take.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// How long one request may take, handshake included.
 const REQUEST_MAX: Duration = Duration::from_secs(12);
@@ -39,11 +39,11 @@ const SAID_CHARS_MAX: usize = 120;
 
 /// Why an address gave no answer.
 #[derive(Debug, Error)]
-pub(crate) enum HttpsError {
-    /// No connection.
+pub enum QuestionError {
+    /// No connection, or it broke off.
     #[error("{0}")]
-    Io(io::Error),
-    /// The certificate is not the pinned key's.
+    Unreachable(io::Error),
+    /// The certificate is not that of the key in the join link.
     #[error("it shows another key than the join link names")]
     OtherKey,
     /// No public authority vouches for the certificate.
@@ -85,9 +85,9 @@ impl Https {
         &self,
         path: &str,
         body: &B,
-    ) -> Result<Result<T, E>, HttpsError> {
-        let not_ours = |what: &dyn fmt::Display| HttpsError::NotOurs(shorten(&what.to_string()));
-        let body = serde_json::to_vec(body).map_err(|error| HttpsError::Io(error.into()))?;
+    ) -> Result<Result<T, E>, QuestionError> {
+        let not_ours = |what: &dyn fmt::Display| QuestionError::NotOurs(shorten(&what.to_string()));
+        let body = serde_json::to_vec(body).map_err(|error| QuestionError::Unreachable(error.into()))?;
         let request = self.agent.post(format!("{}{path}", self.base)).content_type("application/json");
         let mut answer = request.send(&body).map_err(explain)?;
         let status = answer.status();
@@ -108,7 +108,7 @@ impl Https {
         path: &str,
         headers: &[(&str, &str)],
         bytes_max: u64,
-    ) -> Result<(u16, Vec<(String, String)>, String), HttpsError> {
+    ) -> Result<(u16, Vec<(String, String)>, String), QuestionError> {
         let mut request = self.agent.get(format!("{}{path}", self.base));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -128,22 +128,22 @@ fn shorten(text: &str) -> String {
     printable(text, SAID_CHARS_MAX)
 }
 
-fn explain(error: ureq::Error) -> HttpsError {
+fn explain(error: ureq::Error) -> QuestionError {
     match error {
         ureq::Error::Io(error) => {
             match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
                 Some(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => {
-                    HttpsError::OtherKey
+                    QuestionError::OtherKey
                 }
                 Some(rustls::Error::InvalidCertificate(error)) => {
-                    HttpsError::Certificate(shorten(&format!("{error:?}")))
+                    QuestionError::Certificate(shorten(&format!("{error:?}")))
                 }
-                Some(error) => HttpsError::NotOurs(shorten(&error.to_string())),
-                None => HttpsError::Io(error),
+                Some(error) => QuestionError::NotOurs(shorten(&error.to_string())),
+                None => QuestionError::Unreachable(error),
             }
         }
-        ureq::Error::Timeout(_) => HttpsError::Io(io::ErrorKind::TimedOut.into()),
-        other => HttpsError::NotOurs(shorten(&other.to_string())),
+        ureq::Error::Timeout(_) => QuestionError::Unreachable(io::ErrorKind::TimedOut.into()),
+        other => QuestionError::NotOurs(shorten(&other.to_string())),
     }
 }
 
@@ -181,20 +181,70 @@ impl fmt::Debug for Tls {
 impl Connector for Tls {
     type Out = Secured;
 
-    fn connect(&self, _: &ConnectionDetails<'_>, _: Option<()>) -> Result<Option<Secured>, ureq::Error> {
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        _: Option<()>,
+    ) -> Result<Option<Secured>, ureq::Error> {
+        let until = Instant::now() + left(details.timeout);
         let name = ServerName::try_from(self.name.clone())
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "not a name that TLS takes"))?;
         let socket = TcpStream::connect_timeout(&self.address, self.connect_max)?;
         socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(ANSWER_MAX))?;
-        socket.set_write_timeout(Some(ANSWER_MAX))?;
-        let connection = ClientConnection::new(Arc::clone(&self.config), name).map_err(io::Error::other)?;
-        let mut stream = StreamOwned::new(connection, socket);
-        while stream.conn.is_handshaking() {
-            stream.conn.complete_io(&mut stream.sock)?;
-        }
+        let mut connection =
+            ClientConnection::new(Arc::clone(&self.config), name).map_err(io::Error::other)?;
+        shake_hands(&mut connection, &socket, until)?;
+        let stream = StreamOwned::new(connection, socket);
         Ok(Some(Secured { stream, buffers: LazyBuffers::new(BUFFER_BYTES, BUFFER_BYTES), is_open: true }))
     }
+}
+
+/// Completes the TLS handshake, or gives it up at `until`, however slowly the other side sends.
+fn shake_hands(connection: &mut ClientConnection, socket: &TcpStream, until: Instant) -> io::Result<()> {
+    let mut socket = Timed { socket, until };
+    while connection.is_handshaking() {
+        connection.complete_io(&mut socket)?;
+    }
+    Ok(())
+}
+
+/// A socket that can be used until a point in time.
+struct Timed<'a> {
+    socket: &'a TcpStream,
+    until: Instant,
+}
+
+impl Timed<'_> {
+    /// Time-out of the next read or write.
+    fn step(&self) -> io::Result<Option<Duration>> {
+        match self.until.saturating_duration_since(Instant::now()) {
+            Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
+            left => Ok(Some(left.min(ANSWER_MAX))),
+        }
+    }
+}
+
+impl io::Read for Timed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.set_read_timeout(self.step()?)?;
+        self.socket.read(buffer).map_err(in_words)
+    }
+}
+
+impl io::Write for Timed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.set_write_timeout(self.step()?)?;
+        self.socket.write(bytes).map_err(in_words)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush()
+    }
+}
+
+/// Calls a time-out by that name: Unix reports one as "resource temporarily unavailable".
+fn in_words(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::WouldBlock { io::ErrorKind::TimedOut.into() } else { error }
 }
 
 /// A TLS connection, as ureq uses one.
@@ -236,7 +286,7 @@ impl Transport for Secured {
             Ok(amount) => amount,
             // The other side closed without TLS's close message; ureq detects whether an answer was cut short.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(in_words(error).into()),
         };
         self.buffers.input_appended(amount);
         self.is_open = amount > 0;
@@ -249,5 +299,38 @@ impl Transport for Secured {
 
     fn is_tls(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::pin::{Fingerprint, client_config};
+
+    #[test]
+    fn a_handshake_of_which_a_little_more_comes_all_the_time_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            // A record of 16 KiB, byte by byte; after 200 the connection ends.
+            for byte in [0x16, 3, 3, 0x40, 0].into_iter().chain([0; 195]) {
+                if socket.write_all(&[byte]).is_err() {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let socket = TcpStream::connect(address).unwrap();
+        let config = client_config(Some(Fingerprint([7; 32]))).unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut connection = ClientConnection::new(Arc::new(config), name).unwrap();
+        let until = Instant::now() + Duration::from_millis(100);
+        let error = shake_hands(&mut connection, &socket, until).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+        drop(socket);
+        server.join().unwrap();
     }
 }

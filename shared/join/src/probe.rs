@@ -1,46 +1,19 @@
 //! Single questions to a coordinator, for programs that find out what works: addresses of a name, TCP, TLS and its key, one
 //! request over HTTPS.
 
+use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use thiserror::Error;
+pub use crate::https::QuestionError;
 
-use crate::https::{CONNECT_MAX, Https, HttpsError};
+use crate::https::{CONNECT_MAX, Https};
 use crate::join_link::Host;
 use crate::pin::{Fingerprint, client_config};
 
 /// Bytes of an answer that are read: a page of figures of all kinds is some 100 KB.
 const ANSWER_BYTES_MAX: u64 = 4 * 1024 * 1024;
-
-/// Why a question has no answer.
-#[derive(Debug, Error)]
-pub enum QuestionError {
-    /// No connection, or it broke off.
-    #[error("{0}")]
-    Unreachable(String),
-    /// The certificate is not that of the key in the join link.
-    #[error("it shows another key than the join link names")]
-    OtherKey,
-    /// No public authority vouches for the certificate.
-    #[error("its certificate is not valid for this name ({0})")]
-    Certificate(String),
-    /// Something else answers.
-    #[error("something else answers there ({0})")]
-    NotOurs(String),
-}
-
-impl From<HttpsError> for QuestionError {
-    fn from(error: HttpsError) -> Self {
-        match error {
-            HttpsError::Io(error) => Self::Unreachable(error.to_string()),
-            HttpsError::OtherKey => Self::OtherKey,
-            HttpsError::Certificate(why) => Self::Certificate(why),
-            HttpsError::NotOurs(what) => Self::NotOurs(what),
-        }
-    }
-}
 
 /// An answer over HTTPS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +63,8 @@ pub fn get(
     path: &str,
     headers: &[(&str, &str)],
 ) -> Result<HttpsReply, QuestionError> {
-    let config = client_config(pinned).map_err(|error| QuestionError::Unreachable(error.to_string()))?;
+    let config =
+        client_config(pinned).map_err(|error| QuestionError::Unreachable(io::Error::other(error)))?;
     let https = Https::new(host, address, Arc::new(config), CONNECT_MAX);
     let began = Instant::now();
     let (status, headers, body) = https.get(path, headers, ANSWER_BYTES_MAX)?;
