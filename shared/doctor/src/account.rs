@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use p2c2r_join::{JoinClient, JoinLink, Membership, MembershipError, Memberships, name_default};
+use p2c2r_join::{JoinClient, JoinLink, Membership, MembershipError, Memberships, RefusalCode, name_default};
 use p2c2r_link::{NoToken, fetch};
 use p2c2r_protocol::{ProtocolIdentity, Role};
 
@@ -14,7 +14,12 @@ const TOKEN_MAX: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub enum NoWayIn {
     /// The coordinator answered and refused.
-    Refused(String),
+    Refused {
+        /// Why, for programs; `None` if it was not the coordinator's word.
+        code: Option<RefusalCode>,
+        /// Why, for a person.
+        reason: String,
+    },
     /// No answer.
     Unreachable(String),
     /// This machine cannot keep the account's key.
@@ -36,7 +41,7 @@ pub fn join(
         Some(folder) => Memberships::in_folder(folder),
         None => Memberships::of_user().map_err(NoWayIn::Keys)?,
     };
-    let mut refused = None;
+    let mut refused: Option<(Option<RefusalCode>, String)> = None;
     for role in roles {
         let known = match name {
             Some(name) => memberships.known(link, *role, name),
@@ -59,10 +64,14 @@ pub fn join(
                 return Ok((*role, client));
             }
             Err(NoToken::Refused { reason }) => {
-                refused.get_or_insert(reason.detail);
+                // That a link is not for the other role says nothing if it is refused in its own role too.
+                if refused.as_ref().is_none_or(|(code, _)| *code == Some(RefusalCode::WrongRole)) {
+                    refused = Some((client.refusal(), reason.detail));
+                }
             }
             Err(NoToken::Unreachable { reason }) => return Err(NoWayIn::Unreachable(reason.detail)),
         }
     }
-    Err(NoWayIn::Refused(refused.unwrap_or_else(|| "no role was asked for".to_owned())))
+    let (code, reason) = refused.unwrap_or_else(|| (None, "no role was asked for".to_owned()));
+    Err(NoWayIn::Refused { code, reason })
 }

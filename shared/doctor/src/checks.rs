@@ -1,12 +1,12 @@
 //! The checks, in an order in which each needs those before it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use p2c2r_join::api::{SPEED_BYTES, SPEED_PATH};
 use p2c2r_join::probe::{self, QuestionError};
-use p2c2r_join::{Host, JoinClient, JoinLink};
+use p2c2r_join::{Host, JoinClient, JoinLink, RefusalCode};
 use p2c2r_protocol::{ProtocolIdentity, Role};
 use p2c2r_tasks::KindRegistry;
 
@@ -86,74 +86,94 @@ struct Reached {
     round_trip: Duration,
 }
 
-/// Name, TCP and TLS, at the first place of the link that answers as it should.
+/// Name, TCP and TLS, at the first place of the link that answers as it should. As a game and a worker do, it tries the next
+/// place where one does not answer, and none after one that shows another key.
 fn reach(link: &JoinLink, doctor: &mut Doctor<impl FnMut(&Finding)>) -> Option<Reached> {
-    let mut found = Vec::new();
+    let mut silent = Vec::new();
+    let mut wrong = None;
+    for (host, address) in places(link, doctor) {
+        let round_trip = match probe::connect(address) {
+            Ok(took) => took,
+            Err(error) => {
+                silent.push(format!("{address}: {error}"));
+                continue;
+            }
+        };
+        match probe::get(&host, address, link.fingerprint, "/healthz", &[]) {
+            Ok(answer) => {
+                doctor.note(answers(address, round_trip));
+                let vouched = if link.fingerprint.is_some() {
+                    "the key of the join link"
+                } else {
+                    "a public authority's"
+                };
+                doctor.note(Finding::good("tls", format!("encrypted, {vouched}")));
+                clock(&answer, doctor);
+                return Some(Reached { host, address, round_trip });
+            }
+            Err(QuestionError::OtherKey) => {
+                wrong = Some((address, round_trip, QuestionError::OtherKey));
+                break;
+            }
+            Err(error) => {
+                wrong.get_or_insert((address, round_trip, error));
+            }
+        }
+    }
+    if let Some((address, round_trip, error)) = wrong {
+        doctor.note(answers(address, round_trip));
+        doctor.note(Finding::bad("tls", error.to_string(), advice_on_tls(&error)));
+        return None;
+    }
+    doctor.note(if silent.is_empty() {
+        Finding::skipped("tcp")
+    } else {
+        Finding::bad(
+            "tcp",
+            format!("nobody answers ({})", silent.join("; ")),
+            "Does the coordinator run, is this its port, and do its firewall and router let TCP through to it? \
+             On its machine: p2c2r-server ready",
+        )
+    });
+    doctor.note(Finding::skipped("tls"));
+    None
+}
+
+/// Every address of the link's places, in its order.
+fn places(link: &JoinLink, doctor: &mut Doctor<impl FnMut(&Finding)>) -> Vec<(Host, SocketAddr)> {
+    let (mut found, mut unknown) = (Vec::new(), Vec::new());
     for host in &link.hosts {
         match probe::look_up(host) {
             Ok(addresses) => found.extend(addresses.into_iter().map(|address| (host.clone(), address))),
-            Err(error) if host.name.parse::<IpAddr>().is_err() => doctor.note(Finding::bad(
-                "name",
-                format!("{} cannot be looked up ({error})", host.name),
-                "Is the name spelled as the operator gave it, and is this machine online?",
-            )),
-            Err(_) => {}
+            Err(error) => unknown.push(format!("{} cannot be looked up ({error})", host.name)),
         }
     }
-    if found.is_empty() {
-        for what in ["tcp", "tls"] {
-            doctor.note(Finding::skipped(what));
+    let advice = "Is the name spelled as the operator gave it, and is this machine online?";
+    let all: Vec<_> = found.iter().map(|(_, address)| address.to_string()).chain(unknown.clone()).collect();
+    let all = all.join(", ");
+    doctor.note(match (found.is_empty(), unknown.is_empty()) {
+        (_, true) => Finding::good("name", all),
+        (true, false) => Finding::bad("name", all, advice),
+        (false, false) => Finding::fair("name", all, advice),
+    });
+    found
+}
+
+fn answers(address: SocketAddr, round_trip: Duration) -> Finding {
+    Finding::good("tcp", format!("{address} answers in {}", millis(round_trip)))
+}
+
+fn advice_on_tls(error: &QuestionError) -> &'static str {
+    match error {
+        QuestionError::OtherKey => {
+            "Somebody stands between, or the coordinator was set up anew: ask its operator for a new link, over another way."
         }
-        return None;
-    }
-    let shown: Vec<_> = found.iter().map(|(_, address)| address.to_string()).collect();
-    doctor.note(Finding::good("name", shown.join(", ")));
-    let mut failures = Vec::new();
-    let mut open = None;
-    for (host, address) in found {
-        match probe::connect(address) {
-            Ok(took) => {
-                open = Some((host, address, took));
-                break;
-            }
-            Err(error) => failures.push(format!("{address}: {error}")),
+        QuestionError::Certificate(_) => {
+            "The operator's certificate is not for this name, or has expired, or this machine's clock is wrong."
         }
-    }
-    let Some((host, address, took)) = open else {
-        doctor.note(Finding::bad(
-            "tcp",
-            format!("nobody answers ({})", failures.join("; ")),
-            "Does the coordinator run, is this its port, and do its firewall and router let TCP through to it? \
-             On its machine: p2c2r-server ready",
-        ));
-        doctor.note(Finding::skipped("tls"));
-        return None;
-    };
-    doctor.note(Finding::good("tcp", format!("{address} answers in {}", millis(took))));
-    match probe::get(&host, address, link.fingerprint, "/healthz", &[]) {
-        Ok(answer) => {
-            let vouched =
-                if link.fingerprint.is_some() { "the key of the join link" } else { "a public authority's" };
-            doctor.note(Finding::good("tls", format!("encrypted, {vouched}")));
-            clock(&answer, doctor);
-            Some(Reached { host, address, round_trip: took })
-        }
-        Err(error) => {
-            let advice = match &error {
-                QuestionError::OtherKey => {
-                    "Somebody stands between, or the coordinator was set up anew: ask its operator for a new link, over \
-                     another way."
-                }
-                QuestionError::Certificate(_) => {
-                    "The operator's certificate is not for this name, or has expired, or this machine's clock is wrong."
-                }
-                QuestionError::NotOurs(_) => "Another program has this port, or a proxy stands between.",
-                QuestionError::Unreachable(_) => {
-                    "The connection broke off: a firewall may let TCP begin and not go on; try another network."
-                }
-            };
-            doctor.note(Finding::bad("tls", error.to_string(), advice));
-            None
+        QuestionError::NotOurs(_) => "Another program has this port, or a proxy stands between.",
+        QuestionError::Unreachable(_) => {
+            "The connection broke off: a firewall may let TCP begin and not go on; try another network."
         }
     }
 }
@@ -251,14 +271,14 @@ fn join(
             doctor.note(Finding::good("account", format!("let in as a {role}")));
             return Some((role, client));
         }
-        Err(NoWayIn::Refused(reason)) if reason.contains("speaks") => {
+        Err(NoWayIn::Refused { code: Some(RefusalCode::Incompatible), reason }) => {
             doctor.note(Finding::bad(
                 "versions",
                 reason,
                 "Install the coordinator's version of the programs.",
             ));
         }
-        Err(NoWayIn::Refused(reason)) => doctor.note(Finding::bad(
+        Err(NoWayIn::Refused { reason, .. }) => doctor.note(Finding::bad(
             "account",
             reason,
             "Ask the operator for a new join link (p2c2r-server invite), or say --as gamer or --as worker.",
@@ -341,7 +361,7 @@ fn round_trip(held: &HeldPort, doctor: &mut Doctor<impl FnMut(&Finding)>) {
         Finding::fair(
             "round trip",
             found,
-            "It works, with more asked ahead: a coordinator nearer by answers sooner.",
+            "It works, but games have to ask further ahead; a coordinator nearer by answers sooner.",
         )
     } else {
         Finding::bad(

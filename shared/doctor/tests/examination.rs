@@ -156,11 +156,42 @@ fn without_a_name_the_account_is_the_one_that_game_or_worker_have_or_will_have()
 }
 
 #[test]
-fn a_used_invite_is_named() {
+fn a_link_without_an_invite_is_named() {
     let coordinator = Coordinator::start();
     let report = examine(&coordinator.link, &examination(&coordinator.keys()), |_| ());
-    is_bad(&report, "account", "new join link");
+    is_bad(&report, "account", "ask its operator for a join link");
     assert_eq!(grade(&report, "udp"), Grade::Skipped);
+}
+
+/// For either role, although the coordinator refuses the link in the other role too, and for another reason.
+#[test]
+fn an_invite_that_was_used_up_is_named() {
+    let coordinator = Coordinator::start();
+    for role in [Role::Gamer, Role::Worker] {
+        let link = coordinator.invite(role);
+        let keys = |whose: &str| coordinator.keys().join(format!("{role} {whose}"));
+        assert!(examine(&link, &examination(&keys("first")), |_| ()).is_good());
+        let report = examine(&link, &examination(&keys("second")), |_| ());
+        is_bad(&report, "account", "used as often as it may be");
+    }
+}
+
+#[test]
+fn one_place_of_a_link_where_the_coordinator_answers_is_enough() {
+    let coordinator = Coordinator::start();
+    let link = coordinator.invite(Role::Worker);
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let other_host = other.local_addr().unwrap().to_string().parse().unwrap();
+    // What listens there takes connections and says nothing of what was asked.
+    std::thread::spawn(move || other.incoming().for_each(drop));
+    let unknown = "no-such-name.invalid:9".parse().unwrap();
+    let link = JoinLink { hosts: vec![unknown, other_host, link.hosts[0].clone()], ..link };
+    let report = examine(&link, &examination(&coordinator.keys()), |_| ());
+    assert_eq!(grade(&report, "name"), Grade::Fair);
+    for what in ["tcp", "tls", "account", "udp"] {
+        assert_eq!(grade(&report, what), Grade::Good, "{report:#?}");
+    }
+    assert!(report.is_good());
 }
 
 #[test]
