@@ -217,7 +217,9 @@ impl Memberships {
         let link = membership.link.clone();
         match read(&path)? {
             Some(kept) => Ok(Membership { link, ..kept }),
-            None => Err(MembershipError::Damaged { path, what: "it came and went".to_owned() }),
+            None => {
+                Err(MembershipError::Damaged { path, what: "it was removed while it was read".to_owned() })
+            }
         }
     }
 
@@ -358,8 +360,8 @@ fn read(path: &Path) -> Result<Option<Membership>, MembershipError> {
     // The parser's message would quote the file, which holds a secret.
     let kept: Kept = toml::from_str(&text).map_err(|_| damaged("it is not a membership"))?;
     let seed = AccountKey::from_hex(&kept.secret).ok_or_else(|| damaged("its key is cut short"))?;
-    let secret = AccountSecret::from_seed(seed.0).ok_or_else(|| damaged("its key is none"))?;
-    let link = kept.link.parse().map_err(|_| damaged("its link is none"))?;
+    let secret = AccountSecret::from_seed(seed.0).ok_or_else(|| damaged("its key is not valid"))?;
+    let link = kept.link.parse().map_err(|_| damaged("its link is not a join link"))?;
     Ok(Some(Membership { link, role: kept.role, name: kept.name, secret }))
 }
 

@@ -227,14 +227,15 @@ fn narrow_buffer(asked: usize, granted: usize) -> Option<String> {
     let (asked_kib, granted_kib) = (asked / 1_024, granted / 1_024);
     let mend = if cfg!(target_os = "linux") {
         format!(
-            "; `sudo sysctl -w net.core.rmem_max={asked}` and a start anew grant all, and a file in /etc/sysctl.d keeps it"
+            "; to get all of it, run `sudo sysctl -w net.core.rmem_max={asked}` and start the coordinator again; a file in \
+             /etc/sysctl.d keeps the setting"
         )
     } else {
         String::new()
     };
     let said = format!(
-        "the system grants {granted_kib} KiB of the {asked_kib} KiB asked for as buffer for packets over UDP, so bursts of \
-         packets may be lost where many are connected or somebody floods the port{mend}"
+        "the system grants {granted_kib} KiB of the {asked_kib} KiB asked for as the buffer for UDP packets, so packets may \
+         be lost when many programs are connected or somebody floods the port{mend}"
     );
     (granted < asked).then_some(said)
 }

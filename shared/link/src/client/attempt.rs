@@ -139,7 +139,7 @@ pub(crate) fn read_token(mut token: &[u8]) -> Result<ConnectToken, LinkError> {
     let token = ConnectToken::read(&mut token).map_err(|error| LinkError::Token(error.to_string()))?;
     // netcode assumes that there is a first address and that a token expires after its creation.
     if token.server_addresses[0].is_none() || token.create_timestamp >= token.expire_timestamp {
-        return Err(LinkError::Token("it names no address, or no time".to_owned()));
+        return Err(LinkError::Token("it names no address, or has no lifetime".to_owned()));
     }
     Ok(token)
 }

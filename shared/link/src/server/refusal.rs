@@ -79,7 +79,7 @@ impl fmt::Display for PacketRefusal {
         f.write_str(match self {
             Self::Shape(what_is_wrong) => what_is_wrong,
             Self::OtherVersion => "another protocol version",
-            Self::UnknownToken => "connect token that is not out",
+            Self::UnknownToken => "connect token that is not outstanding",
             Self::OutOfDate => "connect token out of date",
             Self::MisusedToken => "connect token of another address",
             Self::NoPlace => "no place left for this address",
