@@ -88,7 +88,7 @@ fn the_example_of_the_xchacha_draft_is_sealed_and_opened() {
     both_ways(&cipher, &nonce, &sealed);
 }
 
-/// Holds the example to its published bytes, with the tag apart and with the tag appended.
+/// Compares the example with its published bytes, with the tag apart and with the tag appended.
 fn both_ways<A: AeadInPlace>(cipher: &A, nonce: &aead::Nonce<A>, sealed: &[u8]) {
     let aad = bytes(AAD);
     let (sealed_message, sealed_tag) = sealed.split_at(SUNSCREEN.len());
@@ -146,7 +146,7 @@ fn every_length_up_to_a_packet_is_sealed_alike_under_a_long_nonce_too() {
     }
 }
 
-/// Opens `sealed` and holds that it is refused, and that nothing of the message is left to read.
+/// Checks that `sealed` is refused, and that the buffer then holds zeros.
 fn refused<A: AeadInPlace>(
     cipher: &A,
     nonce: &aead::Nonce<A>,
@@ -160,7 +160,7 @@ fn refused<A: AeadInPlace>(
     assert!(buffer.iter().all(|byte| *byte == 0), "{what}: the buffer was not wiped");
 }
 
-/// Every single flipped bit of what is sealed, its tag, its associated data and its nonce.
+/// Checks that a sealed message is refused after a flip of any one bit of it, its tag, its associated data or its nonce.
 fn refused_with_any_bit_flipped<A: AeadInPlace>(cipher: &A, nonce: &aead::Nonce<A>, case: &Case) {
     let mut sealed = case.message.clone();
     let tag = cipher.encrypt_in_place_detached(nonce, &case.aad, &mut sealed).unwrap();

@@ -133,13 +133,13 @@ fn without_a_name_the_account_is_the_one_that_game_or_worker_have_or_will_have()
     let coordinator = Coordinator::start();
     let keys = Memberships::in_folder(coordinator.keys());
     let unnamed = Examination { name: None, ..examination(&coordinator.keys()) };
-    // Before the worker: it then starts with the same link, whose invite is used up.
+    // The doctor comes before the worker, which then starts with the same link, whose invite is used up.
     let link = coordinator.invite(Role::Worker);
     assert!(examine(&link, &unnamed, |_| ()).is_good());
     let of_doctor = keys.latest(Role::Worker, None).unwrap().unwrap();
     let of_worker = keys.join(link.clone(), Role::Worker, &machine_name()).unwrap();
     assert_eq!(of_worker.secret.public(), of_doctor.secret.public());
-    // After the worker, which was given a name.
+    // The doctor comes after the worker, which was given a name.
     let coordinator = Coordinator::start();
     let link = coordinator.invite(Role::Worker);
     let keys = Memberships::in_folder(coordinator.keys());
@@ -182,7 +182,7 @@ fn one_place_of_a_link_where_the_coordinator_answers_is_enough() {
     let link = coordinator.invite(Role::Worker);
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let other_host = other.local_addr().unwrap().to_string().parse().unwrap();
-    // What listens there takes connections and says nothing of what was asked.
+    // The program that listens there closes every connection.
     std::thread::spawn(move || other.incoming().for_each(drop));
     let unknown = "no-such-name.invalid:9".parse().unwrap();
     let link = JoinLink { hosts: vec![unknown, other_host, link.hosts[0].clone()], ..link };
@@ -233,7 +233,7 @@ fn a_name_that_nobody_knows_is_named() {
     is_bad(&report, "name", "spelled");
 }
 
-/// Carries what comes until it ends, at `bytes_per_second` on average if the line has such a bound.
+/// Passes bytes on until the connection ends, at `bytes_per_second` on average if the line has such a limit.
 fn carry(from: &mut TcpStream, to: &mut TcpStream, bytes_per_second: Option<u32>) {
     let (began, mut carried, mut chunk) = (Instant::now(), 0_u32, [0; 2_048]);
     while let Ok(count @ 1..) = from.read(&mut chunk) {
@@ -248,7 +248,7 @@ fn carry(from: &mut TcpStream, to: &mut TcpStream, bytes_per_second: Option<u32>
     }
 }
 
-/// A relay for TCP alone, as a firewall that lets UDP go nowhere.
+/// A relay for TCP alone, like a firewall that blocks UDP.
 struct TcpOnly {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
@@ -261,7 +261,7 @@ impl TcpOnly {
         Self::narrow(to, None)
     }
 
-    /// The same on a line that carries no more than that each way.
+    /// The same over a line that carries at most this much in each direction.
     fn narrow(to: SocketAddr, bytes_per_second: Option<u32>) -> Self {
         let (silent, listener) = bind_both("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
@@ -308,7 +308,7 @@ fn a_firewall_that_lets_tcp_through_and_not_udp_is_named() {
     is_bad(&report, "udp", "open the port for UDP too");
 }
 
-/// What the doctor says of a line that carries no more than that.
+/// The doctor's report on a line that carries at most this much.
 fn on_a_line_of(bytes_per_second: u32) -> DoctorReport {
     let coordinator = Coordinator::start();
     let link = coordinator.invite(Role::Gamer);

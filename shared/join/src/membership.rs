@@ -63,7 +63,7 @@ pub enum MembershipError {
     },
 }
 
-/// What is kept of one coordinator.
+/// A user's account at one coordinator.
 #[derive(Clone, Debug)]
 pub struct Membership {
     /// Where the coordinator is; with the invite only when it was just joined.

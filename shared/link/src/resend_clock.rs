@@ -1,4 +1,4 @@
-//! The clock by which renet sends again what is not acknowledged.
+//! The clock by which renet resends unacknowledged messages.
 //!
 //! renet waits a fixed 70 ms. Over a longer round trip everything would travel several times: the gamer, the helper and the
 //! operator pay for that, and at 1 Mbit/s there is no room for it. So a connection's clock is slowed until those 70 ms take

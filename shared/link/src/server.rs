@@ -113,7 +113,7 @@ pub struct PeerLeft {
 /// A message from a peer.
 #[derive(Message, Clone, Debug)]
 pub struct FromPeer<M: Send + Sync + 'static> {
-    /// Who sent it.
+    /// The peer that sent it.
     pub peer: PeerId,
     /// When it arrived, on our clock.
     pub received_at: Micros,
@@ -124,7 +124,7 @@ pub struct FromPeer<M: Send + Sync + 'static> {
 /// A message for a peer; dropped if the peer has gone.
 #[derive(Message, Clone, Debug)]
 pub struct ToPeer<M: Send + Sync + 'static> {
-    /// Who it is for.
+    /// The peer that it is for.
     pub peer: PeerId,
     /// The message.
     pub message: M,

@@ -103,8 +103,8 @@ impl Wire {
         Ok(Self::new(Medium::Udp(Box::new(socket)), impair))
     }
 
-    /// A client's socket, on a port of its own: netcode keeps an unfinished handshake under its address, so a
-    /// second try from the same port would be refused until the first one expires.
+    /// A client's socket, on a new port for every try: from the address of a connection that the coordinator still
+    /// holds, it accepts no handshake.
     pub(crate) fn connect(
         server: SocketAddr,
         from: Option<IpAddr>,

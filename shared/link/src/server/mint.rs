@@ -197,7 +197,7 @@ impl Mint {
         Ok(bytes)
     }
 
-    /// A token as netcode writes it, its seal, and what is kept of it.
+    /// Makes a token: its bytes as netcode writes them, its seal, and the record to keep of it.
     fn make(
         &self,
         now: Duration,

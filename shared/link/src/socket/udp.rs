@@ -307,7 +307,7 @@ mod tests {
         const PEERS: usize = p2c2r_protocol::limits::PEERS_MAX;
         let (_, mut far, there) = pair();
         let (receives, _) = far.widen(crate::limits::SOCKET_BUFFER_BYTES);
-        // No system counts more for a small datagram; one that holds less says so in its settings.
+        // A system counts a small datagram as 1,280 bytes at most, and says how much its buffer holds.
         let fits = (receives / 1_280).min(PEERS);
         let near = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         for _ in 0..PEERS {

@@ -88,7 +88,7 @@ impl PendingHandshakes {
         self.all.get(&number)
     }
 
-    /// Adds a handshake whose token has none; returns whether an older one was evicted.
+    /// Adds the handshake of a token that has no pending one; returns whether an older one was evicted.
     pub(super) fn begin(&mut self, handshake: Handshake) -> bool {
         let source = PacketSource::of(handshake.address.ip());
         let oldest = self.who_makes_room(handshake.address, source);

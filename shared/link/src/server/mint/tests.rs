@@ -103,8 +103,8 @@ fn tokens_are_bounded_per_account_and_in_sum_and_forgotten_in_time() {
     assert_eq!(state.by_number.len(), 1);
 }
 
-/// Everybody who asks while `flood` asks a hundred times as often, each from an address of its own: the smallest number
-/// of other tokens that were made before one of theirs was gone.
+/// Makes one token for a newcomer after every 99 of `flood`, each newcomer with an address of its own. Returns the smallest
+/// number of tokens that were made between a newcomer's and its end.
 fn newcomers_hold_out(mut flood: impl FnMut(&mut State, usize)) -> usize {
     let mut state = state();
     let (mut newcomers, mut shortest) = (Vec::new(), usize::MAX);
