@@ -418,7 +418,7 @@ fn crowd() {
 fn count(mut updates: Local<'_, u64>, exit: MessageReader<'_, '_, AppExit>) {
     *updates += 1;
     if !exit.is_empty() {
-        println!("{} updates in 13 s", *updates);
+        println!("{} updates in all", *updates);
     }
 }
 
