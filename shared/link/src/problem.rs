@@ -5,7 +5,8 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use p2c2r_protocol::ProtocolIdentity;
+use p2c2r_protocol::limits::REASON_BYTES_MAX;
+use p2c2r_protocol::{ProtocolIdentity, printable};
 
 use crate::LinkError;
 
@@ -107,7 +108,10 @@ pub(crate) fn full() -> LinkProblem {
 
 /// The coordinator ended the connection, and may have said why.
 pub(crate) fn goodbye(said: Option<String>) -> LinkProblem {
-    let detail = said.unwrap_or_else(|| "the coordinator closed the connection".to_owned());
+    let detail = match said {
+        Some(said) => printable(&said, REASON_BYTES_MAX),
+        None => "the coordinator closed the connection".to_owned(),
+    };
     LinkProblem::new("The coordinator ended the connection: tries go on", detail)
 }
 
@@ -160,6 +164,12 @@ mod tests {
         ] {
             assert!(!problem.brief().is_empty() && !problem.brief().ends_with(".."), "{problem:?}");
         }
+    }
+
+    #[test]
+    fn what_a_coordinator_says_at_the_end_has_nothing_that_a_terminal_would_obey() {
+        let problem = goodbye(Some("an update\u{1b}[2J\u{202e}\nis due".to_owned()));
+        assert_eq!(problem.to_string(), "an update[2Jis due");
     }
 
     #[test]
