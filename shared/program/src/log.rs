@@ -70,7 +70,7 @@ impl Log<'_> {
     /// chosen it.
     pub fn start(&self) -> Result<(), LogError> {
         check_filter(self.filter)?;
-        let filter = parse(&format!("{},{}", self.defaults, self.filter))?;
+        let filter = parse(&self.directives())?;
         let to = self.to;
         // An event that cannot be formatted is dropped; the library would print that, and panic if it could not.
         let builder = tracing_subscriber::fmt()
@@ -85,6 +85,14 @@ impl Log<'_> {
             }
         };
         Ok(())
+    }
+
+    /// The defaults and what the person asked for, which wins where both name the same target. `off` is everything off.
+    fn directives(&self) -> String {
+        if self.filter.trim().eq_ignore_ascii_case("off") {
+            return "off".to_owned();
+        }
+        format!("{},{}", self.defaults, self.filter)
     }
 }
 
@@ -121,6 +129,17 @@ mod tests {
         let said = check_filter("p2c2r_link=loud").unwrap_err().to_string();
         assert!(said.contains("p2c2r_link=loud"), "{said}");
         assert!(check_filter(&"a,".repeat(FILTER_BYTES_MAX)).is_err());
+    }
+
+    #[test]
+    fn off_silences_what_the_defaults_leave_on_too() {
+        let with = |filter| {
+            let story = Story::messages_of("p2c2r");
+            Log { filter, defaults: "noisy=error", format: LogFormat::Text, to: Output::Standard, story }
+                .directives()
+        };
+        assert_eq!(with(" off"), "off");
+        assert_eq!(with("debug,other=off"), "noisy=error,debug,other=off");
     }
 
     #[test]

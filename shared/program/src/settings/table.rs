@@ -131,7 +131,8 @@ impl<C: 'static> SettingRow<C> {
         let Err(Mistake::OutOfRange { least, most }) = (self.set)(config, value) else {
             return self.set(config, value);
         };
-        let number = |text: &str| text.parse::<f64>().unwrap_or(f64::NAN);
+        let number =
+            |text: &str| text.trim().trim_end_matches('%').trim_end().parse::<f64>().unwrap_or(f64::NAN);
         let is_above = number(&value.to_string()) > number(&most);
         self.set(config, &SettingValue::Text(if is_above { most } else { least }))
     }
@@ -464,7 +465,11 @@ mod tests {
     fn files_of_other_versions_are_read_and_their_numbers_put_into_range() {
         assert_eq!(read("").unwrap(), Preferences::default());
         assert_eq!(read("colour = 3\n[sound]\nechoes = true\n").unwrap(), Preferences::default());
-        for (file, music) in [("[sound]\nmusic = 1000\n", 100), ("[sound]\nmusic = -5\n", 10)] {
+        for (file, music) in [
+            ("[sound]\nmusic = 1000\n", 100),
+            ("[sound]\nmusic = '1000 %'\n", 100),
+            ("[sound]\nmusic = -5\n", 10),
+        ] {
             assert_eq!(read(file).unwrap().sound.music, music, "{file}");
         }
     }
