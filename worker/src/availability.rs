@@ -172,8 +172,9 @@ impl Availability {
     pub fn keep_pause(&mut self, kept: KeptPause, now: Duration) {
         match kept.find(SystemTime::now()) {
             Some(FoundPause::UntilResumed) => self.pause = Pause::UntilResumed,
-            Some(FoundPause::For(left)) => self.pause = Pause::Until(now + left),
-            None => {}
+            // A worker that starts paused must not begin to work when an earlier pause is over.
+            Some(FoundPause::For(left)) if self.pause == Pause::No => self.pause = Pause::Until(now + left),
+            Some(FoundPause::For(_)) | None => {}
         }
         self.kept = Some(kept);
     }
@@ -191,12 +192,14 @@ impl Availability {
 
     /// Ends a pause.
     pub fn resume(&mut self) {
-        self.pause = Pause::No;
         self.looked_at = None;
+        self.end_pause();
+    }
+
+    fn end_pause(&mut self) {
+        self.pause = Pause::No;
         if let Some(Err(error)) = self.kept.as_ref().map(KeptPause::forget) {
-            warn!(
-                "The next worker starts paused: what was written down of the pause cannot be removed: {error}"
-            );
+            warn!("The file of the pause cannot be removed, and the next worker may start paused: {error}");
         }
     }
 
@@ -207,7 +210,7 @@ impl Availability {
         // Polled during every rest too, so that use during the rest counts when it ends.
         let is_in_use = unused_from.is_some_and(|long| self.usage.unused_for(now) < long);
         match self.pause {
-            Pause::Until(until) if until <= now => self.pause = Pause::No,
+            Pause::Until(until) if until <= now => self.end_pause(),
             Pause::Until(until) => return Some(Rest::Paused(Some(until))),
             Pause::UntilResumed => return Some(Rest::Paused(None)),
             Pause::No => {}
@@ -237,6 +240,10 @@ impl Availability {
 /// Starts and ends rests as the settings and the owner's commands demand.
 pub(crate) fn rest_or_work(parts: &mut WorkerParts<'_, '_>) {
     let WorkerParts { availability, attempts, said, next, offer, drain, link, executor, time, .. } = parts;
+    // A worker that leaves takes no work, and need not be woken when a pause is over.
+    if drain.is_asked() {
+        return;
+    }
     let now = time.elapsed();
     if availability.has_conditions {
         next.within(LOOK_EVERY);
@@ -246,7 +253,7 @@ pub(crate) fn rest_or_work(parts: &mut WorkerParts<'_, '_>) {
         next.within(until.saturating_sub(now));
         is_due |= until <= now;
     }
-    if !is_due || drain.is_asked() {
+    if !is_due {
         return;
     }
     availability.looked_at = Some(now);
@@ -383,6 +390,37 @@ mod tests {
         }
         availability.resume();
         assert_eq!(availability.look(Duration::from_hours(1)), Some(Rest::InUse));
+    }
+
+    #[test]
+    fn a_worker_that_starts_paused_stays_so_when_an_earlier_pause_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let hour = Duration::from_hours(1);
+        KeptPause::in_folder(folder.path(), "ada").keep(Some(SystemTime::now() + hour)).unwrap();
+        let started = |paused| {
+            let times = WorkingTimes { paused, on_battery: true, ..WorkingTimes::default() };
+            let mut availability = told_in(folder.path(), &times);
+            availability.keep_pause(KeptPause::in_folder(folder.path(), "ada"), Duration::ZERO);
+            availability
+        };
+        let (mut paused, mut other) = (started(true), started(false));
+        assert_eq!(paused.look(Duration::ZERO), Some(Rest::Paused(None)));
+        assert_eq!(paused.look(2 * hour), Some(Rest::Paused(None)));
+        assert!(matches!(other.look(Duration::ZERO), Some(Rest::Paused(Some(_)))));
+        assert_eq!(other.look(2 * hour), None);
+    }
+
+    #[test]
+    fn a_pause_that_is_over_is_not_found_again_when_the_clock_is_set_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = || KeptPause::in_folder(folder.path(), "ada");
+        let mut availability =
+            told_in(folder.path(), &WorkingTimes { on_battery: true, ..WorkingTimes::default() });
+        availability.keep_pause(kept(), Duration::ZERO);
+        availability.pause(Duration::ZERO, Some(Duration::from_hours(1)));
+        assert!(kept().find(SystemTime::now()).is_some());
+        assert_eq!(availability.look(Duration::from_hours(1)), None);
+        assert_eq!(kept().find(SystemTime::now()), None, "by this clock it would not be over yet");
     }
 
     #[test]

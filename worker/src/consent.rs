@@ -22,16 +22,18 @@ const ANSWER_BYTES_MAX: u64 = 64;
 /// What the owner is asked.
 pub struct Question<'a> {
     worker: &'a WorkerConfig,
+    /// The graphics processor, and the share of its time that may be used.
+    gpu: (&'a GpuChoice, Share),
     folder: &'a Path,
 }
 
 /// Asks, if nobody has agreed yet and there is a terminal. Returns whether the worker may take work at once; if not, it
 /// starts paused until `resume`.
-pub fn may_work(worker: &WorkerConfig, folder: &Path) -> bool {
+pub fn may_work(worker: &WorkerConfig, gpu: (&GpuChoice, Share), folder: &Path) -> bool {
     if !is_asked(worker, folder, io::stdin().is_terminal() && Output::Standard.is_terminal()) {
         return true;
     }
-    say(Question { worker, folder });
+    say(Question { worker, gpu, folder });
     let agrees = is_yes(&mut io::stdin().lock());
     if agrees {
         // If this fails, the owner is asked again at the next start.
@@ -59,7 +61,8 @@ fn is_yes(input: &mut dyn BufRead) -> bool {
 
 impl fmt::Display for Question<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { worker, folder } = self;
+        let Self { worker, gpu: (gpu, gpu_share), folder } = self;
+        let (slots, percent) = (worker.slots, worker.cpu_share.percent());
         writeln!(
             f,
             "This computer is about to compute small tasks for other people's games, and to earn for each."
@@ -74,17 +77,15 @@ impl fmt::Display for Question<'_> {
                 let memory_mb = sandbox.memory_bytes / 1_000_000;
                 writeln!(
                     f,
-                    "  it uses     {} core(s), {} % of their time, {memory_mb} MB for each",
-                    worker.slots,
-                    worker.cpu_share.percent()
+                    "  it uses     {slots} core(s), {percent} % of their time, {memory_mb} MB for each"
                 )?;
-                writeln!(f, "  graphics    {}", graphics(&sandbox.gpu, sandbox.gpu_share))?;
             }
             Execution::Threads | Execution::Inline => {
                 writeln!(f, "  it reaches  whatever you can: --unsandboxed was asked for")?;
-                writeln!(f, "  it uses     {} core(s)", worker.slots)?;
+                writeln!(f, "  it uses     {slots} core(s), {percent} % of their time")?;
             }
         }
+        writeln!(f, "  graphics    {}", graphics(gpu, *gpu_share))?;
         writeln!(f, "  it rests    {}", rests(&worker.times))?;
         writeln!(
             f,
@@ -154,9 +155,12 @@ mod tests {
         let mut worker =
             WorkerConfig { slots: 3, coordinator: "play.example.org".into(), ..WorkerConfig::named("ada") };
         worker.times.hours = Some("22:00-07:00".parse().unwrap());
-        let text = Question { worker: &worker, folder: Path::new("/accounts") }.to_string();
+        worker.cpu_share = Share::try_from(50).unwrap();
+        let gpu = (&GpuChoice::Auto, Share::ALL);
+        let text = Question { worker: &worker, gpu, folder: Path::new("/accounts") }.to_string();
         for part in [
-            "3 core(s)",
+            "3 core(s), 50 % of their time",
+            "the fastest graphics processor",
             "outside 22:00-07:00, on battery",
             "play.example.org",
             "ada",

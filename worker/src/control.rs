@@ -43,8 +43,8 @@ const ASKED_MAX: usize = 16;
 pub enum ControlError {
     /// No such worker runs.
     #[error(
-        "no worker{0} runs here: its socket would be in {1}; give its --keys folder, and its --name if it has one; to one \
-         that runs as a service, say it with `sudo p2c2r-helper`"
+        "no worker{0} runs here: its socket would be in {1}; give its --keys folder, and its --name if it has one; if it runs \
+         as a service, use `sudo p2c2r-helper`"
     )]
     NotRunning(String, String),
     /// It does not answer.

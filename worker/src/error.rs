@@ -103,8 +103,8 @@ pub enum KernelsError {
     Unsupported(String),
     /// It tried something that it should not be able to do, and was not denied it.
     #[error(
-        "a kernel process that should not be able to tried to {what}, and that {came_of_it}; the worker takes no work like \
-         this: please report it, and start with --unsandboxed if you do not mind"
+        "a kernel process tried to {what}, and that {came_of_it} where it should have been denied; the worker takes no work \
+         like this: please report it, and start with --unsandboxed if you accept the risk"
     )]
     NotRestricted {
         /// What it tried, in words that follow "tried to".

@@ -1,5 +1,5 @@
-//! Runs kernels, never more than `slots` at a time, and gives exactly one result for each that was started: in kernel
-//! processes ([`crate::kernels`]), or in this one.
+//! Runs kernels in kernel processes ([`crate::kernels`]) or in this one, and gives exactly one result for each run that
+//! began: never more at a time than the slots that may compute and, while all may, tiny ones beside them.
 //!
 //! Three things must hold whatever a kernel does. A panic, or the end of a kernel process, ends only that attempt: the
 //! slot's thread goes on. An attempt that was taken back while queued is never begun: the first to move it out of
@@ -159,7 +159,7 @@ impl Executor {
     /// An executor with one thread per slot, and a process for each where the configuration says so; or with neither.
     pub fn new(config: &WorkerConfig) -> Result<Self, WorkerError> {
         let (results_in, results) = crossbeam_channel::unbounded();
-        let permits = RunPermits::all();
+        let permits = RunPermits::new(config.slots);
         let lane = match &config.execution {
             Execution::Inline => Lane::Inline {
                 waiting: VecDeque::new(),

@@ -81,7 +81,8 @@ fn answer(verb: Verb) -> Result<(), WorkerError> {
 fn work(options: WorkerOptions) -> Result<AppExit, WorkerError> {
     gpu::look_without_desktop();
     let mut settings = options.settle()?;
-    if !consent::may_work(&settings.worker, &settings.folder) {
+    let gpu = (&settings.gpu, settings.gpu_share);
+    if !consent::may_work(&settings.worker, gpu, &settings.folder) {
         settings.worker.times.paused = true;
     }
     console::start_logging(&settings.log, settings.log_format)?;
@@ -89,6 +90,10 @@ fn work(options: WorkerOptions) -> Result<AppExit, WorkerError> {
     if let Execution::Threads = settings.worker.execution {
         gpu::equip(&mut settings.worker, &settings.gpu, settings.gpu_share)?;
     }
+    let ready = match settings.worker.execution {
+        Execution::Processes(_) => "kernels are restricted; connecting",
+        Execution::Threads | Execution::Inline => "kernels run unsandboxed; connecting",
+    };
     let runner = EventDrivenPlugin { busy_poll_max: settings.worker.busy_poll };
     let client = settings.membership.client(settings.worker.kinds.identity());
     let (folder, name) = (settings.folder, settings.worker.name.clone());
@@ -121,7 +126,7 @@ fn work(options: WorkerOptions) -> Result<AppExit, WorkerError> {
         waker.wake();
     })
     .map_err(WorkerError::Signals)?;
-    service::say_ready("kernels are restricted; connecting");
+    service::say_ready(ready);
     let exit = app.run();
     service::say_stopping();
     drop(socket);

@@ -68,8 +68,8 @@ settings_table! {
         /// less than a quarter of the processor
         pub idle_minutes: Option<u32> = None =>
             number("MINUTES", IDLE_MINUTES).optional().default_is("also while it is used"),
-        /// Tasks to run at the same time while somebody uses this computer, at most --slots. It counts as used for
-        /// --idle-minutes, or for three minutes
+        /// Tasks to run at the same time while somebody uses this computer, at most --slots. The computer counts as used
+        /// until nobody has used it for --idle-minutes, or for three minutes
         pub slots_in_use: u16 = 0 =>
             number("N", 0..=SLOTS_PER_WORKER_MAX).default_is("0 with --idle-minutes, and all without"),
         /// Degrees Celsius of the processor at which the worker rests until it has cooled down by ten; from five below on,

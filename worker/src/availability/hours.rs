@@ -43,8 +43,7 @@ impl FromStr for Hours {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("`{text}` are no hours; good ones are 22:00-07:00 and 09:00-12:30,14:00-24:00");
+        let wrong = || format!("`{text}` is no list of hours such as 22:00-07:00 or 09:00-12:30,14:00-24:00");
         let spans: Option<Vec<Span>> = text.split(',').map(|span| span.trim().parse().ok()).collect();
         spans.filter(|spans| spans.len() <= SPANS_MAX).map(Self).ok_or_else(wrong)
     }

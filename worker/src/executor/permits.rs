@@ -11,6 +11,7 @@ use super::Run;
 /// alone.
 #[derive(Debug)]
 pub(super) struct RunPermits {
+    slots: u16,
     most: AtomicU32,
     taken: AtomicU32,
     /// Runs that are queued, until they have a permit.
@@ -21,9 +22,10 @@ pub(super) struct RunPermits {
 }
 
 impl RunPermits {
-    /// Without a limit.
-    pub fn all() -> Arc<Self> {
+    /// Permits of a worker with so many slots, all of which may compute.
+    pub fn new(slots: u16) -> Arc<Self> {
         Arc::new(Self {
+            slots,
             most: AtomicU32::new(u32::MAX),
             taken: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
@@ -34,7 +36,9 @@ impl RunPermits {
 
     /// Sets how many permits there are. Those that are taken stay valid.
     pub fn set(&self, most: u16) {
-        self.most.store(most.into(), Ordering::SeqCst);
+        // While all slots may compute there is no limit: tiny tasks are computed beside them.
+        let most = if most < self.slots { most.into() } else { u32::MAX };
+        self.most.store(most, Ordering::SeqCst);
         self.look();
         self.freed.notify_all();
     }
@@ -124,7 +128,7 @@ mod tests {
 
     #[test]
     fn no_more_runs_are_computed_at_the_same_time_than_slots_are_open() {
-        let permits = RunPermits::all();
+        let permits = RunPermits::new(5);
         permits.set(2);
         let (began, begins) = crossbeam_channel::unbounded();
         let (end, ends) = crossbeam_channel::unbounded::<()>();
@@ -152,8 +156,22 @@ mod tests {
     }
 
     #[test]
+    fn tiny_tasks_are_computed_beside_the_slots_again_when_all_of_them_may_compute() {
+        let permits = RunPermits::new(2);
+        let beside = || {
+            let taken: Vec<_> = (0..3).map_while(|_| permits.take_free()).collect();
+            taken.len()
+        };
+        assert_eq!(beside(), 3);
+        permits.set(1);
+        assert_eq!(beside(), 1);
+        permits.set(2);
+        assert_eq!(beside(), 3);
+    }
+
+    #[test]
     fn what_was_not_queued_takes_no_place_that_something_waits_for() {
-        let permits = RunPermits::all();
+        let permits = RunPermits::new(2);
         permits.set(1);
         let permit = permits.take_free().unwrap();
         assert!(!permits.is_one_free() && permits.take_free().is_none(), "there is one");

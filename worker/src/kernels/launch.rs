@@ -177,7 +177,7 @@ impl Launched {
             // Removes a file that the process should not have been able to write.
             let _ = fs::remove_file(&self.writable);
             let came_of_it = match came_of_it {
-                Tried::Unclear(reason) => format!("failed of something else: {}", sentence(reason)),
+                Tried::Unclear(reason) => format!("failed for another reason: {}", sentence(reason)),
                 _ => "succeeded".to_owned(),
             };
             return Err(KernelsError::NotRestricted { what: what.clone(), came_of_it });

@@ -53,6 +53,26 @@ fn a_pause_for_a_time_ends_by_itself_and_asks_to_be_woken_for_it() {
 }
 
 #[test]
+fn a_worker_that_leaves_sleeps_when_its_pause_is_over_too() {
+    let mut pair = Pair::joined(|config| config.execution = Execution::Threads);
+    pair.assign(1, &script(UNTIL_STOPPED, 0));
+    pair.settle();
+    pause(&mut pair, Some(Duration::from_millis(50)));
+    pair.step();
+    pair.worker.world().resource::<Drain>().ask();
+    // From the end of the pause on; the link wakes it for its own reasons now and then.
+    (0..60).for_each(|_| pair.step());
+    let mut wakes_at_once = 0;
+    for _ in 0..100 {
+        pair.step();
+        wakes_at_once += usize::from(pair.worker.world().resource::<NextWake>().is_due());
+    }
+    assert!(wakes_at_once < 50, "it would spin until its task has ended: {wakes_at_once} of 100");
+    pair.say(ServerToWorker::Revoke { task: TaskNo(1), attempt: Attempt(1) });
+    pair.until("the worker leaves", |pair| pair.worker.should_exit() == Some(AppExit::Success));
+}
+
+#[test]
 fn a_worker_that_starts_paused_says_nothing_until_it_may_work() {
     let mut pair = Pair::new(|config| config.times.paused = true);
     pair.settle();
