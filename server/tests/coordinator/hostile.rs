@@ -1,5 +1,6 @@
 //! Hostile peers that try to make the coordinator store, forget, wait or pay.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use p2c2r_protocol::{
@@ -177,39 +178,39 @@ fn one_gamers_patient_tasks_do_not_take_the_room_of_others() {
     assert!(stage.heard(again).is_empty(), "there is room again");
 }
 
-/// A worker that takes all it gets and never answers, coming back every 100 ms, beside an honest one.
+/// A worker that takes all it gets and never answers, coming back every 100 ms, beside an honest one that takes 12 ms for a
+/// task and so is often busy.
 #[test]
 fn a_silent_worker_that_keeps_coming_back_holds_up_little() {
     let mut stage = Stage::with(|config| config.fallback = Fallback::Queue);
     let (gamer, honest) = (stage.gamer("g"), stage.worker("honest", 4));
     let mut silent = stage.worker("silent", 256);
     let (mut tasks, mut taken) = (Vec::new(), 0);
-    for number in 0..400 {
-        tasks.push(stage.ask(gamer, 10_000 + number));
+    let mut under_way = VecDeque::new();
+    for tick in 0..2_200 {
+        if tick % 4 == 0 && tasks.len() < 400 {
+            tasks.push(stage.ask(gamer, 10_000 + tasks.len() as u64));
+        } else {
+            stage.step();
+        }
         for (to, assign) in stage.take_assigned() {
             if to == honest {
-                stage.answer_rightly(honest, &assign);
+                under_way.push_back((tick + 12, assign));
             } else {
                 taken += 1;
             }
         }
-        if number % 33 == 32 {
+        while let Some((_, assign)) = under_way.pop_front_if(|(due, _)| *due <= tick) {
+            stage.send_answer(honest, &assign, Ok(toy::answer(toy::number_in(&assign.spec))));
+        }
+        if tick % 100 == 99 {
             stage.leave(silent);
             silent = stage.worker("silent", 256);
         }
-        stage.step();
-    }
-    for _ in 0..1_000 {
-        for (to, assign) in stage.take_assigned() {
-            if to == honest {
-                stage.answer_rightly(honest, &assign);
-            }
-        }
-        stage.step();
     }
     let done = tasks.iter().filter(|task| matches!(stage.heard(**task), [Heard::Done(_)])).count();
-    assert!(taken <= 20, "{taken} tasks went to the silent worker");
-    assert_eq!(done, tasks.len());
+    assert!((1..=20).contains(&taken), "{taken} tasks went to the silent worker");
+    assert_eq!(done, 400);
 }
 
 #[test]
