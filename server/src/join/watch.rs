@@ -262,7 +262,8 @@ mod tests {
             tell.send(*order).unwrap();
             if is_first.swap(false, Ordering::Relaxed) { Err("busy".to_owned()) } else { Ok(AccountId(1)) }
         };
-        let (mut watch, _news, _stop) = Watch::new(store, Box::new(clerk), SharedUdpReach::new(0)).unwrap();
+        let (mut watch, _news, _stop) =
+            Watch::new(store, Box::new(clerk), SharedUdpReach::new(0), None).unwrap();
         watch.look().unwrap();
         for expected in [&[true][..], &[true, false]] {
             watch.looks_until_next_try = 0;
