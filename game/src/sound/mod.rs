@@ -16,7 +16,7 @@ mod synth;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use bevy::prelude::*;
 
@@ -26,9 +26,11 @@ use synth::Cue;
 
 /// Samples a second.
 const RATE: u32 = 44_100;
+/// Orders that may wait for the mixer: some seconds of a fight, while the player program takes no samples.
+const ORDERS_MAX: usize = 1_024;
 
 pub(super) fn plugin(app: &mut App) {
-    let (sender, orders) = channel();
+    let (sender, orders) = sync_channel(ORDERS_MAX);
     let silence = Silence::default();
     let noted = silence.clone();
     // A machine without sound plays silently; the page of volumes says so.
@@ -86,15 +88,31 @@ impl Silence {
 
 /// Sends orders to the mixer.
 #[derive(Resource)]
-struct Speaker(Sender<Order>);
+struct Speaker(SyncSender<Order>);
 
 impl Speaker {
     fn say(&self, order: Order) {
-        // Without sound there is no receiver.
-        let _ = self.0.send(order);
+        // Without sound there is no receiver. An order that finds the queue full is dropped: played later, all waiting
+        // sounds would come at once, and the next change of a volume makes up for a lost one.
+        let _ = self.0.try_send(order);
     }
 }
 
 fn follow_settings(settings: Res<Settings>, speaker: Res<Speaker>) {
     speaker.say(Order::Volumes(Volumes::of(&settings.sound)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_player_that_hangs_keeps_a_bounded_number_of_orders_waiting() {
+        let (sender, orders) = sync_channel(ORDERS_MAX);
+        let speaker = Speaker(sender);
+        for _ in 0..=ORDERS_MAX {
+            speaker.say(Order::Engine(0.5));
+        }
+        assert_eq!(orders.try_iter().count(), ORDERS_MAX);
+    }
 }
