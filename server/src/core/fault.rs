@@ -14,6 +14,8 @@ pub(crate) enum Fault {
     ForgetsTheHour,
     /// `admit`: a spent task id is admitted again.
     ForgetsIds,
+    /// `admit`: a task whose answer is being judged goes on after its player has quit.
+    IgnoresQuitting,
     /// `queue`: the units that an account was served are not counted.
     ServesTheFirst,
     /// `hedge`: second attempts have no budget.

@@ -12,11 +12,12 @@ use super::{on_all_processors, play};
 use crate::core::fault::{Fault, FaultGuard};
 
 /// Every fault, and the rules whose violation reveals it.
-const FAULTS: [(Fault, &[&str]); 30] = [
+const FAULTS: [(Fault, &[&str]); 31] = [
     (Fault::LendsMoney, &["nobody spends what he does not have"]),
     (Fault::IgnoresCaps, &["no task costs more than its cap"]),
     (Fault::ForgetsTheHour, &["no hour costs more than its cap"]),
     (Fault::ForgetsIds, &["an id is admitted once"]),
+    (Fault::IgnoresQuitting, &["what was taken back is not begun again"]),
     (Fault::ServesTheFirst, &["nobody is served at somebody else's cost"]),
     (Fault::HedgesWithoutEnd, &["second attempts are a tenth of the work"]),
     (Fault::TrustsNewcomers, &["who is not known, and what is cheap or shared, is checked deeply"]),

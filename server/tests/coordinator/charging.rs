@@ -102,25 +102,38 @@ fn a_worker_that_takes_longer_than_it_may_costs_its_gamer_nothing() {
 
 #[test]
 fn what_is_taken_back_while_a_wrong_answer_is_judged_ends_with_the_verdict() {
-    let mut stage = Stage::with(|config| {
-        config.fallback = Fallback::Queue;
-        config.compute = ComputeMode::Threads(1);
-    });
-    let gamer = stage.gamer("g");
-    let workers = [stage.worker("one", 1), stage.worker("other", 1)];
-    let number = toy::hold_next();
-    let task = ask(&mut stage, gamer, number, UNITS, ms(60_000));
-    let (worker, assign) = stage.assignment();
-    assert!(workers.contains(&worker));
-    stage.answer(worker, &assign, Ok(toy::answer(1)));
-    stage.game_says(gamer, GameToServer::Cancel { task });
-    stage.step();
-    assert!(stage.heard(task).is_empty(), "its answer is being judged");
-    toy::let_go(number);
-    stage.until("the check has ended", STEP, |stage| stage.in_flight() == 0);
-    assert_eq!(stage.failure(task), TaskFailure::Cancelled);
-    assert!(stage.take_assigned().is_empty(), "nobody else gets what nobody wants");
-    assert_eq!(stage.gamer_statement(gamer).charged, Nanos::ZERO);
+    enum Way {
+        Cancel,
+        Quit,
+        Leave,
+    }
+    for way in [Way::Cancel, Way::Quit, Way::Leave] {
+        let mut stage = Stage::with(|config| {
+            config.fallback = Fallback::Queue;
+            config.compute = ComputeMode::Threads(1);
+        });
+        let gamer = stage.gamer("g");
+        let workers = [stage.worker("one", 1), stage.worker("other", 1)];
+        let number = toy::hold_next();
+        let task = ask(&mut stage, gamer, number, UNITS, ms(60_000));
+        let (worker, assign) = stage.assignment();
+        assert!(workers.contains(&worker));
+        stage.answer(worker, &assign, Ok(toy::answer(1)));
+        match way {
+            Way::Cancel => stage.game_says(gamer, GameToServer::Cancel { task }),
+            Way::Quit => stage.game_says(gamer, GameToServer::Leaving),
+            Way::Leave => stage.leave(gamer),
+        }
+        stage.step();
+        assert!(stage.heard(task).is_empty(), "its answer is being judged");
+        toy::let_go(number);
+        stage.until("the check has ended", STEP, |stage| stage.in_flight() == 0);
+        if !matches!(way, Way::Leave) {
+            assert_eq!(stage.failure(task), TaskFailure::Cancelled);
+        }
+        assert!(stage.take_assigned().is_empty(), "no other worker gets what nobody wants");
+        assert_eq!(stage.books().totals.revenue, Nanos::ZERO);
+    }
 }
 
 /// Runs `count` tasks at once, each on its own worker, which has no time to finish: returns the total charge, in

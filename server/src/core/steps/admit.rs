@@ -97,16 +97,18 @@ pub fn cancel_all(core: &mut Core, peer: PeerId) {
 /// As [`cancel_all`], for a connection whose session has ended.
 pub fn cancel_all_of(core: &mut Core, peer: PeerId, account: AccountId) {
     let Some(mirror) = core.gamers.account(account) else { return };
-    let of_peer = |core: &Core, no: &TaskNo| {
-        core.tasks
-            .get(*no)
-            .is_some_and(|task| task.gamer == Some(peer) && task.deliver_by.is_some() && !task.is_judged())
+    let goes_on = |core: &Core, no: &TaskNo| {
+        core.tasks.get(*no).is_some_and(|task| {
+            let is_left_alone = fault::is_made(Fault::IgnoresQuitting) && task.is_judged();
+            let is_of_peer = task.gamer == Some(peer) && task.deliver_by.is_some();
+            is_of_peer && !task.is_unwanted() && !is_left_alone
+        })
     };
-    let mut tasks: Vec<TaskNo> = mirror.tasks.iter().copied().filter(|no| of_peer(core, no)).collect();
+    let mut tasks: Vec<TaskNo> = mirror.tasks.iter().copied().filter(|no| goes_on(core, no)).collect();
     tasks.sort_unstable();
     for no in tasks {
         // If a follower of the same connection inherits the number, that one is cancelled too.
-        while of_peer(core, &no) {
+        while goes_on(core, &no) {
             take_back(core, no);
         }
     }

@@ -35,6 +35,9 @@ impl Auditor {
         let (account, units, is_first, is_again) =
             (open.account, open.units, open.live.is_empty(), open.waits_for_more());
         rule(attempt > open.newest, "attempts are numbered upwards", || format!("{attempt} of {task}"))?;
+        // A patient task goes on when its gamer leaves.
+        let is_over = open.is_taken_back && open.deadline.is_some();
+        rule(!is_over, "what was taken back is not begun again", || format!("{attempt} of {task}"))?;
         rule(!open.is_computed, "nobody else has what is computed here", || format!("{attempt} of {task}"))?;
         if let Some(worker) = worker {
             let is_free = open.live.len() < 2 && open.live.iter().all(|live| live.account != worker);
