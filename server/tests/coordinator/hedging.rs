@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use p2c2r_protocol::{Assign, AttemptFailure, ComputedBy, Nanos, PeerId, TaskId};
+use p2c2r_protocol::{Assign, AttemptFailure, ComputedBy, Digest, Nanos, PeerId, TaskId, WorkerToServer};
 use p2c2r_server::Fallback;
 use p2c2r_server::config::TrustRules;
 
 use crate::stage::Stage;
-use crate::toy::{self, SLY};
+use crate::toy::{self, SLY, ToySpec};
 
 /// Longer than the wait before a second worker is asked, and shorter than any lease.
 const LATE: Duration = Duration::from_millis(60);
@@ -83,6 +83,26 @@ impl Pair {
 
     fn other(&self, worker: PeerId) -> PeerId {
         self.workers[usize::from(worker == self.workers[0])]
+    }
+}
+
+#[test]
+fn either_of_two_workers_is_sent_missing_blobs_whichever_asks_first() {
+    let mut pair = Pair::new();
+    let blob = b"a grid".to_vec();
+    let digest = Digest::of(&blob);
+    let mut submit = pair.stage.submit_of(&ToySpec { blob: Some(digest), ..toy::spec(pair.next + 1) });
+    submit.blobs = vec![blob.clone()];
+    pair.stage.submit(pair.gamer, submit);
+    let (first, assign) = pair.stage.assignment();
+    pair.stage.pass(LATE);
+    let (second, again) = pair.stage.assignment();
+    for (worker, assign) in [(second, again), (first, assign)] {
+        let Assign { task, attempt, .. } = assign;
+        pair.stage.worker_says(worker, WorkerToServer::BlobsMissing { task, attempt, missing: vec![digest] });
+        pair.stage.step();
+        let (to, sent) = pair.stage.assignment();
+        assert_eq!((to, sent.attempt, sent.blobs), (worker, attempt, vec![blob.clone()]));
     }
 }
 

@@ -86,8 +86,6 @@ pub struct Task {
     failures: u32,
     /// When its timer fires: the end of a lease or of a wait.
     timer: Option<Micros>,
-    /// The attempt for which blobs were sent a second time.
-    blobs_resent_for: Option<Attempt>,
     /// Cancelled while an answer was judged: it ends with the verdict, whatever that is.
     unwanted: bool,
     /// Stops the own kernel when the task is dropped.
@@ -114,6 +112,8 @@ pub struct LiveAttempt {
     pub answered_at: Option<Micros>,
     /// While its check waits for budget: the moment by which the check must have begun, or the answer is discarded.
     pub check_begins_by: Option<Micros>,
+    /// Whether its worker was sent the blobs a second time.
+    pub blobs_resent: bool,
     /// What was expected of it when it was handed out.
     pub expected: Expected,
 }

@@ -53,7 +53,6 @@ impl GamerPort<'_> {
             tried: Vec::new(),
             failures: 0,
             timer: None,
-            blobs_resent_for: None,
             unwanted: false,
             own_kernel: None,
         });

@@ -58,6 +58,7 @@ impl<'a> MatcherPort<'a> {
             until,
             answered_at: None,
             check_begins_by: None,
+            blobs_resent: false,
             expected,
         });
         Some(attempt)

@@ -77,13 +77,10 @@ impl<'a> WorkerPort<'a> {
         Some((self.0.tasks.get(&no)?, live))
     }
 
-    /// Whether blobs may be resent for this attempt: once, and only for the newest attempt that asked.
+    /// Whether blobs may be resent for this live attempt: once.
     pub fn may_resend_blobs(self, no: TaskNo, attempt: Attempt) -> bool {
-        let Some(task) = self.0.tasks.get_mut(&no) else { return false };
-        let may = task.blobs_resent_for.is_none_or(|newest| newest < attempt);
-        if may {
-            task.blobs_resent_for = Some(attempt);
-        }
-        may
+        let task = self.0.tasks.get_mut(&no);
+        let live = task.and_then(|task| task.live.iter_mut().find(|live| live.attempt == attempt));
+        live.is_some_and(|live| !std::mem::replace(&mut live.blobs_resent, true))
     }
 }
