@@ -75,8 +75,8 @@ pub struct Other {
     pub blobs: Blobs,
     /// Digest of kind, kernel version and spec.
     pub key: Digest,
-    /// The attempt that was accepted; `None` for the coordinator's own.
-    pub accepted: Option<HedgedAttempt>,
+    /// The attempt that was accepted.
+    pub accepted: HedgedAttempt,
     /// The accepted outcome.
     pub outcome: Arc<[u8]>,
 }

@@ -92,8 +92,7 @@ fn is_the_same(core: &Core, other: &Other, outcome: &[u8]) -> Option<bool> {
 /// Whether the accepted answer is evidence about the other one: not if it comes from a worker on probation, which may have
 /// the same owner.
 fn counts(core: &Core, other: &Other) -> bool {
-    let Some(accepted) = other.accepted else { return true };
-    !is_on_probation(core, accepted.account, other.kind)
+    !is_on_probation(core, other.accepted.account, other.kind)
 }
 
 fn is_on_probation(core: &Core, account: AccountId, kind: KindId) -> bool {
@@ -105,9 +104,8 @@ fn compare(core: &mut Core, other: Other, outcome: Arc<[u8]>, is_same: Option<bo
         None => {}
         Some(true) => {
             core.tally.twice_alike += 1;
-            let Some(accepted) = other.accepted else { return };
             if !is_on_probation(core, other.lost.account, other.kind) {
-                core.trust.agreed(accepted.account, other.kind, core.kernel_version(other.kind));
+                core.trust.agreed(other.accepted.account, other.kind, core.kernel_version(other.kind));
             }
         }
         Some(false) => {
@@ -115,11 +113,9 @@ fn compare(core: &mut Core, other: Other, outcome: Arc<[u8]>, is_same: Option<bo
             debug!(task = other.task.0, "two workers gave different answers");
             // Neither is given to anybody else: a deep check looks at a part.
             core.cache.forget(other.key);
+            core.book_revocation(Entry::OutcomeDisputed { task: other.in_books });
             // Both are computed again, because one of them is wrong and may not have been drawn for a check.
-            if let Some(accepted) = other.accepted {
-                core.book_revocation(Entry::OutcomeDisputed { task: other.in_books });
-                look_again(core, &other, accepted, Arc::clone(&other.outcome), true);
-            }
+            look_again(core, &other, other.accepted, Arc::clone(&other.outcome), true);
             look_again(core, &other, other.lost, outcome, false);
         }
     }

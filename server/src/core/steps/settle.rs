@@ -164,17 +164,16 @@ fn share_out(
     }
 }
 
-/// Revokes the task's other attempts, since one was accepted or the own kernel gave the outcome. The time that their
-/// workers held them counts as a lower bound of how long they take.
+/// Revokes the task's other attempts, since one was accepted. The time that their workers held them counts as a lower
+/// bound of how long they take.
 fn revoke_others(core: &mut Core, no: TaskNo, task: &Task, outcome: &Arc<[u8]>, made: &Made) {
-    let accepted = match *made {
-        Made::ByWorker { worker, account, attempt, device, .. } => {
-            let is_second = task.live().iter().any(|other| other.attempt < attempt);
-            core.tally.hedges_won += u64::from(is_second);
-            Some(HedgedAttempt { worker, account, attempt, device })
-        }
-        Made::Here { .. } => None,
+    let Made::ByWorker { worker, account, attempt, device, .. } = *made else {
+        assert!(task.live().is_empty(), "the own kernel runs only where no worker has the task");
+        return;
     };
+    let accepted = HedgedAttempt { worker, account, attempt, device };
+    let is_second = task.live().iter().any(|other| other.attempt < attempt);
+    core.tally.hedges_won += u64::from(is_second);
     for live in task.live() {
         let (worker, attempt) = (live.worker, live.attempt);
         let device = core.workers.get(worker).map_or(Device::Cores, |worker| worker.device(task.kind));
