@@ -192,7 +192,7 @@ fn take_outcome(core: &mut Core, computed: Computed) {
 /// The own kernel failed, which ends a timely task. For a patient one it counts as one failed attempt, and it waits again.
 fn failed(core: &mut Core, no: TaskNo) {
     let is_patient = core.tasks.get(no).is_some_and(|task| task.deliver_by.is_none());
-    let task = if is_patient { core.tasks.computed_in_vain(no) } else { None };
+    let task = if is_patient { core.tasks.workers().computed_in_vain(no) } else { None };
     let Some(task) = task else {
         settle::fail(core, no, TaskFailure::KernelFailed);
         return;

@@ -24,14 +24,15 @@ const _: () = assert!(WINDOW as usize > 2 * TASKS_PER_GAMER_MAX);
 #[derive(Default)]
 pub(super) struct SpentIds {
     /// The newest session numbers, in the order in which they were given.
-    sessions: VecDeque<GamerSession>,
+    sessions: VecDeque<SessionIds>,
     /// The newest number ever given; zero before the first.
     newest: u32,
 }
 
-struct GamerSession {
+/// The ids under one session number.
+struct SessionIds {
     number: u32,
-    /// `None` until a task was let in.
+    /// `None` until a task was admitted.
     window: Option<Window>,
 }
 
@@ -95,7 +96,7 @@ impl SpentIds {
         if self.sessions.len() >= SESSIONS_MAX {
             self.sessions.pop_front();
         }
-        self.sessions.push_back(GamerSession { number: self.newest, window: None });
+        self.sessions.push_back(SessionIds { number: self.newest, window: None });
         self.newest
     }
 

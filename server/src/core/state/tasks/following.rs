@@ -134,15 +134,6 @@ impl TaskTable {
         Some((ended, heir_no))
     }
 
-    /// The own kernel failed, which counts as a failed attempt: the task is queued again.
-    pub(crate) fn computed_in_vain(&mut self, no: TaskNo) -> Option<&Task> {
-        let task = self.tasks.get_mut(&no).filter(|task| task.computing.is_some())?;
-        (task.computing, task.own_kernel) = (None, None);
-        task.failures += 1;
-        self.wait(no);
-        self.get(no)
-    }
-
     /// Sets new ends for the leases that a task has inherited.
     pub(crate) fn renew_leases(&mut self, no: TaskNo, until: impl Fn(&LiveAttempt) -> Micros) {
         let live = self.tasks.get_mut(&no).map(|task| &mut task.live).into_iter().flatten();

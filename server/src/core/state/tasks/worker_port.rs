@@ -53,6 +53,15 @@ impl<'a> WorkerPort<'a> {
         self.0.tasks.get(&no)?.computing.and_then(|_| self.0.remove(no))
     }
 
+    /// The own kernel failed, which counts as a failed attempt: the task is queued again.
+    pub fn computed_in_vain(self, no: TaskNo) -> Option<&'a Task> {
+        let task = self.0.tasks.get_mut(&no).filter(|task| task.computing.is_some())?;
+        (task.computing, task.own_kernel) = (None, None);
+        task.failures += 1;
+        self.0.wait(no);
+        self.0.get(no)
+    }
+
     /// Ends a live attempt, leased or judged, without success; the task is queued again if it was the only one. The
     /// worker's account is excluded from the task unless it `may_try_again`, as after being overloaded. `begun` are the
     /// work units wasted through no fault of the worker.
