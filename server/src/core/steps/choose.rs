@@ -33,8 +33,8 @@ const LOOKED_AT_MAX: usize = 8;
 
 /// Up to [`LOOKED_AT_MAX`] of these workers, from a random position on.
 fn handful<'a>(matcher: &mut Matcher, ready: &'a [PeerId]) -> impl Iterator<Item = PeerId> + use<'a> {
-    let start = if ready.is_empty() { 0 } else { matcher.draw(ready.len()) };
-    ready.iter().copied().cycle().skip(start).take(ready.len().min(LOOKED_AT_MAX))
+    let (before, from) = ready.split_at(if ready.is_empty() { 0 } else { matcher.draw(ready.len()) });
+    from.iter().chain(before).copied().take(LOOKED_AT_MAX)
 }
 
 /// Of some random proven workers with room for `task`, the one predicted to answer first. Excludes workers that have
