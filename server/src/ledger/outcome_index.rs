@@ -68,9 +68,7 @@ impl OutcomeIndex {
 
     /// The set of a key, and the part of the key that tells it from others there.
     fn set(&self, key: Digest) -> Option<(&Set, u64)> {
-        let mut start = [0; 8];
-        start.copy_from_slice(&key.0[..8]);
-        let bits = u64::from_le_bytes(start);
+        let bits = key.first_u64();
         let set = self.0.get()?.get(bits as usize % SETS)?;
         Some((set, bits >> ROW_BITS))
     }

@@ -52,7 +52,7 @@ impl ProtocolIdentity {
             &numbers,
             &catalogue.0,
         ]);
-        let id = u64::from_le_bytes(digest.0[..8].try_into().unwrap_or([0; 8]));
+        let id = digest.first_u64();
         let text = format!(
             "p2c2r/{} r{PROTOCOL_REVISION} {} ({id:016x})",
             env!("CARGO_PKG_VERSION"),

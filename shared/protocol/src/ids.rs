@@ -118,6 +118,11 @@ impl Digest {
         }
         Self(*hasher.finalize().as_bytes())
     }
+
+    /// The first 8 bytes as a little-endian number, for tables to which the whole digest would be a waste of memory.
+    pub fn first_u64(self) -> u64 {
+        u64::from_le_bytes(std::array::from_fn(|at| self.0[at]))
+    }
 }
 
 /// An account: the ed25519 public key whose private half only the account's owner has. Names are labels beside it.

@@ -108,7 +108,7 @@ impl OutcomeCache {
             return;
         }
         let number = self.first_entry + self.entries.len() as u64;
-        match self.index.entry(beginning(key)) {
+        match self.index.entry(key.first_u64()) {
             MapEntry::Occupied(mut kept) => {
                 let it = self.entries.get((kept.get() - self.first_entry) as usize);
                 if it.is_some_and(|it| it.key == key && it.until > now) {
@@ -138,8 +138,8 @@ impl OutcomeCache {
         let mut forgotten = 0;
         for (number, entry) in (self.first_entry..).zip(&self.entries) {
             let is_its = entry.worker.as_ref().is_some_and(|(account, _)| *account == worker);
-            if is_its && self.index.get(&beginning(entry.key)) == Some(&number) {
-                self.index.remove(&beginning(entry.key));
+            if is_its && self.index.get(&entry.key.first_u64()) == Some(&number) {
+                self.index.remove(&entry.key.first_u64());
                 forgotten += 1;
             }
         }
@@ -149,18 +149,18 @@ impl OutcomeCache {
     /// Invalidates the outcome under this key, if there is one. Its memory is freed when it is evicted.
     pub fn forget(&mut self, key: Digest) {
         if self.find(key).is_some() {
-            self.index.remove(&beginning(key));
+            self.index.remove(&key.first_u64());
         }
     }
 
     fn find(&self, key: Digest) -> Option<&Entry> {
-        let number = self.index.get(&beginning(key))?;
+        let number = self.index.get(&key.first_u64())?;
         self.entries.get((number - self.first_entry) as usize).filter(|entry| entry.key == key)
     }
 
     fn oldest_is_over(&self, now: Micros) -> bool {
         let is_over = |entry: &Entry| {
-            entry.until <= now || self.index.get(&beginning(entry.key)) != Some(&self.first_entry)
+            entry.until <= now || self.index.get(&entry.key.first_u64()) != Some(&self.first_entry)
         };
         self.entries.front().is_some_and(is_over)
     }
@@ -181,7 +181,7 @@ impl OutcomeCache {
 
     fn drop_oldest(&mut self) {
         let Some(oldest) = self.entries.pop_front() else { return };
-        if let MapEntry::Occupied(holding) = self.index.entry(beginning(oldest.key))
+        if let MapEntry::Occupied(holding) = self.index.entry(oldest.key.first_u64())
             && *holding.get() == self.first_entry
         {
             holding.remove();
@@ -198,13 +198,6 @@ impl OutcomeCache {
             self.spare = Some(done);
         }
     }
-}
-
-/// The first 8 bytes of a key, by which the index finds it.
-fn beginning(key: Digest) -> u64 {
-    let mut start = [0; 8];
-    start.copy_from_slice(&key.0[..8]);
-    u64::from_le_bytes(start)
 }
 
 #[cfg(test)]

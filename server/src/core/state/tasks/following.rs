@@ -25,15 +25,9 @@ impl Leaders {
     /// Makes the task a leader, if it shares its outcome and its key has none.
     pub(super) fn add(&mut self, no: TaskNo, task: &Task) {
         if task.shares {
-            self.0.entry(start_of(task.key)).or_insert(no);
+            self.0.entry(task.key.first_u64()).or_insert(no);
         }
     }
-}
-
-fn start_of(key: Digest) -> u64 {
-    let mut start = [0; 8];
-    start.copy_from_slice(&key.0[..8]);
-    u64::from_le_bytes(start)
 }
 
 impl Task {
@@ -56,7 +50,7 @@ impl Task {
 impl TaskTable {
     /// The open task with this key that others may follow.
     pub fn leader(&self, key: Digest) -> Option<(TaskNo, &Task)> {
-        let no = *self.leaders.0.get(&start_of(key))?;
+        let no = *self.leaders.0.get(&key.first_u64())?;
         let task = self.get(no).filter(|task| task.key == key)?;
         Some((no, task))
     }
@@ -150,7 +144,7 @@ impl TaskTable {
             leader.followers.retain(|other| *other != no);
         }
         if task.shares
-            && let Entry::Occupied(found) = self.leaders.0.entry(start_of(task.key))
+            && let Entry::Occupied(found) = self.leaders.0.entry(task.key.first_u64())
             && *found.get() == no
         {
             found.remove();
