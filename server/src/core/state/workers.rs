@@ -33,8 +33,9 @@ pub struct Workers {
     with_room: [ByKind; 2],
     /// Workers that rest after incidents.
     resting: Vec<PeerId>,
-    /// Records of disconnected workers, and the order in which they are evicted.
+    /// Records of workers that have left.
     records: HashMap<AccountId, Record, NumberHash>,
+    /// Accounts with a record, in the order in which their latest connections ended: the first is evicted first.
     record_order: VecDeque<AccountId>,
 }
 
@@ -83,19 +84,19 @@ impl Workers {
             worker.conduct.failed(now, now);
         }
         let mut record = Record { conduct: worker.conduct.clone(), speed: worker.speed.clone() };
-        if let Some(known) = self.records.get(&worker.account) {
+        if let Some(known) = self.records.remove(&worker.account) {
             if self.by_peer.values().any(|other| other.account == worker.account) {
                 record.conduct = record.conduct.worse(&known.conduct);
             }
-        } else {
-            self.record_order.push_back(worker.account);
-            if self.record_order.len() > RECORDS_MAX
-                && let Some(oldest) = self.record_order.pop_front()
-            {
-                self.records.remove(&oldest);
-            }
+            self.record_order.retain(|other| *other != worker.account);
         }
         self.records.insert(worker.account, record);
+        self.record_order.push_back(worker.account);
+        if self.record_order.len() > RECORDS_MAX
+            && let Some(oldest) = self.record_order.pop_front()
+        {
+            self.records.remove(&oldest);
+        }
         debug_assert_eq!(self.records.len(), self.record_order.len());
         Some(worker)
     }

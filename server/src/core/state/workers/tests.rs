@@ -117,14 +117,21 @@ fn whoever_comes_back_under_another_name_has_the_record_of_its_account() {
 }
 
 #[test]
-fn records_are_bounded_and_the_oldest_goes_first() {
+fn records_are_bounded_and_those_of_workers_that_left_longest_ago_go_first() {
     let mut workers = Workers::default();
-    for account in 0..2 * RECORDS_MAX as i64 {
+    let mut visit = |account| {
         workers.join(PeerId(1), "w".into(), AccountId(account), Micros(0));
         workers.leave(PeerId(1), Micros(0));
-    }
+    };
+    let newest = 2 * RECORDS_MAX as i64 - 1;
+    (0..newest).for_each(&mut visit);
+    // The oldest of those that have a record comes back, and leaves again.
+    let again = newest - RECORDS_MAX as i64;
+    visit(again);
+    visit(newest);
     assert_eq!((workers.records.len(), workers.record_order.len()), (RECORDS_MAX, RECORDS_MAX));
-    assert!(workers.records.contains_key(&AccountId(2 * RECORDS_MAX as i64 - 1)));
+    let has = |account| workers.records.contains_key(&AccountId(account));
+    assert!(has(newest) && has(again) && !has(again + 1));
 }
 
 #[test]
