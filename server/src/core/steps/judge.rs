@@ -25,7 +25,7 @@ use crate::core::Core;
 use crate::core::fault::{self, Fault};
 use crate::core::receipts::{AttemptTimes, WorkerTimes, worker_stages};
 use crate::core::state::checking::CheckStart;
-use crate::core::state::tasks::LiveAttempt;
+use crate::core::state::tasks::{LiveAttempt, Stray};
 use crate::core::state::trust::CheckConsequence;
 use crate::core::state::workers::Worker;
 use crate::core::work::{Cause, Check, Checked, Depth};
@@ -71,93 +71,113 @@ pub fn take_offer(core: &mut Core, peer: PeerId, offer: WorkerOffer) {
 }
 
 fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Answer) {
-    let (no, attempt) = (answer.task, answer.attempt);
-    let times = WorkerTimes::from(&answer);
+    let (no, attempt, times) = (answer.task, answer.attempt, WorkerTimes::from(&answer));
     let (task, live) = match core.tasks.workers().holds(no, attempt, worker) {
         Ok(held) => held,
-        Err(stray) => {
-            if let Some(other) = core.hedging.take_unanswered(no, attempt, worker) {
-                if let Ok(outcome) = answer.result {
-                    hedge::answered_twice(core, other, outcome.into());
-                }
-                return;
-            }
-            debug!(task = no.0, attempt = attempt.0, worker = worker.0, ?stray, "not an answer");
-            core.tally.stray += 1;
-            return;
-        }
+        Err(stray) => return take_stray(core, worker, answer, stray),
     };
-    let (kind, units) = (task.kind, task.units);
-    let (is_patient, has_followers) = (task.deliver_by.is_none(), !task.followers().is_empty());
-    let LiveAttempt { account, since, expected, .. } = live;
     let outcome = match answer.result {
         Ok(outcome) => outcome,
-        Err(failure) => {
-            debug!(task = no.0, worker = worker.0, %failure, "attempt failed");
-            if failure == AttemptFailure::Overloaded {
-                core.workers.change(worker, Worker::overloaded);
-            }
-            let why = match failure {
-                AttemptFailure::Overloaded => Fruitless::Overloaded,
-                AttemptFailure::KernelPanicked | AttemptFailure::BadSpec | AttemptFailure::UnknownKind => {
-                    Fruitless::Failed
-                }
-            };
-            lease::attempt_over(core, no, attempt, worker, why);
-            return;
-        }
+        Err(failure) => return take_failure(core, worker, no, attempt, failure),
     };
-    let (job, blobs, in_books) = (task.job.clone(), task.blobs.clone(), task.in_books);
-    // A check that must prepare a blob first is not small.
-    let small_units = if blobs.are_prepared() { INLINE_UNITS_MAX } else { WorkUnits(0) };
-    let rtt = core.rtt(worker);
-    let device = core.workers.change(worker, |worker| {
-        let turnaround = Micros(received_at.0.saturating_sub(since.0)).into();
-        worker.measured(kind, units, turnaround, rtt, expected.rounds);
-        worker.tasks.remove(&no);
-        worker.active_at = received_at;
-        worker.device(kind)
-    });
-    let device = device.unwrap_or(Device::Cores);
-    let took = Duration::from_micros(received_at.0.saturating_sub(since.0));
-    let predicted = rtt + Duration::from_micros(u64::from(expected.service_us)) * expected.rounds;
-    core.hedging.measured(took, predicted);
-    core.hedging.ended(took, expected.late, true);
+    let (kind, units, in_books) = (task.kind, task.units, task.in_books);
+    let (is_patient, has_followers) = (task.deliver_by.is_none(), !task.followers().is_empty());
+    let (job, blobs) = (Arc::clone(&task.job), task.blobs.clone());
+    let device = measure(core, no, (kind, units), &live, received_at);
     if core.tasks.workers().answered(no, attempt, worker, received_at).is_err() {
         return;
     }
     // Followers get the same outcome, so it must be checked. A patient outcome of an inexact kind is cached for all
     // gamers, and since nobody waits for it, each one is checked.
     let is_shared = has_followers || is_patient && !core.is_exact(kind);
-    let depth = depth_of(core, account, kind, units, is_shared, &outcome);
-    let here = !is_out_of_fuel(&outcome)
-        && outcome.len() <= INLINE_OUTCOME_BYTES_MAX
-        && units <= if depth == Depth::Always { small_units } else { INLINE_DEEP_UNITS_MAX.min(small_units) };
-    let outcome = outcome.into();
-    let reserved = Duration::ZERO;
+    let depth = depth_of(core, live.account, kind, units, is_shared, &outcome);
     let check = Check {
         task: no,
         in_books,
         attempt,
         heard_at: core.now,
         worker,
-        account,
+        account: live.account,
         device,
         times,
         kind,
         job,
         blobs,
         units,
-        outcome,
+        outcome: outcome.into(),
         depth,
-        reserved,
+        reserved: Duration::ZERO,
         cause: Cause::Answer,
     };
-    if here {
+    if is_small(&check) {
         verdict(core, check.judge());
     } else {
         begin(core, check);
     }
+}
+
+/// Handles an answer to an attempt that its sender does not hold: it may have lost to another one.
+fn take_stray(core: &mut Core, worker: PeerId, answer: Answer, stray: Stray) {
+    let Answer { task, attempt, result, .. } = answer;
+    if let Some(other) = core.hedging.take_unanswered(task, attempt, worker) {
+        if let Ok(outcome) = result {
+            hedge::answered_twice(core, other, outcome.into());
+        }
+        return;
+    }
+    debug!(task = task.0, attempt = attempt.0, worker = worker.0, ?stray, "not an answer");
+    core.tally.stray += 1;
+}
+
+/// Ends an attempt whose worker says that it has failed.
+fn take_failure(core: &mut Core, worker: PeerId, no: TaskNo, attempt: Attempt, failure: AttemptFailure) {
+    debug!(task = no.0, worker = worker.0, %failure, "attempt failed");
+    let why = match failure {
+        AttemptFailure::Overloaded => {
+            core.workers.change(worker, Worker::overloaded);
+            Fruitless::Overloaded
+        }
+        AttemptFailure::KernelPanicked | AttemptFailure::BadSpec | AttemptFailure::UnknownKind => {
+            Fruitless::Failed
+        }
+    };
+    lease::attempt_over(core, no, attempt, worker, why);
+}
+
+/// Learns from the time that an answered attempt took, and frees its worker of the task. Returns the device that the
+/// worker claims to have used.
+fn measure(
+    core: &mut Core,
+    no: TaskNo,
+    (kind, units): (KindId, WorkUnits),
+    live: &LiveAttempt,
+    received_at: Micros,
+) -> Device {
+    let LiveAttempt { worker, since, expected, .. } = *live;
+    let (rtt, took) = (core.rtt(worker), Duration::from_micros(received_at.0.saturating_sub(since.0)));
+    let device = core.workers.change(worker, |worker| {
+        worker.measured(kind, units, took, rtt, expected.rounds);
+        worker.tasks.remove(&no);
+        worker.active_at = received_at;
+        worker.device(kind)
+    });
+    let predicted = rtt + Duration::from_micros(u64::from(expected.service_us)) * expected.rounds;
+    core.hedging.measured(took, predicted);
+    core.hedging.ended(took, expected.late, true);
+    device.unwrap_or(Device::Cores)
+}
+
+/// Whether a check takes so little time that it is made at once, on the app's thread.
+fn is_small(check: &Check) -> bool {
+    // A check that must prepare a blob first is not small.
+    let units_max = match check.depth {
+        _ if !check.blobs.are_prepared() => WorkUnits(0),
+        Depth::Always => INLINE_UNITS_MAX,
+        Depth::Deep(_) | Depth::Again(_) => INLINE_DEEP_UNITS_MAX,
+    };
+    check.units <= units_max
+        && check.outcome.len() <= INLINE_OUTCOME_BYTES_MAX
+        && !is_out_of_fuel(&check.outcome)
 }
 
 /// How closely an answer is looked at.
