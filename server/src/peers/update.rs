@@ -23,7 +23,7 @@ use crate::drain::{self, DrainPhase, Shutdown};
 /// costs an event.
 const MEASURED_EVERY_US: u32 = 50_000;
 
-/// What the link has brought, who waits to be welcomed, and what ends the coordinator.
+/// What the link has brought, the peers that wait to be welcomed, and what ends the coordinator.
 #[derive(SystemParam)]
 pub(crate) struct News<'w> {
     joined: ResMut<'w, Messages<PeerJoined>>,

@@ -1,4 +1,4 @@
-//! Which tasks are in flight, who works on each, and who may move them on.
+//! Tasks in flight, the attempts at each, and which role may change them how.
 //!
 //! The table's fields are private. It is reached through three narrow ports, one per role: [`GamerPort`] admits and
 //! cancels tasks, [`WorkerPort`] takes results, and [`MatcherPort`] assigns tasks. A task waits, or has a small set of

@@ -92,7 +92,7 @@ impl TrustRules {
         Self { proving_percent: 100.0, settled_percent: 100.0, percent_min: 100.0, ..self }
     }
 
-    /// No answer is checked deeply because of who gives it: for a coordinator among friends.
+    /// No answer is checked deeply for lack of trust in its worker: for a coordinator among friends.
     #[must_use]
     pub fn never(self) -> Self {
         Self {

@@ -19,8 +19,8 @@ use crate::core::fault::{self, Fault};
 use crate::core::state::tasks::{FOLLOWERS_MAX, Following, Task};
 use crate::ledger::{AccountId, Entry};
 
-/// A follower stops following when the time left is this many times the predicted time of a worker: half of that is for
-/// an attempt as slow as it gets, the other half is reserve.
+/// A follower stops following when the time left is this many times the predicted time of a worker: one and a half times
+/// for an attempt that is slower than predicted, and as much again in reserve.
 const SLACK_FACTOR: u32 = 3;
 
 /// Whether a deeply checked outcome of such a task may be given to others, to followers and from the cache.

@@ -6,15 +6,15 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `books` | who has what, and what each entry does to it |
+//! | `books` | the money of each account, and what each entry does to it |
 //! | `tasks` | open tasks: admitted and ended; once each, in time, and for the right price |
 //! | `attempts` | attempts at them: begun and ended, each for a reason |
-//! | `workers` | what is known of workers: who may be believed, who is convicted |
+//! | `workers` | what is known of workers: which may be believed, and which are convicted |
 //! | `checking` | that answers wait for a check only while its time is spent, and none escapes its check |
 //! | `patience` | that what is patient is computed here only in pauses, and gives way |
 //! | `messages` | what peers are told |
 //! | `fairness` | that nobody is served at somebody else's cost |
-//! | `step` | what one step is about and led to |
+//! | `step` | the cause of one step, and what it led to |
 //! | `tally` | what happened, in counts |
 
 mod attempts;

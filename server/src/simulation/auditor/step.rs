@@ -66,7 +66,7 @@ pub enum StepCause {
 pub(super) struct Finished {
     pub charged: Nanos,
     pub outcome: Option<Arc<[u8]>>,
-    /// The worker who computed that.
+    /// The worker that computed the outcome; `None` for the coordinator, and for a reused outcome.
     pub maker: Option<AccountId>,
     /// If it was computed for an equal task: the outcomes that it may be, and their workers.
     pub reused: Vec<GivenOutcome>,
@@ -92,7 +92,7 @@ impl Finished {
     }
 }
 
-/// An outcome that may be given to others, and the worker who computed it; `None` for the coordinator.
+/// An outcome that may be given to others, and the worker that computed it; `None` for the coordinator.
 pub(super) type GivenOutcome = (Arc<[u8]>, Option<AccountId>);
 
 /// What makes tasks equal: the kind and the spec.
