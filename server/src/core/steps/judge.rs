@@ -404,10 +404,13 @@ fn quarantine(core: &mut Core, account: AccountId) {
     }
     core.tally.convicted += 1;
     core.book_revocation(Entry::WorkerConvicted { worker: account });
-    for peer in core.workers.peers_of(account) {
+    let peers = core.workers.peers_of(account);
+    // One that has left is convicted too, by a check that was still under way.
+    let name = peers.first().and_then(|peer| core.workers.get(*peer)).map_or("not connected", |it| &*it.name);
+    warn!(%account, worker = name, forgotten, "convicted: no more work for it");
+    for peer in peers {
         core.workers.change(peer, |worker| worker.quarantined = !fault::is_made(Fault::EmploysTheConvicted));
         let Some(worker) = core.workers.get(peer) else { continue };
-        warn!(worker = &*worker.name, forgotten, "convicted: no more work for it");
         let mut out: Vec<TaskNo> = worker.tasks.iter().copied().collect();
         out.sort_unstable();
         for no in out {
