@@ -22,7 +22,7 @@ use crate::ledger::{Account, AccountId};
 const UNPROVEN_UNITS_MAX: WorkUnits = WorkUnits(5_000);
 /// Factor on an unproven worker's predicted time for larger tasks.
 const DOUBT: u32 = 4;
-/// Factor on a worker's predicted time while one of its attempts is late and it has sent nothing since: it may have
+/// Factor on a worker's predicted time while one of its attempts is late and it has answered nothing since: it may have
 /// stalled, and a new attempt would wait with the rest.
 pub(super) const LATE: u32 = 8;
 /// Idle time after which a worker without incidents counts as neglected.
@@ -61,7 +61,7 @@ pub struct Worker {
     pub statements: WorkerStatements,
     blobs: KnownBlobs,
     pub(super) conduct: Conduct,
-    /// Whether one of its attempts is late and it has sent nothing since.
+    /// Whether one of its attempts is late and it has answered nothing since.
     is_late: bool,
     /// Whether its newest attempt is a trial that was not measured yet.
     is_on_trial: bool,
@@ -224,7 +224,7 @@ impl Worker {
         self.is_late = true;
     }
 
-    /// Whether one of its attempts is late and it has sent nothing since.
+    /// Whether one of its attempts is late and it has answered nothing since.
     pub fn is_late(&self) -> bool {
         self.is_late && !self.tasks.is_empty()
     }
