@@ -46,13 +46,11 @@ impl Joining {
         self.waiting.is_empty()
     }
 
-    /// Keeps a worker's offer until it is welcomed; false if this peer is not waiting to be welcomed.
-    pub fn keep_offer(&mut self, peer: PeerId, offer: WorkerOffer) -> bool {
-        let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.joined.peer == peer) else {
-            return false;
-        };
-        waiting.offer = Some(offer);
-        true
+    /// Keeps a worker's offer until it is welcomed. Does nothing if this peer is not waiting to be welcomed.
+    pub fn keep_offer(&mut self, peer: PeerId, offer: WorkerOffer) {
+        if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.joined.peer == peer) {
+            waiting.offer = Some(offer);
+        }
     }
 
     fn refuse(&mut self, peer: PeerId, error: &LedgerError) {

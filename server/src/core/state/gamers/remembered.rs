@@ -125,13 +125,13 @@ impl Remembered {
         true
     }
 
-    /// Drops an undelivered task; false if it has been delivered or dropped.
-    pub fn drop_undelivered(&mut self, id: TaskId) -> bool {
+    /// Drops an undelivered task. Does nothing if it has been delivered or dropped.
+    pub fn drop_undelivered(&mut self, id: TaskId) {
         // Usually the oldest, so the search ends at the first element.
-        let Some(at) = self.unsent.iter().position(|other| *other == id) else { return false };
-        self.unsent.remove(at);
-        self.forget(id);
-        true
+        if let Some(at) = self.unsent.iter().position(|other| *other == id) {
+            self.unsent.remove(at);
+            self.forget(id);
+        }
     }
 
     /// Drops the undelivered tasks with an outcome of this worker, and remembers their ids alone.
