@@ -165,6 +165,11 @@ impl Task {
         self.live.iter().find(|live| live.attempt == attempt).copied()
     }
 
+    /// The live attempt that this worker holds and has not answered.
+    pub fn awaited_from(&self, worker: PeerId) -> Option<LiveAttempt> {
+        self.live.iter().find(|live| live.worker == worker && live.answered_at.is_none()).copied()
+    }
+
     /// Whether an answer to it is being judged.
     pub fn is_judged(&self) -> bool {
         self.live.iter().any(|live| live.answered_at.is_some())

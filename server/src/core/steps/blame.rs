@@ -47,8 +47,7 @@ pub fn attempt(
 pub fn departure(core: &mut Core, peer: PeerId, account: AccountId, tasks: &[TaskNo]) {
     let unanswered = |no: &TaskNo| {
         let task = core.tasks.get(*no)?;
-        let is_its = |live: &LiveAttempt| live.worker == peer && live.answered_at.is_none();
-        task.live().iter().any(is_its).then_some(task.kind)
+        task.awaited_from(peer).map(|_| task.kind)
     };
     if let Some(kind) = tasks.iter().find_map(unanswered) {
         self::account(core, account, kind, Misconduct::Silent);

@@ -414,9 +414,8 @@ fn quarantine(core: &mut Core, account: AccountId) {
         let mut out: Vec<TaskNo> = worker.tasks.iter().copied().collect();
         out.sort_unstable();
         for no in out {
-            let is_its = |live: &&LiveAttempt| live.worker == peer && live.answered_at.is_none();
-            let live = core.tasks.get(no).and_then(|task| task.live().iter().find(is_its));
-            let Some(attempt) = live.map(|live| live.attempt) else { continue };
+            let live = core.tasks.get(no).and_then(|task| task.awaited_from(peer));
+            let Some(LiveAttempt { attempt, .. }) = live else { continue };
             core.tell_worker(peer, ServerToWorker::Revoke { task: no, attempt });
             let reason = refused(core, no, attempt, peer, &convicted_before());
             lease::attempt_over(core, no, attempt, peer, Fruitless::Rejected { reason });

@@ -5,7 +5,6 @@ use p2c2r_protocol::{PeerId, Role, ServerToGame, ServerToWorker, TaskNo};
 use super::lease::{self, Fruitless};
 use super::{admit, blame, judge};
 use crate::core::Core;
-use crate::core::state::tasks::LiveAttempt;
 
 /// Handles an ended connection: a gamer's timely tasks are cancelled, a worker's attempts fail and are retried.
 pub fn part(core: &mut Core, peer: PeerId, role: Role) {
@@ -25,9 +24,7 @@ pub fn part(core: &mut Core, peer: PeerId, role: Role) {
             let record = core.trust.left(worker.account, core.now);
             judge::record(core, worker.account, record);
             for no in tasks {
-                let is_its = |live: &&LiveAttempt| live.worker == peer && live.answered_at.is_none();
-                let live = core.tasks.get(no).and_then(|task| task.live().iter().find(is_its).copied());
-                if let Some(live) = live {
+                if let Some(live) = core.tasks.get(no).and_then(|task| task.awaited_from(peer)) {
                     lease::attempt_over(core, no, live.attempt, peer, Fruitless::Lost);
                 }
             }
