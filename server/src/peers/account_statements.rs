@@ -26,7 +26,7 @@ impl NextStatements {
         if now < self.at || (core.gamers().is_empty() && core.workers().is_empty()) {
             return;
         }
-        self.at = Micros(now.0.saturating_add(Micros::from(EVERY).0));
+        self.at = now.after(EVERY);
         let committed = Box::new(exchange.ledger.drain_committed());
         exchange.handle(Event::StatementsDue { committed });
     }
@@ -35,7 +35,7 @@ impl NextStatements {
     /// earliest.
     pub fn wake(&self, now: Micros, next_wake: &mut NextWake) {
         if self.at > now {
-            next_wake.within(Duration::from_micros(self.at.0 - now.0));
+            next_wake.within(self.at.time_since(now));
         }
     }
 }

@@ -92,7 +92,7 @@ impl Recalls {
         };
         let share = |budget_us: u32| Duration::from_micros((budget_us / WAIT_BUDGET_SHARE).into());
         let wait = submit.budget_us.map_or(WAIT_MAX, |budget| WAIT_MAX.min(share(budget)));
-        let until = Micros(now.0 + Micros::from(wait).0);
+        let until = now.after(wait);
         let Some(asked) = self.ask(key, row, now) else { return Some(event) };
         asked.submits.push(WaitingSubmit { account, peer, task, until, event });
         None
@@ -122,7 +122,7 @@ impl Recalls {
 
     /// Whether the disk takes too long at the moment: then no more submits are held back.
     fn is_stalled(&self, now: Micros) -> bool {
-        self.asked.front().is_some_and(|asked| now.since(asked.at) >= WAIT_MAX.as_micros() as u32)
+        self.asked.front().is_some_and(|asked| now.time_since(asked.at) >= WAIT_MAX)
     }
 
     /// Tells the core each outcome that has been read, followed by the submits that waited for it, and then the submits that
@@ -177,8 +177,7 @@ impl Recalls {
     /// Wakes the app when a submit has waited long enough.
     pub fn wake(&self, now: Micros, next_wake: &mut NextWake) {
         if let Some(until) = self.waiting().map(|waiting| waiting.until).min() {
-            let within = if self.is_inline { 0 } else { until.0.saturating_sub(now.0) };
-            next_wake.within(Duration::from_micros(within));
+            next_wake.within(if self.is_inline { Duration::ZERO } else { until.time_since(now) });
         }
     }
 }

@@ -100,6 +100,6 @@ pub(crate) fn update(
         next_wake.within(Duration::ZERO);
     }
     if let Some(next) = exchange.next_due() {
-        next_wake.within(Duration::from_micros(next.0.saturating_sub(now.0)));
+        next_wake.within(next.time_since(now));
     }
 }

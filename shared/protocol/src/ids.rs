@@ -1,6 +1,7 @@
 //! Identifiers: small newtypes, so that a task's number can never be passed where an attempt's is meant.
 
 use std::fmt;
+use std::time::Duration;
 
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
@@ -65,15 +66,32 @@ impl Micros {
     pub fn since(self, earlier: Self) -> u32 {
         u32::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(u32::MAX)
     }
+
+    /// Time from `earlier` to `self`; zero if `earlier` is later.
+    pub fn time_since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The moment `time` after this one; the largest there is if that is too large.
+    #[must_use]
+    pub fn after(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(Self::from(time).0))
+    }
+
+    /// The moment `time` before this one; zero if the clock had not started then.
+    #[must_use]
+    pub fn before(self, time: Duration) -> Self {
+        Self(self.0.saturating_sub(Self::from(time).0))
+    }
 }
 
-impl From<std::time::Duration> for Micros {
-    fn from(value: std::time::Duration) -> Self {
+impl From<Duration> for Micros {
+    fn from(value: Duration) -> Self {
         Self(u64::try_from(value.as_micros()).unwrap_or(u64::MAX))
     }
 }
 
-impl From<Micros> for std::time::Duration {
+impl From<Micros> for Duration {
     fn from(value: Micros) -> Self {
         Self::from_micros(value.0)
     }

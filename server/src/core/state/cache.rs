@@ -123,7 +123,7 @@ impl OutcomeCache {
             }
         }
         let (chunk, start) = self.store(outcome);
-        let until = Micros(now.0.saturating_add(Micros::from(left).0));
+        let until = now.after(left);
         self.entries.push_back(Entry { key, worker, until, chunk, start, length: outcome.len() });
         self.bytes += outcome.len();
         while self.entries.len() > self.entries_max || self.bytes > self.bytes_max || self.oldest_is_over(now)

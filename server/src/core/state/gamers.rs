@@ -257,7 +257,7 @@ impl Gamers {
 
     /// Drops outcomes that have been undelivered for `UNDELIVERED_KEPT`. They stay charged.
     pub fn expire_undelivered(&mut self, now: Micros) {
-        let too_old = |at: Micros| now.0.saturating_sub(at.0) >= Micros::from(UNDELIVERED_KEPT).0;
+        let too_old = |at: Micros| now.time_since(at) >= UNDELIVERED_KEPT;
         while self.waiting.front().is_some_and(|(at, ..)| too_old(*at)) && self.drop_longest_waiting() {}
     }
 

@@ -82,7 +82,7 @@ impl OwnKernel {
     }
 
     fn is_busy_for(&mut self, time: Duration, now: Micros) {
-        self.idle_at = self.idle_at.max(Micros(now.0.saturating_add(Micros::from(time).0)));
+        self.idle_at = self.idle_at.max(now.after(time));
     }
 
     /// When a patient task may begin, unless the pool is needed before; `None` while a run is under way.

@@ -258,14 +258,13 @@ fn can_do(
         // The way back alone takes longer than the time left.
         return Err(too_late(now));
     }
-    let finish = |within: Duration| Micros(now.0.saturating_add(Micros::from(within).0));
-    if by_worker.is_some_and(|within| finish(within) <= deliver_by) {
+    if by_worker.is_some_and(|within| now.after(within) <= deliver_by) {
         return Ok(());
     }
     let own =
         (fallback == Fallback::Compute).then(|| fall_back::predict(core, account, submit.kind, valid.units));
     let Some(soonest) = by_worker.into_iter().chain(own).min() else { return Ok(()) };
-    let predicted = finish(soonest);
+    let predicted = now.after(soonest);
     if predicted <= deliver_by {
         return Ok(());
     }

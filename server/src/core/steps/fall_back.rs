@@ -47,13 +47,13 @@ pub fn wait_until(core: &Core, task: &Task) -> Option<Micros> {
         return begin_by(core, task);
     }
     let own = predict(core, task.account, task.kind, task.units);
-    Some(Micros(deliver_by.0.saturating_sub(Micros::from(own).0)))
+    Some(deliver_by.before(own))
 }
 
 /// The latest moment at which the own kernel must begin a timely task to be in time.
 fn begin_by(core: &Core, task: &Task) -> Option<Micros> {
     let own = core.own.predict(task.kind, task.units, 0);
-    Some(Micros(task.deliver_by?.0.saturating_sub(Micros::from(own).0)))
+    Some(task.deliver_by?.before(own))
 }
 
 /// Starts the own kernel on a waiting task. If there is no room, the task waits for its turn as long as it can still be in
@@ -149,7 +149,7 @@ fn make_way(core: &mut Core) {
     let stopped = core.tasks.matcher().stop_computing(no);
     let stopped = stopped.map(|(task, since)| (task.in_books, task.kind, task.attempt(), since));
     let Some((in_books, kind, attempt, since)) = stopped else { return };
-    core.own.was_stopped(no, Duration::from_micros(now.0.saturating_sub(since.0)), now);
+    core.own.was_stopped(no, now.time_since(since), now);
     debug!(task = no.0, "the pool is needed: waits again");
     core.book(Entry::AttemptEnded { task: in_books, kind, attempt, verdict: Verdict::Unneeded });
 }

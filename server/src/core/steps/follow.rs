@@ -50,7 +50,7 @@ pub fn leader(
     let own =
         (core.policy.fallback == Fallback::Compute).then(|| fall_back::predict(core, account, kind, units));
     let slack = within.map(|within| within * SLACK_FACTOR).into_iter().chain(own).max().unwrap_or_default();
-    let until = Micros(deadline.0.saturating_sub(Micros::from(slack).0));
+    let until = deadline.before(slack);
     (until > core.now).then_some(Following { leader, until: Some(until) })
 }
 

@@ -80,11 +80,11 @@ pub fn hand_out(core: &mut Core) {
 fn decide(core: &mut Core, no: TaskNo) -> Move {
     let Some(task) = core.tasks.get(no) else { return Move::PassOver };
     let now = core.now;
-    let left = task.deliver_by.map(|deadline| Duration::from_micros(deadline.0.saturating_sub(now.0)));
+    let left = task.deliver_by.map(|deadline| deadline.time_since(now));
     if let Some(choice) = choose(&mut core.matcher, task, &core.workers, round_trips(&core.links), left) {
         let Some(left) = left else { return Move::Lease(choice) };
         if !fall_back::may_compute(core, task) {
-            let has_waited = now.since(task.received_at) >= Micros::from(USELESS_AFTER).since(Micros(0));
+            let has_waited = now.time_since(task.received_at) >= USELESS_AFTER;
             let is_useless = choice.prediction.finish > left && has_waited && core.tasks.may_have_waiting();
             return if is_useless { Move::Drop } else { Move::Lease(choice) };
         }
@@ -126,7 +126,7 @@ fn lease_or_try(core: &mut Core, no: TaskNo, choice: Choice) {
     core.tally.tried += 1;
     core.workers.change(tried.worker, Worker::tried_again);
     if core.tasks.get(no).is_some_and(|task| task.deliver_by.is_some() && !task.live().is_empty()) {
-        let at = Micros(core.now.0.saturating_add(Micros::from(late).0));
+        let at = core.now.after(late);
         core.tasks.matcher().hedge_at(no, Some(at));
         set_timer(core, no);
     }
@@ -136,8 +136,8 @@ fn lease_or_try(core: &mut Core, no: TaskNo, choice: Choice) {
 fn trial(core: &mut Core, no: TaskNo, choice: Choice, late: Duration) -> Option<Choice> {
     let now = core.now;
     let task = core.tasks.get(no).filter(|task| task.attempts() == 0)?;
-    let needed = Micros::from(late + choice.prediction.finish_at_worst * 2).0;
-    let is_unhurried = task.deliver_by.is_none_or(|deadline| now.0.saturating_add(needed) <= deadline.0);
+    let needed = late + choice.prediction.finish_at_worst * 2;
+    let is_unhurried = task.deliver_by.is_none_or(|deadline| now.after(needed) <= deadline);
     let is_proven = core.workers.get(choice.worker).is_some_and(Worker::is_proven);
     if !is_unhurried || !is_proven || task.deliver_by.is_some() && !core.hedging.has_saved(task.units) {
         return None;
@@ -154,7 +154,7 @@ pub fn lease(core: &mut Core, no: TaskNo, choice: Choice) {
     let (account, units, is_first) = (worker.account, task.units, task.live().is_empty());
     // If the own kernel could not start in time after this attempt, the lease runs until the deadline. A predicted time
     // of zero counts as a microsecond, since a lease that ends now would expire before it is sent.
-    let back = Micros(now.0.saturating_add(Micros::from(prediction.finish).0.max(1)));
+    let back = now.after(prediction.finish.max(Duration::from_micros(1)));
     let latest = fall_back::wait_until(core, task).filter(|latest| *latest >= back).or(task.deliver_by);
     let until = lease_until(task, prediction, latest, now);
     let us = |time: Duration| Micros::from(time).since(Micros(0));

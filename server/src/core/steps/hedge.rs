@@ -30,11 +30,10 @@ pub const HEDGE_AFTER_MIN: Duration = Duration::from_millis(10);
 /// When a hedge is due for a task that is being assigned and counts as late after `late`; `None` for never.
 pub fn hedge_at(task: &Task, prediction: Prediction, late: Duration, now: Micros) -> Option<Micros> {
     let deadline = task.deliver_by?;
-    let after = |time: Duration| now.0.saturating_add(Micros::from(time).0);
     let mostly = prediction.finish + prediction.deviation * 2;
-    let just_in_time = deadline.0.saturating_sub(Micros::from(mostly).0);
-    let at = after(late.max(HEDGE_AFTER_MIN)).min(just_in_time).max(after(mostly.max(HEDGE_AFTER_MIN)));
-    (at < deadline.0).then_some(Micros(at))
+    let latest = now.after(late.max(HEDGE_AFTER_MIN)).min(deadline.before(mostly));
+    let at = latest.max(now.after(mostly.max(HEDGE_AFTER_MIN)));
+    (at < deadline).then_some(at)
 }
 
 /// Assigns a late task to a second, proven worker as well, if one would be in time and the budget allows it.
@@ -42,11 +41,11 @@ pub fn ask_another(core: &mut Core, no: TaskNo) {
     core.tasks.matcher().hedge_at(no, None);
     let Some(task) = core.tasks.get(no) else { return };
     let ([first], Some(deadline)) = (task.live(), task.deliver_by) else { return };
-    let held = Duration::from_micros(core.now.0.saturating_sub(first.since.0));
+    let held = core.now.time_since(first.since);
     if first.answered_at.is_none() && held >= first.expected.late {
         core.workers.change(first.worker, Worker::noticed_late);
     }
-    let left = Duration::from_micros(deadline.0.saturating_sub(core.now.0));
+    let left = deadline.time_since(core.now);
     let (rtt, but) = (round_trips(&core.links), first.account);
     let Some(choice) = choose::proven(&mut core.matcher, task, &core.workers, rtt, |worker, prediction| {
         worker.account != but && !worker.is_late() && prediction.finish <= left

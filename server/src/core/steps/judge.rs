@@ -154,7 +154,7 @@ fn measure(
     received_at: Micros,
 ) -> Device {
     let LiveAttempt { worker, since, expected, .. } = *live;
-    let (rtt, took) = (core.rtt(worker), Duration::from_micros(received_at.0.saturating_sub(since.0)));
+    let (rtt, took) = (core.rtt(worker), received_at.time_since(since));
     let device = core.workers.change(worker, |worker| {
         worker.measured(kind, units, took, rtt, expected.rounds);
         worker.tasks.remove(&no);

@@ -41,12 +41,12 @@ pub fn lease_until(task: &Task, prediction: Prediction, wait_until: Option<Micro
     let shortest = match task.deliver_by {
         None => PATIENT_LEASE_MIN,
         Some(deadline) => {
-            let left = Duration::from_micros(deadline.0.saturating_sub(now.0));
+            let left = deadline.time_since(now);
             (left / LEASE_SHARE).clamp(LEASE_MIN, UNHURRIED_LEASE_MIN)
         }
     };
     let length = prediction.finish_at_worst.saturating_mul(LEASE_FACTOR).clamp(shortest, LEASE_MAX);
-    let until = Micros(now.0.saturating_add(Micros::from(length).0));
+    let until = now.after(length);
     wait_until.map_or(until, |latest| until.min(latest))
 }
 
@@ -54,7 +54,7 @@ pub fn lease_until(task: &Task, prediction: Prediction, wait_until: Option<Micro
 pub fn renewed(live: &LiveAttempt, deliver_by: Option<Micros>) -> Micros {
     let length = Duration::from_micros(live.expected.at_worst_us.into()) * LEASE_FACTOR;
     let length = length.clamp(LEASE_MIN, LEASE_MAX);
-    let until = Micros(live.since.0.saturating_add(Micros::from(length).0)).max(live.until);
+    let until = live.since.after(length).max(live.until);
     deliver_by.map_or(until, |deadline| until.min(deadline))
 }
 
@@ -100,7 +100,7 @@ pub fn expire(core: &mut Core) {
 
 /// Takes the time that a worker has held an attempt without an answer as a lower bound of how long it takes.
 pub fn took_too_long(core: &mut Core, (kind, units): (KindId, WorkUnits), live: &LiveAttempt) {
-    let held = Duration::from_micros(core.now.0.saturating_sub(live.since.0));
+    let held = core.now.time_since(live.since);
     let rtt = core.rtt(live.worker);
     core.hedging.ended(held, live.expected.late, false);
     core.workers.change(live.worker, |worker| worker.expired(kind, units, held, rtt, live.expected.rounds));

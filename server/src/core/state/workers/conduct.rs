@@ -98,7 +98,7 @@ impl Conduct {
         self.window = (self.window / 2).max(1);
         if self.incidents > 1 {
             let rest = (REST_MIN * (1 << (self.incidents - 2))).min(REST_MAX);
-            self.rests_until = Some(Micros(now.0.saturating_add(Micros::from(rest).0)));
+            self.rests_until = Some(now.after(rest));
         }
         true
     }

@@ -231,8 +231,8 @@ impl Worker {
 
     /// Whether it has been idle so long that its measurements are outdated; the time grows with each incident in a row.
     pub fn is_neglected(&self, now: Micros) -> bool {
-        let since = now.0.saturating_sub(self.active_at.0);
-        self.tasks.is_empty() && since >= Micros::from(NEGLECTED_AFTER * self.conduct.handicap()).0
+        let idle = now.time_since(self.active_at);
+        self.tasks.is_empty() && idle >= NEGLECTED_AFTER * self.conduct.handicap()
     }
 
     /// Marks its newest attempt as a trial.
