@@ -87,7 +87,7 @@ fn begin(core: &mut Core, no: TaskNo) {
     let (in_books, attempt, kernel) = task;
     core.book(Entry::AttemptStarted { task: in_books, attempt, worker: None });
     lease::set_timer(core, no);
-    debug!(task = no.0, "→ computing here");
+    debug!(task = no.0, "computing here");
     core.own.begin();
     core.effects.others.push(Effect::Compute(kernel));
 }
