@@ -8,11 +8,13 @@ use p2c2r_protocol::{
     TASK_PRICE_MIN, TaskId, WorkerOffer, WorkerToServer,
 };
 use p2c2r_server::Fallback;
-use p2c2r_server::config::TrustRules;
+use p2c2r_server::config::{TrustRules, default_prices};
 use p2c2r_server::core::state::budgets::PATIENT_TASKS_PER_ACCOUNT_MAX;
 use p2c2r_server::core::state::gamers::{DELIVERED_BYTES_IN_SUM_MAX, UNDELIVERED_BYTES_IN_SUM_MAX};
 use p2c2r_server::peers::Scheduler;
-use p2c2r_tasks::TaskKind;
+use p2c2r_tasks::path::{Cell, Grid, Path, PathSpec, Query};
+use p2c2r_tasks::physics::{BodyMaterial, Physics, PhysicsBase, PhysicsSpec};
+use p2c2r_tasks::{Blob, Blobs, KindRegistry, Stop, TaskKind};
 
 use crate::stage::{Heard, Stage};
 use crate::toy::{self, Bulky, Toy};
@@ -349,6 +351,76 @@ fn no_kept_outcome_is_free_however_small_its_task() {
         assert_eq!(stage.done(again).receipt.price, TASK_PRICE_MIN);
     }
     assert_eq!(stage.gamer_statement(gamer).charged, Nanos((1 + TIMES) * TASK_PRICE_MIN.0));
+}
+
+fn submit_as<K: TaskKind>(stage: &mut Stage, spec: &K::Spec, blobs: Vec<Vec<u8>>) -> Submit {
+    let submit = stage.submit_of(&toy::spec(0));
+    Submit {
+        kind: K::ID,
+        kernel_version: K::KERNEL_VERSION,
+        spec: K::encode_spec(spec).into(),
+        blobs,
+        ..submit
+    }
+}
+
+/// The coordinator keeps one copy of a blob for all gamers, and any spec may name it.
+#[test]
+fn a_spec_of_another_kind_that_names_a_grid_does_not_spoil_the_paths_on_it() {
+    let mut stage = Stage::with(|config| {
+        config.fallback = Fallback::Queue;
+        config.kinds = KindRegistry::builtin();
+        config.prices = default_prices(&config.kinds);
+    });
+    let (owner, hostile) = (stage.gamer("owner"), stage.gamer("hostile"));
+    let worker = stage.connect(Role::Worker, "w");
+    stage.step();
+    stage.let_ledger_answer();
+    let kernels = KindRegistry::builtin().offers();
+    stage.worker_says(worker, WorkerToServer::Ready(WorkerOffer { slots: 1, kernels, region: None }));
+    stage.step();
+    // Larger than the grids that admission prepares; read as a snapshot of bodies, its first bits say 1,792 bodies or
+    // more, which are too many.
+    let mut grid = Grid::new(303, 150);
+    grid.set_blocked(Cell::new(100, 70), true);
+    let bytes = grid.to_blob();
+    let grid = Blob::new(bytes.clone());
+    let path = |to| PathSpec { grid: grid.digest(), queries: vec![Query { from: Cell::new(0, 0), to }] };
+    let answer = |stage: &mut Stage, spec: &PathSpec| {
+        let (to, assign) = stage.assignment();
+        assert_eq!(to, worker);
+        let outcome = Path::run(spec, &Blobs::new(vec![grid.clone()]), &Stop::never()).unwrap();
+        stage.answer(worker, &assign, Ok(Path::encode_outcome(&outcome)));
+        stage.pass(Duration::from_millis(5));
+    };
+
+    let first = path(Cell::new(200, 140));
+    let submit = submit_as::<Path>(&mut stage, &first, vec![bytes]);
+    let task = stage.submit(owner, submit);
+    let named = PhysicsSpec {
+        base: Some(PhysicsBase { digest: grid.digest(), gone: Vec::new() }),
+        segments: 1,
+        steps: 1,
+        planar: false,
+        walls: None,
+        attractors: Vec::new(),
+        materials: vec![BodyMaterial::ROCK],
+        bodies: Vec::new(),
+    };
+    let submit = submit_as::<Physics>(&mut stage, &named, Vec::new());
+    let refused = stage.submit(hostile, submit);
+    assert!(matches!(stage.refusal(refused), Refusal::BadSpec { .. }), "{:?}", stage.refusal(refused));
+    answer(&mut stage, &first);
+    assert_eq!(stage.done(task).receipt.computed_by, by("w"));
+
+    let second = path(Cell::new(302, 0));
+    let submit = submit_as::<Path>(&mut stage, &second, Vec::new());
+    let task = stage.submit(owner, submit);
+    answer(&mut stage, &second);
+    assert_eq!(stage.done(task).receipt.computed_by, by("w"));
+    stage.leave(worker);
+    let known = stage.known_of("w");
+    assert_eq!((known.accepted, known.rejected, known.failures), (2, 0, 0));
 }
 
 fn by(name: &str) -> ComputedBy {
