@@ -5,6 +5,7 @@ use std::time::Duration;
 use p2c2r_link::Impairment;
 use p2c2r_offload::prelude::*;
 use p2c2r_protocol::Nanos;
+use p2c2r_server::config::Fallback;
 use p2c2r_tests::cluster::{Cluster, ClusterConfig, ClusterWire, OffloadEnding, totals};
 use p2c2r_tests::puzzles::{KINDS, PuzzleKind};
 
@@ -52,16 +53,22 @@ mod in_memory_only {
     fn a_partition_leaves_the_game_local_and_voids_what_was_held() {
         for kind in KINDS {
             let settings = |_| KindSettings { deadline: Duration::from_millis(500), ..Default::default() };
-            let mut cluster =
-                Cluster::start(ClusterConfig { settings, ..ClusterConfig::new(ClusterWire::Memory, *kind) });
+            let mut cluster = Cluster::start(ClusterConfig {
+                settings,
+                fallback: Fallback::Queue,
+                ..ClusterConfig::new(ClusterWire::Memory, *kind)
+            });
             cluster.until_connected(1);
-            cluster.cut_game(0);
+            cluster.freeze_worker(0);
             cluster.ask(0, 7);
+            cluster.until("its price is held", |cluster| cluster.books().gamers[0].set_aside > Nanos::ZERO);
+            cluster.cut_game(0);
             let endings = cluster.until_endings(0, 1);
             assert!(
                 matches!(&endings[0].1, OffloadEnding::Done { place: Place::Local, late: false, .. }),
                 "{endings:?}"
             );
+            cluster.thaw_worker(0);
             cluster.heal_game(0);
             cluster.until_connected(1);
             cluster.ask(0, 8);

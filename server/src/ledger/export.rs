@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use p2c2r_protocol::Nanos;
+use p2c2r_protocol::{Nanos, mark_unprintable};
 use rusqlite::Connection;
 
 use super::chain::{ALL_TRANSFERS, RELEASES};
@@ -130,7 +130,7 @@ fn dollars(amount: Nanos) -> String {
 /// A text as one quoted field. Names come from peers, and spreadsheets run what begins like a formula; such a text gets
 /// a leading apostrophe, which marks it as text.
 fn quoted(text: &str) -> String {
-    let text: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let text = mark_unprintable(text);
     let formula = text.starts_with(['=', '+', '-', '@']);
     let text = if formula { format!("'{text}") } else { text };
     if text.contains([',', '"', '\'']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }

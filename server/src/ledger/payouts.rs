@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 
-use p2c2r_protocol::{AccountKey, Nanos, Role};
+use p2c2r_protocol::{AccountKey, Nanos, Role, mark_unprintable};
 use rusqlite::{Connection, OptionalExtension as _, Result, params};
 use serde::Serialize;
 
@@ -17,7 +17,6 @@ use super::error::LedgerError;
 use super::file;
 use super::posting::Posting;
 use super::reading::Reading;
-use super::report::printable;
 
 /// Characters of a payout's reference: room for what banks and payment services call a payment.
 pub const PAYOUT_REFERENCE_CHARS_MAX: usize = 64;
@@ -198,8 +197,8 @@ impl Payables {
         }
         match found[..] {
             [worker] => Ok(worker),
-            [] => Err(LedgerError::NoAccount { role: Role::Worker, account: printable(text) }),
-            _ => Err(LedgerError::SeveralAccounts { account: printable(text) }),
+            [] => Err(LedgerError::NoAccount { role: Role::Worker, account: mark_unprintable(text) }),
+            _ => Err(LedgerError::SeveralAccounts { account: mark_unprintable(text) }),
         }
     }
 }
@@ -244,7 +243,7 @@ impl fmt::Display for Payables {
             write!(
                 f,
                 "\n{:<24} {:<10}{:>16}{:>16}{:>16}",
-                printable(&worker.name),
+                mark_unprintable(&worker.name),
                 worker.key.as_deref().and_then(|key| key.get(..KEY_DIGITS_MIN)).unwrap_or("unclaimed"),
                 worker.available,
                 worker.pending,

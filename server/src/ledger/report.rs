@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use p2c2r_protocol::{AccountKey, KindId, Nanos};
+use p2c2r_protocol::{AccountKey, KindId, Nanos, mark_unprintable};
 use rusqlite::{Connection, Result, Row};
 use serde::Serialize;
 
@@ -282,7 +282,7 @@ fn lines(f: &mut fmt::Formatter<'_>, head: [&str; 6], accounts: &[AccountLine]) 
         writeln!(
             f,
             "{:<24} {:<10}{:>16}{:>16}{:>16}{:>12}{:>10}",
-            printable(&line.name),
+            mark_unprintable(&line.name),
             line.key.as_deref().and_then(|key| key.get(..8)).unwrap_or("unclaimed"),
             line.available,
             line.set_aside,
@@ -295,9 +295,4 @@ fn lines(f: &mut fmt::Formatter<'_>, head: [&str; 6], accounts: &[AccountLine]) 
         writeln!(f, "and {} more (all of them with --format json)", accounts.len() - LINES_MAX)?;
     }
     Ok(())
-}
-
-/// Replaces control characters: names come from peers and must not control the terminal.
-pub(super) fn printable(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

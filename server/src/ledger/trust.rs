@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bincode::{Decode, Encode};
-use p2c2r_protocol::{AccountKey, KindId, Nanos};
+use p2c2r_protocol::{AccountKey, KindId, Nanos, mark_unprintable};
 use rusqlite::{Connection, OptionalExtension as _, Result, params};
 use serde::Serialize;
 
@@ -18,7 +18,6 @@ use super::error::LedgerError;
 use super::file;
 use super::posting::Posting;
 use super::reading::Reading;
-use super::report::printable;
 
 /// A worker's trust record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -252,7 +251,7 @@ impl fmt::Display for WorkerLines {
             write!(
                 f,
                 "\n{:<24} {:<10}{:<12}{:>8}{:>10}{:>10}{:>10}{:>16}  {}",
-                printable(&worker.name),
+                mark_unprintable(&worker.name),
                 worker.key.as_deref().and_then(|key| key.get(..8)).unwrap_or("unclaimed"),
                 if worker.quarantined { "quarantine" } else { "works" },
                 worker.failures,

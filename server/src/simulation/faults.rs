@@ -19,7 +19,7 @@ const FAULTS: [(Fault, &[&str]); 31] = [
     (Fault::ForgetsIds, &["an id is admitted once"]),
     (Fault::IgnoresQuitting, &["what was taken back is not begun again"]),
     (Fault::ServesTheFirst, &["nobody is served at somebody else's cost"]),
-    (Fault::HedgesWithoutEnd, &["second attempts are a tenth of the work"]),
+    (Fault::HedgesWithoutEnd, &["second attempts are at most 7 % of the work"]),
     (Fault::TrustsNewcomers, &["who is not known, and what is cheap or shared, is checked deeply"]),
     (
         Fault::AcceptsWhatFailed,

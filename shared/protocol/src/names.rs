@@ -24,6 +24,12 @@ pub fn printable(text: &str, chars_max: usize) -> String {
     text.chars().filter(|character| is_printable(*character)).take(chars_max).collect()
 }
 
+/// The text with U+FFFD in place of every character that is not [printable](is_printable), so that names of older files
+/// neither control a terminal nor hide in a table.
+pub fn mark_unprintable(text: &str) -> String {
+    text.chars().map(|character| if is_printable(character) { character } else { '\u{fffd}' }).collect()
+}
+
 /// Whether a character may stand in a name or a reason: no control characters, and none of the invisible ones
 /// that reorder or hide text on a console.
 pub fn is_printable(character: char) -> bool {
@@ -48,6 +54,7 @@ mod tests {
         for name in ["ada", &"x".repeat(200), "\u{feff}"] {
             assert_eq!(fit_name(&fit_name(name)), fit_name(name), "fit names stay as they are");
         }
+        assert_eq!(mark_unprintable("\u{1b}a\u{202E}ä\n"), "\u{fffd}a\u{fffd}ä\u{fffd}");
         assert_eq!(printable("\u{1b}a\u{202E}äb\nc", 3), "aäb", "what cannot be shown does not count");
     }
 }

@@ -49,8 +49,8 @@ impl Auditor {
             *(if is_first { &mut self.first_units } else { &mut self.second_units }) += units;
             self.tally.hedged += u64::from(!is_first);
             rule(
-                self.second_units * 10 <= self.first_units,
-                "second attempts are a tenth of the work",
+                self.second_units * 100 <= self.first_units * 7,
+                "second attempts are at most 7 % of the work",
                 || format!("{} of {} units", self.second_units, self.first_units),
             )?;
             self.step.started.push((task, attempt, worker));
