@@ -2,8 +2,8 @@
 //! one encoding, and only specs in range are admitted.
 
 use p2c2r_tasks::tactics::{
-    Agent, Bolt, CANDIDATES_MAX, Class, LEAD_STEPS_MAX, Planner, RoundRock, Tactics, TacticsOutcome,
-    TacticsSpec,
+    Agent, BOLTS_MAX, Bolt, CANDIDATES_MAX, Class, FUTURES_MAX, LEAD_STEPS_MAX, Planner, RoundRock, Tactics,
+    TacticsOutcome, TacticsSpec,
 };
 use p2c2r_tasks::{Blobs, SpecError, TaskKind};
 
@@ -126,7 +126,18 @@ fn what_is_out_of_range_is_refused_and_no_outcome_of_it_passes() {
         let verdict = Tactics::check(&spec, &Blobs::default(), &outcome);
         assert_eq!(verdict.unwrap_err().check, "tactics.spec", "{what}");
     }
-    let dear = TacticsSpec { candidates: 512, futures: 64, ..fight(20, 9, 3) };
-    let verdict = Tactics::admit(&dear, &Blobs::default());
-    assert!(verdict.is_ok() || matches!(verdict, Err(SpecError::TooMuchWork { .. })), "{verdict:?}");
+}
+
+#[test]
+fn a_task_in_range_can_still_be_too_much_work() {
+    let dear = TacticsSpec { candidates: CANDIDATES_MAX as u16, futures: FUTURES_MAX, ..fight(20, 9, 3) };
+    let units = Tactics::admit(&dear, &Blobs::default()).unwrap().0;
+    assert!((2_000_000..6_000_000).contains(&units), "{units}");
+    let dearer = TacticsSpec {
+        planners: (0..4).map(planner).collect(),
+        bolts: vec![Bolt { steps_left: u8::MAX, ..dear.bolts[0] }; BOLTS_MAX],
+        ..dear
+    };
+    let verdict = Tactics::admit(&dearer, &Blobs::default());
+    assert!(matches!(verdict, Err(SpecError::TooMuchWork { .. })), "{verdict:?}");
 }
