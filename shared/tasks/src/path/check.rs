@@ -7,6 +7,7 @@ use super::outcome::{PathOutcome, QueryAnswer, straight_or_diagonal};
 use super::spec::{Cell, PathSpec, Query};
 use crate::fuel::Fuel;
 use crate::kind::CheckError;
+use crate::picking;
 
 /// The always-on check of every answer: walks every path, a word of the grid at a time.
 pub(super) fn check(
@@ -101,9 +102,7 @@ pub(super) fn deep_check(
     seed: u64,
     fuel: &mut Fuel<'_>,
 ) -> Result<(), CheckError> {
-    // Neighbouring seeds must pick unrelated queries: multiples of the golden ratio spread them.
-    let spread = u128::from(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let number = ((spread * spec.queries.len() as u128) >> 64) as usize;
+    let number = picking::one_of(spec.queries.len(), seed);
     let (Some(query), Some(answer)) = (spec.queries.get(number), outcome.answers.get(number)) else {
         return Err(CheckError::new("path.answer_count", "no answer to the query picked"));
     };

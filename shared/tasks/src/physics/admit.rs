@@ -11,20 +11,10 @@ use super::{
     SPEED_CAP_MAX, SPIN_CAP_MAX, START_MAX_M, STEPS_MAX, STRENGTH_MAX, ShapeId, WALL_HALF_MAX_M,
     WALL_HALF_MIN_M, WALL_SLACK_M,
 };
+use crate::admission::{counted, refuse};
 use crate::blobs::Blobs;
 use crate::fuel::Stop;
 use crate::kind::SpecError;
-
-fn refuse<T>(why: impl Into<String>) -> Result<T, SpecError> {
-    Err(SpecError::OutOfRange(why.into()))
-}
-
-fn counted(what: &str, count: usize, range: std::ops::RangeInclusive<usize>) -> Result<(), SpecError> {
-    if range.contains(&count) {
-        return Ok(());
-    }
-    refuse(format!("{count} {what} where {} to {} are allowed", range.start(), range.end()))
-}
 
 /// The scene of a spec inside all documented ranges.
 pub(super) fn in_range<'s>(spec: &'s PhysicsSpec, blobs: &Blobs) -> Result<PhysicsScene<'s>, SpecError> {
@@ -75,9 +65,9 @@ pub(super) fn not_crowded(scene: &PhysicsScene<'_>) -> Result<(Nearby, Vec<usize
 
 fn material_in_range(material: BodyMaterial) -> Result<(), &'static str> {
     let ranges = [
-        (material.density, DENSITY_MAX, "density"),
-        (material.speed_cap, SPEED_CAP_MAX, "speed cap"),
-        (material.spin_cap, SPIN_CAP_MAX, "spin cap"),
+        (material.density, DENSITY_MAX, "its density is out of range"),
+        (material.speed_cap, SPEED_CAP_MAX, "its speed cap is out of range"),
+        (material.spin_cap, SPIN_CAP_MAX, "its spin cap is out of range"),
     ];
     match ranges.iter().find(|(value, max, _)| !(1..=*max).contains(value)) {
         Some((_, _, what)) => Err(what),
@@ -88,10 +78,10 @@ fn material_in_range(material: BodyMaterial) -> Result<(), &'static str> {
 fn attractor_in_range(attractor: &Attractor) -> Result<(), &'static str> {
     let far = (START_MAX_M * POSITION_STEPS_PER_M) as i32;
     if attractor.position.iter().any(|part| !(-far..=far).contains(part)) {
-        return Err("too far away");
+        return Err("it is too far away");
     }
     if attractor.softness < SOFTNESS_MIN || !(-STRENGTH_MAX..=STRENGTH_MAX).contains(&attractor.strength) {
-        return Err("too sharp or too strong");
+        return Err("its softness is too small, or its strength too large");
     }
     Ok(())
 }
@@ -99,10 +89,10 @@ fn attractor_in_range(attractor: &Attractor) -> Result<(), &'static str> {
 fn walls_in_range(scene: &PhysicsScene<'_>) -> Result<(), SpecError> {
     let Some(halves) = scene.walls else { return Ok(()) };
     if !scene.spec.planar {
-        return refuse("walls need a planar scene");
+        return refuse("only a planar scene can have walls");
     }
     if halves.iter().any(|half| !(WALL_HALF_MIN_M..=WALL_HALF_MAX_M).contains(half)) {
-        return refuse("walls too near or too far");
+        return refuse("the walls are too near or too far");
     }
     let outside = |state: &State| {
         let [x, _, z] = state.position_m();
@@ -121,20 +111,20 @@ fn state_in_range(
     state: &State,
 ) -> Result<(), &'static str> {
     if state.position_m().iter().any(|part| part.abs() > START_MAX_M) {
-        return Err("too far away");
+        return Err("it is too far away");
     }
     if scene.spec.planar && (state.position[1] != 0 || state.velocity[1] != 0) {
-        return Err("not in the plane");
+        return Err("it is not in the plane, or moves out of it");
     }
     if !state.rotation.is_legal() {
-        return Err("the rotation is none");
+        return Err("its rotation is not valid");
     }
     // Rounding may leave the end of a segment slightly above the cap, and that state starts the next.
     if length(state.velocity_m_s()) > speed_cap + 2.0 * VELOCITY_ERROR_M_S {
-        return Err("faster than its material may be");
+        return Err("it moves faster than its material may");
     }
     if length(state.spin_rad_s()) > spin_cap + 2.0 * SPIN_ERROR_RAD_S {
-        return Err("spins faster than its material may");
+        return Err("it spins faster than its material may");
     }
     Ok(())
 }

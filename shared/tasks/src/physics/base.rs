@@ -12,6 +12,7 @@ use p2c2r_protocol::limits::BLOB_BYTES_MAX;
 use super::bits::{BitReader, BitWriter};
 use super::quanta::State;
 use super::spec::{Body, PhysicsSpec, put_bodies, take_bodies};
+use crate::admission::refuse;
 use crate::blobs::{self, Blobs};
 use crate::kind::SpecError;
 
@@ -80,17 +81,13 @@ impl blobs::Prepared for BodySnapshot {
     }
 }
 
-fn refused<T>(why: &str) -> Result<T, SpecError> {
-    Err(SpecError::OutOfRange(why.into()))
-}
-
 impl PhysicsSpec {
     /// The spec with all its bodies and no base: the very same task. `blobs` must hold the base, if there is one.
     pub fn whole(&self, blobs: &Blobs) -> Result<Cow<'_, Self>, SpecError> {
         let Some(base) = &self.base else { return Ok(Cow::Borrowed(self)) };
         let snapshot = blobs.get(base.digest)?.prepared(BodySnapshot::from_blob)?;
         if !self.bodies.windows(2).all(|pair| pair[0].id < pair[1].id) {
-            return refused("the changed bodies' ids do not rise");
+            return refuse("the changed bodies' ids do not rise");
         }
         let mut bodies = Vec::with_capacity(snapshot.bodies.len() + self.bodies.len());
         let mut changed = self.bodies.iter().copied().peekable();
@@ -105,12 +102,12 @@ impl PhysicsSpec {
                 (None, Some(new)) if new != *body => bodies.push(new),
                 (Some(_), None) => {}
                 // An unchanged or absent body has a shorter encoding, so this one is not canonical.
-                _ => return refused("a body that is said to have changed has not, or is gone"),
+                _ => return refuse("a body listed as changed has not changed, or is also listed as gone"),
             }
         }
         bodies.extend(changed);
         if gone.next().is_some() {
-            return refused("a body is gone that the base does not have, or out of order");
+            return refuse("a body listed as gone is not in the base, or not in order");
         }
         Ok(Cow::Owned(Self { base: None, bodies, ..self.clone() }))
     }

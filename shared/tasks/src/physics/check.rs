@@ -12,6 +12,7 @@ use super::vector::{length, sub};
 use super::{DISPLACEMENT_SLACK_M, POSITION_MAX_M, STEP_S};
 use crate::fuel::{Fuel, Stop};
 use crate::kind::CheckError;
+use crate::picking;
 
 type Found = Result<(), (&'static str, String)>;
 
@@ -52,7 +53,7 @@ pub(super) fn check(scene: &PhysicsScene<'_>, outcome: &PhysicsOutcome) -> Resul
 fn state(scene: &PhysicsScene<'_>, body: u16, state: &State) -> Found {
     let facts = &scene.facts[usize::from(body)];
     if !state.rotation.is_legal() {
-        return Err(("physics.rotation", format!("body {body}: {:?} is none", state.rotation)));
+        return Err(("physics.rotation", format!("body {body}: {:?} is not a valid rotation", state.rotation)));
     }
     if scene.spec.planar && (state.position[1] != 0 || state.velocity[1] != 0) {
         return Err(("physics.plane", format!("body {body} leaves the plane")));
@@ -133,9 +134,7 @@ pub(super) fn deep_check(
     seed: u64,
     fuel: &mut Fuel<'_>,
 ) -> Result<(), CheckError> {
-    // Neighbouring seeds must pick unrelated segments: multiples of the golden ratio spread them.
-    let spread = u128::from(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let number = ((spread * u128::from(scene.spec.segments)) >> 64) as usize;
+    let number = picking::one_of(scene.spec.segments.into(), seed);
     let (mut states, mut unpacking) = (starts(scene), Unpacking::new(outcome));
     let mut unfolded = None;
     for _ in 0..=number {

@@ -12,12 +12,12 @@
 //! A spec made to be underpaid flies apart at first and packs its bodies together later: it runs out of fuel.
 
 use p2c2r_protocol::WorkUnits;
-use p2c2r_protocol::limits::WORK_UNITS_PER_TASK_MAX;
 
 use super::catalogue::ShapeKind;
 use super::meet::{Near, Nearby, with_neighbours};
 use super::scene::PhysicsScene;
 use super::vector::{length, sub};
+use crate::admission::limited;
 use crate::kind::SpecError;
 
 /// Nanoseconds of any segment, and of one body in one segment.
@@ -178,10 +178,7 @@ pub(super) fn reckon(
     let segment =
         SEGMENT_NS + near.steps + bodies * BUILD_NS + FIRST * meetings + u64::from(scene.steps) * step;
     let units = (first + u64::from(scene.spec.segments) * segment).div_ceil(1_000);
-    if units > WORK_UNITS_PER_TASK_MAX {
-        return Err(SpecError::TooMuchWork { units, max: WORK_UNITS_PER_TASK_MAX });
-    }
-    Ok(WorkUnits(units))
+    limited(units)
 }
 
 /// Bodies that rest beside one another, for pairs of which neither moves.
