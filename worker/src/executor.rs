@@ -257,7 +257,7 @@ impl Executor {
             // Only slots rest after a run, so under a limited share they do all of them.
             Lane::Threads { share, .. } if share.is_limited() => false,
             Lane::Threads { queue, .. } => {
-                queue.permits().is_one_free() && run.blobs.are_prepared() && !run.job.waits()
+                queue.permits().is_one_free() && run.job.is_prepared(&run.blobs) && !run.job.waits()
             }
             #[cfg(target_os = "linux")]
             Lane::Processes(processes) => processes.takes_tiny(),

@@ -10,7 +10,7 @@ mod store;
 
 use std::any::{Any, TypeId};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use p2c2r_protocol::Digest;
 
@@ -95,9 +95,14 @@ impl Blob {
         self.prepared_bytes.load(Ordering::Acquire)
     }
 
-    /// Whether a prepared form is kept.
-    pub fn is_prepared(&self) -> bool {
-        self.prepared_bytes() > 0
+    /// Whether the form `T` is kept. Does not wait: false also while a thread prepares a form.
+    pub fn is_prepared<T: Prepared>(&self) -> bool {
+        let slot = match self.slot.try_lock() {
+            Ok(slot) => slot,
+            Err(TryLockError::Poisoned(error)) => error.into_inner(),
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        slot.forms.iter().any(|(of, form)| *of == TypeId::of::<T>() && form.is_ok())
     }
 
     /// A few facts about the bytes, made by `survey` on first use and kept: what admission needs to know, for less
@@ -202,11 +207,6 @@ impl Blobs {
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Blob>> {
         self.0.iter()
     }
-
-    /// Whether every blob has its prepared form, so that a kernel or a check begins at once.
-    pub fn are_prepared(&self) -> bool {
-        self.0.iter().all(|blob| blob.is_prepared())
-    }
 }
 
 #[cfg(test)]
@@ -233,10 +233,11 @@ mod tests {
     #[test]
     fn prepared_form_is_made_once_and_refusals_are_kept() {
         let blob = Blob::new(vec![7]);
-        assert!(!blob.is_prepared());
+        assert!(!blob.is_prepared::<Weighty>());
         let first = blob.prepared(|bytes| Ok(Weighty(bytes[0].into()))).unwrap();
         let second = blob.prepared::<Weighty>(|_| panic!("made twice")).unwrap();
         assert!(Arc::ptr_eq(&first, &second));
+        assert!(blob.is_prepared::<Weighty>());
         assert_eq!(blob.prepared_bytes(), 7);
         let bad = Blob::new(vec![8]);
         assert!(bad.prepared::<Weighty>(|_| Err("no".into())).is_err());
@@ -249,11 +250,12 @@ mod tests {
         let blob = store.insert(vec![7]);
         let empty = store.bytes();
         assert!(blob.prepared::<Other>(|_| Err("no".into())).is_err());
-        assert!(!blob.is_prepared());
+        assert!(!blob.is_prepared::<Other>());
         assert_eq!(*blob.prepared(|_| Ok(Weighty(3))).unwrap(), Weighty(3));
         assert!(blob.prepared::<Other>(|_| panic!("made twice")).is_err());
         let both = store.insert(vec![8]);
         both.prepared(|_| Ok(Other)).unwrap();
+        assert!(both.is_prepared::<Other>() && !both.is_prepared::<Weighty>());
         assert_eq!(*both.prepared(|_| Ok(Weighty(4))).unwrap(), Weighty(4));
         assert_eq!((both.prepared_bytes(), store.bytes()), (5, 2 * empty + 3 + 5));
         assert!(blob.surveyed::<u8>(|_| Err("no".into())).is_err());

@@ -183,6 +183,14 @@ pub trait TaskKind: Send + Sync + 'static {
     /// Checks every range in `spec` and says what the task is worth. Cheap: bounded by the size of the spec.
     fn admit(spec: &Self::Spec, blobs: &Blobs) -> Result<WorkUnits, SpecError>;
 
+    /// Whether `blobs` hold the [prepared](crate::Prepared) forms that this kind makes of the blobs of `spec`, so that a
+    /// kernel or a check begins at once. False by default if the spec refers to any blob: a kind that prepares its blobs
+    /// says when they are ready.
+    fn is_prepared(spec: &Self::Spec, blobs: &Blobs) -> bool {
+        let _ = blobs;
+        Self::blob_refs(spec).is_empty()
+    }
+
     /// Computes the outcome. Never panics on a spec that [`TaskKind::admit`] accepts.
     ///
     /// A kernel whose time its work units do not bound counts its steps in a [`Fuel`](crate::fuel::Fuel) of
@@ -315,6 +323,11 @@ pub trait TaskJob: Send + Sync {
     fn blob_refs(&self) -> &[Digest];
     /// See [`TaskKind::admit`].
     fn admit(&self, blobs: &Blobs) -> Result<WorkUnits, SpecError>;
+    /// See [`TaskKind::is_prepared`].
+    fn is_prepared(&self, blobs: &Blobs) -> bool {
+        let _ = blobs;
+        self.blob_refs().is_empty()
+    }
     /// Whether [`TaskJob::run`] may wait for a device, so that only a thread without other work should call
     /// it.
     fn waits(&self) -> bool {
@@ -445,6 +458,9 @@ impl<K: TaskKind> TaskJob for TypedJob<K> {
     }
     fn admit(&self, blobs: &Blobs) -> Result<WorkUnits, SpecError> {
         K::admit(&self.spec, blobs)
+    }
+    fn is_prepared(&self, blobs: &Blobs) -> bool {
+        K::is_prepared(&self.spec, blobs)
     }
     fn waits(&self) -> bool {
         self.substitute.is_some()

@@ -109,6 +109,11 @@ impl TaskKind for Lightfield {
         admit::reckon(spec, &scene)
     }
 
+    fn is_prepared(spec: &LightfieldSpec, blobs: &Blobs) -> bool {
+        let is_ready = |base| blobs.get(base).is_ok_and(|blob| blob.is_prepared::<LightField>());
+        spec.base.is_none_or(is_ready)
+    }
+
     fn run(spec: &LightfieldSpec, blobs: &Blobs, stop: &Stop) -> Result<LightfieldOutcome, KernelError> {
         Self::run_on(spec, blobs, &mut Self::fuel(spec, blobs, stop)?)
     }

@@ -101,6 +101,10 @@ impl TaskKind for Path {
         units::reckon(spec, &grid)
     }
 
+    fn is_prepared(spec: &PathSpec, blobs: &Blobs) -> bool {
+        blobs.get(spec.grid).is_ok_and(|blob| blob.is_prepared::<PreparedGrid>())
+    }
+
     fn run(spec: &PathSpec, blobs: &Blobs, stop: &Stop) -> Result<PathOutcome, KernelError> {
         Self::run_on(spec, blobs, &mut Self::fuel(spec, blobs, stop)?)
     }
@@ -167,7 +171,7 @@ const PREPARED_CELLS_MAX: usize = 128 * 128;
 
 fn surveyed(spec: &PathSpec, blobs: &Blobs) -> Result<Survey, SpecError> {
     let blob = blobs.get(spec.grid)?;
-    if blob.is_prepared() || Grid::claimed_cells(blob.bytes()) <= PREPARED_CELLS_MAX {
+    if blob.is_prepared::<PreparedGrid>() || Grid::claimed_cells(blob.bytes()) <= PREPARED_CELLS_MAX {
         return Ok(prepared(spec, blobs)?.survey);
     }
     blob.surveyed(|bytes| Survey::from_blob(bytes).map_err(|error| error.to_string()))

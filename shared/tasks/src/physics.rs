@@ -223,6 +223,12 @@ impl TaskKind for Physics {
         worth(&scene)
     }
 
+    fn is_prepared(spec: &PhysicsSpec, blobs: &Blobs) -> bool {
+        let is_ready =
+            |base: &PhysicsBase| blobs.get(base.digest).is_ok_and(|blob| blob.is_prepared::<BodySnapshot>());
+        spec.base.as_ref().is_none_or(is_ready)
+    }
+
     fn run(spec: &PhysicsSpec, blobs: &Blobs, stop: &Stop) -> Result<PhysicsOutcome, KernelError> {
         let scene = admit::in_range(spec, blobs)?;
         let mut fuel = Fuel::of::<Self>(worth(&scene)?, stop);

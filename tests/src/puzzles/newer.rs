@@ -25,6 +25,9 @@ impl<K: TaskKind> TaskKind for Newer<K> {
     fn admit(spec: &K::Spec, blobs: &Blobs) -> Result<WorkUnits, SpecError> {
         K::admit(spec, blobs)
     }
+    fn is_prepared(spec: &K::Spec, blobs: &Blobs) -> bool {
+        K::is_prepared(spec, blobs)
+    }
     fn run(spec: &K::Spec, blobs: &Blobs, stop: &Stop) -> Result<K::Outcome, KernelError> {
         K::run(spec, blobs, stop)
     }

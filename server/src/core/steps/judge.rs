@@ -171,7 +171,7 @@ fn measure(
 fn is_small(check: &Check) -> bool {
     // A check that must prepare a blob first is not small.
     let units_max = match check.depth {
-        _ if !check.blobs.are_prepared() => WorkUnits(0),
+        _ if !check.job.is_prepared(&check.blobs) => WorkUnits(0),
         Depth::Always => INLINE_UNITS_MAX,
         Depth::Deep(_) | Depth::Again(_) => INLINE_DEEP_UNITS_MAX,
     };

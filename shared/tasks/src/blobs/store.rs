@@ -222,7 +222,7 @@ mod tests {
         for bytes in [5, 6] {
             assert_eq!(*first.prepared(|_| Ok(Weighty(bytes))).unwrap(), Weighty(bytes));
         }
-        assert!(!first.is_prepared());
+        assert!(!first.is_prepared::<Weighty>());
         assert_eq!(store.bytes(), LIGHT);
     }
 
@@ -232,9 +232,9 @@ mod tests {
         let blob = store.insert(vec![1; 10]);
         prepare(&blob, 100);
         drop(store);
-        assert!(!blob.is_prepared());
+        assert!(!blob.is_prepared::<Weighty>());
         prepare(&blob, 100);
-        assert!(!blob.is_prepared());
+        assert!(!blob.is_prepared::<Weighty>());
     }
 
     #[test]

@@ -53,7 +53,10 @@ pub(super) fn check(scene: &PhysicsScene<'_>, outcome: &PhysicsOutcome) -> Resul
 fn state(scene: &PhysicsScene<'_>, body: u16, state: &State) -> Found {
     let facts = &scene.facts[usize::from(body)];
     if !state.rotation.is_legal() {
-        return Err(("physics.rotation", format!("body {body}: {:?} is not a valid rotation", state.rotation)));
+        return Err((
+            "physics.rotation",
+            format!("body {body}: {:?} is not a valid rotation", state.rotation),
+        ));
     }
     if scene.spec.planar && (state.position[1] != 0 || state.velocity[1] != 0) {
         return Err(("physics.plane", format!("body {body} leaves the plane")));

@@ -6,7 +6,7 @@ use p2c2r_tasks::path::{
     Cell, Cost, GRID_SIDE_MAX, Grid, GridError, Path, PathOutcome, PathSpec, Query, QueryAnswer,
 };
 use p2c2r_tasks::physics::{BodyMaterial, Physics, PhysicsBase, PhysicsSpec};
-use p2c2r_tasks::{Blob, Blobs, KernelError, SpecError, Stop, TaskKind};
+use p2c2r_tasks::{Blob, Blobs, KernelError, KindRegistry, Prepared, SpecError, Stop, TaskKind};
 
 use crate::maps::{self, Seeded};
 
@@ -136,6 +136,25 @@ fn a_grid_that_a_spec_of_another_kind_names_is_still_a_grid() {
     Path::admit(&spec, &kept).unwrap();
     Path::check(&spec, &kept, &outcome).unwrap();
     Path::deep_check(&spec, &kept, &outcome, 1).unwrap();
+}
+
+/// A program that asks whether a check begins at once asks about the forms of the check's own kind.
+#[test]
+fn a_blob_that_another_kind_has_prepared_is_not_prepared_for_paths() {
+    struct Foreign;
+    impl Prepared for Foreign {
+        fn bytes(&self) -> usize {
+            1
+        }
+    }
+    let case = maps::rocks(300, 150, 12, 5, 1);
+    let (spec, blobs) = case.spec(&case.queries);
+    let job = KindRegistry::builtin().by_name("path").unwrap().decode(&Path::encode_spec(&spec)).unwrap();
+    blobs.get(spec.grid).unwrap().prepared(|_| Ok(Foreign)).unwrap();
+    job.admit(&blobs).unwrap();
+    assert!(!job.is_prepared(&blobs), "admission has only surveyed so large a grid");
+    job.run(&blobs, &Stop::never()).unwrap();
+    assert!(job.is_prepared(&blobs));
 }
 
 /// Outcomes true and false: the type can hold more than any kernel gives.
