@@ -9,7 +9,7 @@ mod known;
 mod store;
 
 use std::any::{Any, TypeId};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use p2c2r_protocol::Digest;
@@ -44,8 +44,6 @@ fn of_type<T: Any, V: Clone>(values: &[(TypeId, V)]) -> Option<V> {
 #[derive(Default)]
 struct Slot {
     forms: ByType<Form>,
-    /// Set once no store keeps the blob: from then on a form is prepared for one use and not kept.
-    let_go: bool,
 }
 
 impl Slot {
@@ -63,6 +61,9 @@ pub struct Blob {
     slot: Mutex<Slot>,
     /// Bytes of the kept forms; outside the slot's lock so that they can be read while a thread prepares.
     prepared_bytes: AtomicUsize,
+    /// Set while the store has evicted the blob: forms are then prepared for one use and not kept. Outside the slot's
+    /// lock so that the store can set it without waiting for a thread that prepares.
+    evicted: AtomicBool,
     /// The store that keeps the blob.
     owner: OnceLock<OwningStore>,
 }
@@ -76,6 +77,7 @@ impl Blob {
             surveys: Mutex::default(),
             slot: Mutex::default(),
             prepared_bytes: AtomicUsize::new(0),
+            evicted: AtomicBool::new(false),
             owner: OnceLock::new(),
         })
     }
@@ -145,11 +147,12 @@ impl Blob {
                 }
                 Err(reason) => Err(reason.into()),
             };
-            if !slot.let_go {
+            let is_kept = !self.evicted.load(Ordering::Acquire);
+            if is_kept {
                 slot.forms.push((TypeId::of::<T>(), form.clone()));
                 self.prepared_bytes.store(slot.bytes(), Ordering::Release);
             }
-            (form, !slot.let_go)
+            (form, is_kept)
         };
         drop(slot);
         if is_new && let Some(owner) = self.owner.get() {
@@ -164,12 +167,19 @@ impl Blob {
         store::BLOB_OVERHEAD_BYTES + self.bytes.len() + self.prepared_bytes()
     }
 
-    /// Drops the prepared forms for good; a kernel that is using one keeps it until it ends.
+    /// Says whether the store has evicted the blob. The store calls it under its own lock.
+    fn set_evicted(&self, evicted: bool) {
+        self.evicted.store(evicted, Ordering::Release);
+    }
+
+    /// Drops the prepared forms of a blob that was evicted, unless its store has taken it back meanwhile; a kernel that
+    /// is using one keeps it until it ends.
     fn let_go(&self) {
         let mut slot = self.slot();
-        slot.let_go = true;
-        slot.forms.clear();
-        self.prepared_bytes.store(0, Ordering::Release);
+        if self.evicted.load(Ordering::Acquire) {
+            slot.forms.clear();
+            self.prepared_bytes.store(0, Ordering::Release);
+        }
     }
 
     fn slot(&self) -> MutexGuard<'_, Slot> {

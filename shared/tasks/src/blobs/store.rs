@@ -73,10 +73,11 @@ impl BlobStore {
     }
 
     /// Keeps a blob and returns it, the one already there if there is one. A blob has one store, the first that keeps
-    /// it.
+    /// it; only there are its forms kept, again if it was evicted before.
     pub fn insert_blob(&mut self, blob: Arc<Blob>) -> Arc<Blob> {
-        blob.owner.get_or_init(|| OwningStore(Arc::downgrade(&self.contents)));
-        let (blob, gone) = locked(&self.contents).insert(blob);
+        let owner = blob.owner.get_or_init(|| OwningStore(Arc::downgrade(&self.contents)));
+        let is_owner = std::ptr::eq(owner.0.as_ptr(), Arc::as_ptr(&self.contents));
+        let (blob, gone) = locked(&self.contents).insert(blob, is_owner);
         // Outside the lock: a thread that prepares one of these blobs holds that blob's lock and may want that
         // of the contents.
         for blob in &gone {
@@ -124,15 +125,19 @@ impl Drop for BlobStore {
     fn drop(&mut self) {
         let kept = std::mem::take(&mut locked(&self.contents).blobs);
         for kept in kept.into_values() {
+            kept.blob.set_evicted(true);
             kept.blob.let_go();
         }
     }
 }
 
 impl Contents {
-    fn insert(&mut self, blob: Arc<Blob>) -> (Arc<Blob>, Vec<Arc<Blob>>) {
+    fn insert(&mut self, blob: Arc<Blob>, is_owner: bool) -> (Arc<Blob>, Vec<Arc<Blob>>) {
         if let Some(kept) = self.get(blob.digest()) {
             return (kept, Vec::new());
+        }
+        if is_owner {
+            blob.set_evicted(false);
         }
         let bytes = blob.weight();
         self.bytes = self.bytes.saturating_add(bytes);
@@ -172,6 +177,7 @@ impl Contents {
             && let Some(kept) = self.blobs.remove(&oldest)
         {
             self.bytes = self.bytes.saturating_sub(kept.bytes);
+            kept.blob.set_evicted(true);
             gone.push(kept.blob);
         }
         gone
@@ -224,6 +230,24 @@ mod tests {
         }
         assert!(!first.is_prepared::<Weighty>());
         assert_eq!(store.bytes(), LIGHT);
+    }
+
+    #[test]
+    fn a_blob_that_its_store_takes_back_keeps_its_form_again() {
+        let mut store = BlobStore::new(LIGHT);
+        let (first, second) = (store.insert(vec![1; 10]), store.insert(vec![2; 10]));
+        prepare(&first, 100);
+        assert!(!first.is_prepared::<Weighty>());
+        assert!(Arc::ptr_eq(&store.insert_blob(first.clone()), &first));
+        prepare(&first, 100);
+        assert!(first.is_prepared::<Weighty>());
+        assert_eq!((store.len(), store.bytes()), (1, LIGHT + 100));
+        // Another store does not hear of the form, and so would not count it.
+        let mut other = BlobStore::new(usize::MAX);
+        other.insert_blob(second.clone());
+        prepare(&second, 100);
+        assert!(!second.is_prepared::<Weighty>());
+        assert_eq!(other.bytes(), LIGHT);
     }
 
     #[test]
