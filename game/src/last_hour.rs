@@ -94,8 +94,17 @@ impl PlayerFile for HourSpending {
     }
 }
 
-fn note_spending(account: Res<OffloadAccount>, mut hour: ResMut<HourSpending>, mut files: ResMut<UserFiles>) {
-    if hour.count(account.session_total, minute_now()) {
+/// When the game ends, what may still be charged for this session counts in full: the next session takes it for charged
+/// before its start.
+fn note_spending(
+    account: Res<OffloadAccount>,
+    mut exits: MessageReader<AppExit>,
+    mut hour: ResMut<HourSpending>,
+    mut files: ResMut<UserFiles>,
+) {
+    let at_risk = if exits.read().count() > 0 { account.at_risk } else { Nanos::ZERO };
+    let session = Nanos(account.session_total.0.saturating_add(at_risk.0));
+    if hour.count(session, minute_now()) {
         files.save(&*hour);
     }
 }
@@ -116,6 +125,31 @@ mod tests {
         assert_eq!(hour.before(NOW + 40), [(minutes(40), Nanos(70)), (minutes(10), Nanos(30))]);
         assert!(hour.count(Nanos(101), NOW + 61));
         assert_eq!(hour.before(NOW + 61), [(minutes(31), Nanos(30)), (minutes(0), Nanos(1))]);
+    }
+
+    #[test]
+    fn what_may_still_be_charged_counts_when_the_game_ends_and_not_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut account = OffloadAccount::default();
+        (account.session_total, account.at_risk) = (Nanos(70), Nanos(30));
+        let mut app = App::new();
+        app.add_message::<AppExit>()
+            .insert_resource(UserFiles::in_folder(folder.path().to_owned()))
+            .insert_resource(account)
+            .init_resource::<HourSpending>()
+            .add_systems(Last, note_spending);
+        let noted = |app: &mut App| {
+            app.update();
+            let hour: HourSpending = app.world().resource::<UserFiles>().look().unwrap();
+            hour.minutes.iter().map(|minute| minute.nanos).sum::<i64>()
+        };
+        assert_eq!(noted(&mut app), 70);
+        app.world_mut().write_message(AppExit::Success);
+        assert_eq!(noted(&mut app), 100);
+        assert_eq!(noted(&mut app), 100, "once");
+        app.world_mut().resource_mut::<OffloadAccount>().at_risk = Nanos(i64::MAX);
+        app.world_mut().write_message(AppExit::Success);
+        assert_eq!(noted(&mut app), i64::MAX, "a hostile coordinator's prices do not overflow");
     }
 
     #[test]

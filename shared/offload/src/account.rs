@@ -21,6 +21,10 @@ pub struct OffloadAccount {
     pub session_total: Nanos,
     /// The most that tasks now at the coordinator can still cost.
     pub reserved: Nanos,
+    /// The most that this session can still cost without a receipt if the game ends now: the money reserved for tasks whose
+    /// outcomes a later session does not get, and the prices of tasks that ended without a receipt and may have been charged.
+    /// Without patient tasks that are kept on disk: their receipts come in the session that takes them up again.
+    pub at_risk: Nanos,
     /// What had been charged when this session began.
     pub(crate) charged_before: Option<Nanos>,
     /// Charged in this session by coordinators that were left for another.

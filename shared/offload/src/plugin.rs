@@ -248,6 +248,7 @@ fn dispatch(
         }
     }
     context.account.reserved = ladder.reserved();
+    context.account.at_risk = ladder.at_risk(&context);
     context.account.session_total = ladder.session_total();
     let mode = ladder.mode(&context);
     if state.mode != mode {

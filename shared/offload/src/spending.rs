@@ -43,7 +43,8 @@ fn minute_of(now: Micros) -> u64 {
     MINUTES + now.0 / Micros::from(MINUTE).0
 }
 
-fn plus(a: Nanos, b: Nanos) -> Nanos {
+/// The sum, at most the largest amount there is.
+pub(crate) fn plus(a: Nanos, b: Nanos) -> Nanos {
     // A hostile coordinator's prices must not overflow.
     Nanos(a.0.saturating_add(b.0))
 }
@@ -61,8 +62,7 @@ impl Spending {
 
     /// Refuses a price that does not fit under the caps.
     pub fn check(&self, caps: OffloadCaps, price: Nanos, now: Micros) -> Result<(), LocalReason> {
-        let doubted = if self.is_settled(now) { Nanos::ZERO } else { self.doubted };
-        let planned = plus(plus(self.reserved, doubted), price);
+        let planned = plus(plus(self.reserved, self.in_doubt(now)), price);
         if let Some(cap) = caps.session
             && plus(self.total(), planned) > cap
         {
@@ -92,6 +92,11 @@ impl Spending {
         self.stir(now);
         self.release(price);
         self.doubted = plus(self.doubted, price);
+    }
+
+    /// Prices of tasks that ended without a receipt and may have been charged, as far as the ledger has not told yet.
+    pub fn in_doubt(&self, now: Micros) -> Nanos {
+        if self.is_settled(now) { Nanos::ZERO } else { self.doubted }
     }
 
     /// Whether nothing has happened for so long that the ledger's sum has everything.

@@ -44,7 +44,7 @@ use crate::last::{Freshest, NewestOutcome};
 use crate::offloading::OwnDeadline;
 use crate::outcome::FailReason;
 use crate::pool::{LocalPool, Turn};
-use crate::spending::Spending;
+use crate::spending::{Spending, plus};
 use crate::switch::{LocalReason, OffloadMode};
 use crate::work::AnyWork;
 use local_hedge::LocalHedging;
@@ -402,6 +402,17 @@ impl Ladder {
     /// Money reserved for tasks at the coordinator.
     pub fn reserved(&self) -> Nanos {
         self.spending.reserved()
+    }
+
+    /// What may still be charged without a receipt if the game ends now. A task that is kept on disk is asked for again
+    /// by the next run, which gets its receipt.
+    pub fn at_risk(&self, context: &LadderContext<'_>) -> Nanos {
+        let prices =
+            self.tasks.values().filter(|task| task.file.is_none()).filter_map(|task| match task.remote {
+                Remote::Sent { reserved, .. } => Some(reserved),
+                Remote::Waiting { .. } | Remote::Over => None,
+            });
+        prices.fold(self.spending.in_doubt(context.now()), plus)
     }
 }
 

@@ -222,6 +222,36 @@ fn charged_held_and_estimated_are_told_apart() {
 }
 
 #[test]
+fn what_may_be_charged_without_a_receipt_is_told_without_tasks_that_the_next_run_takes_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = OffloadConfig { patient_folder: Some(folder.path().to_owned()), ..config() };
+    let mut game = Game::with(settings(), config);
+    let account = |game: &Game| *game.app.world().resource::<OffloadAccount>();
+    game.ask(Offloading::new(spec(1), Blobs::default()).patient());
+    assert_eq!((account(&game).reserved, account(&game).at_risk), (PRICE, Nanos::ZERO), "it is kept on disk");
+    game.ask_for(2);
+    let second = game.submit().task;
+    assert_eq!((account(&game).reserved, account(&game).at_risk), (PRICE + PRICE, PRICE));
+    game.say(ServerToGame::Failed { task: second, failure: TaskFailure::Cancelled });
+    game.frame();
+    assert_eq!((account(&game).reserved, account(&game).at_risk), (PRICE, PRICE), "it may have been charged");
+    game.frames(400);
+    assert_eq!(account(&game).at_risk, Nanos::ZERO, "the ledger has told");
+    game.ask_for(3);
+    let third = game.submit().task;
+    game.say(done(third, 6));
+    game.frame();
+    assert_eq!((account(&game).at_risk, account(&game).session_total), (Nanos::ZERO, PRICE));
+}
+
+#[test]
+fn without_a_folder_for_them_patient_tasks_may_be_charged_without_a_receipt_too() {
+    let mut game = Game::new();
+    game.ask(Offloading::new(spec(1), Blobs::default()).patient());
+    assert_eq!(game.app.world().resource::<OffloadAccount>().at_risk, PRICE);
+}
+
+#[test]
 fn a_cap_that_is_changed_holds_from_the_next_frame_on() {
     let mut game = capped(None, Some(PRICE));
     game.ask_for(1);
