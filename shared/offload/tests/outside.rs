@@ -4,17 +4,15 @@
 //! Each test writes such a workspace and asks the registry for what it needs. Those that build it take
 //! minutes and run only on request: `cargo test -p p2c2r_offload --test outside -- --ignored`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
-/// Crates of this workspace that a game with the plugin builds.
-const OURS: [&str; 4] = ["p2c2r_offload", "p2c2r_tasks", "p2c2r_link", "p2c2r_protocol"];
-/// Crates whose types these four pass to one another or to a game: two versions of one would not fit
-/// together.
+/// Crates whose types the plugin and our crates below it pass to one another or to a game: two versions of one would not
+/// fit together.
 const SHARED: [&str; 14] = [
     "bevy_app",
     "bevy_diagnostic",
@@ -96,7 +94,7 @@ impl Outside {
         let lowest: BTreeMap<String, String> = self
             .packages()
             .iter()
-            .filter(|package| OURS.contains(&text(package, "name").as_str()))
+            .filter(|package| is_ours(package))
             .flat_map(|package| package["dependencies"].as_array().expect("a list").clone())
             .filter(|dependency| dependency["kind"].is_null() && dependency["source"].is_string())
             .map(|dependency| (text(&dependency, "name"), lowest(&text(&dependency, "req"))))
@@ -123,6 +121,11 @@ impl Outside {
             assert!(said.starts_with(first), "{said}");
         }
     }
+}
+
+/// Whether the package lies in this workspace: the foreign one resolves only those that a game with the plugin needs.
+fn is_ours(package: &Value) -> bool {
+    Path::new(&text(package, "manifest_path")).starts_with(root().join("shared"))
 }
 
 fn text(value: &Value, field: &str) -> String {
@@ -173,6 +176,22 @@ fn resolved_afresh_the_crates_whose_types_meet_are_there_once() {
     for name in SHARED {
         assert_eq!(versions.get(name).map(Vec::len), Some(1), "{name}: {:?}", versions.get(name));
     }
+}
+
+#[test]
+fn the_crates_of_ours_that_a_game_builds_are_those_of_the_plugins_dependencies() {
+    let packages = Outside::new("ours").packages();
+    let ours: BTreeSet<String> =
+        packages.iter().filter(|package| is_ours(package)).map(|package| text(package, "name")).collect();
+    let named = |package: &&Value| text(package, "name") == "p2c2r_offload";
+    let plugin = packages.iter().find(named).expect("the plugin is resolved");
+    let needed = plugin["dependencies"].as_array().expect("a list");
+    let needed =
+        needed.iter().filter(|dependency| dependency["kind"].is_null() && dependency["source"].is_null());
+    for name in needed.map(|dependency| text(dependency, "name")) {
+        assert!(ours.contains(&name), "{name} is not among {ours:?}");
+    }
+    assert!(ours.contains("p2c2r_offload") && !ours.contains("outside"), "{ours:?}");
 }
 
 #[test]
