@@ -31,7 +31,7 @@ const EVENT_INITIAL: u8 = 0x80;
 
 pub(super) fn plugin(app: &mut App) {
     let (sender, receiver) = channel();
-    app.insert_resource(Pads { seen: [None; PADS_MAX], sender, receiver: Mutex::new(receiver) })
+    app.insert_resource(Pads::new(sender, receiver))
         .add_systems(First, look_for_pads.run_if(on_real_timer(LOOK_EVERY)))
         .add_systems(First, pass_on.after(look_for_pads));
 }
@@ -50,6 +50,8 @@ struct Pads {
     seen: [Option<Pad>; PADS_MAX],
     sender: Sender<Said>,
     receiver: Mutex<Receiver<Said>>,
+    /// Whether the log says that a pad cannot be read: it is tried again every other second.
+    warned: bool,
 }
 
 /// A pad, connected or not.
@@ -64,6 +66,28 @@ struct Pad {
 }
 
 impl Pads {
+    fn new(sender: Sender<Said>, receiver: Receiver<Said>) -> Self {
+        Self { seen: [None; PADS_MAX], sender, receiver: Mutex::new(receiver), warned: false }
+    }
+
+    /// Connects a pad if the thread that reads it has started; otherwise it stays missing, and is tried again.
+    fn connect_if_read(
+        &mut self,
+        number: usize,
+        reading: std::io::Result<()>,
+        commands: &mut Commands,
+    ) -> Option<GamepadConnectionEvent> {
+        match reading {
+            Ok(()) => Some(self.connect(number, commands)),
+            Err(error) => {
+                if !std::mem::replace(&mut self.warned, true) {
+                    tracing::warn!(%error, "a pad is not read");
+                }
+                None
+            }
+        }
+    }
+
     fn connect(&mut self, number: usize, commands: &mut Commands) -> GamepadConnectionEvent {
         let entity = self.seen[number].map_or_else(|| commands.spawn_empty().id(), |pad| pad.entity);
         self.seen[number] = Some(Pad { entity, is_there: true, buttons: 0 });
@@ -86,12 +110,10 @@ fn look_for_pads(
             continue;
         }
         let Ok(file) = File::open(format!("/dev/input/js{number}")) else { continue };
-        connections.write(pads.connect(number, &mut commands));
         let sender = pads.sender.clone();
         let reader = move || read_pad(file, number, &sender);
-        if let Err(error) = std::thread::Builder::new().name(format!("pad {number}")).spawn(reader) {
-            tracing::warn!(%error, "a pad is not read");
-        }
+        let reading = std::thread::Builder::new().name(format!("pad {number}")).spawn(reader);
+        connections.write_batch(pads.connect_if_read(number, reading.map(drop), &mut commands));
     }
 }
 
@@ -211,11 +233,7 @@ mod tests {
         let mut world = World::new();
         world.init_resource::<Messages<GamepadConnectionEvent>>();
         world.init_resource::<Messages<RawGamepadEvent>>();
-        world.insert_resource(Pads {
-            seen: [None; PADS_MAX],
-            sender: sender.clone(),
-            receiver: Mutex::new(receiver),
-        });
+        world.insert_resource(Pads::new(sender.clone(), receiver));
         let connect = |world: &mut World, number| {
             let connect = move |mut pads: ResMut<Pads>, mut commands: Commands| {
                 pads.connect(number, &mut commands).gamepad
@@ -232,6 +250,24 @@ mod tests {
         }
         let told = world.resource_mut::<Messages<GamepadConnectionEvent>>().drain().count();
         assert_eq!(told, 3, "each time it is said that it has gone");
+    }
+
+    #[test]
+    fn a_pad_whose_thread_cannot_start_stays_missing_and_is_tried_again() {
+        let (sender, receiver) = channel();
+        let mut world = World::new();
+        world.insert_resource(Pads::new(sender, receiver));
+        let try_with = |world: &mut World, has_thread: bool| {
+            let connect = move |mut pads: ResMut<Pads>, mut commands: Commands| {
+                let reading = if has_thread { Ok(()) } else { Err(std::io::ErrorKind::WouldBlock.into()) };
+                pads.connect_if_read(0, reading, &mut commands).is_some()
+            };
+            world.run_system_once(connect).unwrap()
+        };
+        assert!(!try_with(&mut world, false));
+        assert!(world.resource::<Pads>().seen[0].is_none());
+        assert!(try_with(&mut world, true));
+        assert!(world.resource::<Pads>().seen[0].unwrap().is_there);
     }
 
     fn event(value: i16, kind: u8, number: u8) -> [u8; EVENT_BYTES] {
