@@ -73,6 +73,11 @@ pub(super) fn obey(
     let still_fights =
         *page.get() == Page::RoundOver && time.elapsed().saturating_sub(*arrived) < UNTIL_HANDS_ARE_CALM;
     for nudge in nudges.read() {
+        // An earlier nudge of this frame already leads to another page; this one could put the present page on the trail a
+        // second time.
+        if !matches!(*reach.next, NextState::Unchanged) {
+            continue;
+        }
         if still_fights && *nudge == Nudge::Accept {
             continue;
         }

@@ -122,6 +122,21 @@ fn the_page_of_volumes_says_when_nothing_can_be_heard() {
 }
 
 #[test]
+fn two_presses_in_one_slow_frame_go_to_a_page_once() {
+    let mut app = on_title();
+    let verb = MenuAction::Go(Page::Settings);
+    let place = menu(&app).items.iter().position(|item| item.verb == verb).unwrap();
+    nudge(&mut app, Nudge::Point(place));
+    app.world_mut().write_message(Nudge::Accept);
+    nudge(&mut app, Nudge::Accept);
+    assert_eq!(page(&app), Page::Settings);
+    nudge(&mut app, Nudge::Back);
+    assert_eq!(page(&app), Page::Title);
+    nudge(&mut app, Nudge::Back);
+    assert_eq!(page(&app), Page::Leave, "the title is not on the trail a second time");
+}
+
+#[test]
 fn leaving_asks_first() {
     let mut app = on_title();
     press(&mut app, KeyCode::Escape);
