@@ -114,6 +114,11 @@ impl Planning {
         self.wait_ticks = 0;
     }
 
+    /// Forgets the plans that are on display, when nobody flies them any more.
+    pub(crate) fn forget_newest(&mut self) {
+        self.newest = None;
+    }
+
     /// Drops a request to which no answer will come.
     pub(crate) fn fail(&mut self, request: RequestId) {
         self.pending.retain(|pending| pending.request != request.0);

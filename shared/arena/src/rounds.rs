@@ -15,6 +15,7 @@ impl Arena {
         self.warp_ticks = 0;
         self.calm_ticks = u16::MAX;
         self.enter_sector(1);
+        self.planning.forget_newest();
         self.score = 0;
         self.lives = self.config.ship.lives;
         self.next_life_at = u64::from(self.config.ship.extra_life_points);

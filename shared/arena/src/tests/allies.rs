@@ -71,6 +71,17 @@ fn without_answers_wingmen_go_by_rule_and_fight_all_the_same() {
 }
 
 #[test]
+fn a_new_round_does_not_show_the_plans_of_the_last() {
+    let mut far = Far::new(Arena::new(allied(2)), 18, 1, answered);
+    while far.arena.planned_rollouts().is_none() {
+        assert!(far.arena.tick() < 1_200, "no plan was taken");
+        far.step(scripted(far.arena.tick()));
+    }
+    far.arena.begin_round();
+    assert_eq!(far.arena.planned_rollouts(), None);
+}
+
+#[test]
 fn what_is_asked_is_small_and_far_from_the_end_of_its_fuel() {
     let mut far = Far::new(Arena::new(ArenaConfig { waves: crowded().waves, ..allied(2) }), 42, 42, answered);
     far.arena.plan_deep(PlanDepth { candidates: 16, futures: 2 });
