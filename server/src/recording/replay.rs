@@ -87,8 +87,12 @@ pub fn replay(path: &Path, kinds: &KindRegistry) -> Result<Replayed, RecordingEr
         count += recorded.len() as u64;
         asked.take(std::mem::take(&mut effects));
     }
-    let span = Micros(last.0 - first.unwrap_or(last).0);
-    Ok(Replayed::Same { events, effects: count, span })
+    Ok(Replayed::Same { events, effects: count, span: span(first, last) })
+}
+
+/// From the first event to the last; zero where a recording that was tampered with goes back in time.
+fn span(first: Option<Micros>, last: Micros) -> Micros {
+    Micros(last.0.saturating_sub(first.unwrap_or(last).0))
 }
 
 fn core(header: &Header, kinds: &KindRegistry) -> Result<Core, RecordingError> {
@@ -113,4 +117,16 @@ fn cut(text: &str) -> String {
         return text.to_owned();
     }
     format!("{}…", text.chars().take(SHOWN_MAX).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_that_goes_back_in_time_has_a_span_of_zero() {
+        assert_eq!(span(Some(Micros(5)), Micros(3)), Micros(0));
+        assert_eq!(span(Some(Micros(3)), Micros(5)), Micros(2));
+        assert_eq!(span(None, Micros(7)), Micros(0));
+    }
 }
