@@ -185,14 +185,17 @@ pub struct Payables {
 
 impl Payables {
     /// The one worker whose key begins with `text` (8 digits at the least) or, if there is none, whose name is `text`. Keys
-    /// come first, because anyone can take the digits of another's key as a name.
+    /// come first, because anyone can take the digits of another's key as a name; 16 or more hexadecimal digits are never a
+    /// name, because the key may belong to no worker.
     pub fn find(&self, text: &str) -> std::result::Result<&Payable, LedgerError> {
         let digits = text.to_lowercase();
         let has_key = |worker: &&Payable| {
             digits.len() >= KEY_DIGITS_MIN && worker.key.as_ref().is_some_and(|key| key.starts_with(&digits))
         };
         let mut found: Vec<_> = self.workers.iter().filter(has_key).collect();
-        if found.is_empty() {
+        let is_key_only =
+            digits.len() >= KEY_ONLY_DIGITS_MIN && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if found.is_empty() && !is_key_only {
             found = self.workers.iter().filter(|worker| worker.name == text).collect();
         }
         match found[..] {
@@ -205,6 +208,10 @@ impl Payables {
 
 /// The fewest digits of a key that stand for an account on the command line.
 const KEY_DIGITS_MIN: usize = 8;
+
+/// From this many hexadecimal digits on, a text on the command line stands for a key and never for a name. The operator is
+/// shown as many digits of each account's key.
+const KEY_ONLY_DIGITS_MIN: usize = 16;
 
 pub(super) fn payables(path: &Path) -> std::result::Result<Payables, LedgerError> {
     let reading = Reading::open(path)?;

@@ -203,6 +203,26 @@ fn an_invites_name_is_the_operators_word() {
 }
 
 #[test]
+fn the_digits_of_a_key_without_an_account_are_nobodys_name() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path()).unwrap();
+    let mut store = folder.store();
+    let gone = key(9).to_string();
+    for (number, name) in [(1, &gone[..]), (2, &gone[..16]), (3, &gone[..15])] {
+        let newcomer = Newcomer { key: key(number), role: Role::Worker, name, invite: None };
+        store.enrol_openly(&newcomer, (Nanos::ZERO, 9), None, NOW).unwrap().unwrap();
+    }
+    for called in [&gone, &gone.to_uppercase(), &gone[..16]] {
+        match store.account_called(called, Some(Role::Worker)) {
+            Err(JoinError::NoSuchAccount { like, .. }) => assert!(like.is_empty(), "{called}: {like:?}"),
+            found => panic!("{called}: {found:?}"),
+        }
+    }
+    assert_eq!(store.account_called(&gone[..15], None).unwrap().key, key(3), "so few digits can be a name");
+    assert_eq!(store.account_called(&key(1).to_string(), None).unwrap().key, key(1));
+}
+
+#[test]
 fn a_stolen_store_lets_nobody_in() {
     let folder = Folder::new();
     let invite = {

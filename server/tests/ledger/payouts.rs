@@ -135,6 +135,23 @@ fn whoever_takes_anothers_key_as_a_name_is_not_taken_for_it() {
 }
 
 #[test]
+fn the_digits_of_a_key_without_an_account_are_nobodys_name() {
+    let lab = Lab::new();
+    let ledger = earned(&lab);
+    let gone = key_of("gone").to_string();
+    for (number, name) in [(1, &gone[..]), (2, &gone[..16]), (3, &gone[..15])] {
+        ledger.open_account(Role::Worker, key_of(&format!("mallory {number}")), name, Nanos::ZERO).unwrap();
+    }
+    ledger.close().unwrap();
+    let payables = ledger::payables(&lab.path).unwrap();
+    for called in [&gone, &gone.to_uppercase(), &gone[..16]] {
+        let found = payables.find(called);
+        assert!(matches!(found, Err(LedgerError::NoAccount { .. })), "{called}: {found:?}");
+    }
+    assert_eq!(payables.find(&gone[..15]).unwrap().name, gone[..15], "so few digits can be a name");
+}
+
+#[test]
 fn the_operator_records_payouts_and_sees_what_can_be_paid() {
     let lab = Lab::new();
     let ledger = earned(&lab);

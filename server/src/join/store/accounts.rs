@@ -158,15 +158,17 @@ impl AccountStore {
     }
 
     /// The account whose key begins with `text` or, if there is none, whose name is `text`. Of several, open accounts are
-    /// preferred to closed ones, and then accounts of `role` to others.
+    /// preferred to closed ones, and then accounts of `role` to others. [`KEY_DIGITS`] or more hexadecimal digits are never
+    /// a name: anyone can take as a name the digits of an account that has made place.
     pub fn account_called(&self, text: &str, role: Option<Role>) -> Result<AccountRecord, JoinError> {
         let accounts = self.accounts()?;
         let digits = text.to_ascii_lowercase();
-        let is_key = digits.len() >= 8 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let (is_key, is_key_only) = (is_hex && digits.len() >= 8, is_hex && digits.len() >= KEY_DIGITS);
         let of_key = |account: &&AccountRecord| is_key && account.key.to_string().starts_with(&digits);
         let of_name = |account: &&AccountRecord| account.name == text;
         let mut found: Vec<_> = accounts.iter().filter(of_key).collect();
-        if found.is_empty() {
+        if found.is_empty() && !is_key_only {
             found = accounts.iter().filter(of_name).collect();
         }
         if found.iter().any(|account| account.revoked_at.is_none()) {
@@ -181,7 +183,7 @@ impl AccountStore {
                 let text = text.to_lowercase();
                 let is_like = |name: &str| {
                     let name = name.to_lowercase();
-                    !text.is_empty() && (name.contains(&text) || text.contains(&name))
+                    !text.is_empty() && !is_key_only && (name.contains(&text) || text.contains(&name))
                 };
                 let like = accounts.iter().filter(|account| role.is_none_or(|role| account.role == role));
                 let mut like: Vec<_> =
