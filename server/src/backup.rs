@@ -16,7 +16,7 @@ use crate::join::certificate::{CERTIFICATE_FILE, KEY_FILE};
 use crate::join::store::ACCOUNTS_FILE;
 use crate::join::{AccountStore, JoinError, make_data_folder};
 use crate::ledger::{self, BackupReport, HEAD_KEY_FILE, LedgerError};
-use crate::private_file::private;
+use crate::private_file::{folder_of, private, sync_folder};
 
 /// Files that are copied unchanged, if they exist: with the operator's own certificate there is no key.
 const KEYS: [&str; 3] = [KEY_FILE, CERTIFICATE_FILE, HEAD_KEY_FILE];
@@ -57,14 +57,18 @@ pub fn backup(args: &BackupFolderArgs) -> Result<String, ServerError> {
         return Err(JoinError::NeverStarted { path: from.folder }.into());
     }
     refuse_filled(folder)?;
-    let failed = |error| at(folder, error);
-    let beside = folder.parent().filter(|beside| !beside.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if is_mount_point(folder) {
+        return Err(ServerError::MountPoint { path: folder.clone() });
+    }
+    let failed = |error| not_placed(folder, error);
+    let beside = folder_of(folder);
     // Under another name until it is whole.
     let partial = tempfile::Builder::new().prefix(".p2c2r-backup-").tempdir_in(beside).map_err(failed)?;
     let made = partial.path().join("made");
     make_data_folder(&made)?;
     let check = copy(&from, &Place::of_backup(&made))?.check;
-    fs::rename(&made, folder).map_err(failed)?;
+    sync_folder(&made).and_then(|()| fs::rename(&made, folder)).map_err(failed)?;
+    sync_folder(beside).map_err(failed)?;
     let folder = folder.display();
     Ok(format!(
         "{check}\nLedger, accounts and keys are in {folder}: whoever can read it can pass for this coordinator."
@@ -93,6 +97,7 @@ pub fn restore(args: &BackupFolderArgs) -> Result<String, ServerError> {
         }
     }
     let check = copied?.check;
+    sync_folder(&to.folder).map_err(|error| at(&to.folder, error))?;
     let folder = to.folder.display();
     Ok(format!(
         "{check}\nRestored into {folder}. Record again what workers were paid since the backup, and start the coordinator."
@@ -136,6 +141,58 @@ fn refuse_filled(path: &Path) -> Result<(), ServerError> {
     }
 }
 
+/// Whether another file system is mounted at the folder, as far as its device tells; a part of the same one that is mounted
+/// there is only found by renaming.
+fn is_mount_point(folder: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let device = |path: &Path| path.metadata().ok().map(|data| data.dev());
+        device(folder).is_some_and(|own| device(folder_of(folder)).is_some_and(|beside| beside != own))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        false
+    }
+}
+
+/// Why a backup could not be made at `folder`.
+fn not_placed(folder: &Path, error: std::io::Error) -> ServerError {
+    if error.kind() == ErrorKind::ResourceBusy {
+        return ServerError::MountPoint { path: folder.to_owned() };
+    }
+    at(folder, error)
+}
+
 fn at(path: &Path, error: std::io::Error) -> ServerError {
     JoinError::File { path: path.to_owned(), error }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_point_is_named_with_what_to_do() {
+        let busy = not_placed(Path::new("/mnt/stick"), ErrorKind::ResourceBusy.into()).to_string();
+        assert!(busy.contains("is a mount point") && busy.contains("/mnt/stick/backup"), "{busy}");
+        let other = not_placed(Path::new("/mnt/stick"), ErrorKind::PermissionDenied.into()).to_string();
+        assert!(!other.contains("mount point"), "{other}");
+    }
+
+    #[test]
+    fn an_ordinary_folder_is_no_mount_point() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("inner");
+        assert!(!is_mount_point(&inner), "it is not there yet");
+        fs::create_dir(&inner).unwrap();
+        assert!(!is_mount_point(&inner));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn another_file_system_is_found_where_it_is_mounted() {
+        assert!(is_mount_point(Path::new("/proc")));
+    }
 }

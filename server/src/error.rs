@@ -53,6 +53,14 @@ pub enum ServerError {
         /// The folder.
         path: PathBuf,
     },
+    /// The folder that a backup should go to is a mount point, which no folder can be renamed to.
+    #[error(
+        "{} is a mount point, and a backup cannot take its place: name a new folder below it, such as {}", path.display(), path.join("backup").display()
+    )]
+    MountPoint {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The folder is no backup.
     #[error("{} is no backup of a coordinator: it has no {missing}", path.display())]
     NoBackup {

@@ -13,7 +13,7 @@ use super::file::{BUSY, explain, no_access, refuse_log_alone};
 use super::lock::with_ending;
 use super::meta::closing;
 use super::reading::Reading;
-use crate::private_file::private;
+use crate::private_file::{folder_of, private, sync_folder};
 
 /// Attempts at the copy while the ledger is locked, each as long as SQLite waits for a lock.
 const TRIES_MAX: u32 = 5;
@@ -48,7 +48,9 @@ pub(super) fn backup(source: &Path, path: &Path) -> Result<BackupReport, LedgerE
     let partial = with_ending(path, ".partial");
     let made = copy(source, &partial).and_then(|check| {
         let bytes = partial.metadata().map_err(|error| no_access(&partial, &error))?.len();
-        std::fs::rename(&partial, path).map_err(|error| no_access(path, &error))?;
+        std::fs::rename(&partial, path)
+            .and_then(|()| sync_folder(folder_of(path)))
+            .map_err(|error| no_access(path, &error))?;
         Ok(BackupReport { path: path.to_owned(), bytes, check })
     });
     if made.is_err() {
