@@ -163,6 +163,11 @@ impl Mixer {
         }
     }
 
+    /// Ends all sounds at once; music and engine go on.
+    pub(super) fn end_sounds(&mut self) {
+        self.voices.clear();
+    }
+
     /// If the limit of sounds is reached, fades out the oldest; if many are already fading, it ends at once.
     fn make_room(&mut self) {
         let mut staying = self.voices.iter_mut().filter(|voice| voice.presence.wanted > 0.0);

@@ -36,7 +36,7 @@ pub(super) fn plugin(app: &mut App) {
     // A machine without sound plays silently; the page of volumes says so.
     let output = std::thread::Builder::new()
         .name("sound".into())
-        .spawn(move || output::run(&output::PLAYERS, &orders, &noted));
+        .spawn(move || output::run(&output::PLAYERS, &orders, &noted, output::WAITS));
     if let Err(error) = output {
         tracing::warn!(%error, "no sound");
         silence.note();
@@ -66,7 +66,7 @@ enum Order {
     Engine(f32),
 }
 
-/// Whether nothing can be heard. The thread that plays notes it when none of the system's programs can play.
+/// Whether nothing can be heard. The thread that plays notes it while none of the system's programs plays.
 #[derive(Resource, Clone, Debug, Default)]
 pub struct Silence(Arc<AtomicBool>);
 
@@ -80,7 +80,12 @@ impl Silence {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether that was noted.
+    /// Takes the note back, when something can be heard again.
+    pub fn lift(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether that is noted.
     pub fn is_noted(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
@@ -92,7 +97,7 @@ struct Speaker(SyncSender<Order>);
 
 impl Speaker {
     fn say(&self, order: Order) {
-        // Without sound there is no receiver. An order that finds the queue full is dropped: played later, all waiting
+        // If the thread that plays could not start, there is no receiver. An order that finds the queue full is dropped: played later, all waiting
         // sounds would come at once, and the next change of a volume makes up for a lost one.
         let _ = self.0.try_send(order);
     }
