@@ -7,6 +7,7 @@ mod joined;
 mod kept;
 mod reaching;
 mod refused;
+mod refusing;
 mod rounds;
 mod spending;
 mod switching;

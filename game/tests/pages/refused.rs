@@ -1,25 +1,14 @@
 //! What the pages say about a coordinator that does not let the game in.
 
-use std::sync::Arc;
+use p2c2r_link::LinkProblem;
 
-use p2c2r_link::{ClientTransport, LinkProblem, NoToken, TokenAnswer, TokenSource};
-
+use super::refusing::refusing;
 use super::*;
-
-/// A coordinator that lets nobody in.
-#[derive(Debug)]
-struct Refusing(LinkProblem);
-
-impl TokenSource for Refusing {
-    fn ask(&self, answer: TokenAnswer) {
-        answer.give(Err(NoToken::Refused { reason: self.0.clone() }));
-    }
-}
 
 fn refused_with(problem: LinkProblem) -> App {
     let cli = GameCli::try_parse_from(["p2c2r-game", "--headless", "--local", "--page=title"]).unwrap();
     let mut offload = app::offload_config(&cli).unwrap();
-    offload.link = Some(ClientTransport::Udp(Arc::new(Refusing(problem))));
+    offload.link = Some(refusing(problem));
     let mut app = app::build(&cli, offload).unwrap();
     app.insert_resource(TimeUpdateStrategy::ManualDuration(FRAME));
     app.finish();

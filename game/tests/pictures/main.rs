@@ -14,6 +14,8 @@ mod keys;
 mod late;
 mod layout;
 mod mirrors;
+#[path = "../pages/refusing.rs"]
+mod refusing;
 mod scenes;
 mod stage;
 

@@ -15,10 +15,11 @@ use p2c2r_game::cli::GameCli;
 use p2c2r_game::screens::Page;
 use p2c2r_game::settings::Settings;
 use p2c2r_game::{ViewTarget, app};
-use p2c2r_link::{ClientTransport, LinkProblem, NoToken, TokenAnswer, TokenSource};
+use p2c2r_link::{ClientTransport, LinkProblem};
 use p2c2r_offload::LocalCompute;
 
 use super::compare::{DRAWN_PER_STORED, HEIGHT, WIDTH};
+use super::refusing::refusing;
 
 /// A sixtieth of a second and a little, so that every update holds at least one step.
 pub const FRAME: Duration = Duration::from_nanos(16_666_667);
@@ -28,16 +29,6 @@ const LONG_FRAME: Duration = FRAME.saturating_mul(4);
 const FRAMES_UNTIL_PICTURE: u32 = 200;
 /// Frames without time before a picture, in which the renderer takes in everything that has come since it drew last.
 const FRAMES_TO_SETTLE: u32 = 4;
-
-/// A coordinator that lets nobody in.
-#[derive(Debug)]
-struct Refusing(LinkProblem);
-
-impl TokenSource for Refusing {
-    fn ask(&self, answer: TokenAnswer) {
-        answer.give(Err(NoToken::Refused { reason: self.0.clone() }));
-    }
-}
 
 /// A game and the image that it is drawn into.
 pub struct Stage {
@@ -58,8 +49,7 @@ impl Stage {
         arguments: &[&str],
         problem: LinkProblem,
     ) -> Result<Self, String> {
-        let link = ClientTransport::Udp(Arc::new(Refusing(problem)));
-        Self::open_linked(width, height, arguments, Some(link))
+        Self::open_linked(width, height, arguments, Some(refusing(problem)))
     }
 
     /// Opens the game with this transport to a coordinator, if any.
