@@ -137,7 +137,7 @@ pub use entry::{
 pub use error::{Breakdown, LedgerError, LedgerStopped};
 pub use handle::{AccountRequest, Ledger};
 pub use head_key::{HEAD_KEY_FILE, existing_head_key, head_key};
-pub use heads::{BadHead, Head, Link, SignedHead, read_heads};
+pub use heads::{BadHead, Head, HeadsRead, Link, SignedHead, UnreadableHead, read_heads};
 pub use options::{
     CREDIT_MAX, GROUP_COMMIT_MAX, LedgerClock, LedgerId, LedgerOptions, MONEY_MAX, OnFailure,
     PATIENT_TASKS_MAX, QUEUE_BYTES_MAX, QUEUE_ENTRIES_MAX, TASK_NO_GAP, TASK_NO_MAX,

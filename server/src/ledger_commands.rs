@@ -18,7 +18,7 @@ use crate::error::ServerError;
 use crate::join::commands::some_dollars;
 use crate::join::store::ACCOUNTS_FILE;
 use crate::join::{self, AccountStore};
-use crate::ledger::{self, CheckReport, LedgerError, SignedHead};
+use crate::ledger::{self, CheckReport, HeadsRead, LedgerError, SignedHead};
 use crate::private_file::private;
 
 /// What to do with the ledger.
@@ -185,12 +185,20 @@ fn print<T: std::fmt::Display + Serialize>(report: &T, format: ReportFormat) -> 
 }
 
 fn check(args: &CheckArgs) -> Result<CheckReport, ServerError> {
-    let mut heads = Vec::new();
+    let (mut heads, mut skipped) = (Vec::new(), Vec::new());
     for path in &args.head {
-        heads.extend(read_heads(path)?);
+        let read = read_heads(path)?;
+        heads.extend(read.heads);
+        skipped.extend(read.incomplete_line.map(|line| {
+            format!(
+                "{}: the last head, from line {line} on, was only written in part; it was skipped",
+                path.display()
+            )
+        }));
     }
     let settings = args.which.settings()?;
     let mut report = ledger::check_with_heads(&settings.db, &heads)?;
+    report.heads.extend(skipped);
     if !heads.is_empty() {
         let own = || -> Result<_, LedgerError> {
             let found = ledger::existing_head_key(&settings.data_dir)?;
@@ -223,7 +231,7 @@ fn judge_signers(heads: &[SignedHead], expected: Option<AccountKey>, report: &mu
 /// Size of the largest file of heads that is read: it has room for a head an hour for a century.
 const HEADS_BYTES_MAX: u64 = 1 << 30;
 
-fn read_heads(path: &Path) -> Result<Vec<SignedHead>, LedgerError> {
+fn read_heads(path: &Path) -> Result<HeadsRead, LedgerError> {
     let bad = |reason: String| LedgerError::BadHeads { path: path.to_owned(), reason };
     let bytes = path.metadata().map_err(|error| bad(error.to_string()))?.len();
     if bytes > HEADS_BYTES_MAX {

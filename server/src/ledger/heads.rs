@@ -259,15 +259,79 @@ fn bytes<const N: usize>(digits: &str) -> Option<[u8; N]> {
     Some(found)
 }
 
-/// Reads the heads in a text, one after the other; at least one.
-pub fn read_heads(text: &str) -> std::result::Result<Vec<SignedHead>, BadHead> {
-    let starts: Vec<usize> = text.match_indices(TITLE).map(|(at, _)| at).collect();
-    let first = *starts.first().ok_or(BadHead::Form)?;
-    if !text[..first].trim().is_empty() {
-        return Err(BadHead::Form);
+/// The heads in a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeadsRead {
+    /// At least one, in the order of the text.
+    pub heads: Vec<SignedHead>,
+    /// The line, counted from 1, in which a last head begins of which only the beginning was written.
+    pub incomplete_line: Option<usize>,
+}
+
+/// The head in a text that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("head {number}, which begins in line {line}, cannot be read: {why}")]
+pub struct UnreadableHead {
+    /// Which of the text's heads, counted from 1.
+    pub number: usize,
+    /// The line in which it begins, counted from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub why: BadHead,
+}
+
+/// Reads the heads in a text, one after the other; at least one. A last one of which only the beginning was written, as after
+/// a power cut, is skipped.
+pub fn read_heads(text: &str) -> std::result::Result<HeadsRead, UnreadableHead> {
+    let line = |at: usize| text[..at].matches('\n').count() + 1;
+    let incomplete = incomplete_at(text);
+    let whole = &text[..incomplete.unwrap_or(text.len())];
+    let mut starts: Vec<usize> = whole.match_indices(TITLE).map(|(at, _)| at).collect();
+    // Text before the first head counts as a head, and as one that cannot be read.
+    if starts.first().is_none_or(|&first| !whole[..first].trim().is_empty()) {
+        starts.insert(0, 0);
     }
-    let ends = starts.iter().skip(1).copied().chain([text.len()]);
-    starts.iter().zip(ends).map(|(&start, end)| text[start..end].parse()).collect()
+    let ends = starts.iter().skip(1).copied().chain([whole.len()]);
+    let read = starts.iter().zip(ends).zip(1..).map(|((&start, end), number)| {
+        let head = whole[start..end].parse();
+        head.map_err(|why| UnreadableHead { number, line: line(start), why })
+    });
+    Ok(HeadsRead {
+        heads: read.collect::<std::result::Result<_, _>>()?,
+        incomplete_line: incomplete.map(line),
+    })
+}
+
+/// The words that the lines of a head begin with.
+const LINES: [&str; 9] =
+    [TITLE, "key ", "group ", "at ", "landmark ", "accounts ", "tasks ", "given ", "signature "];
+
+/// Hexadecimal digits of a signature.
+const SIGNATURE_DIGITS: usize = 128;
+
+/// Where the last head of a text begins, if only its beginning was written. Some file systems fill what a power cut kept from
+/// being written with zeros.
+pub(super) fn incomplete_at(text: &str) -> Option<usize> {
+    let written = text.trim_end_matches(|c: char| c == '\0' || c.is_whitespace());
+    let zeros = text[written.len()..].find('\0').map(|at| written.len() + at);
+    cut_short_at(written).or(zeros)
+}
+
+fn cut_short_at(text: &str) -> Option<usize> {
+    let line = text.rfind('\n').map_or(0, |end| end + 1);
+    let last = text[line..].trim_start();
+    if !last.is_empty() && last.len() < TITLE.len() && TITLE.starts_with(last) {
+        return Some(line);
+    }
+    let start = text.rfind(TITLE)?;
+    let lines: Vec<&str> = text[start..].lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let (last, before) = lines.split_last()?;
+    let expected = LINES.get(before.len())?;
+    let is_cut = match last.strip_prefix(expected) {
+        Some(digits) => before.len() + 1 < LINES.len() || digits.len() < SIGNATURE_DIGITS,
+        None => expected.starts_with(last),
+    };
+    (is_cut && before.iter().zip(LINES).all(|(line, word)| line.starts_with(word))).then_some(start)
 }
 
 /// The newest head of the ledger at `path`, signed.

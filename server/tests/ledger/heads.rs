@@ -167,7 +167,7 @@ fn a_head_is_text_that_survives_pasting_and_no_change() {
     let pasted = format!("\r\n  {}\r\n\r\n", text.replace('\n', "  \r\n > ").replace("> ", ""));
     assert_eq!(pasted.parse(), Ok(head.clone()));
     let posted = [pasted.as_str(), &text, &text].join("\n\n");
-    assert_eq!(ledger::read_heads(&posted), Ok(vec![head.clone(); 3]));
+    assert_eq!(ledger::read_heads(&posted).unwrap().heads, vec![head.clone(); 3]);
 
     for line in text.lines().filter(|line| !line.starts_with("p2c2r")) {
         for (at, old) in line.char_indices().filter(|(_, c)| c.is_ascii_digit()) {
@@ -187,7 +187,34 @@ fn a_head_is_text_that_survives_pasting_and_no_change() {
     for garbage in
         ["", "\n", "p2c2r ledger head 1", "p2c2r ledger head 2", "hello\np2c2r ledger head 1", "\u{fffd}"]
     {
-        assert_eq!(ledger::read_heads(garbage), Err(BadHead::Form), "{garbage:?}");
+        assert_eq!(ledger::read_heads(garbage).unwrap_err().why, BadHead::Form, "{garbage:?}");
+    }
+}
+
+#[test]
+fn a_last_head_that_was_cut_short_is_skipped_and_other_damage_is_named() {
+    let lab = used();
+    let (head, file) = (head(&lab), lab.folder.path().join("heads.txt"));
+    let text = head.to_string();
+    for end in 1..text.len() {
+        let read = ledger::read_heads(&format!("{text}\n\n{}", &text[..end])).unwrap();
+        assert_eq!((read.heads, read.incomplete_line), (vec![head.clone()], Some(11)), "cut after {end}");
+    }
+    let whole = ledger::read_heads(&format!("{text}\n\n{text}\n\n")).unwrap();
+    assert_eq!((whole.heads.len(), whole.incomplete_line), (2, None));
+
+    let words = ["ledger", "check", "--head", file.to_str().unwrap()];
+    fs::write(&file, format!("{text}\n\n{}", &text[..100])).unwrap();
+    let checked = said(&program(&lab, &words));
+    assert!(checked.contains("from line 11 on, was only written in part"), "{checked}");
+    for damaged in [
+        format!("{text}\n\n{}\n\n{text}\n\n", &text[..100]),
+        format!("{text}\n\n{}\n\n", text.replace("tasks ", "tasks 1")),
+        format!("{text}\n\n{}\n\n", text.replace("tasks ", "jobs ")),
+    ] {
+        fs::write(&file, damaged).unwrap();
+        let refusal = refused(&program(&lab, &words));
+        assert!(refusal.contains("head 2, which begins in line 11, cannot be read"), "{refusal}");
     }
 }
 
@@ -239,7 +266,7 @@ fn a_running_coordinator_adds_heads_to_a_file_that_its_ledger_then_contains() {
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         lines.for_each(|line| drop(line.unwrap()));
         assert!(child.wait().unwrap().success());
-        let heads = ledger::read_heads(&fs::read_to_string(&file).unwrap()).unwrap();
+        let heads = ledger::read_heads(&fs::read_to_string(&file).unwrap()).unwrap().heads;
         assert!(heads.len() >= run, "one at each start at the least");
         said(&program(&lab, &["ledger", "check", "--head", file.to_str().unwrap()]));
     }
