@@ -147,7 +147,6 @@ fn patient_tasks_survive_a_coordinator_restart(wire: ClusterWire, kind: PuzzleKi
     cluster.add_worker();
     let endings = cluster.until_endings(0, 3);
     assert!(endings.iter().all(|(_, ending)| matches!(ending, OffloadEnding::Done { .. })), "{endings:?}");
-    assert!(endings.iter().any(|(_, ending)| ending.is_remote()), "at least one came back: {endings:?}");
     // Tasks that the game computed itself meanwhile are taken back, or done by the coordinator, once it has rejoined.
     cluster.until("nothing is held any more", |cluster| cluster.books().gamers[0].set_aside == Nanos::ZERO);
     let books = cluster.books();

@@ -191,6 +191,14 @@ pub trait TaskKind: Send + Sync + 'static {
         Self::blob_refs(spec).is_empty()
     }
 
+    /// Whether [`TaskKind::admit`] prepares every blob that `spec` refers to. Unlike [`TaskKind::is_prepared`] this does not
+    /// depend on what other threads have done so far: decisions that a recording has to repeat may rest on it. False by
+    /// default if the spec refers to any blob.
+    fn admission_prepares(spec: &Self::Spec, blobs: &Blobs) -> bool {
+        let _ = blobs;
+        Self::blob_refs(spec).is_empty()
+    }
+
     /// Computes the outcome. Never panics on a spec that [`TaskKind::admit`] accepts.
     ///
     /// A kernel whose time its work units do not bound counts its steps in a [`Fuel`](crate::fuel::Fuel) of
@@ -328,6 +336,11 @@ pub trait TaskJob: Send + Sync {
         let _ = blobs;
         self.blob_refs().is_empty()
     }
+    /// See [`TaskKind::admission_prepares`].
+    fn admission_prepares(&self, blobs: &Blobs) -> bool {
+        let _ = blobs;
+        self.blob_refs().is_empty()
+    }
     /// Whether [`TaskJob::run`] may wait for a device, so that only a thread without other work should call
     /// it.
     fn waits(&self) -> bool {
@@ -461,6 +474,9 @@ impl<K: TaskKind> TaskJob for TypedJob<K> {
     }
     fn is_prepared(&self, blobs: &Blobs) -> bool {
         K::is_prepared(&self.spec, blobs)
+    }
+    fn admission_prepares(&self, blobs: &Blobs) -> bool {
+        K::admission_prepares(&self.spec, blobs)
     }
     fn waits(&self) -> bool {
         self.substitute.is_some()

@@ -114,6 +114,10 @@ impl TaskKind for Lightfield {
         spec.base.is_none_or(is_ready)
     }
 
+    fn admission_prepares(_: &LightfieldSpec, _: &Blobs) -> bool {
+        true
+    }
+
     fn run(spec: &LightfieldSpec, blobs: &Blobs, stop: &Stop) -> Result<LightfieldOutcome, KernelError> {
         Self::run_on(spec, blobs, &mut Self::fuel(spec, blobs, stop)?)
     }

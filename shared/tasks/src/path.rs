@@ -67,7 +67,7 @@ pub use spec::{Cell, PathSpec, Query};
 pub use units::Reckoning;
 
 use crate::admission::{counted, refuse};
-use crate::blobs::Blobs;
+use crate::blobs::{Blob, Blobs};
 use crate::fuel::{Fuel, Fueled, Stop};
 use crate::kind::{CheckError, KernelError, SpecError, TaskKind};
 use kernel::{PreparedGrid, Survey};
@@ -103,6 +103,10 @@ impl TaskKind for Path {
 
     fn is_prepared(spec: &PathSpec, blobs: &Blobs) -> bool {
         blobs.get(spec.grid).is_ok_and(|blob| blob.is_prepared::<PreparedGrid>())
+    }
+
+    fn admission_prepares(spec: &PathSpec, blobs: &Blobs) -> bool {
+        blobs.get(spec.grid).is_ok_and(is_prepared_at_once)
     }
 
     fn run(spec: &PathSpec, blobs: &Blobs, stop: &Stop) -> Result<PathOutcome, KernelError> {
@@ -169,9 +173,13 @@ impl Fueled for Path {
 /// microseconds. Of larger grids admission makes only the survey.
 const PREPARED_CELLS_MAX: usize = 128 * 128;
 
+fn is_prepared_at_once(grid: &Arc<Blob>) -> bool {
+    Grid::claimed_cells(grid.bytes()) <= PREPARED_CELLS_MAX
+}
+
 fn surveyed(spec: &PathSpec, blobs: &Blobs) -> Result<Survey, SpecError> {
     let blob = blobs.get(spec.grid)?;
-    if blob.is_prepared::<PreparedGrid>() || Grid::claimed_cells(blob.bytes()) <= PREPARED_CELLS_MAX {
+    if blob.is_prepared::<PreparedGrid>() || is_prepared_at_once(blob) {
         return Ok(prepared(spec, blobs)?.survey);
     }
     blob.surveyed(|bytes| Survey::from_blob(bytes).map_err(|error| error.to_string()))

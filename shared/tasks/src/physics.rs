@@ -229,6 +229,10 @@ impl TaskKind for Physics {
         spec.base.as_ref().is_none_or(is_ready)
     }
 
+    fn admission_prepares(_: &PhysicsSpec, _: &Blobs) -> bool {
+        true
+    }
+
     fn run(spec: &PhysicsSpec, blobs: &Blobs, stop: &Stop) -> Result<PhysicsOutcome, KernelError> {
         let scene = admit::in_range(spec, blobs)?;
         let mut fuel = Fuel::of::<Self>(worth(&scene)?, stop);

@@ -169,9 +169,10 @@ fn measure(
 
 /// Whether a check takes so little time that it is made at once, on the app's thread.
 fn is_small(check: &Check) -> bool {
-    // A check that must prepare a blob first is not small.
+    // A check that must prepare a blob first is not small. Whether the pool has prepared the blob meanwhile does not count,
+    // because a replay of the recording could not know.
     let units_max = match check.depth {
-        _ if !check.job.is_prepared(&check.blobs) => WorkUnits(0),
+        _ if !check.job.admission_prepares(&check.blobs) => WorkUnits(0),
         Depth::Always => INLINE_UNITS_MAX,
         Depth::Deep(_) | Depth::Again(_) => INLINE_DEEP_UNITS_MAX,
     };

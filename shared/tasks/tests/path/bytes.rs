@@ -153,8 +153,10 @@ fn a_blob_that_another_kind_has_prepared_is_not_prepared_for_paths() {
     blobs.get(spec.grid).unwrap().prepared(|_| Ok(Foreign)).unwrap();
     job.admit(&blobs).unwrap();
     assert!(!job.is_prepared(&blobs), "admission has only surveyed so large a grid");
+    assert!(!job.admission_prepares(&blobs));
     job.run(&blobs, &Stop::never()).unwrap();
     assert!(job.is_prepared(&blobs));
+    assert!(!job.admission_prepares(&blobs), "what others have prepared since does not count");
 }
 
 /// Outcomes true and false: the type can hold more than any kernel gives.
