@@ -3,8 +3,8 @@
 //! It shares no code with the writer: a task's transfers are derived here from the task's row and its attempts, so a
 //! bug in the writer shows up as a difference.
 
-mod ahead;
 mod check_report;
+mod look_ahead;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -26,8 +26,8 @@ use super::payouts::PayoutsBooked;
 use super::reading::Reading;
 use super::task_audit::{self, TaskTally};
 
-pub(super) use ahead::Ahead;
 pub use check_report::{CheckReport, PROBLEMS_NAMED_MAX};
+pub(super) use look_ahead::LookAhead;
 
 /// One account as the file has it.
 pub(super) struct Booked {
@@ -121,11 +121,12 @@ fn chain(
         "SELECT id, debit, credit, amount, reason, attempt, grp FROM {ALL_TRANSFERS} ORDER BY grp, id"
     ))?;
     let mut transfers =
-        Ahead::new(transfers.query([])?, |row| Ok((read_transfer(row)?, row.get::<_, i64>(6)?)))?;
+        LookAhead::new(transfers.query([])?, |row| Ok((read_transfer(row)?, row.get::<_, i64>(6)?)))?;
     let mut changes = connection
         .prepare("SELECT grp, account, what, number, bytes, text FROM account_log ORDER BY grp, id")?;
-    let mut changes =
-        Ahead::new(changes.query([])?, |row| Ok((row.get::<_, i64>(0)?, AccountLogEntry::read(row, 1)?)))?;
+    let mut changes = LookAhead::new(changes.query([])?, |row| {
+        Ok((row.get::<_, i64>(0)?, AccountLogEntry::read(row, 1)?))
+    })?;
     let mut derived: HashMap<i64, i128> =
         folded.iter().map(|(account, sums)| (*account, i128::from(sums.balance))).collect();
     let (mut previous, mut expected) = (checkpoint.hash, checkpoint.group + 1);

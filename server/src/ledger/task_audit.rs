@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, Result, Row};
 
-use super::audit::{Ahead, Booked, CheckReport, read_transfer};
+use super::audit::{Booked, CheckReport, LookAhead, read_transfer};
 use super::chain::Transfer;
 use super::entry::{kind, reason, state, verdict};
 use super::folding::FoldedSums;
@@ -85,10 +85,10 @@ pub(super) fn check(
         "SELECT id, debit, credit, amount, reason, attempt, grp FROM transfers WHERE id > 0 ORDER BY id",
     )?;
     let mut attempts = connection.prepare("SELECT id, worker, verdict FROM attempts ORDER BY id")?;
-    let mut tasks = Ahead::new(tasks.query([])?, read_task)?;
+    let mut tasks = LookAhead::new(tasks.query([])?, read_task)?;
     let mut transfers =
-        Ahead::new(transfers.query([])?, |row| Ok((read_transfer(row)?, row.get::<_, i64>(6)?)))?;
-    let mut attempts = Ahead::new(attempts.query([])?, read_attempt)?;
+        LookAhead::new(transfers.query([])?, |row| Ok((read_transfer(row)?, row.get::<_, i64>(6)?)))?;
+    let mut attempts = LookAhead::new(attempts.query([])?, read_attempt)?;
     let (mut moved, mut tries) = (Vec::new(), Vec::new());
     while let Some(task) = tasks.step()? {
         while let Some((stray, _)) = transfers.take_if(|(transfer, _)| transfer.id >> 2 < task.no)? {

@@ -13,9 +13,9 @@ const DELAY_TICKS: u64 = 12;
 
 /// Outcomes that the arena has not been given yet, each with the tick at which it is due.
 #[derive(Default)]
-pub struct Answers(Vec<(u64, DueOutcome)>);
+pub struct ArenaAnswers(Vec<(u64, DueOutcome)>);
 
-impl Answers {
+impl ArenaAnswers {
     /// Takes the outcomes that are due at `tick`.
     pub fn due(&mut self, tick: u64) -> Vec<DueOutcome> {
         self.0.extract_if(.., |(at, _)| *at <= tick).map(|(_, outcome)| outcome).collect()

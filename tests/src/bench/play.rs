@@ -19,7 +19,7 @@ use p2c2r_tasks::reflection::{
 use p2c2r_tasks::tactics::{Tactics, TacticsSpec};
 use p2c2r_tasks::{Blobs, KernelError, TaskKind};
 
-use super::answers::Answers;
+use super::answers::ArenaAnswers;
 
 pub use sector::{SECTOR, SECTORS_PER_HOUR, sector};
 
@@ -133,7 +133,7 @@ impl Play {
         let field_ticks = (FIELD.interval.as_secs_f64() * f64::from(TICKS_PER_SECOND)).round() as u64;
         let (mut path, mut physics) = (Vec::new(), Vec::new());
         let (mut reflection, mut lightfield, mut tactics) = (Vec::new(), Vec::new(), Vec::new());
-        let mut answers = Answers::default();
+        let mut answers = ArenaAnswers::default();
         while arena.tick() < ticks {
             let due = answers.due(arena.tick());
             watch(&arena);

@@ -19,13 +19,13 @@ use crate::fuel::Stop;
 
 /// What the dispatcher of a world shares with whoever runs its ticks. Clones share one count.
 #[derive(Clone)]
-pub(super) struct Watch {
+pub(super) struct TickWatch {
     stop: Stop,
     /// Pairs found in contact in this tick.
     in_contact: Arc<AtomicUsize>,
 }
 
-impl Watch {
+impl TickWatch {
     pub fn new(stop: &Stop) -> Self {
         Self { stop: stop.clone(), in_contact: Arc::default() }
     }
@@ -49,7 +49,7 @@ impl Watch {
 }
 
 /// Computes the manifolds of contacts, and leaves all other queries to the dispatcher behind it.
-struct Watched(Watch);
+struct Watched(TickWatch);
 
 impl PersistentQueryDispatcher<ContactManifoldData, ContactData> for Watched {
     fn contact_manifolds(

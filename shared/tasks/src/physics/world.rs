@@ -23,7 +23,7 @@ use super::reach::{Reach, is_ball};
 use super::scene::PhysicsScene;
 use super::units::{ENTER_STEPS, LOOK_STEPS, MOVE_STEPS, Meeting, PULL_STEPS, Pair, SWEEP_STEPS, TICK_STEPS};
 use super::vector::{Vec3, add, dot, scale, sub};
-use super::watch::Watch;
+use super::watch::TickWatch;
 use super::{PAIRS_PER_BODY_MAX, PREDICTION_M, STEP_S};
 use crate::fuel::Fuel;
 use crate::kind::KernelError;
@@ -77,7 +77,7 @@ fn widened(from: Vector) -> Vec3 {
 
 impl World {
     /// A world with the bodies in the order of their ids, without lone ones; then the walls.
-    fn new(scene: &PhysicsScene<'_>, start: &[State], lone: &Lone, watch: &Watch) -> Self {
+    fn new(scene: &PhysicsScene<'_>, start: &[State], lone: &Lone, watch: &TickWatch) -> Self {
         let parameters = IntegrationParameters {
             dt: STEP_S as f32,
             normalized_prediction_distance: PREDICTION_M as f32,
@@ -315,7 +315,7 @@ pub(super) fn run(
 ) -> Result<SegmentRun, KernelError> {
     let mut lone = Lone::new(scene, ground);
     fuel.spend((start.len() - lone.by_x.len()) as u64 * ENTER_STEPS)?;
-    let watch = Watch::new(fuel.stop());
+    let watch = TickWatch::new(fuel.stop());
     let mut world = World::new(scene, start, &lone, &watch);
     let mut order = Vec::new();
     let (mut pulled, mut met) = (vec![[0.0; 3]; start.len()], BTreeMap::new());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use p2c2r_arena::{Arena, ArenaConfig, Autopilot, Flight, TICKS_PER_SECOND};
 use p2c2r_tasks::KernelError;
 
-use crate::bench::answers::Answers;
+use crate::bench::answers::ArenaAnswers;
 
 /// The arena that the game plays in with this preset and seed.
 fn arena(preset: &str, seed: u64) -> ArenaConfig {
@@ -21,7 +21,7 @@ fn arena(preset: &str, seed: u64) -> ArenaConfig {
 pub fn record(preset: &str, seed: u64, length: Duration) -> Result<Flight, KernelError> {
     let (mut arena, mut autopilot) = (Arena::new(arena(preset, seed)), Autopilot::default());
     let mut flight = Flight::default();
-    let mut answers = Answers::default();
+    let mut answers = ArenaAnswers::default();
     while arena.tick() < length.as_secs() * u64::from(TICKS_PER_SECOND) {
         let due = answers.due(arena.tick());
         let controls = autopilot.controls(&arena);

@@ -3,13 +3,13 @@
 use rusqlite::{Result, Row, Rows};
 
 /// Rows of a statement, with one row of look-ahead.
-pub(in crate::ledger) struct Ahead<'s, T> {
+pub(in crate::ledger) struct LookAhead<'s, T> {
     rows: Rows<'s>,
     next: Option<T>,
     read: fn(&Row<'_>) -> Result<T>,
 }
 
-impl<'s, T> Ahead<'s, T> {
+impl<'s, T> LookAhead<'s, T> {
     /// Reads the first row.
     pub fn new(rows: Rows<'s>, read: fn(&Row<'_>) -> Result<T>) -> Result<Self> {
         let mut ahead = Self { rows, next: None, read };
