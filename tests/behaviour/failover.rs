@@ -14,7 +14,7 @@ for_every_kind!(
     without_workers_a_queueing_coordinator_delivers_when_one_returns,
     without_workers_a_refusing_coordinator_leaves_the_game_local,
     a_killed_coordinator_leaves_the_game_local_and_takes_it_back,
-    patient_tasks_survive_a_coordinator_restart,
+    patient_tasks_end_once_and_are_charged_once_across_a_coordinator_restart,
     patient_tasks_survive_the_death_of_coordinator_worker_and_game,
 );
 
@@ -130,7 +130,10 @@ fn until_held(cluster: &mut Cluster) {
     });
 }
 
-fn patient_tasks_survive_a_coordinator_restart(wire: ClusterWire, kind: PuzzleKind) {
+fn patient_tasks_end_once_and_are_charged_once_across_a_coordinator_restart(
+    wire: ClusterWire,
+    kind: PuzzleKind,
+) {
     let mut cluster = Cluster::start(ClusterConfig {
         workers: 0,
         fallback: Fallback::Queue,

@@ -152,6 +152,9 @@ fn toast_text(mode: &OffloadMode) -> &'static str {
     match mode {
         OffloadMode::Remote => "Borrowing ON: other computers do the heavy work",
         OffloadMode::Local(LocalReason::SwitchedOff) => "Borrowing OFF: this computer does all of it itself",
+        OffloadMode::Local(
+            LocalReason::SessionCap { .. } | LocalReason::HourCap { .. } | LocalReason::BalanceTooLow { .. },
+        ) => "Borrowing ON, at its limit: this computer does what costs more than is left",
         OffloadMode::Local(_) => "Borrowing ON, but alone: this computer does all of it itself",
     }
 }

@@ -47,7 +47,8 @@ pub(super) fn fill(page: Res<State<Page>>, told: Told, mut trail: ResMut<Trail>,
     let mut filled = told.menu(page, during_round);
     if stays {
         filled.chosen = menu.chosen.min(filled.items.len().saturating_sub(1));
-        if filled.note.is_empty() {
+        // Only the page of keys has notes that another place writes.
+        if filled.note.is_empty() && page == Page::Keys {
             filled.note.clone_from(&menu.note);
         }
     } else if let Some(chosen) = trail.chosen.take() {

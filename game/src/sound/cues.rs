@@ -115,14 +115,14 @@ fn follow_engine(
         (true, false) => THRUST,
         (true, true) => 1.0,
     };
-    if std::mem::replace(&mut *before, now) != now {
-        speaker.say(Order::Engine(now));
+    if *before != now && speaker.say(Order::Engine(now)) {
+        *before = now;
     }
 }
 
 /// Lowers the music behind menus.
-fn follow_page(page: Res<State<Page>>, speaker: Res<Speaker>) {
-    if page.is_changed() {
-        speaker.say(Order::Presence(if *page.get() == Page::Play { 1.0 } else { 0.0 }));
+fn follow_page(page: Res<State<Page>>, speaker: Res<Speaker>, mut is_late: Local<bool>) {
+    if page.is_changed() || *is_late {
+        *is_late = !speaker.say(Order::Presence(if *page.get() == Page::Play { 1.0 } else { 0.0 }));
     }
 }

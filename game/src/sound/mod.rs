@@ -16,7 +16,7 @@ mod synth;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
 use bevy::prelude::*;
 
@@ -44,7 +44,7 @@ pub(super) fn plugin(app: &mut App) {
     app.insert_resource(Speaker(sender))
         .insert_resource(silence)
         .add_plugins(cues::plugin)
-        .add_systems(PostUpdate, follow_settings.run_if(resource_changed::<Settings>));
+        .add_systems(PostUpdate, follow_settings);
 }
 
 /// Orders to the mixer.
@@ -96,15 +96,17 @@ impl Silence {
 struct Speaker(SyncSender<Order>);
 
 impl Speaker {
-    fn say(&self, order: Order) {
-        // If the thread that plays could not start, there is no receiver. An order that finds the queue full is dropped: played later, all waiting
-        // sounds would come at once, and the next change of a volume makes up for a lost one.
-        let _ = self.0.try_send(order);
+    /// Whether the order was taken. One that finds the queue full is dropped, because all waiting sounds would be played
+    /// at once; the caller gives an order that sets a state again. Without a thread that plays, every order counts as taken.
+    fn say(&self, order: Order) -> bool {
+        !matches!(self.0.try_send(order), Err(TrySendError::Full(_)))
     }
 }
 
-fn follow_settings(settings: Res<Settings>, speaker: Res<Speaker>) {
-    speaker.say(Order::Volumes(Volumes::of(&settings.sound)));
+fn follow_settings(settings: Res<Settings>, speaker: Res<Speaker>, mut is_late: Local<bool>) {
+    if settings.is_changed() || *is_late {
+        *is_late = !speaker.say(Order::Volumes(Volumes::of(&settings.sound)));
+    }
 }
 
 #[cfg(test)]
@@ -118,6 +120,7 @@ mod tests {
         for _ in 0..=ORDERS_MAX {
             speaker.say(Order::Engine(0.5));
         }
+        assert!(!speaker.say(Order::Engine(0.0)), "it is to be said again");
         assert_eq!(orders.try_iter().count(), ORDERS_MAX);
     }
 }

@@ -117,6 +117,11 @@ fn the_page_of_volumes_says_when_nothing_can_be_heard() {
     silence.note();
     play(&mut app, 2);
     assert_eq!(menu(&app).note, Silence::WORDS);
+    silence.lift();
+    play(&mut app, 2);
+    assert_eq!(menu(&app).note, "", "a player program plays again");
+    silence.note();
+    play(&mut app, 2);
     nudge(&mut app, Nudge::Back);
     assert_eq!(menu(&app).note, "", "it is said on that page alone");
 }

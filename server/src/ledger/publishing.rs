@@ -104,9 +104,11 @@ fn cut_incomplete(path: &Path) -> io::Result<()> {
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
     let mut tail = Vec::new();
     file.take(TAIL_BYTES).read_to_end(&mut tail)?;
-    // An incomplete head is plain ASCII, so that its bytes are counted from the end.
     let tail = String::from_utf8_lossy(&tail);
-    let Some(start) = heads::incomplete_at(&tail) else { return Ok(()) };
+    // An incomplete head is plain ASCII, so its bytes are counted from the end. Anything else is damage, and left alone.
+    let Some(start) = heads::incomplete_at(&tail).filter(|start| tail[*start..].is_ascii()) else {
+        return Ok(());
+    };
     tracing::warn!(path = %path.display(), "the last head was only written in part, and is removed");
     cut(path, length.saturating_sub((tail.len() - start) as u64))
 }

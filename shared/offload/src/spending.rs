@@ -99,6 +99,11 @@ impl Spending {
         if self.is_settled(now) { Nanos::ZERO } else { self.doubted }
     }
 
+    /// Prices in doubt as of the last event, however long ago that was.
+    pub fn doubted(&self) -> Nanos {
+        self.doubted
+    }
+
     /// Whether nothing has happened for so long that the ledger's sum has everything.
     fn is_settled(&self, now: Micros) -> bool {
         Duration::from(now).saturating_sub(self.stirred_at.into()) >= LAG

@@ -82,7 +82,8 @@ pub struct OffloadState {
 }
 
 impl OffloadState {
-    /// Whether new tasks leave this computer.
+    /// Whether new tasks leave this computer without restriction. Under a money limit cheap ones may leave it although this
+    /// is false.
     pub fn is_remote(&self) -> bool {
         self.mode == OffloadMode::Remote
     }

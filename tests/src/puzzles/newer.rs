@@ -28,6 +28,9 @@ impl<K: TaskKind> TaskKind for Newer<K> {
     fn is_prepared(spec: &K::Spec, blobs: &Blobs) -> bool {
         K::is_prepared(spec, blobs)
     }
+    fn admission_prepares(spec: &K::Spec, blobs: &Blobs) -> bool {
+        K::admission_prepares(spec, blobs)
+    }
     fn run(spec: &K::Spec, blobs: &Blobs, stop: &Stop) -> Result<K::Outcome, KernelError> {
         K::run(spec, blobs, stop)
     }

@@ -149,7 +149,7 @@ impl Checking {
     }
 
     /// The next waiting check, if there is time for it. A check whose task no longer waits for it, by `is_awaited`, is
-    /// skipped: if it was drawn it moves to [`LATER`], otherwise it is dropped.
+    /// skipped: if it was drawn it moves to `LATER`, otherwise it is dropped.
     pub fn next(&mut self, now: Micros, is_awaited: impl Fn(&Check) -> bool) -> Option<Check> {
         self.refill(now);
         loop {

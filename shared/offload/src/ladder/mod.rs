@@ -162,8 +162,8 @@ struct Gate {
     paused_until: Micros,
 }
 
-/// A money limit that is in force: until a task that costs as much as the one it kept here goes out, or until it has kept
-/// none here for [`CAPPED_FOR`]. If any cheaper task ended it, the player would be told of the limit and of its end several
+/// A money limit that is in force: until a task that costs as much as the one it kept here goes out, or until a cheaper
+/// one goes out [`CAPPED_FOR`] after it last kept one here. If any cheaper task ended it, the player would be told of the limit and of its end several
 /// times a second.
 struct Capped {
     /// Of the task that it last kept here.
@@ -412,7 +412,10 @@ impl Ladder {
                 Remote::Sent { reserved, .. } => Some(reserved),
                 Remote::Waiting { .. } | Remote::Over => None,
             });
-        prices.fold(self.spending.in_doubt(context.now()), plus)
+        // Without a connection no ledger tells what it has charged, however long ago the doubt arose.
+        let welcomed = self.session.as_ref().is_some_and(Session::is_welcomed);
+        let in_doubt = if welcomed { self.spending.in_doubt(context.now()) } else { self.spending.doubted() };
+        prices.fold(in_doubt, plus)
     }
 }
 

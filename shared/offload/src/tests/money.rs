@@ -245,6 +245,16 @@ fn what_may_be_charged_without_a_receipt_is_told_without_tasks_that_the_next_run
 }
 
 #[test]
+fn what_was_out_when_the_connection_was_lost_may_be_charged_however_long_ago_that_was() {
+    let mut game = Game::new();
+    game.ask_for(1);
+    game.submit();
+    game.lose_link();
+    game.frames(400);
+    assert_eq!(game.app.world().resource::<OffloadAccount>().at_risk, PRICE);
+}
+
+#[test]
 fn without_a_folder_for_them_patient_tasks_may_be_charged_without_a_receipt_too() {
     let mut game = Game::new();
     game.ask(Offloading::new(spec(1), Blobs::default()).patient());
