@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio_rustls::rustls::pki_types::UnixTime;
+use tokio_rustls::rustls::pki_types::{CertificateDer, UnixTime};
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tracing::{info, warn};
@@ -34,7 +34,7 @@ type Times = [Option<SystemTime>; 2];
 pub struct RenewedCertificate {
     chain: PathBuf,
     key: PathBuf,
-    current: RwLock<Arc<CertifiedKey>>,
+    current: RwLock<Current>,
     read: Mutex<Times>,
 }
 
@@ -42,7 +42,7 @@ impl RenewedCertificate {
     /// Reads it for the first time.
     pub(super) fn load(chain: &Path, key: &Path) -> Result<Self, JoinError> {
         let read = times(chain, key);
-        let current = RwLock::new(Arc::new(read_operators(chain, key)?));
+        let current = RwLock::new(Current::read(chain, key)?);
         Ok(Self { chain: chain.to_owned(), key: key.to_owned(), current, read: Mutex::new(read) })
     }
 
@@ -53,7 +53,7 @@ impl RenewedCertificate {
         if *self.read.lock().unwrap_or_else(PoisonError::into_inner) == found {
             return Ok(false);
         }
-        let renewed = Arc::new(read_operators(&self.chain, &self.key)?);
+        let renewed = Current::read(&self.chain, &self.key)?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = renewed;
         *self.read.lock().unwrap_or_else(PoisonError::into_inner) = found;
         Ok(true)
@@ -61,17 +61,33 @@ impl RenewedCertificate {
 
     /// When the certificate in use ends; `None` if it does not say so in a way that can be read.
     pub fn ends(&self) -> Option<WallSeconds> {
-        let current = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
-        let certificate = EndEntityCert::try_from(current.cert.first()?).ok()?;
-        // webpki says when a certificate ends if it is asked about a time after that.
-        let late = UnixTime::since_unix_epoch(Duration::from_secs(u64::MAX));
-        let usage = KeyUsage::server_auth();
-        match certificate.verify_for_usage(&[], &[], &[], late, usage, None, None).map(drop) {
-            Err(Error::CertExpired { not_after, .. }) => {
-                i64::try_from(not_after.as_secs()).ok().map(WallSeconds)
-            }
-            _ => None,
-        }
+        self.current.read().unwrap_or_else(PoisonError::into_inner).ends
+    }
+}
+
+/// The certificate in use.
+#[derive(Debug)]
+struct Current {
+    key: Arc<CertifiedKey>,
+    ends: Option<WallSeconds>,
+}
+
+impl Current {
+    fn read(chain: &Path, key: &Path) -> Result<Self, JoinError> {
+        let key = read_operators(chain, key)?;
+        let ends = key.cert.first().and_then(end_of);
+        Ok(Self { key: Arc::new(key), ends })
+    }
+}
+
+/// When a certificate ends. webpki says so if it is asked about a time after that.
+fn end_of(certificate: &CertificateDer<'_>) -> Option<WallSeconds> {
+    let certificate = EndEntityCert::try_from(certificate).ok()?;
+    let late = UnixTime::since_unix_epoch(Duration::from_secs(u64::MAX));
+    let usage = KeyUsage::server_auth();
+    match certificate.verify_for_usage(&[], &[], &[], late, usage, None, None).map(drop) {
+        Err(Error::CertExpired { not_after, .. }) => i64::try_from(not_after.as_secs()).ok().map(WallSeconds),
+        _ => None,
     }
 }
 
@@ -83,7 +99,7 @@ pub fn days_left(ends: WallSeconds, now: WallSeconds) -> Option<i64> {
 
 impl ResolvesServerCert for RenewedCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner)))
+        Some(Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner).key))
     }
 }
 
