@@ -2,8 +2,8 @@
 //!
 //! A spec names a blob by digest, so a program that has the blob is not sent it again. A blob can carry a
 //! prepared form (a decoded, indexed grid) that the first kernel to need it attaches and later ones reuse.
-//! The form can be far larger than the bytes it is made from, so a [`BlobStore`] counts both and evicts the
-//! least recently used blob.
+//! The form can be far larger than the bytes it is made from, so a [`BlobStore`] bounds both: it evicts the least recently
+//! used blobs, and drops forms sooner.
 
 mod known;
 mod store;
@@ -129,7 +129,7 @@ impl Blob {
     }
 
     /// The form a kernel works on, made from the bytes by `prepare` on first use and kept as long as the store keeps
-    /// the blob. `prepare` must be pure, and the same for each `T`: a refusal is kept as well. While one thread
+    /// the blob and has room for its forms. `prepare` must be pure, and the same for each `T`: a refusal is kept as well. While one thread
     /// prepares, others that want a form wait for it.
     pub fn prepared<T: Prepared>(
         &self,
@@ -162,9 +162,9 @@ impl Blob {
         Ok(made.downcast::<T>().unwrap_or_else(|_| unreachable!("forms are kept by their type")))
     }
 
-    /// Bytes the blob takes in memory now.
+    /// Bytes the blob takes in memory, without prepared forms.
     fn weight(&self) -> usize {
-        store::BLOB_OVERHEAD_BYTES + self.bytes.len() + self.prepared_bytes()
+        store::BLOB_OVERHEAD_BYTES + self.bytes.len()
     }
 
     /// Says whether the store has evicted the blob. The store calls it under its own lock.
@@ -172,14 +172,11 @@ impl Blob {
         self.evicted.store(evicted, Ordering::Release);
     }
 
-    /// Drops the prepared forms of a blob that was evicted, unless its store has taken it back meanwhile; a kernel that
-    /// is using one keeps it until it ends.
-    fn let_go(&self) {
+    /// Drops the prepared forms; a kernel that is using one keeps it until it ends. Waits for a thread that prepares one.
+    fn drop_forms(&self) {
         let mut slot = self.slot();
-        if self.evicted.load(Ordering::Acquire) {
-            slot.forms.clear();
-            self.prepared_bytes.store(0, Ordering::Release);
-        }
+        slot.forms.clear();
+        self.prepared_bytes.store(0, Ordering::Release);
     }
 
     fn slot(&self) -> MutexGuard<'_, Slot> {

@@ -5,7 +5,7 @@ use p2c2r_protocol::limits::BLOB_STORE_BYTES_MAX;
 use p2c2r_protocol::{Digest, SeededHash};
 
 /// Bytes of blobs that are believed to be there: half of what a [`BlobStore`](super::BlobStore) may hold,
-/// because the store also counts prepared forms and may be shared, and this record should forget a blob
+/// because the store also counts prepared forms and its own entries and may be shared, and this record should forget a blob
 /// before the store evicts it. Forgetting too early costs bytes; too late costs a round trip.
 const BYTES_MAX: usize = BLOB_STORE_BYTES_MAX / 2;
 

@@ -11,11 +11,16 @@ use super::{Blob, Blobs};
 /// of blobs of one byte would count as almost nothing.
 pub(super) const BLOB_OVERHEAD_BYTES: usize = 512;
 
+/// One in so many of a store's bytes is for prepared forms alone.
+const FORMS_SHARE: usize = 4;
+
 /// Blobs a program keeps; the least recently used is evicted first.
 ///
-/// Blobs are weighed by the memory they take: their bytes, their prepared forms once made, and their entries in the
-/// store. The sum never stays above the bound, whichever thread prepares a form: a form that does not fit evicts
-/// other blobs. An evicted blob that a task still refers to can be used, but is prepared anew for each use.
+/// Which blobs are kept depends on their contents and the order of their use alone. They may take three quarters of the
+/// bound, their entries in the store included, and prepared forms what contents leave of it: where forms do not fit, those
+/// of the least recently used blobs are dropped, and made again when they are needed. So it makes no difference to what is
+/// kept which thread prepares a blob, or when. The newest blob is kept even if it alone weighs more than contents may, and
+/// so is the newest form. An evicted blob that a task still refers to can be used, but is prepared anew for each use.
 #[derive(Debug)]
 pub struct BlobStore {
     contents: Arc<Mutex<Contents>>,
@@ -26,7 +31,12 @@ struct Contents {
     blobs: HashMap<Digest, Kept>,
     /// Digests ordered by last use.
     by_use: BTreeMap<u64, Digest>,
+    /// Those of blobs with prepared forms, ordered by the last use of these.
+    prepared_by_use: BTreeMap<u64, Digest>,
+    /// Bytes of contents and entries.
     bytes: usize,
+    /// Bytes of prepared forms.
+    prepared_bytes: usize,
     bytes_max: usize,
     clock: u64,
 }
@@ -35,7 +45,15 @@ struct Contents {
 struct Kept {
     blob: Arc<Blob>,
     used: u64,
-    /// The bytes it is counted as.
+    forms: Option<Forms>,
+}
+
+/// The prepared forms of a kept blob.
+#[derive(Clone, Copy, Debug)]
+struct Forms {
+    /// When one was last made, or the blob last used.
+    used: u64,
+    /// What they are counted as.
     bytes: usize,
 }
 
@@ -43,13 +61,22 @@ struct Kept {
 pub(super) struct OwningStore(Weak<Mutex<Contents>>);
 
 impl OwningStore {
-    /// Counts a blob again after its form has been made, and evicts others to make room for it.
+    /// Counts a blob's forms again after one has been made, and drops those of others to make room for it.
     pub(super) fn weigh_again(&self, digest: Digest) {
-        let Some(contents) = self.0.upgrade() else { return };
-        let gone = locked(&contents).weigh_again(digest);
-        for blob in &gone {
-            blob.let_go();
+        if let Some(contents) = self.0.upgrade() {
+            let crowded = locked(&contents).weigh(digest);
+            drop_forms(&contents, crowded);
         }
+    }
+}
+
+/// Drops the forms of these blobs. Outside the lock of the contents: a thread that prepares one of the blobs holds that
+/// blob's lock meanwhile.
+fn drop_forms(contents: &Mutex<Contents>, mut crowded: Vec<Arc<Blob>>) {
+    while let Some(blob) = crowded.pop() {
+        blob.drop_forms();
+        // A thread may have made another form meanwhile, so what is there is counted.
+        crowded.extend(locked(contents).weigh(blob.digest()));
     }
 }
 
@@ -60,10 +87,17 @@ fn locked(contents: &Mutex<Contents>) -> MutexGuard<'_, Contents> {
 }
 
 impl BlobStore {
-    /// An empty store whose blobs may weigh `bytes_max` together. One blob is kept even if it alone weighs more.
+    /// An empty store whose blobs may weigh `bytes_max` together, prepared forms included.
     pub fn new(bytes_max: usize) -> Self {
-        let contents =
-            Contents { blobs: HashMap::new(), by_use: BTreeMap::new(), bytes: 0, bytes_max, clock: 0 };
+        let contents = Contents {
+            blobs: HashMap::new(),
+            by_use: BTreeMap::new(),
+            prepared_by_use: BTreeMap::new(),
+            bytes: 0,
+            prepared_bytes: 0,
+            bytes_max,
+            clock: 0,
+        };
         Self { contents: Arc::new(Mutex::new(contents)) }
     }
 
@@ -77,12 +111,8 @@ impl BlobStore {
     pub fn insert_blob(&mut self, blob: Arc<Blob>) -> Arc<Blob> {
         let owner = blob.owner.get_or_init(|| OwningStore(Arc::downgrade(&self.contents)));
         let is_owner = std::ptr::eq(owner.0.as_ptr(), Arc::as_ptr(&self.contents));
-        let (blob, gone) = locked(&self.contents).insert(blob, is_owner);
-        // Outside the lock: a thread that prepares one of these blobs holds that blob's lock and may want that
-        // of the contents.
-        for blob in &gone {
-            blob.let_go();
-        }
+        let (blob, crowded) = locked(&self.contents).insert(blob, is_owner);
+        drop_forms(&self.contents, crowded);
         blob
     }
 
@@ -91,9 +121,15 @@ impl BlobStore {
         locked(&self.contents).get(digest)
     }
 
-    /// Bytes of all blobs in memory.
+    /// Whether this very blob is kept, not another one with the same content. Does not count as a use.
+    pub fn keeps(&self, blob: &Arc<Blob>) -> bool {
+        locked(&self.contents).blobs.get(&blob.digest()).is_some_and(|kept| Arc::ptr_eq(&kept.blob, blob))
+    }
+
+    /// Bytes of all blobs in memory, prepared forms included.
     pub fn bytes(&self) -> usize {
-        locked(&self.contents).bytes
+        let contents = locked(&self.contents);
+        contents.bytes.saturating_add(contents.prepared_bytes)
     }
 
     /// How many blobs are kept.
@@ -126,12 +162,13 @@ impl Drop for BlobStore {
         let kept = std::mem::take(&mut locked(&self.contents).blobs);
         for kept in kept.into_values() {
             kept.blob.set_evicted(true);
-            kept.blob.let_go();
+            kept.blob.drop_forms();
         }
     }
 }
 
 impl Contents {
+    /// Keeps a blob. Returns it, or the one that is kept already, and the blobs whose forms must go.
     fn insert(&mut self, blob: Arc<Blob>, is_owner: bool) -> (Arc<Blob>, Vec<Arc<Blob>>) {
         if let Some(kept) = self.get(blob.digest()) {
             return (kept, Vec::new());
@@ -139,11 +176,16 @@ impl Contents {
         if is_owner {
             blob.set_evicted(false);
         }
-        let bytes = blob.weight();
-        self.bytes = self.bytes.saturating_add(bytes);
+        self.bytes = self.bytes.saturating_add(blob.weight());
         self.by_use.insert(self.clock, blob.digest());
-        self.blobs.insert(blob.digest(), Kept { blob: Arc::clone(&blob), used: self.clock, bytes });
-        (blob, self.make_room())
+        let kept = Kept { blob: Arc::clone(&blob), used: self.clock, forms: None };
+        self.blobs.insert(blob.digest(), kept);
+        let mut crowded = self.evict();
+        if is_owner {
+            // It may have been prepared before.
+            crowded.extend(self.weigh(blob.digest()));
+        }
+        (blob, crowded)
     }
 
     /// Finds a blob and notes that it was used.
@@ -151,36 +193,69 @@ impl Contents {
         self.clock += 1;
         let kept = self.blobs.get_mut(&digest)?;
         self.by_use.remove(&kept.used);
+        if let Some(forms) = &mut kept.forms {
+            self.prepared_by_use.remove(&forms.used);
+            forms.used = self.clock;
+            self.prepared_by_use.insert(self.clock, digest);
+        }
         kept.used = self.clock;
         self.by_use.insert(self.clock, digest);
         Some(Arc::clone(&kept.blob))
     }
 
-    fn weigh_again(&mut self, digest: Digest) -> Vec<Arc<Blob>> {
+    /// Counts the forms of a blob as they are now; they are the newest. Returns the blobs whose forms must go to make room.
+    fn weigh(&mut self, digest: Digest) -> Vec<Arc<Blob>> {
+        self.clock += 1;
         // A blob evicted meanwhile is no longer counted, and keeps no form.
         let Some(kept) = self.blobs.get_mut(&digest) else { return Vec::new() };
-        let bytes = kept.blob.weight();
-        self.bytes = self.bytes.saturating_sub(kept.bytes).saturating_add(bytes);
-        kept.bytes = bytes;
-        // The blob is in use right now, so it becomes the newest, whatever was inserted while it was
-        // prepared.
-        self.get(digest);
-        self.make_room()
+        if let Some(before) = kept.forms.take() {
+            self.prepared_by_use.remove(&before.used);
+            self.prepared_bytes = self.prepared_bytes.saturating_sub(before.bytes);
+        }
+        let bytes = kept.blob.prepared_bytes();
+        if bytes > 0 {
+            kept.forms = Some(Forms { used: self.clock, bytes });
+            self.prepared_by_use.insert(self.clock, digest);
+            self.prepared_bytes = self.prepared_bytes.saturating_add(bytes);
+        }
+        self.crowded()
     }
 
-    /// Evicts the least recently used blobs until the rest fits; the newest stays.
-    fn make_room(&mut self) -> Vec<Arc<Blob>> {
+    /// Evicts the least recently used blobs until the contents of the rest fit; the newest stays. Returns them, and those
+    /// whose forms must go.
+    fn evict(&mut self) -> Vec<Arc<Blob>> {
+        let contents_max = self.bytes_max - self.bytes_max / FORMS_SHARE;
         let mut gone = Vec::new();
-        while self.bytes > self.bytes_max
+        while self.bytes > contents_max
             && self.blobs.len() > 1
             && let Some((_, oldest)) = self.by_use.pop_first()
             && let Some(kept) = self.blobs.remove(&oldest)
         {
-            self.bytes = self.bytes.saturating_sub(kept.bytes);
+            self.bytes = self.bytes.saturating_sub(kept.blob.weight());
+            if let Some(forms) = kept.forms {
+                self.prepared_by_use.remove(&forms.used);
+                self.prepared_bytes = self.prepared_bytes.saturating_sub(forms.bytes);
+            }
             kept.blob.set_evicted(true);
             gone.push(kept.blob);
         }
+        gone.extend(self.crowded());
         gone
+    }
+
+    /// The least recently used blobs with forms, so many that without their forms the rest fits; the newest form stays.
+    fn crowded(&mut self) -> Vec<Arc<Blob>> {
+        let mut crowded = Vec::new();
+        while self.bytes.saturating_add(self.prepared_bytes) > self.bytes_max
+            && self.prepared_by_use.len() > 1
+            && let Some((_, oldest)) = self.prepared_by_use.pop_first()
+            && let Some(kept) = self.blobs.get_mut(&oldest)
+        {
+            let bytes = kept.forms.take().map_or(0, |forms| forms.bytes);
+            self.prepared_bytes = self.prepared_bytes.saturating_sub(bytes);
+            crowded.push(Arc::clone(&kept.blob));
+        }
+        crowded
     }
 }
 
@@ -191,13 +266,18 @@ mod tests {
 
     const LIGHT: usize = BLOB_OVERHEAD_BYTES + 10;
 
+    /// A store for so many light blobs, and a third of their weight in forms beside them.
+    fn store_for(light: usize) -> BlobStore {
+        BlobStore::new((light * LIGHT * FORMS_SHARE).div_ceil(FORMS_SHARE - 1))
+    }
+
     fn prepare(blob: &Blob, bytes: usize) {
         blob.prepared(|_| Ok(Weighty(bytes))).unwrap();
     }
 
     #[test]
     fn least_recently_used_goes_first() {
-        let mut store = BlobStore::new(2 * LIGHT);
+        let mut store = store_for(2);
         let (a, b) = (store.insert(vec![1; 10]).digest(), store.insert(vec![2; 10]).digest());
         assert!(store.get(a).is_some());
         let c = store.insert(vec![3; 10]).digest();
@@ -207,22 +287,60 @@ mod tests {
     }
 
     #[test]
-    fn prepared_forms_are_counted_when_they_are_made_and_send_others_away() {
-        let mut store = BlobStore::new(3 * LIGHT + 1_000);
+    fn a_form_that_does_not_fit_sends_the_forms_longest_unused_away_and_no_blob() {
+        let bytes_max = 3 * LIGHT + 1_000;
+        let mut store = BlobStore::new(bytes_max);
         let blobs: Vec<_> = (0..3).map(|number| store.insert(vec![number; 10])).collect();
-        prepare(&blobs[0], 900);
+        let prepared =
+            |blobs: &[Arc<Blob>]| blobs.iter().map(|blob| blob.prepared_bytes()).collect::<Vec<_>>();
+        prepare(&blobs[0], 500);
+        prepare(&blobs[1], 400);
         assert_eq!((store.len(), store.bytes()), (3, 3 * LIGHT + 900));
-        // The second is evicted first, as the least recently used; the third's form does not fit beside the
-        // first's either.
-        prepare(&blobs[2], 1_600);
-        assert!(store.get(blobs[1].digest()).is_none() && store.get(blobs[2].digest()).is_some());
-        assert!(store.bytes() <= 3 * LIGHT + 1_000);
-        assert_eq!(blobs[0].prepared_bytes(), 0, "what was sent away keeps no form");
+        assert!(store.get(blobs[0].digest()).is_some());
+        prepare(&blobs[2], 300);
+        assert_eq!(prepared(&blobs), [500, 0, 300], "the second was used before the first");
+        // As the newest it stays, although it does not fit even alone.
+        prepare(&blobs[1], 1_600);
+        assert_eq!(prepared(&blobs), [0, 1_600, 0]);
+        prepare(&blobs[0], 700);
+        assert_eq!((prepared(&blobs), store.len()), (vec![700, 0, 0], 3));
+        assert_eq!(store.bytes(), 3 * LIGHT + 700);
+    }
+
+    /// What a coordinator's store evicts decides what it asks for, which a replay of its recording has to repeat.
+    #[test]
+    fn which_blobs_are_kept_does_not_depend_on_what_is_prepared() {
+        let (mut prepared, mut plain) = (store_for(4), store_for(4));
+        for number in 0..20u8 {
+            let blob = prepared.insert(vec![number; 10]);
+            plain.insert(vec![number; 10]);
+            prepare(&blob, 10 * LIGHT);
+            let used = Digest::of(&[number.saturating_sub(2); 10]);
+            assert_eq!(prepared.get(used).is_some(), plain.get(used).is_some());
+            let oldest = prepared.get(Digest::of(&[number.saturating_sub(3); 10]));
+            // A form made late, of a blob that others wait behind.
+            oldest.iter().for_each(|blob| prepare(blob, 20 * LIGHT));
+            plain.get(Digest::of(&[number.saturating_sub(3); 10]));
+            for of in 0..20u8 {
+                let digest = Digest::of(&[of; 10]);
+                let kept = |store: &BlobStore| locked(&store.contents).blobs.contains_key(&digest);
+                assert_eq!(kept(&prepared), kept(&plain), "{of} after {number}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_copy_is_not_the_blob_that_is_kept() {
+        let mut store = store_for(1);
+        let first = store.insert(vec![1; 10]);
+        assert!(store.keeps(&first) && !store.keeps(&Blob::new(vec![1; 10])));
+        store.insert(vec![2; 10]);
+        assert!(!store.keeps(&first));
     }
 
     #[test]
     fn a_blob_that_was_sent_away_is_prepared_for_each_use() {
-        let mut store = BlobStore::new(LIGHT);
+        let mut store = store_for(1);
         let first = store.insert(vec![1; 10]);
         store.insert(vec![2; 10]);
         for bytes in [5, 6] {
@@ -234,7 +352,7 @@ mod tests {
 
     #[test]
     fn a_blob_that_its_store_takes_back_keeps_its_form_again() {
-        let mut store = BlobStore::new(LIGHT);
+        let mut store = store_for(1);
         let (first, second) = (store.insert(vec![1; 10]), store.insert(vec![2; 10]));
         prepare(&first, 100);
         assert!(!first.is_prepared::<Weighty>());
@@ -278,7 +396,8 @@ mod tests {
             }
         });
         let store = store.into_inner().unwrap();
-        let kept: usize = locked(&store.contents).blobs.values().map(|kept| kept.blob.weight()).sum();
+        let weight = |kept: &Kept| kept.blob.weight() + kept.blob.prepared_bytes();
+        let kept: usize = locked(&store.contents).blobs.values().map(weight).sum();
         assert_eq!(store.bytes(), kept);
         assert!(kept <= BYTES_MAX && store.len() > 10);
     }
