@@ -3,6 +3,7 @@
 
 mod admission;
 mod attempts;
+mod blobs;
 mod caps;
 mod charging;
 mod checking;

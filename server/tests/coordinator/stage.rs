@@ -26,7 +26,7 @@ use p2c2r_server::{ComputeMode, ServerConfig, Shutdown, build_app};
 use p2c2r_tasks::kind::TaskKind;
 use tempfile::TempDir;
 
-use crate::toy::{self, Rough, Toy};
+use crate::toy::{self, Laden, Rough, Toy};
 pub use tasks::Heard;
 
 /// The budget of a timely task, unless a test says otherwise.
@@ -294,6 +294,7 @@ impl Stage {
         let kernels = vec![
             KernelOffer { kind: Toy::ID, version: Toy::KERNEL_VERSION, device },
             KernelOffer { kind: Rough::ID, version: Rough::KERNEL_VERSION, device },
+            KernelOffer { kind: Laden::ID, version: Laden::KERNEL_VERSION, device },
         ];
         self.worker_says(peer, WorkerToServer::Ready(WorkerOffer { slots, kernels, region: None }));
         self.step();

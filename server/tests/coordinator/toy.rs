@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use p2c2r_protocol::{Digest, KindId, WorkUnits, wire};
 use p2c2r_tasks::kind::TaskKind;
-use p2c2r_tasks::{Blobs, CheckError, KernelError, KindRegistry, SpecError, Stop};
+use p2c2r_tasks::{Blobs, CheckError, KernelError, KindRegistry, Prepared, SpecError, Stop};
 
 /// The kind `toy`.
 pub struct Toy;
@@ -189,9 +189,77 @@ impl TaskKind for Rough {
     }
 }
 
+/// The kind `laden`: the spec is a number, a blob, and whether admission prepares the blob; the outcome is the number's
+/// square. The kernel and the checks prepare the blob, whose prepared form counts as [`Load::BYTES`].
+pub struct Laden;
+
+/// The prepared form of a blob of the kind [`Laden`].
+pub struct Load;
+
+impl Load {
+    /// Bytes that the form counts as.
+    pub const BYTES: usize = 1 << 20;
+}
+
+impl Prepared for Load {
+    fn bytes(&self) -> usize {
+        Self::BYTES
+    }
+}
+
+/// The threads that have prepared a blob of the kind [`Laden`], by name.
+static PREPARED_BY: Mutex<Vec<(Digest, Option<String>)>> = Mutex::new(Vec::new());
+
+/// The names of the threads that have prepared this blob, in order.
+pub fn prepared_by(blob: Digest) -> Vec<Option<String>> {
+    let all = PREPARED_BY.lock().unwrap();
+    all.iter().filter(|(of, _)| *of == blob).map(|(_, name)| name.clone()).collect()
+}
+
+fn prepare(digest: Digest, blobs: &Blobs) -> Result<(), SpecError> {
+    let prepare = |_: &[u8]| {
+        let thread = std::thread::current().name().map(str::to_owned);
+        PREPARED_BY.lock().unwrap().push((digest, thread));
+        Ok(Load)
+    };
+    blobs.get(digest)?.prepared(prepare).map(|_| ())
+}
+
+impl TaskKind for Laden {
+    const ID: KindId = KindId(203);
+    const NAME: &'static str = "laden";
+    const KERNEL_VERSION: u16 = 1;
+    type Spec = (u64, Digest, bool);
+    type Outcome = u64;
+
+    fn blob_refs(spec: &Self::Spec) -> Vec<Digest> {
+        vec![spec.1]
+    }
+    fn admit(spec: &Self::Spec, blobs: &Blobs) -> Result<WorkUnits, SpecError> {
+        if spec.2 {
+            prepare(spec.1, blobs)?;
+        }
+        Ok(WorkUnits(1_000))
+    }
+    fn admission_prepares(spec: &Self::Spec, _: &Blobs) -> bool {
+        spec.2
+    }
+    fn run(spec: &Self::Spec, blobs: &Blobs, _: &Stop) -> Result<u64, KernelError> {
+        prepare(spec.1, blobs)?;
+        Ok(spec.0 * spec.0)
+    }
+    fn check(spec: &Self::Spec, blobs: &Blobs, outcome: &u64) -> Result<(), CheckError> {
+        prepare(spec.1, blobs).map_err(|error| CheckError::new("laden.blob", error.to_string()))?;
+        squares(spec.0, *outcome)
+    }
+    fn deep_check(spec: &Self::Spec, blobs: &Blobs, outcome: &u64, _: u64) -> Result<(), CheckError> {
+        Self::check(spec, blobs, outcome)
+    }
+}
+
 /// The kinds of these tests.
 pub fn kinds() -> KindRegistry {
-    KindRegistry::empty().with::<Toy>().with::<Bulky>().with::<Rough>()
+    KindRegistry::empty().with::<Toy>().with::<Bulky>().with::<Rough>().with::<Laden>()
 }
 
 /// The spec that asks for the square of `number`.

@@ -109,7 +109,7 @@ fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Ans
         reserved: Duration::ZERO,
         cause: Cause::Answer,
     };
-    if is_small(&check) {
+    if is_small(core, &check) {
         verdict(core, check.judge());
     } else {
         begin(core, check);
@@ -168,12 +168,15 @@ fn measure(
 }
 
 /// Whether a check takes so little time that it is made at once, on the app's thread.
-fn is_small(check: &Check) -> bool {
-    // A check of a blob that admission did not prepare is not small. Whether the pool has prepared the blob meanwhile does not
-    // count, because a replay of the recording could not know. A form that admission made and the store let go since is made
-    // anew, on the app's thread: of a grid that takes some 30 microseconds.
+fn is_small(core: &Core, check: &Check) -> bool {
+    // A check of a blob that admission did not prepare is not small, nor is one of a blob that the store does not keep, such as
+    // a patient task's copy. Whether the pool has prepared the blob meanwhile does not count, because a replay of the recording
+    // could not know. A form that admission made and the store let go since is made anew, on the app's thread: of a grid that
+    // takes some 30 microseconds.
+    let are_prepared = check.job.admission_prepares(&check.blobs)
+        && check.blobs.iter().all(|blob| core.submits.blobs.keeps(blob));
     let units_max = match check.depth {
-        _ if !check.job.admission_prepares(&check.blobs) => WorkUnits(0),
+        _ if !are_prepared => WorkUnits(0),
         Depth::Always => INLINE_UNITS_MAX,
         Depth::Deep(_) | Depth::Again(_) => INLINE_DEEP_UNITS_MAX,
     };
