@@ -11,7 +11,7 @@ use bevy::window::{ExitCondition, WindowResolution};
 use bevy::winit::WinitPlugin;
 use p2c2r_arena::{Arena, ArenaConfig, Difficulty, TICKS_PER_SECOND};
 use p2c2r_join::{JoinChoice, Memberships};
-use p2c2r_link::{ClientTransport, Impairment};
+use p2c2r_link::{ClientTransport, Impairment, on_one_thread};
 use p2c2r_offload::{LocalCompute, OffloadConfig, OffloadPlugin};
 use p2c2r_program::log::Story;
 use p2c2r_program::{Log, Output, say, signals};
@@ -195,6 +195,7 @@ fn build_with(
     if let Some(seconds) = cli.start.flip_every {
         app.add_plugins(play::flip_plugin(Duration::from_secs(u64::from(seconds))));
     }
+    on_one_thread(&mut app);
     Ok(app)
 }
 

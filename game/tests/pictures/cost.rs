@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use bevy::ecs::schedule::{Schedules, SingleThreadedExecutor};
 use bevy::prelude::*;
 use p2c2r_game::settings::BorrowingDetail;
 
@@ -54,9 +53,6 @@ fn block(stage: &mut Stage, level: BorrowingDetail) -> f64 {
 pub fn measure() -> Result<(), String> {
     let mut stage = Stage::open(1_280, 720, &["--difficulty=pilot"])?;
     let app = stage.app();
-    for (_, schedule) in app.world_mut().resource_mut::<Schedules>().iter_mut() {
-        schedule.set_executor(SingleThreadedExecutor::new());
-    }
     app.init_resource::<Spent>().add_systems(First, begin).add_systems(Last, end);
     stage.play(300);
     let mut off = block(&mut stage, BorrowingDetail::Off);

@@ -1,11 +1,8 @@
 //! Removes from Bevy's update what a program without a window or fixed steps does not need.
 
-use bevy_app::{
-    App, First, Last, MainScheduleOrder, PostStartup, PostUpdate, PreStartup, PreUpdate, RunFixedMainLoop,
-    SpawnScene, Startup, Update,
-};
+use bevy_app::{App, MainScheduleOrder, RunFixedMainLoop, SpawnScene};
 use bevy_ecs::message::{MessageRegistry, ShouldUpdateMessages};
-use bevy_ecs::schedule::{InternedScheduleLabel, ScheduleLabel, SingleThreadedExecutor};
+use bevy_ecs::schedule::{ScheduleLabel, Schedules, SingleThreadedExecutor};
 
 /// Removes useless work between receiving and sending: threads for systems that take microseconds each, and
 /// fixed steps, of which one update after a pause would run up to sixteen. Messages then live for two
@@ -21,22 +18,13 @@ pub fn headless(app: &mut App) {
     world.get_resource_or_init::<MessageRegistry>().should_update = ShouldUpdateMessages::Always;
 }
 
-/// Runs all systems of an update on the thread that asks for it, also where another crate in the same build has enabled Bevy's
-/// threads for all of them. Handing a system of a few microseconds to another thread would take longer than running it.
+/// Runs all systems of the app's schedules on the thread that asks for an update. Handing a system of a few microseconds to
+/// another thread takes longer than running it ("A frame on one thread" in `docs/PERFORMANCE.md`). Parallel queries of the
+/// engine still use its threads.
+///
+/// Call it after all plugins are added: a schedule that is made later keeps the engine's executor.
 pub fn on_one_thread(app: &mut App) {
-    let labels: [InternedScheduleLabel; 8] = [
-        PreStartup.intern(),
-        Startup.intern(),
-        PostStartup.intern(),
-        First.intern(),
-        PreUpdate.intern(),
-        Update.intern(),
-        PostUpdate.intern(),
-        Last.intern(),
-    ];
-    for label in labels {
-        app.edit_schedule(label, |schedule| {
-            schedule.set_executor(SingleThreadedExecutor::new());
-        });
+    for (_, schedule) in app.world_mut().resource_mut::<Schedules>().iter_mut() {
+        schedule.set_executor(SingleThreadedExecutor::new());
     }
 }

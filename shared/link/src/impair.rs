@@ -50,11 +50,21 @@ impl Impairment {
     /// | `wan-60ms` | 60 ms | 3 ms | 0.2 % | 10 Mbit/s |
     /// | `wan-100ms` | 100 ms | 5 ms | 0.5 % | 10 Mbit/s |
     /// | `wan-200ms` | 200 ms | 10 ms | 1 % | 5 Mbit/s |
+    /// | `wan-lossy` | 200 ms | 10 ms | 3 % | 1 Mbit/s |
     /// | `bad-wifi` | 20 ms | 30 ms | 3 %, some packets twice or out of order | 5 Mbit/s |
     /// | `mobile` | 70 ms | 25 ms | 1 % | 2 Mbit/s |
     /// | `awful` | 200 ms | 60 ms | 3 %, some packets twice or out of order | 1 Mbit/s |
-    pub const PRESETS: &'static [&'static str] =
-        &["lan", "wan-30ms", "wan-60ms", "wan-100ms", "wan-200ms", "bad-wifi", "mobile", "awful"];
+    pub const PRESETS: &'static [&'static str] = &[
+        "lan",
+        "wan-30ms",
+        "wan-60ms",
+        "wan-100ms",
+        "wan-200ms",
+        "wan-lossy",
+        "bad-wifi",
+        "mobile",
+        "awful",
+    ];
 
     /// The name of the preset that this equals, apart from the seed.
     pub fn name(&self) -> Option<&'static str> {
@@ -77,6 +87,7 @@ impl Impairment {
             "wan-60ms" => line(60_000, 3_000, 0.2, 10),
             "wan-100ms" => line(100_000, 5_000, 0.5, 10),
             "wan-200ms" => line(200_000, 10_000, 1.0, 5),
+            "wan-lossy" => line(200_000, 10_000, 3.0, 1),
             "bad-wifi" => Self { duplicate: 0.005, reorder: 0.01, ..line(20_000, 30_000, 3.0, 5) },
             "mobile" => line(70_000, 25_000, 1.0, 2),
             "awful" => Self { duplicate: 0.01, reorder: 0.02, ..line(200_000, 60_000, 3.0, 1) },

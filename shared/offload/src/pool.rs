@@ -18,7 +18,7 @@ use crate::work::{AnyOutcome, AnyWork};
 const THREADS_MAX: usize = 8;
 
 /// Niceness of the compute threads: the lowest priority there is, because a frame must never wait for a
-/// kernel.
+/// kernel. Their kernels yield as well ([`Stop::yielding`]).
 #[cfg(target_os = "linux")]
 const LOWEST_PRIORITY: i32 = 19;
 
@@ -228,7 +228,7 @@ fn work_off(shared: &Shared, finished: &Sender<ComputedTask>) {
                 }
                 match queue.jobs.pop_first() {
                     Some((_, job)) => {
-                        let stop = Stop::new();
+                        let stop = Stop::yielding();
                         queue.running.insert(job.task, stop.clone());
                         break (job, stop);
                     }

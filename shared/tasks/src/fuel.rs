@@ -40,24 +40,35 @@ pub fn is_out_of_fuel(outcome: &[u8]) -> bool {
 
 /// Tells a kernel that its answer is no longer wanted. Clones share one flag.
 #[derive(Clone, Debug, Default)]
-pub struct Stop(Option<Arc<AtomicBool>>);
+pub struct Stop {
+    flag: Option<Arc<AtomicBool>>,
+    yields: bool,
+}
 
 impl Stop {
     /// A flag that can be set.
     pub fn new() -> Self {
-        Self(Some(Arc::default()))
+        Self { flag: Some(Arc::default()), yields: false }
+    }
+
+    /// A flag that can be set, for a kernel beside threads that must not wait for it: whenever the kernel counts so many
+    /// steps that it checks the flag, it offers its processor to them. A low priority alone does not do that where the
+    /// scheduler lets a thread finish its slice of some milliseconds, or takes a quota's overdraft off the next periods
+    /// (`docs/PERFORMANCE.md`, "A frame beside local compute").
+    pub fn yielding() -> Self {
+        Self { yields: true, ..Self::new() }
     }
 
     /// A flag that is never set.
     pub const fn never() -> Self {
-        Self(None)
+        Self { flag: None, yields: false }
     }
 
     /// Stops every kernel that has a clone of this. A kernel looks every `STEPS_PER_LOOK` steps and mostly
     /// notices within a millisecond; a call that cannot be interrupted, which its kind documents, goes on for up
     /// to 5 ms (`docs/PERFORMANCE.md`, "Fuel").
     pub fn stop(&self) {
-        if let Some(flag) = &self.0 {
+        if let Some(flag) = &self.flag {
             flag.store(true, Ordering::Relaxed);
         }
     }
@@ -69,7 +80,7 @@ impl Stop {
 
     /// Whether [`Self::stop`] was called.
     pub fn is_stopped(&self) -> bool {
-        self.0.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed))
+        self.flag.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed))
     }
 }
 
@@ -170,6 +181,9 @@ impl<'a> Fuel<'a> {
 
     #[cold]
     fn look(&mut self) -> Result<(), KernelError> {
+        if self.stop.yields {
+            std::thread::yield_now();
+        }
         if self.stop.is_stopped() {
             return Err(KernelError::Stopped);
         }

@@ -77,7 +77,8 @@ pub fn compute(core: &mut Core, no: TaskNo) {
 /// Gives a waiting task to the own kernel, which has room.
 fn begin(core: &mut Core, no: TaskNo) {
     let now = core.now;
-    let stop = Stop::new();
+    // Kernels run beside the app's thread, which has answers to pass on.
+    let stop = Stop::yielding();
     let Some(task) = core.tasks.matcher().compute(no, now, StopOnDrop(stop.clone())).map(|task| {
         let (job, blobs) = (Arc::downgrade(&task.job), task.blobs.clone());
         (task.in_books, task.attempt(), KernelRun { task: no, job, blobs, stop })

@@ -125,7 +125,7 @@ impl Bench {
             Arm::Off => command.arg("--local"),
             Arm::Dark => command.args(["--local", "--reflections", "off"]),
             Arm::On | Arm::Killed => &mut command,
-            Arm::Far | Arm::Awful => command.args(["--impair", &setting.arm.name()]),
+            Arm::Far | Arm::Lossy | Arm::Awful => command.args(["--impair", &setting.arm.name()]),
             Arm::Flipped => {
                 let every = FLIP_SECONDS.min(self.seconds / 3);
                 command.args(["--flip-every", &every.to_string()])
@@ -144,7 +144,7 @@ impl Bench {
             command.env("P2C2R_LOG", "info");
             Program::start(name, on_processors(&self.processors.1, &command))
         };
-        let is_far = matches!(arm, Arm::Far | Arm::Awful);
+        let is_far = matches!(arm, Arm::Far | Arm::Lossy | Arm::Awful);
         let start_coordinator = |name: &str, mut command: Command| {
             if is_far {
                 // The limit for peers on other machines; by default it sends to this machine without one.
