@@ -74,7 +74,7 @@ pub enum Event {
         name: String,
     },
     /// The operator has quarantined a worker's account or lifted its quarantine; the ledger has recorded it.
-    Judged {
+    QuarantineSet {
         /// The account.
         account: AccountId,
         /// Whether it is quarantined from now on.

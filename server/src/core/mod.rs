@@ -187,7 +187,7 @@ impl Core {
                 join::welcome_worker(self, peer, &name, &account, offer);
             }
             Event::Renamed { peer, name } => join::rename(self, peer, &name),
-            Event::Judged { account, quarantined } => judge::order(self, account, quarantined),
+            Event::QuarantineSet { account, quarantined } => judge::order(self, account, quarantined),
             Event::Leaving { peer } => self.gamers.begin_leaving(peer),
             Event::Left { peer, role } => part::part(self, peer, role),
             Event::UpdateBegins { room } => self.submits.begin_update(room),

@@ -37,8 +37,8 @@ pub enum RecordedEvent {
     WorkerJoined(PeerId, String, Account, Option<WorkerOffer>),
     /// See [`Event::Renamed`].
     Renamed(PeerId, String),
-    /// See [`Event::Judged`].
-    Judged(AccountId, bool),
+    /// See [`Event::QuarantineSet`].
+    QuarantineSet(AccountId, bool),
     /// See [`Event::Leaving`].
     Leaving(PeerId),
     /// See [`Event::Left`].
@@ -83,7 +83,7 @@ impl RecordedEvent {
                 Self::WorkerJoined(*peer, name.clone(), (**account).clone(), offer.clone())
             }
             Event::Renamed { peer, name } => Self::Renamed(*peer, name.clone()),
-            Event::Judged { account, quarantined } => Self::Judged(*account, *quarantined),
+            Event::QuarantineSet { account, quarantined } => Self::QuarantineSet(*account, *quarantined),
             Event::Leaving { peer } => Self::Leaving(*peer),
             Event::Left { peer, role } => Self::Left(*peer, *role),
             Event::UpdateBegins { room } => Self::UpdateBegins(*room),
@@ -130,7 +130,7 @@ impl RecordedEvent {
                 Event::WorkerJoined { peer, name, account: Box::new(account), offer }
             }
             Self::Renamed(peer, name) => Event::Renamed { peer, name },
-            Self::Judged(account, quarantined) => Event::Judged { account, quarantined },
+            Self::QuarantineSet(account, quarantined) => Event::QuarantineSet { account, quarantined },
             Self::Leaving(peer) => Event::Leaving { peer },
             Self::Left(peer, role) => Event::Left { peer, role },
             Self::UpdateBegins(room) => Event::UpdateBegins { room },

@@ -130,7 +130,7 @@ pub fn apply_account_changes(news: Res<'_, AccountNews>, mint: Res<'_, Mint>, mu
                 }
             }
             OperatorChange::Judged(account, quarantined) => {
-                exchange.handle(Event::Judged { account, quarantined });
+                exchange.handle(Event::QuarantineSet { account, quarantined });
             }
             OperatorChange::Capped(key, hour_cap) => {
                 exchange.hour_caps.set(key, hour_cap);

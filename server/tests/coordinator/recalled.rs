@@ -282,7 +282,7 @@ fn what_was_read_before_a_revocation_was_recorded_is_not_used() {
         core.handle(Micros(1), Event::Recalled { outcome: outcome.clone(), recorded }, effects);
         core.lacks(PeerId(1), &submit, key).is_some()
     };
-    core.handle(Micros(1), Event::Judged { account: AccountId(10), quarantined: true }, &mut effects);
+    core.handle(Micros(1), Event::QuarantineSet { account: AccountId(10), quarantined: true }, &mut effects);
     let booked = effects.entries.len() as u64;
     assert!(matches!(effects.entries.last(), Some(Entry::WorkerConvicted { .. })));
     assert!(recall(&mut core, &mut effects, booked - 1), "it may be what the last entry revokes");

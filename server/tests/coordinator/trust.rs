@@ -303,7 +303,7 @@ fn what_the_operator_orders_is_booked_also_of_a_worker_that_is_not_here() {
     let mut core = Core::new(config.policy(), TaskNo(1), [0; 32]);
     let (mut effects, account) = (Effects::default(), AccountId(10));
     for quarantined in [true, false] {
-        core.handle(Micros(1), Event::Judged { account, quarantined }, &mut effects);
+        core.handle(Micros(1), Event::QuarantineSet { account, quarantined }, &mut effects);
     }
     let [convicted, forgiven, learned] = &effects.entries[..] else { panic!("{:?}", effects.entries) };
     assert!(matches!(convicted, Entry::WorkerConvicted { worker } if *worker == account));

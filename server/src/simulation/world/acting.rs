@@ -344,7 +344,7 @@ impl World {
         self.ledger.judge(key, quarantined).map_err(|error| broken("the operator is obeyed", error))?;
         self.flush(1)?;
         self.auditor.ordered(account, quarantined);
-        self.tell(StepCause::Other, Event::Judged { account, quarantined })
+        self.tell(StepCause::Other, Event::QuarantineSet { account, quarantined })
     }
 
     /// Runs without faults until nothing is left to do.
