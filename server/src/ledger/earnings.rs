@@ -1,4 +1,7 @@
 //! Pending pay: grouped in buckets by due time, and released a whole bucket at a time.
+//!
+//! Pay that was taken from a worker while earlier pay of it is still being returned waits in buckets of its own, which never
+//! fall due.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -8,6 +11,10 @@ use rusqlite::{Connection, Result};
 
 use super::entry::AccountId;
 use super::sql::Statements;
+
+/// Buckets from here on hold pay that was taken and waits to be returned: the bucket's number is this one and the number of
+/// the group that took it. No due time is as large.
+const TAKEN: i64 = 1 << 62;
 
 /// Pending pay by when it falls due.
 pub(super) struct Earnings {
@@ -87,7 +94,7 @@ impl Earnings {
     }
 
     /// Takes everything that one worker has pending out of the file and out of memory, with what it earned in the current
-    /// group, which is `group`; `None` if nothing is pending.
+    /// group, which is `group`; `None` if nothing is pending but what was taken before.
     pub fn take(
         &mut self,
         connection: &Connection,
@@ -96,19 +103,46 @@ impl Earnings {
     ) -> Result<Option<PendingPay>> {
         let amount = self.fresh.remove(&worker).unwrap_or(0);
         let mut taken = PendingPay { amount, first_group: group };
-        for bucket in self.due.values_mut() {
+        for (_, bucket) in self.due.range_mut(..TAKEN) {
             if let Some(found) = bucket.remove(&worker) {
                 taken.amount += found.amount;
                 taken.first_group = taken.first_group.min(found.first_group);
             }
         }
         self.due.retain(|_, bucket| !bucket.is_empty());
-        connection.execute("DELETE FROM earnings WHERE worker = ?1", [worker.0])?;
+        connection.execute("DELETE FROM earnings WHERE worker = ?1 AND due_ms < ?2", [worker.0, TAKEN])?;
         Ok((taken.amount > 0).then_some(taken))
+    }
+
+    /// Keeps what was taken from a worker in the current group, which is `group`, until it is asked for.
+    pub fn put_aside(
+        &mut self,
+        sql: &mut Statements<'_>,
+        worker: AccountId,
+        taken: PendingPay,
+        group: i64,
+    ) -> Result<()> {
+        sql.add_earning(taken.first_group, TAKEN + group, worker.0, taken.amount)?;
+        self.due.entry(TAKEN + group).or_default().insert(worker, taken);
+        Ok(())
+    }
+
+    /// The oldest pay of a worker that was put aside, and the group that took it from the worker. It is put aside no longer.
+    pub fn take_aside(
+        &mut self,
+        connection: &Connection,
+        worker: AccountId,
+    ) -> Result<Option<(PendingPay, i64)>> {
+        let mut aside = self.due.range_mut(TAKEN..);
+        let found = aside.find_map(|(due, bucket)| Some((*due, bucket.remove(&worker)?)));
+        let Some((due_ms, taken)) = found else { return Ok(None) };
+        self.due.retain(|_, bucket| !bucket.is_empty());
+        connection.execute("DELETE FROM earnings WHERE due_ms = ?1 AND worker = ?2", [due_ms, worker.0])?;
+        Ok(Some((taken, due_ms - TAKEN)))
     }
 
     /// When the next pay falls due.
     pub fn next_due_ms(&self) -> Option<i64> {
-        self.due.keys().next().copied()
+        self.due.keys().next().copied().filter(|due| *due < TAKEN)
     }
 }

@@ -3,7 +3,8 @@
 //! The payers are found by searching the tasks, in steps that keep a group short; meanwhile the money stays in the
 //! worker's pending account, where it never falls due. The search begins with the first group that paid any of it: pay
 //! falls due in the order in which it was earned and a reversal takes all, so all pay since that group is pending, and
-//! nothing is returned twice. (If the fraud window was shortened meanwhile, later pay may have been released before;
+//! nothing is returned twice. What is taken from a worker while earlier pay of it is still being returned waits for that
+//! ([`Earnings::put_aside`](super::earnings::Earnings::put_aside)). (If the fraud window was shortened meanwhile, later pay may have been released before;
 //! then the payers of the newest tasks come first.) Money whose payer is not found goes to the fee.
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension as _, Result, params};
 
 use super::accounts::load_account;
 use super::chain::REVERSALS;
+use super::earnings::PendingPay;
 use super::entry::{AccountId, kind, reason};
 use super::posting::Posting;
 
@@ -67,15 +69,17 @@ impl Posting<'_, '_> {
         self.outcomes.revoke(connection, worker)?;
         let Some(taken) = self.earnings.take(connection, worker, self.group)? else { return Ok(()) };
         // One reversal per worker at a time; a worker convicted twice in one group has nothing left to take.
-        while let Some(&reversal) = self.reversals.0.get(&worker) {
-            self.step(worker, reversal)?;
+        if self.reversals.0.contains_key(&worker) {
+            return self.earnings.put_aside(self.sql, worker, taken, self.group);
         }
-        let reversal = Reversal {
-            first_group: taken.first_group,
-            last_group: self.group,
-            below: i64::MAX,
-            rest: taken.amount,
-        };
+        self.begin_reversal(worker, taken, self.group)
+    }
+
+    /// Begins to return pay that was taken from a worker in the group `last_group`.
+    fn begin_reversal(&mut self, worker: AccountId, taken: PendingPay, last_group: i64) -> Result<()> {
+        let connection = self.sql.connection;
+        let reversal =
+            Reversal { first_group: taken.first_group, last_group, below: i64::MAX, rest: taken.amount };
         connection.execute(
             "INSERT INTO reversals (worker, first_grp, last_grp, below, rest) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![worker.0, reversal.first_group, reversal.last_group, reversal.below, reversal.rest],
@@ -134,7 +138,11 @@ impl Posting<'_, '_> {
         self.wrote = true;
         if rest == 0 {
             self.reversals.0.remove(&worker);
-            connection.execute("DELETE FROM reversals WHERE worker = ?1", [worker.0]).map(|_| ())
+            connection.execute("DELETE FROM reversals WHERE worker = ?1", [worker.0])?;
+            match self.earnings.take_aside(connection, worker)? {
+                Some((taken, last_group)) => self.begin_reversal(worker, taken, last_group),
+                None => Ok(()),
+            }
         } else {
             self.reversals.0.insert(worker, Reversal { below: from, rest, ..reversal });
             connection

@@ -173,7 +173,7 @@ fn a_conviction_in_the_group_of_the_pay_finds_who_paid_whoever_else_is_convicted
     append(&ledger, whole(TaskNo(TASKS + 1), grace, eve, 100, 10));
     append(&ledger, whole(TaskNo(TASKS + 2), grace, bob, 200, 20));
     append(&ledger, [eve, bob].map(|worker| Entry::WorkerConvicted { worker }));
-    for _ in 0..5 {
+    for _ in 0..12 {
         ledger.flush().unwrap();
     }
     for name in ["bob", "eve"] {
@@ -255,4 +255,51 @@ fn pay_whose_payer_cannot_be_told_goes_to_the_coordinator() {
     assert_eq!(ledger.totals().fee, Nanos(100));
     ledger.close().unwrap();
     lab.check();
+}
+
+/// A worker that is convicted again, and perhaps forgiven again, while pay from before its first conviction still goes back.
+#[test]
+fn a_conviction_while_pay_goes_back_takes_no_longer_group_than_any_other() {
+    const TASKS: u64 = 30_000;
+    for is_forgiven in [false, true] {
+        for restarts in [false, true] {
+            let lab = Lab::new();
+            let mut ledger = lab.open();
+            let [ada, grace, _, eve] = peers(&ledger);
+            let key = account_of(&ledger, Role::Worker, "eve").key.unwrap();
+            append(&ledger, (1..=TASKS).flat_map(|no| whole(TaskNo(no), ada, eve, 10, 1)));
+            append(&ledger, [Entry::WorkerConvicted { worker: eve }]);
+            ledger.flush().unwrap();
+            ledger.judge(key, false).unwrap();
+            append(&ledger, whole(TaskNo(TASKS + 1), grace, eve, 100, 10));
+            append(&ledger, [Entry::WorkerConvicted { worker: eve }]);
+            ledger.flush().unwrap();
+            if is_forgiven {
+                ledger.judge(key, false).unwrap();
+                // This pay is nobody else's.
+                append(&ledger, whole(TaskNo(TASKS + 2), grace, eve, 1_000, 100));
+            }
+            if restarts {
+                ledger.close().unwrap();
+                lab.check();
+                // Everything that is pending would be due by now.
+                lab.pass(2 * 3_600);
+                ledger = lab.open();
+            }
+            for _ in 0..12 {
+                ledger.flush().unwrap();
+            }
+            let kept = if is_forgiven { 900 } else { 0 };
+            let (available, set_aside, turnover) = sums(&ledger, Role::Worker, "eve");
+            assert_eq!((available + set_aside, turnover), (kept, kept), "{is_forgiven} {restarts}");
+            assert_eq!(sums(&ledger, Role::Gamer, "ada").2, TASKS as i64);
+            assert_eq!(given_back(&lab, grace), [90], "{is_forgiven} {restarts}");
+            ledger.close().unwrap();
+            lab.check();
+            let sql = "SELECT max(sum) FROM (SELECT sum(amount) AS sum FROM transfers WHERE reason = 8 GROUP BY grp)";
+            let largest: i64 =
+                Connection::open(&lab.path).unwrap().query_row(sql, [], |row| row.get(0)).unwrap();
+            assert!(largest <= 4_100 * 9, "in steps: {largest}");
+        }
+    }
 }
