@@ -58,6 +58,8 @@ pub(crate) enum Fault {
     LetsThemWorkInVain,
     /// `charge`: a cancelled task costs its full price.
     ChargesWhatWasNotBegun,
+    /// `charge`: a task that inherited attempts pays also for what was begun in them before.
+    ChargesTheHeirForAll,
     /// `deliver`: an outcome goes to any connected gamer.
     DeliversToAnybody,
     /// `take_over`: an outcome is cached that the ledger read before it had recorded what revokes it.

@@ -12,7 +12,7 @@ use super::{on_all_processors, play};
 use crate::core::fault::{Fault, FaultGuard};
 
 /// Every fault, and the rules whose violation reveals it.
-const FAULTS: [(Fault, &[&str]); 31] = [
+const FAULTS: [(Fault, &[&str]); 32] = [
     (Fault::LendsMoney, &["nobody spends what he does not have"]),
     (Fault::IgnoresCaps, &["no task costs more than its cap"]),
     (Fault::ForgetsTheHour, &["no hour costs more than its cap"]),
@@ -58,6 +58,7 @@ const FAULTS: [(Fault, &[&str]); 31] = [
     (Fault::GivesTwice, &["only open tasks are worked on, and each ends once"]),
     (Fault::LetsThemWorkInVain, &["what nobody wants any more is revoked at once"]),
     (Fault::ChargesWhatWasNotBegun, &["only what was begun is charged"]),
+    (Fault::ChargesTheHeirForAll, &["no part of what was begun is charged twice"]),
     (
         Fault::DeliversToAnybody,
         &[

@@ -9,7 +9,7 @@ use p2c2r_protocol::{
 use p2c2r_server::{ComputeMode, Fallback};
 
 use crate::stage::{BUDGET, STEP, Stage};
-use crate::toy::{self, SLY};
+use crate::toy::{self, SLY, ToySpec};
 
 /// Two gamers and a worker.
 struct Town {
@@ -325,4 +325,40 @@ fn asking_first_does_not_hold_up_whoever_asks_for_the_same_later() {
     }
     assert!(town.stage.tally().shared > 0);
     town.stage.books();
+}
+
+/// The first and then the second of two who ask for the same cancel, each 50 ms after the other thing that happened. Returns
+/// what each of them is charged, in per cent of the price.
+fn both_cancel(mut stage: Stage, number: u64) -> [i64; 2] {
+    const UNITS: u64 = 100_000;
+    let gamers = [stage.gamer("first"), stage.gamer("second")];
+    let tasks = gamers.map(|gamer| {
+        let submit = stage.submit_of(&ToySpec { units: UNITS, ..toy::spec(number) });
+        stage.submit(gamer, Submit { budget_us: Some(10_000_000), ..submit })
+    });
+    for (gamer, task) in gamers.into_iter().zip(tasks) {
+        stage.pass(Duration::from_millis(50));
+        stage.game_says(gamer, GameToServer::Cancel { task });
+        stage.step();
+        assert_eq!(stage.failure(task), TaskFailure::Cancelled);
+    }
+    assert_eq!(stage.tally().inherited, 1);
+    let price = stage.price(UNITS).0;
+    let charged = gamers.map(|gamer| stage.gamer_statement(gamer).charged.0 * 100 / price);
+    stage.books();
+    charged
+}
+
+#[test]
+fn what_was_begun_for_the_first_is_charged_to_the_first_alone() {
+    let number = toy::hold_next();
+    let mut by_worker = Stage::with(|config| config.fallback = Fallback::Queue);
+    by_worker.worker("w", 1);
+    let by_coordinator = Stage::with(|config| config.compute = ComputeMode::Threads(1));
+    // A newcomer and the own kernel alike are predicted to take 200 ms.
+    for stage in [by_worker, by_coordinator] {
+        let [first, second] = both_cancel(stage, number);
+        assert!((20..=35).contains(&first) && (20..=35).contains(&second), "{first}, {second} per cent");
+    }
+    toy::let_go(number);
 }

@@ -72,6 +72,8 @@ pub struct Task {
     live: SmallVec<[LiveAttempt; LIVE_MAX]>,
     /// Since when the coordinator's own kernel runs or waits for a thread.
     computing: Option<Micros>,
+    /// Work units that this run had begun when the task inherited it; zero if it did not.
+    own_begun_before: u64,
     /// Whether it waits for a thread to run the own kernel, and is not in the matcher's queue.
     waits_for_own_kernel: bool,
     /// When a hedge is due, if the first attempt is not answered by then.
@@ -112,6 +114,8 @@ pub struct LiveAttempt {
     pub answered_at: Option<Micros>,
     /// While its check waits for budget: the moment by which the check must have begun, or the answer is discarded.
     pub check_begins_by: Option<Micros>,
+    /// Work units that were begun in it when its task inherited it; zero if it did not.
+    pub begun_before: u64,
     /// Whether its worker was sent the blobs a second time.
     pub blobs_resent: bool,
     /// What was expected of it when it was handed out.
@@ -193,6 +197,11 @@ impl Task {
     /// Work units that were begun in attempts which ended early through no fault of their workers.
     pub fn begun(&self) -> u64 {
         self.begun
+    }
+
+    /// Work units that the own kernel's present run had begun when the task inherited it; zero if it did not.
+    pub fn own_begun_before(&self) -> u64 {
+        self.own_begun_before
     }
 
     /// Attempts made so far.

@@ -7,14 +7,18 @@
 //! what bad luck explains ([`LATE_SHARE`]); beyond that, the account's deadlines are too tight, and the task costs the
 //! same as a cancelled one.
 //!
+//! A task that has inherited the attempts of an equal one pays for the part that was begun after that. So two tasks never pay
+//! for the same part, and nobody pays for what another began.
+//!
 //! Unfinished work cannot be checked, so no worker is paid for it; otherwise a worker would gain by working slowly
 //! until it is stopped. An answer that has arrived is judged, charged and paid as usual.
 
 use p2c2r_protocol::{Attempt, Micros, Nanos, TaskFailure, TaskNo};
+use smallvec::SmallVec;
 
 use crate::core::Core;
 use crate::core::fault::{self, Fault};
-use crate::core::state::tasks::{LiveAttempt, Task};
+use crate::core::state::tasks::{LIVE_MAX, LiveAttempt, Task};
 
 /// One wasted unit is free for every `LATE_SHARE` units that an account paid for. A larger divisor would charge games
 /// with a bad connection; a smaller one would make work cheap by way of deadlines that are met only by chance.
@@ -47,20 +51,41 @@ pub fn without_outcome(core: &mut Core, no: TaskNo, failure: TaskFailure) -> Nan
 /// Units begun for a task in all its attempts; at most its size.
 fn begun(core: &Core, task: &Task) -> u64 {
     let live = task.live().iter().map(|live| begun_by(core, task, live)).sum::<u64>();
-    let own = task.computing_since().map_or(0, |since| {
-        let predicted = core.own.predict(task.kind, task.units, 0);
-        part(task.units.0, core.now.since(since), Micros::from(predicted).since(Micros(0)))
-    });
+    let before = if fault::is_made(Fault::ChargesTheHeirForAll) { 0 } else { task.own_begun_before() };
+    let own = in_own_kernel(core, task).saturating_sub(before);
     (task.begun() + live + own).min(task.units.0)
 }
 
-/// Units begun in one live attempt.
+/// Units begun for a task in one live attempt.
 pub fn begun_in(core: &Core, no: TaskNo, attempt: Attempt) -> u64 {
     let Some(task) = core.tasks.get(no) else { return 0 };
     task.live_attempt(attempt).map_or(0, |live| begun_by(core, task, &live))
 }
 
 fn begun_by(core: &Core, task: &Task, live: &LiveAttempt) -> u64 {
+    let before = if fault::is_made(Fault::ChargesTheHeirForAll) { 0 } else { live.begun_before };
+    in_attempt(core, task, live).saturating_sub(before)
+}
+
+/// A task has just inherited the attempts of an equal one: what was begun so far is not its own.
+pub fn inherit(core: &mut Core, no: TaskNo) {
+    let Some(task) = core.tasks.get(no) else { return };
+    let live: SmallVec<[u64; LIVE_MAX]> =
+        task.live().iter().map(|live| in_attempt(core, task, live)).collect();
+    let own = in_own_kernel(core, task);
+    core.tasks.begun_before(no, &live, own);
+}
+
+/// Units begun in a run of the own kernel, for whichever task.
+fn in_own_kernel(core: &Core, task: &Task) -> u64 {
+    task.computing_since().map_or(0, |since| {
+        let predicted = core.own.predict(task.kind, task.units, 0);
+        part(task.units.0, core.now.since(since), Micros::from(predicted).since(Micros(0)))
+    })
+}
+
+/// Units begun in one live attempt, for whichever task.
+fn in_attempt(core: &Core, task: &Task, live: &LiveAttempt) -> u64 {
     if live.answered_at.is_some() {
         return task.units.0;
     }

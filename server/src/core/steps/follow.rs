@@ -3,7 +3,8 @@
 //! A task whose outcome may be given to others, once checked deeply, leads; an equal one that arrives while it is open
 //! follows it ([`following`](crate::core::state::tasks)): it holds its full price, waits for the leader's outcome, and
 //! is then charged the price of a cache hit. If the leader is cancelled or late while somebody works on it, the first
-//! follower inherits its attempts and pays for them. Otherwise the followers are assigned by themselves. A follower
+//! follower inherits its attempts. It pays the price for their outcome and, without one, for what was begun since then: what
+//! was begun before is the leader's ([`charge`](super::charge)). Otherwise the followers are assigned by themselves. A follower
 //! with a deadline stops following as soon as it could only just be in time by itself.
 
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use p2c2r_protocol::{Digest, KindId, Micros, Nanos, PassedCheck, TaskFailure, TaskNo, WorkUnits};
 
 use super::reuse::{self, GivenTask, Maker};
-use super::{fall_back, lease, settle};
+use super::{charge, fall_back, lease, settle};
 use crate::config::Fallback;
 use crate::core::Core;
 use crate::core::fault::{self, Fault};
@@ -72,6 +73,7 @@ pub fn succeed(core: &mut Core, no: TaskNo, failure: TaskFailure, charge: Nanos)
     }
     let Some((ended, heir_no)) = core.tasks.succeed(no) else { return false };
     core.tally.inherited += 1;
+    charge::inherit(core, no);
     settle::end_without_outcome(core, no, &ended, failure, charge);
     let Some(task) = core.tasks.get(no) else { return true };
     let (in_books, deliver_by) = (task.in_books, task.deliver_by);

@@ -84,6 +84,9 @@ pub struct Auditor {
     open: HashMap<TaskNo, Open>,
     /// Tasks that inherited attempts, by the number under which workers and the pool know these.
     successors: HashMap<TaskNo, TaskNo>,
+    /// What was charged without an outcome, and how many times, by the number under which workers and the pool know the
+    /// attempts.
+    begun: HashMap<TaskNo, (i64, i64)>,
     /// The numbers under which workers and the pool knew tasks that have ended.
     ended_as: HashMap<TaskNo, TaskNo>,
     /// Tasks of this coordinator by what their gamers call them, and the outcome of those that had one.
@@ -138,6 +141,7 @@ impl Auditor {
             durable: Books::default(),
             open: HashMap::new(),
             successors: HashMap::new(),
+            begun: HashMap::new(),
             ended_as: HashMap::new(),
             ids: HashMap::new(),
             settled: HashMap::new(),
@@ -370,6 +374,7 @@ impl Auditor {
             *session = (*session).max((id.0 >> 32) as u32);
         }
         self.successors.clear();
+        self.begun.clear();
         self.ended_as.clear();
         for (no, task) in &mut self.open {
             task.begin_again(*no);

@@ -224,6 +224,7 @@ impl Auditor {
                 rule(open.is_tried && charged > 0, "only what was begun is charged", || task.to_string())?;
                 rule(charged <= open.price, "at most what is held is charged", wrong_price)?;
                 may_end_without_outcome(&open, &format!("{settlement:?}"))?;
+                self.begun_is_charged_once(&open, charged)?;
                 self.tally.begun += 1;
             }
         }
@@ -245,6 +246,17 @@ impl Auditor {
         }
         self.ended(task, finished);
         Ok(())
+    }
+
+    /// What is charged for what was begun in the same attempts is at most a price for each of them, whoever pays. Each charge
+    /// is rounded up.
+    fn begun_is_charged_once(&mut self, open: &Open, charged: i64) -> Audit {
+        let (sum, charges) = self.begun.entry(open.known_as).or_default();
+        (*sum, *charges) = (*sum + charged, *charges + 1);
+        let most = i64::from(open.newest.0) * cost(open.units, CORES_RATE) + *charges;
+        rule(*sum <= most, "no part of what was begun is charged twice", || {
+            format!("{sum} of {most} in {charges} charges: {open:?}")
+        })
     }
 
     fn worker_earned(

@@ -128,6 +128,16 @@ impl TaskTable {
         Some((ended, heir_no))
     }
 
+    /// Sets how many work units were begun, in each live attempt in their order and by the own kernel, when a task inherited
+    /// them.
+    pub(crate) fn begun_before(&mut self, no: TaskNo, in_attempts: &[u64], own: u64) {
+        let Some(task) = self.tasks.get_mut(&no) else { return };
+        for (live, begun) in task.live.iter_mut().zip(in_attempts) {
+            live.begun_before = live.begun_before.max(*begun);
+        }
+        task.own_begun_before = task.own_begun_before.max(own);
+    }
+
     /// Sets new ends for the leases that a task has inherited.
     pub(crate) fn renew_leases(&mut self, no: TaskNo, until: impl Fn(&LiveAttempt) -> Micros) {
         let live = self.tasks.get_mut(&no).map(|task| &mut task.live).into_iter().flatten();

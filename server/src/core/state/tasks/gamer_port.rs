@@ -47,6 +47,7 @@ impl GamerPort<'_> {
             live: SmallVec::new(),
             computing: None,
             waits_for_own_kernel: false,
+            own_begun_before: 0,
             hedge_at: None,
             begun: 0,
             attempts: new.attempts,

@@ -70,6 +70,7 @@ impl<'a> MatcherPort<'a> {
             task.hedge_at = at;
         }
     }
+            begun_before: 0,
 
     /// Makes the waiting task wait for a thread of the own kernel.
     pub fn wait_for_own_kernel(&mut self, no: TaskNo) {
@@ -97,7 +98,7 @@ impl<'a> MatcherPort<'a> {
         self.0.queue.served(task.account, task.units, |_| true);
         self.0.for_own_kernel.served(task.account, task.units);
         self.0.for_own_kernel.left(task.account, std::mem::take(&mut task.waits_for_own_kernel));
-        (task.computing, task.own_kernel) = (Some(now), Some(stop));
+        (task.computing, task.own_kernel, task.own_begun_before) = (Some(now), Some(stop), 0);
         Some(task)
     }
 
