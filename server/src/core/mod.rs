@@ -114,6 +114,8 @@ pub struct Core {
     tally: Tally,
     submits: Submits,
     matcher: Matcher,
+    /// When tasks are looked at for which the last update had no time, unless another update comes before.
+    look_again_at: Option<Micros>,
     checks: CheckDraws,
     closing: bool,
     /// Number of entries written for the ledger so far, which is also the number of the newest one.
@@ -149,6 +151,7 @@ impl Core {
             tally: Tally::default(),
             submits: Submits::default(),
             matcher: Matcher::new(seed),
+            look_again_at: None,
             checks: CheckDraws::new(seed),
             closing: false,
             booked: 0,
@@ -222,8 +225,9 @@ impl Core {
     pub fn next_due(&mut self) -> Option<Micros> {
         let timer = self.timers.next(&self.tasks);
         let rest = self.workers.next_end_of_rest().filter(|_| self.tasks.may_have_waiting());
-        let due =
-            timer.into_iter().chain(rest).chain(self.checking.due()).chain(fall_back::idle_due(self)).min();
+        let look_again = self.look_again_at.filter(|_| self.tasks.may_have_waiting());
+        let others = [timer, rest, look_again, self.checking.due(), fall_back::idle_due(self)];
+        let due = others.into_iter().flatten().min();
         if fault::is_made(Fault::SleepsTooLong) { due.map(|due| Micros(due.0 + 1_000)) } else { due }
     }
 

@@ -1,6 +1,7 @@
 //! How a coordinator is shared between gamers.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use p2c2r_protocol::{Assign, AttemptFailure, GameToServer, KindId, PeerId, TaskId, wire};
 use p2c2r_server::Fallback;
@@ -157,4 +158,31 @@ fn within_a_gamer_the_earliest_deadline_goes_first_whatever_the_kind() {
     }
     (0..20).for_each(|_| played.step());
     assert_eq!(played.handed_out[2..], [Rough::ID, Toy::ID, Toy::ID, Rough::ID]);
+}
+
+/// Tasks that the worker with room has failed must not hold up one that it may do, however many they are.
+#[test]
+fn a_task_for_which_a_worker_has_room_goes_to_it_although_many_wait_that_it_has_failed() {
+    const MANY: usize = 100;
+    let mut stage = Stage::with(|config| config.fallback = Fallback::Queue);
+    let (gamer, failing) = (stage.gamer("g"), stage.worker("failing", 64));
+    for number in 0..16 {
+        stage.ask(gamer, 1_000 + number);
+        let (to, assign) = stage.assignment();
+        stage.answer_rightly(to, &assign);
+    }
+    for number in 0..MANY as u64 {
+        stage.ask_patiently(gamer, 2_000 + number);
+    }
+    assert_eq!(stage.take_assigned().len(), MANY);
+    let other = stage.worker("other", 1);
+    // All leases end. The other worker, which is silent too, has room for a few of the tasks.
+    stage.jump(Duration::from_secs(11));
+    stage.step();
+    let again = stage.take_assigned();
+    assert!(!again.is_empty() && again.iter().all(|(to, _)| *to == other), "{again:?}");
+    stage.ask_patiently(gamer, 3_000);
+    let (to, assign) = stage.assignment();
+    assert_eq!((to, toy::number_in(&assign.spec)), (failing, 3_000));
+    stage.books();
 }

@@ -1,6 +1,10 @@
 //! The queue of waiting tasks: fair shares between accounts over all kinds, and earliest deadline first within an
 //! account.
 //!
+//! Tasks with a failed attempt are kept apart, because not every worker may do them: those that are passed over for want of a
+//! worker go behind the others of their account once there are many, so that each is looked at in its turn, and they never
+//! hold up tasks that nobody has tried.
+//!
 //! Start-time fair queueing (Goyal, Vin and Cheng 1996), in work units: each account has a virtual time, which advances
 //! by what it is served, and the account that is furthest behind goes next. An account that had nothing waiting starts
 //! at the virtual time of the account served last: it has neither credit nor debt. So no account's load can take
@@ -10,7 +14,7 @@
 //! virtual times are kept per kind, and a served task counts in every kind that its worker offers: where all workers
 //! offer all kinds, the virtual times agree; where they have no kind in common, they are independent.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
 use p2c2r_protocol::{KindId, Micros, NumberHash, TaskNo, WorkUnits};
@@ -25,13 +29,32 @@ const SPARE_MAX: usize = 4;
 
 type Order = BinaryHeap<Reverse<(Micros, TaskNo)>>;
 
+/// Where a task goes among the waiting tasks of its account and kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueuePlace {
+    /// By its deadline: any worker may do it.
+    Untried,
+    /// By its deadline, among those with a failed attempt.
+    Retried,
+    /// Behind those with a failed attempt, because it was just passed over.
+    PassedOver,
+}
+
 /// The waiting tasks of one account and kind, the earliest deadline first; entries of tasks that moved on are skipped.
 struct Line {
     account: AccountId,
     /// The account's virtual time, as in [`Shares`].
     served: u64,
-    order: Order,
+    /// Tasks that nobody has tried.
+    untried: Order,
+    /// Tasks with a failed attempt, by round and deadline.
+    retried: BinaryHeap<Reverse<(u64, Micros, TaskNo)>>,
+    /// The round of `retried` that is being looked at. Those that are passed over go to the next.
+    round: u64,
 }
+
+/// The task that goes next in a line: when it is due, its number, and whether it is one of those with a failed attempt.
+type Front = (Micros, TaskNo, bool);
 
 /// The waiting tasks of one kind.
 struct KindLines {
@@ -77,19 +100,48 @@ impl Shares {
 }
 
 impl Line {
-    /// Breaks ties between equal virtual times: the earlier deadline goes first.
-    fn due_before(&self, other: &Self) -> Ordering {
-        other.order.peek().cmp(&self.order.peek())
+    /// The task that goes next; of those with a failed attempt only if `retried`.
+    fn front(&self, retried: impl Fn() -> bool) -> Option<Front> {
+        let untried = self.untried.peek().map(|Reverse((due, no))| (*due, *no, false));
+        let Some(Reverse((_, due, no))) = self.retried.peek().filter(|_| retried()) else { return untried };
+        let retried = (*due, *no, true);
+        Some(untried.map_or(retried, |untried| untried.min(retried)))
+    }
+
+    fn push(&mut self, (due, no): (Micros, TaskNo), place: QueuePlace) {
+        match place {
+            QueuePlace::Untried => self.untried.push(Reverse((due, no))),
+            QueuePlace::Retried => self.retried.push(Reverse((self.round, due, no))),
+            QueuePlace::PassedOver => self.retried.push(Reverse((self.round + 1, due, no))),
+        }
+    }
+
+    /// Takes out the front task.
+    fn pop(&mut self, (.., is_retried): Front) -> Option<TaskNo> {
+        if is_retried {
+            let Reverse((round, _, no)) = self.retried.pop()?;
+            self.round = round;
+            Some(no)
+        } else {
+            self.untried.pop().map(|Reverse((_, no))| no)
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.untried.len() + self.retried.len()
     }
 }
 
 impl KindLines {
-    /// The line that goes first among accounts that are `open`: the one with the smallest virtual time.
-    fn first(&self, open: impl Fn(KindId, AccountId) -> bool) -> Option<(usize, &Line)> {
-        let least =
-            |line: &Line, other: &Line| line.served.cmp(&other.served).then_with(|| line.due_before(other));
-        let lines = self.lines.iter().enumerate().filter(|(_, line)| open(self.kind, line.account));
-        lines.min_by(|(_, line), (_, other)| least(line, other))
+    /// The line that goes first, with its front: the one with the smallest virtual time and, of several, with the earliest
+    /// deadline. Tasks with a failed attempt are left out for accounts that are not `retried`.
+    fn first(&self, retried: impl Fn(KindId, AccountId) -> bool) -> Option<(usize, &Line, Front)> {
+        let lines = self.lines.iter().enumerate();
+        let fronts =
+            lines.filter_map(|(at, line)| Some((at, line, line.front(|| retried(self.kind, line.account))?)));
+        fronts.min_by(|(_, line, front), (_, other, its)| {
+            line.served.cmp(&other.served).then_with(|| front.cmp(its))
+        })
     }
 
     /// The lead of a line's account over `floor`, which is comparable between kinds.
@@ -113,12 +165,13 @@ impl TaskQueue {
         self.entries == 0
     }
 
-    /// Queues a task of an account by its deadline `due`. `open` is the number of tasks in flight, and `waits` tells
-    /// whether an entry's task still waits.
+    /// Queues a task of an account, given by its deadline and its number, in this `place`. `open` is the number of tasks in
+    /// flight, and `waits` tells whether an entry's task still waits.
     pub fn push(
         &mut self,
         (kind, account): (KindId, AccountId),
-        (due, no): (Micros, TaskNo),
+        task: (Micros, TaskNo),
+        place: QueuePlace,
         open: usize,
         waits: impl Fn(TaskNo) -> bool,
     ) {
@@ -133,39 +186,39 @@ impl TaskQueue {
         let KindLines { lines, shares, .. } = &mut self.kinds[at];
         let line = lines.iter().position(|line| line.account == account).unwrap_or_else(|| {
             let (served, order) = (shares.served(account), self.spare.pop().unwrap_or_default());
-            lines.push(Line { account, served, order });
+            lines.push(Line { account, served, untried: order, retried: BinaryHeap::new(), round: 0 });
             lines.len() - 1
         });
-        lines[line].order.push(Reverse((due, no)));
+        lines[line].push(task, place);
         self.entries += 1;
     }
 
-    /// Takes out the next task of all kinds and accounts that are `open`: of the account that was served least, the one with
-    /// the earliest deadline.
+    /// Takes out the next task of all kinds that are `open`: of the account that was served least, the one with the earliest
+    /// deadline. Tasks with a failed attempt are left out for kinds and accounts that are not `retried`.
     pub fn next(
         &mut self,
-        open: impl Fn(KindId, AccountId) -> bool,
+        open: impl Fn(KindId) -> bool,
+        retried: impl Fn(KindId, AccountId) -> bool,
         waits: impl Fn(TaskNo) -> bool,
     ) -> Option<TaskNo> {
         loop {
             // A stale entry is due no later than those behind it, so the front entry is the next task or is stale.
-            let firsts = self.kinds.iter().enumerate().filter_map(|(kind, of)| {
-                let (at, line) = of.first(&open)?;
-                Some((of.ahead(line), line, (kind, at)))
-            });
-            let (.., (kind, at)) = firsts.min_by(|(ahead, line, _), (others, other, _)| {
-                ahead.cmp(others).then_with(|| line.due_before(other))
-            })?;
+            let firsts =
+                self.kinds.iter().enumerate().filter(|(_, of)| open(of.kind)).filter_map(|(kind, of)| {
+                    let (at, line, front) = of.first(&retried)?;
+                    Some((of.ahead(line), front, (kind, at)))
+                });
+            let (_, front, (kind, at)) = firsts.min_by_key(|(ahead, front, _)| (*ahead, *front))?;
             let lines = &mut self.kinds[kind].lines;
-            let next = lines[at].order.pop();
+            let next = lines[at].pop(front);
             self.entries -= usize::from(next.is_some());
-            if lines[at].order.is_empty() {
+            if lines[at].len() == 0 {
                 let empty = lines.swap_remove(at);
                 if self.spare.len() < SPARE_MAX {
-                    self.spare.push(empty.order);
+                    self.spare.push(empty.untried);
                 }
             }
-            if let Some(Reverse((_, no))) = next.filter(|Reverse((_, no))| waits(*no)) {
+            if let Some(no) = next.filter(|no| waits(*no)) {
                 return Some(no);
             }
         }
@@ -188,9 +241,10 @@ impl TaskQueue {
         self.entries = 0;
         for KindLines { lines, .. } in &mut self.kinds {
             lines.retain_mut(|line| {
-                line.order.retain(|Reverse((_, no))| waits(*no));
-                self.entries += line.order.len();
-                !line.order.is_empty()
+                line.untried.retain(|Reverse((_, no))| waits(*no));
+                line.retried.retain(|Reverse((.., no))| waits(*no));
+                self.entries += line.len();
+                line.len() > 0
             });
         }
     }
@@ -203,13 +257,19 @@ mod tests {
     const KIND: KindId = KindId(1);
 
     fn push(queue: &mut TaskQueue, account: i64, due: u64, no: u64) {
-        queue.push((KIND, AccountId(account)), (Micros(due), TaskNo(no)), usize::MAX / 4, |_| true);
+        queue.push(
+            (KIND, AccountId(account)),
+            (Micros(due), TaskNo(no)),
+            QueuePlace::Untried,
+            usize::MAX / 4,
+            |_| true,
+        );
     }
 
     /// The accounts of the next `count` tasks, which have `units` each; a task's number begins with its account's.
     fn accounts(queue: &mut TaskQueue, count: usize, units: impl Fn(i64) -> u64) -> Vec<i64> {
         let next = |queue: &mut TaskQueue| {
-            let account = (queue.next(|_, _| true, |_| true)?.0 / 1_000) as i64;
+            let account = (queue.next(|_| true, |_, _| true, |_| true)?.0 / 1_000) as i64;
             queue.served(AccountId(account), WorkUnits(units(account)), |_| true);
             Some(account)
         };
@@ -240,7 +300,8 @@ mod tests {
         for (due, no) in [(30, 1), (10, 2), (20, 3), (5, 4)] {
             push(&mut queue, 1, due, no);
         }
-        let order: Vec<_> = std::iter::from_fn(|| queue.next(|_, _| true, |no| no != TaskNo(4))).collect();
+        let order: Vec<_> =
+            std::iter::from_fn(|| queue.next(|_| true, |_, _| true, |no| no != TaskNo(4))).collect();
         assert_eq!(order, [TaskNo(2), TaskNo(3), TaskNo(1)]);
     }
 
@@ -249,10 +310,45 @@ mod tests {
         let mut queue = TaskQueue::default();
         for no in 0..100_000 {
             let waits = |other: TaskNo| other.0 + 10 > no;
-            queue.push((KIND, AccountId(no as i64 % 50)), (Micros(no), TaskNo(no)), 10, waits);
+            queue.push(
+                (KIND, AccountId(no as i64 % 50)),
+                (Micros(no), TaskNo(no)),
+                QueuePlace::Untried,
+                10,
+                waits,
+            );
             queue.served(AccountId(no as i64), WorkUnits(1), |_| true);
         }
         assert!(queue.entries <= 20 + SLACK + 1 && queue.kinds[0].shares.served.len() <= SLACK + 1);
+    }
+
+    /// Passes over tasks with a failed attempt, ten in each look, while untried ones are handed out.
+    #[test]
+    fn each_task_that_is_passed_over_is_looked_at_in_its_turn_and_holds_up_no_other() {
+        let mut queue = TaskQueue::default();
+        let of = (KIND, AccountId(1));
+        let again = |queue: &mut TaskQueue, no: u64, place: QueuePlace| {
+            queue.push(of, (Micros(no), TaskNo(no)), place, usize::MAX / 4, |_| true);
+        };
+        (0..100).for_each(|no| again(&mut queue, no, QueuePlace::Retried));
+        (100..110).for_each(|no| again(&mut queue, no, QueuePlace::Untried));
+        let mut seen = Vec::new();
+        for look in 0..10 {
+            let passed: Vec<_> = (0..10)
+                .map(|_| queue.next(|_| true, |_, _| true, |_| true).unwrap())
+                .inspect(|no| assert!(no.0 < 100, "earlier deadlines first"))
+                .collect();
+            let untried = queue.next(|_| true, |_, _| false, |_| true);
+            assert_eq!(untried, Some(TaskNo(100 + look)));
+            seen.extend(passed.iter().map(|no| no.0));
+            passed.iter().for_each(|no| again(&mut queue, no.0, QueuePlace::PassedOver));
+        }
+        assert_eq!(seen, (0..100).collect::<Vec<_>>());
+        assert_eq!(queue.next(|_| true, |_, _| false, |_| true), None);
+        again(&mut queue, 1_000, QueuePlace::Retried);
+        let rest = std::iter::from_fn(|| queue.next(|_| true, |_, _| true, |_| true));
+        assert_eq!(rest.map(|no| no.0).collect::<Vec<_>>(), [vec![1_000], (0..100).collect()].concat());
+        assert!(queue.is_empty());
     }
 
     const OTHER: KindId = KindId(2);
@@ -263,14 +359,21 @@ mod tests {
         for (at, (kind, account)) in of.iter().enumerate() {
             for n in 0..300 {
                 let no = TaskNo(*account as u64 * 1_000 + at as u64 * 300 + n);
-                queue.push((*kind, AccountId(*account)), (Micros(no.0), no), usize::MAX / 4, |_| true);
+                queue.push(
+                    (*kind, AccountId(*account)),
+                    (Micros(no.0), no),
+                    QueuePlace::Untried,
+                    usize::MAX / 4,
+                    |_| true,
+                );
             }
         }
         queue
     }
 
     fn hand_out(queue: &mut TaskQueue, offers: &[KindId], units: u64) -> i64 {
-        let account = (queue.next(|kind, _| offers.contains(&kind), |_| true).unwrap().0 / 1_000) as i64;
+        let account =
+            (queue.next(|kind| offers.contains(&kind), |_, _| true, |_| true).unwrap().0 / 1_000) as i64;
         queue.served(AccountId(account), WorkUnits(units), |kind| offers.contains(&kind));
         account
     }
@@ -301,7 +404,7 @@ mod tests {
             let mut twos = 0;
             for _ in 0..60 {
                 (0..3).for_each(|_| assert_eq!(hand_out(&mut queue, &[KIND], many), 1));
-                let next = queue.next(|_, _| true, |_| true).unwrap();
+                let next = queue.next(|_| true, |_, _| true, |_| true).unwrap();
                 let account = (next.0 / 1_000) as i64;
                 queue.served(AccountId(account), WorkUnits(if account == 1 { many } else { few }), |_| true);
                 twos += u64::from(account == 2) * few;

@@ -23,7 +23,7 @@ use smallvec::SmallVec;
 
 use crate::core::fault::{self, Fault};
 use crate::core::state::budgets::{OpenLoad, Weighed};
-use crate::core::state::queue::TaskQueue;
+use crate::core::state::queue::{QueuePlace, TaskQueue};
 use crate::ledger::AccountId;
 use following::Leaders;
 use own_kernel_queue::OwnKernelQueue;
@@ -404,9 +404,14 @@ impl TaskTable {
     }
 
     fn wait(&mut self, no: TaskNo) {
+        let is_tried = self.get(no).is_some_and(|task| !task.tried.is_empty());
+        self.wait_in(no, if is_tried { QueuePlace::Retried } else { QueuePlace::Untried });
+    }
+
+    fn wait_in(&mut self, no: TaskNo, place: QueuePlace) {
         let Self { tasks, queue, .. } = self;
         if let Some(task) = tasks.get(&no).filter(|task| task.is_queued()) {
-            enqueue(queue, tasks, no, task);
+            enqueue(queue, tasks, no, task, place);
         }
     }
 
@@ -425,8 +430,14 @@ impl TaskTable {
 }
 
 /// Puts a task that waits for the matcher into its queue.
-fn enqueue(queue: &mut TaskQueue, tasks: &HashMap<TaskNo, Box<Task>, NumberHash>, no: TaskNo, task: &Task) {
+fn enqueue(
+    queue: &mut TaskQueue,
+    tasks: &HashMap<TaskNo, Box<Task>, NumberHash>,
+    no: TaskNo,
+    task: &Task,
+    place: QueuePlace,
+) {
     let due = task.deliver_by.unwrap_or(Micros(u64::MAX));
     let waits = |no: TaskNo| tasks.get(&no).is_some_and(|task| task.is_queued());
-    queue.push((task.kind, task.account), (due, no), tasks.len(), waits);
+    queue.push((task.kind, task.account), (due, no), place, tasks.len(), waits);
 }

@@ -1,11 +1,11 @@
 //! Assigns waiting tasks: fair shares between accounts over all kinds, and earliest deadline first within an account.
 //! Each goes to the worker that the matcher chooses, or to the own kernel where no worker would be in time.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use p2c2r_protocol::{Assign, KindId, Micros, SeededHash, ServerToWorker, TaskFailure, TaskNo};
+use p2c2r_protocol::{Assign, KindId, Micros, ServerToWorker, TaskFailure, TaskNo};
 use smallvec::SmallVec;
 use tracing::debug;
 
@@ -19,10 +19,14 @@ use crate::core::state::workers::Worker;
 use crate::core::{Core, Effect, round_trips};
 use crate::ledger::{AccountId, Entry};
 
-/// Tasks of one account and kind that are passed over in one update because no worker with room suits them. Without passing
-/// over, a task that every worker with room has failed would hold up those behind it. Without a limit, an update would
-/// search all of an account's tasks, before those of other accounts.
+/// Tasks of one account and kind that are passed over in one update because no worker with room suits them, which all have
+/// failed them before. Without passing over, such a task would hold up those behind it. Without a limit, an update would
+/// search all of an account's tasks, before those of other accounts. The next update looks at the next ones.
 const PASSED_OVER_MAX: usize = 64;
+
+/// When the tasks that an update had no time to look at are looked at, if nothing happens before. Errs on the late side: a
+/// shorter time would keep the coordinator busy with tasks for which there is no worker.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
 /// How long a task waits before it is dropped because nobody would be in time and others wait. New tasks are assigned
 /// all the same: otherwise a worker that has become faster would never be noticed.
@@ -44,16 +48,16 @@ enum Move {
 pub fn hand_out(core: &mut Core) {
     let now = core.now;
     core.workers.end_rests(now);
-    // Kinds for which no worker has room, tasks to put back into the queue, and the number passed over by kind and account.
+    // Kinds for which no worker has room, tasks of them to put back into the queue, and tasks passed over by kind and account.
     let mut closed: SmallVec<[KindId; 8]> = SmallVec::new();
     let mut left: SmallVec<[TaskNo; 8]> = SmallVec::new();
-    let mut passed_over: HashMap<(KindId, AccountId), usize, SeededHash> = HashMap::default();
+    let mut passed_over: BTreeMap<(KindId, AccountId), Vec<TaskNo>> = BTreeMap::new();
     loop {
-        let is_open = |kind: KindId, account: AccountId| {
-            let passed_over = || passed_over.get(&(kind, account)).copied().unwrap_or(0);
-            !closed.contains(&kind) && passed_over() < PASSED_OVER_MAX
+        let is_open = |kind: KindId| !closed.contains(&kind);
+        let retried = |kind: KindId, account: AccountId| {
+            passed_over.get(&(kind, account)).is_none_or(|passed_over| passed_over.len() < PASSED_OVER_MAX)
         };
-        let Some(no) = core.tasks.matcher().next(is_open) else { break };
+        let Some(no) = core.tasks.matcher().next(is_open, retried) else { break };
         let Some((kind, account)) = core.tasks.get(no).map(|task| (task.kind, task.account)) else {
             continue;
         };
@@ -62,10 +66,7 @@ pub fn hand_out(core: &mut Core) {
             Move::Compute => fall_back::compute(core, no),
             Move::Drop => settle::fail(core, no, TaskFailure::Late),
             Move::Fail => settle::fail(core, no, TaskFailure::NoWorker),
-            Move::PassOver => {
-                left.push(no);
-                *passed_over.entry((kind, account)).or_default() += 1;
-            }
+            Move::PassOver => passed_over.entry((kind, account)).or_default().push(no),
             Move::Stop => {
                 left.push(no);
                 closed.push(kind);
@@ -74,6 +75,15 @@ pub fn hand_out(core: &mut Core) {
     }
     for no in left {
         core.tasks.matcher().put_back(no);
+    }
+    core.look_again_at = None;
+    for passed_over in passed_over.into_values() {
+        if passed_over.len() < PASSED_OVER_MAX {
+            passed_over.into_iter().for_each(|no| core.tasks.matcher().put_back(no));
+        } else {
+            passed_over.into_iter().for_each(|no| core.tasks.matcher().put_behind(no));
+            core.look_again_at = Some(now.after(LOOK_AGAIN_AFTER));
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 
 use super::{NewTask, Task, TaskTable, enqueue};
 use crate::core::state::budgets::Over;
+use crate::core::state::queue::QueuePlace;
 use crate::ledger::AccountId;
 
 /// The table as gamers' messages see it.
@@ -46,8 +47,8 @@ impl GamerPort<'_> {
             followers: Vec::new(),
             live: SmallVec::new(),
             computing: None,
-            waits_for_own_kernel: false,
             own_begun_before: 0,
+            waits_for_own_kernel: false,
             hedge_at: None,
             begun: 0,
             attempts: new.attempts,
@@ -60,7 +61,7 @@ impl GamerPort<'_> {
         self.0.load.add(task.weighed());
         if new.follows.is_none() {
             self.0.leaders.add(no, &task);
-            enqueue(&mut self.0.queue, &self.0.tasks, no, &task);
+            enqueue(&mut self.0.queue, &self.0.tasks, no, &task, QueuePlace::Untried);
         }
         self.0.tasks.insert(no, task);
         if let Some(following) = new.follows {

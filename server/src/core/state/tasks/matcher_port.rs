@@ -5,6 +5,7 @@ use p2c2r_protocol::{Attempt, KindId, Micros, PeerId, TaskNo};
 use p2c2r_tasks::StopOnDrop;
 
 use super::{Expected, LIVE_MAX, LiveAttempt, Task, TaskTable};
+use crate::core::state::queue::QueuePlace;
 use crate::core::steps::lease::ATTEMPTS_IN_ALL_MAX;
 use crate::ledger::AccountId;
 
@@ -12,16 +13,27 @@ use crate::ledger::AccountId;
 pub struct MatcherPort<'a>(pub(super) &'a mut TaskTable);
 
 impl<'a> MatcherPort<'a> {
-    /// The waiting task that goes next of all kinds and accounts that are `open`, taken out of the queue: the caller hands it
-    /// out or puts it back with [`MatcherPort::put_back`].
-    pub fn next(&mut self, open: impl Fn(KindId, AccountId) -> bool) -> Option<TaskNo> {
+    /// The waiting task that goes next of all kinds that are `open`, taken out of the queue: the caller hands it out or puts it
+    /// back with [`MatcherPort::put_back`] or [`MatcherPort::put_behind`]. Tasks with a failed attempt are left out for kinds
+    /// and accounts that are not `retried`.
+    pub fn next(
+        &mut self,
+        open: impl Fn(KindId) -> bool,
+        retried: impl Fn(KindId, AccountId) -> bool,
+    ) -> Option<TaskNo> {
         let TaskTable { queue, tasks, .. } = &mut *self.0;
-        queue.next(open, |no| tasks.get(&no).is_some_and(|task| task.is_queued()))
+        queue.next(open, retried, |no| tasks.get(&no).is_some_and(|task| task.is_queued()))
     }
 
     /// Puts a task that could not be handed out back into the queue.
     pub fn put_back(&mut self, no: TaskNo) {
         self.0.wait(no);
+    }
+
+    /// Puts a task that was passed over back into the queue, behind the others of its account and kind that have a failed
+    /// attempt.
+    pub fn put_behind(&mut self, no: TaskNo) {
+        self.0.wait_in(no, QueuePlace::PassedOver);
     }
 
     /// Leases the task to a worker and numbers the attempt; counts the task as served in the kinds that the worker
@@ -58,6 +70,7 @@ impl<'a> MatcherPort<'a> {
             until,
             answered_at: None,
             check_begins_by: None,
+            begun_before: 0,
             blobs_resent: false,
             expected,
         });
@@ -70,7 +83,6 @@ impl<'a> MatcherPort<'a> {
             task.hedge_at = at;
         }
     }
-            begun_before: 0,
 
     /// Makes the waiting task wait for a thread of the own kernel.
     pub fn wait_for_own_kernel(&mut self, no: TaskNo) {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use p2c2r_protocol::{KindId, Micros, NumberHash, TaskNo, WorkUnits};
 
-use crate::core::state::queue::TaskQueue;
+use crate::core::state::queue::{QueuePlace, TaskQueue};
 use crate::ledger::AccountId;
 
 /// Tasks that wait for the own kernel.
@@ -18,22 +18,22 @@ pub(super) struct OwnKernelQueue {
 }
 
 impl OwnKernelQueue {
-    /// Queues a task of an account by its deadline `due`; parameters as in [`TaskQueue::push`].
+    /// Queues a task of an account; parameters as in [`TaskQueue::push`].
     pub fn push(
         &mut self,
         (kind, account): (KindId, AccountId),
-        (due, no): (Micros, TaskNo),
+        task: (Micros, TaskNo),
         open: usize,
         waits: impl Fn(TaskNo) -> bool,
     ) {
-        self.queue.push((kind, account), (due, no), open, waits);
+        self.queue.push((kind, account), task, QueuePlace::Untried, open, waits);
         *self.waiting.entry(account).or_default() += 1;
         self.sum += 1;
     }
 
     /// The task that runs next. The caller must call [`OwnKernelQueue::left`] for it.
     pub fn next(&mut self, waits: impl Fn(TaskNo) -> bool) -> Option<TaskNo> {
-        self.queue.next(|_, _| true, waits)
+        self.queue.next(|_| true, |_, _| true, waits)
     }
 
     /// Charges the account's fair share for a task that the own kernel begins.
