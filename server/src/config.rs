@@ -84,7 +84,7 @@ pub enum Fallback {
     Refuse,
 }
 
-/// What happens to a patient task while no worker offers its kind.
+/// What happens to a patient task while no worker offers its kind or all that do have failed it.
 ///
 /// Waiting is the default: it costs the gamer nothing but time, whereas one such task may take minutes of a core, for
 /// which whoever pays for the coordinator's machine has to ask.
@@ -94,7 +94,7 @@ pub enum PatientFallback {
     /// It waits until a worker is there.
     #[default]
     Queue,
-    /// The coordinator's own kernel does it, as long as there is nothing else to compute or check.
+    /// The coordinator's own kernel does it, as long as nothing else needs the threads.
     Compute,
 }
 
@@ -140,9 +140,9 @@ settings_table! {
         /// What happens to a task with a deadline that no worker can do in time: the coordinator computes it, it waits in
         /// the queue until its deadline, or it is refused at once
         pub fallback: Fallback = Fallback::default() => choice(),
-        /// What happens to a task without a deadline while no worker offers its kind: it waits in the queue until one does,
-        /// or the coordinator computes it, one at a time, when it has had nothing else to compute or check for five seconds;
-        /// it stops as soon as something else comes
+        /// What happens to a task without a deadline while no worker offers its kind or all that do have failed it: it waits
+        /// in the queue until one can do it, or the coordinator computes it, one at a time, when it has had nothing else to
+        /// compute for five seconds; it stops for any other task, and for checks that would have to wait for its thread
         pub patient_fallback: PatientFallback = PatientFallback::default() => choice(),
         /// How workers' answers are checked, and how trust is earned and lost.
         pub trust: TrustRules = TrustRules::default() => table(),

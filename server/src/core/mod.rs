@@ -200,7 +200,10 @@ impl Core {
             Event::Cancelled { peer, task } => admit::cancel(self, peer, task),
             Event::Quit { peer } => admit::cancel_all(self, peer),
             Event::FromWorker { peer, received_at, message } => judge::hear(self, peer, received_at, message),
-            Event::Checked(checked) => judge::verdict(self, *checked),
+            Event::Checked(checked) => {
+                self.own.check_ended();
+                judge::verdict(self, *checked);
+            }
             Event::Computed(computed) => fall_back::computed(self, computed),
             Event::TimePassed => {
                 lease::expire(self);

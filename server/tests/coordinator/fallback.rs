@@ -212,3 +212,17 @@ fn a_patient_task_from_before_a_restart_is_computed_here_and_its_gamer_gets_it_w
     stage.gamer("g");
     assert_eq!(stage.done(task).outcome, toy::answer(6));
 }
+
+#[test]
+fn a_worker_that_takes_patient_tasks_and_stays_silent_does_not_keep_the_coordinator_from_computing_them() {
+    let mut stage = Stage::with(|config| config.patient_fallback = PatientFallback::Compute);
+    let gamer = stage.gamer("g");
+    stage.worker("silent", 1);
+    let task = stage.ask_patiently(gamer, 8);
+    for _ in 0..40 {
+        stage.jump(Duration::from_secs(12));
+        stage.pass(Duration::from_millis(5));
+    }
+    assert_eq!(stage.done(task).receipt.computed_by, ComputedBy::Coordinator);
+    stage.books();
+}

@@ -14,6 +14,11 @@ const MARGIN: Duration = Duration::from_millis(2);
 /// every pause of a game, only to be stopped.
 const IDLE_AFTER: Duration = Duration::from_secs(5);
 
+/// Checks under way for each thread but one beyond which they need all threads. A check usually takes less than a
+/// millisecond, so fewer of them keep no answer waiting long. With more, checks would wait while a patient task, which may take
+/// minutes, has a thread.
+const CHECKS_PER_THREAD: usize = 16;
+
 /// How fast the own kernel is, and how busy.
 pub struct OwnKernel {
     speed: ServiceTimes,
@@ -23,6 +28,8 @@ pub struct OwnKernel {
     waiting_max: usize,
     /// Runs that were started and have not come back, those waiting for a thread included.
     under_way: usize,
+    /// Checks that were given to the pool and have not come back.
+    checks: usize,
     /// The patient task whose run gives way to everything else.
     patient: Option<TaskNo>,
     /// The task whose run was stopped and has not come back.
@@ -39,6 +46,7 @@ impl OwnKernel {
             threads: threads.max(1),
             waiting_max,
             under_way: 0,
+            checks: 0,
             patient: None,
             stopped: None,
             idle_at: IDLE_AFTER.into(),
@@ -74,6 +82,18 @@ impl OwnKernel {
             self.is_needed(now);
         }
         is_stopped
+    }
+
+    /// A check is given to the pool; returns whether the checks under way need every thread, so that a patient task has to give
+    /// way. With several threads they rarely do: otherwise no patient task would ever be done while answers keep coming.
+    pub fn check_begins(&mut self) -> bool {
+        self.checks += 1;
+        self.checks > CHECKS_PER_THREAD.saturating_mul(self.threads - 1)
+    }
+
+    /// A check has come back.
+    pub fn check_ended(&mut self) {
+        self.checks = self.checks.saturating_sub(1);
     }
 
     /// Notes that the pool has work that does not give way: no patient task begins for a while.

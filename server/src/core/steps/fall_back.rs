@@ -1,8 +1,9 @@
 //! The coordinator's own kernel, for tasks that no worker can do.
 //!
 //! Timely tasks come here when no worker would be in time. A patient one comes here if the operator allows it, no worker
-//! offers its kind and the pool has had nothing to do for some seconds: one at a time, and it is stopped and queued again
-//! as soon as the pool is needed.
+//! offers its kind, or all that do have failed it, and the pool has had nothing else to compute for some seconds: one at a
+//! time, and it is stopped and queued again as soon as the pool is needed, for another task or for more checks than the other
+//! threads make at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,7 +124,7 @@ pub fn compute_when_idle(core: &mut Core) {
     }
 }
 
-/// The oldest patient task that waits and whose kind no worker offers; `None` while a timely one waits, which may need
+/// The oldest patient task that waits and that no worker is left to try; `None` while a timely one waits, which may need
 /// the pool at any moment. Looks at all tasks.
 fn next_patient(core: &Core) -> Option<TaskNo> {
     let mut oldest = None;
@@ -131,8 +132,10 @@ fn next_patient(core: &Core) -> Option<TaskNo> {
         if task.deliver_by.is_some() {
             return None;
         }
-        let may = task.attempts() < PATIENT_ATTEMPTS_MAX && !core.workers.offers(task.kind);
-        if may && oldest.is_none_or(|oldest| no < oldest) {
+        let is_older = oldest.is_none_or(|oldest| no < oldest);
+        let is_left =
+            || core.workers.offering(task.kind).any(|(_, worker)| !task.was_tried_by(worker.account));
+        if is_older && task.attempts() < PATIENT_ATTEMPTS_MAX && !is_left() {
             oldest = Some(no);
         }
     }
@@ -157,7 +160,9 @@ fn make_way(core: &mut Core) {
 
 /// Has an outcome checked on the pool.
 pub fn check(core: &mut Core, check: Check) {
-    make_way(core);
+    if core.own.check_begins() {
+        make_way(core);
+    }
     core.effects.others.push(Effect::Check(check));
 }
 

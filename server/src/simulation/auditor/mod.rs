@@ -167,7 +167,7 @@ impl Auditor {
                     .then_some(2 * setup.units_max),
             ),
             checking: CheckingTime::new(setup.checking_percent),
-            pauses: Pauses::new(setup.patient_fallback),
+            pauses: Pauses::new(setup.patient_fallback, setup.threads),
             computes: setup.fallback == Fallback::Compute,
             hour_cap: setup.hour_cap,
             step: AuditedStep::default(),
@@ -235,7 +235,7 @@ impl Auditor {
                 Effect::Compute(kernel) => {
                     self.step.computed_here.insert(kernel.task);
                 }
-                Effect::Check(_) => self.step.is_pool_needed = true,
+                Effect::Check(_) => self.step.is_pool_needed |= self.pauses.check_begins(),
                 Effect::Watch { .. } => {}
             }
         }

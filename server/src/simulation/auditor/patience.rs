@@ -1,5 +1,5 @@
 //! Patient tasks on the coordinator's pool: only where the operator allows it, one at a time, after a pause, and never
-//! in the way of anything else.
+//! in the way of other tasks, nor of checks that the other threads do not make soon.
 
 use p2c2r_protocol::{Attempt, TaskNo};
 
@@ -9,21 +9,38 @@ use crate::config::PatientFallback;
 /// Microseconds for which the pool has had nothing to do before a patient task begins.
 const PAUSE_US: u64 = 5_000_000;
 
-/// When the pool was last used for anything that does not give way.
+/// Checks under way for each thread but one that a patient task need not give way to.
+const CHECKS_PER_THREAD: usize = 16;
+
+/// When the pool was last needed, for a kernel run that does not give way or for many checks.
 pub(super) struct Pauses {
     may_compute: bool,
+    threads: usize,
+    checks: usize,
     used_at: Option<u64>,
 }
 
 impl Pauses {
     /// Nothing has happened yet.
-    pub fn new(fallback: PatientFallback) -> Self {
-        Self { may_compute: fallback == PatientFallback::Compute, used_at: None }
+    pub fn new(fallback: PatientFallback, threads: u8) -> Self {
+        let may_compute = fallback == PatientFallback::Compute;
+        Self { may_compute, threads: threads.into(), checks: 0, used_at: None }
     }
 
     /// Another coordinator begins.
     pub fn clear(&mut self) {
-        self.used_at = None;
+        (self.checks, self.used_at) = (0, None);
+    }
+
+    /// A check is given to the pool; returns whether all threads are needed.
+    pub fn check_begins(&mut self) -> bool {
+        self.checks += 1;
+        self.checks > (self.threads - 1) * CHECKS_PER_THREAD
+    }
+
+    /// A check is over.
+    pub fn check_ended(&mut self) {
+        self.checks -= 1;
     }
 
     /// The pool was used.

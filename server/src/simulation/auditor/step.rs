@@ -116,7 +116,7 @@ pub(super) struct AuditedStep {
     /// What workers are sent and what the pool is given, under the numbers by which those know the tasks.
     pub handed_out: HashSet<(TaskNo, Attempt)>,
     pub computed_here: HashSet<TaskNo>,
-    /// The pool was given a check, or a kernel run that does not give way.
+    /// The pool was given a kernel run that does not give way, or so many checks that they need all threads.
     pub is_pool_needed: bool,
     /// Attempts of workers that began.
     pub started: Vec<(TaskNo, Attempt, AccountId)>,

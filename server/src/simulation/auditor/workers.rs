@@ -77,6 +77,7 @@ impl Auditor {
     /// A check is over.
     pub fn checked(&mut self, known_as: TaskNo, attempt: Attempt, is_passed: bool, took: Duration) {
         self.checking.ended((known_as, attempt), took);
+        self.pauses.check_ended();
         if !is_passed {
             self.failed.insert((known_as, attempt));
         }
