@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use p2c2r_protocol::{AttemptFailure, ComputedBy, Nanos, Refusal, TaskFailure};
+use p2c2r_protocol::{AttemptFailure, ComputedBy, Nanos, Refusal, TaskFailure, WorkerToServer};
 use p2c2r_server::{ComputeMode, Fallback, PatientFallback};
 
 use crate::stage::{BUDGET, STEP, Stage};
@@ -225,4 +225,39 @@ fn a_worker_that_takes_patient_tasks_and_stays_silent_does_not_keep_the_coordina
     }
     assert_eq!(stage.done(task).receipt.computed_by, ComputedBy::Coordinator);
     stage.books();
+}
+
+#[test]
+fn a_worker_that_comes_and_goes_does_not_keep_the_coordinator_from_computing_patient_tasks() {
+    for drains in [false, true] {
+        let mut stage = Stage::with(|config| config.patient_fallback = PatientFallback::Compute);
+        let gamer = stage.gamer("g");
+        let task = stage.ask_patiently(gamer, 9);
+        for _ in 0..40 {
+            let worker =
+                if drains { stage.early_worker("w", WorkerToServer::Draining) } else { stage.worker("w", 1) };
+            stage.jump(Duration::from_secs(4));
+            stage.leave(worker);
+        }
+        assert_eq!(stage.done(task).receipt.computed_by, ComputedBy::Coordinator, "drains: {drains}");
+        stage.books();
+    }
+}
+
+#[test]
+fn a_timely_task_that_waits_for_a_worker_does_not_keep_the_coordinator_from_computing_a_patient_one() {
+    let mut stage = Stage::with(|config| {
+        (config.fallback, config.patient_fallback) = (Fallback::Queue, PatientFallback::Compute);
+    });
+    let gamer = stage.gamer("g");
+    let mut submit = stage.submit_of(&toy::spec(10));
+    submit.budget_us = Some(60_000_000);
+    let timely = stage.submit(gamer, submit);
+    let patient = stage.ask_patiently(gamer, 11);
+    for _ in 0..3 {
+        stage.jump(LONG);
+        stage.step();
+    }
+    assert_eq!(stage.done(patient).receipt.computed_by, ComputedBy::Coordinator);
+    assert!(stage.heard(timely).is_empty(), "no worker has come, and there is time");
 }

@@ -1,7 +1,7 @@
 //! The coordinator's own kernel, for tasks that no worker can do.
 //!
 //! Timely tasks come here when no worker would be in time. A patient one comes here if the operator allows it, no worker
-//! offers its kind, or all that do have failed it, and the pool has had nothing else to compute for some seconds: one at a
+//! offers its kind, or those that do have failed it, and the pool has had nothing else to compute for some seconds: one at a
 //! time, and it is stopped and queued again as soon as the pool is needed, for another task or for more checks than the other
 //! threads make at once.
 
@@ -26,6 +26,10 @@ use crate::ledger::{AccountId, Entry, Verdict};
 /// After this many attempts a patient task is left to workers: every stopped run counts as an attempt, and the ledger can
 /// number only [`lease::ATTEMPTS_IN_ALL_MAX`] of them.
 const PATIENT_ATTEMPTS_MAX: u32 = lease::ATTEMPTS_IN_ALL_MAX / 2;
+
+/// After this many attempts a patient task is computed here even while workers offer its kind: by then they have come and gone,
+/// or stayed silent, so often that waiting for them may never end.
+const LEFT_TO_WORKERS: u32 = 8;
 
 /// Whether the own kernel may compute this task so that it meets its deadline: if it has one, and the operator allows it.
 pub fn may_compute(core: &Core, task: &Task) -> bool {
@@ -124,17 +128,23 @@ pub fn compute_when_idle(core: &mut Core) {
     }
 }
 
-/// The oldest patient task that waits and that no worker is left to try; `None` while a timely one waits, which may need
-/// the pool at any moment. Looks at all tasks.
+/// The oldest patient task that waits and that no worker is left to try; `None` while a timely one waits that may need the
+/// pool at any moment. Looks at all tasks.
 fn next_patient(core: &Core) -> Option<TaskNo> {
     let mut oldest = None;
     for (no, task) in core.tasks.iter().filter(|(_, task)| task.is_waiting()) {
         if task.deliver_by.is_some() {
-            return None;
+            if may_compute(core, task) {
+                return None;
+            }
+            continue;
         }
         let is_older = oldest.is_none_or(|oldest| no < oldest);
-        let is_left =
-            || core.workers.offering(task.kind).any(|(_, worker)| !task.was_tried_by(worker.account));
+        let is_left = || {
+            let mut offering = core.workers.offering(task.kind);
+            task.attempts() < LEFT_TO_WORKERS
+                && offering.any(|(_, worker)| !task.was_tried_by(worker.account))
+        };
         if is_older && task.attempts() < PATIENT_ATTEMPTS_MAX && !is_left() {
             oldest = Some(no);
         }

@@ -16,8 +16,10 @@ pub fn part(core: &mut Core, peer: PeerId, role: Role) {
         }
         Role::Worker => {
             let Some(worker) = core.workers.leave(peer, core.now) else { return };
-            // It may be back in a moment, so no patient task begins here at once.
-            core.own.is_needed(core.now);
+            if worker.may_be_back() {
+                // So no patient task begins here at once.
+                core.own.is_needed(core.now);
+            }
             let mut tasks: Vec<TaskNo> = worker.tasks.into_iter().collect();
             tasks.sort_unstable();
             blame::departure(core, peer, worker.account, &tasks);

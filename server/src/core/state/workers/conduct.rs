@@ -64,6 +64,11 @@ impl Conduct {
         1 << self.incidents.min(8)
     }
 
+    /// Incidents in a row.
+    pub fn incidents(&self) -> u32 {
+        self.incidents
+    }
+
     /// When its rest is over, if it rests.
     pub fn rests_until(&self) -> Option<Micros> {
         self.rests_until

@@ -286,6 +286,12 @@ impl Worker {
         self.conduct.failed(since, now)
     }
 
+    /// Whether it has left by a mishap, and may be back in a moment to go on with what it held. Not if this has happened
+    /// several times in a row: a worker that comes and goes must not have others wait for it for ever.
+    pub fn may_be_back(&self) -> bool {
+        !self.tasks.is_empty() && self.conduct.incidents() <= 1
+    }
+
     /// Learns from an attempt without an answer for `held`: its service takes at least that long, less the round trip,
     /// if that is more than expected.
     pub fn expired(&mut self, kind: KindId, units: WorkUnits, held: Duration, rtt: Duration, rounds: u32) {
