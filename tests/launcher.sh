@@ -43,7 +43,15 @@ done
 [ "$me" != game ] || name=game
 exec {idle}<> <(:)
 pause() { read -rt "$1" -u "$idle" _; }
-until_noted() { until grep -q -x "$1" "$NOTES"; do pause 0.05; done; }
+until_noted() {
+  local tries
+  for ((tries = 0; tries < 1200; tries++)); do
+    ! grep -q -x "$1" "$NOTES" || return 0
+    pause 0.05
+  done
+  note "$name waited a minute for \`$1\`"
+  exit 1
+}
 trap 'note "$name ended"; exit 0' TERM
 trap 'note "$name saw SIGINT"' INT
 note "$name started"
@@ -444,6 +452,25 @@ as=("${building[@]}" "PATH=$scratch/unasked:$scratch/tools:$PATH" P2C2R_NO_INSTA
 "${as[@]}" script --quiet --return --command "'$p2c2r' game --name x 2>&1 | cat" /dev/null </dev/null >"$scratch/out" 2>&1 || true
 said "The build needs: sudo apt-get" && not_noted "sudo .*"
 
+# What packs the programs notes what it is given.
+begin packages_go_where_the_help_says_wherever_the_programs_are
+mkdir -p "$scratch/check out/deploy" "$scratch/packing"
+cat >"$scratch/check out/deploy/package.sh" <<'END'
+#!/usr/bin/env bash
+echo "packs $(cd "$1" && echo *) into $2" >>"$NOTES"
+END
+cp "$scratch/tools/cc" "$scratch/packing/dpkg-deb"
+cp "$scratch/tools/cc" "$scratch/packing/objdump"
+chmod +x "$scratch/check out/deploy/package.sh"
+ln -s p2c2r-stand-in "$scratch/bin/p2c2r-doctor"
+packed="packs p2c2r-doctor p2c2r-game p2c2r-server p2c2r-worker into"
+as=(env "PATH=$scratch/packing:$scratch/tools:$PATH" "TARGET=$scratch/target" "OUT=$scratch/out")
+launch package
+status_is 0 && noted "$packed $scratch/target/package"
+(cd "$scratch/tmp" && launch package --out here --debug)
+status_is 0 && noted "$packed $scratch/tmp/here"
+rm "$scratch/bin/p2c2r-doctor"
+
 # The files of the checkout that `test` uses, and a stand-in for cargo. With DENY set it has `cargo deny`, whose exit
 # status that is.
 mkdir -p "$scratch/check out/tests" "$scratch/stages"
@@ -500,7 +527,10 @@ case ${0##*/} in
   id) echo 0 ;;
   setpriv)
     while [ "$1" != --clear-groups ]; do shift; done
-    shift && exec "$@"
+    shift
+    # Where the service's user cannot go.
+    [ "$1" != test ] || [[ $PWD/$3 != *"${HIDDEN:-nowhere}"* ]] || exit 1
+    exec "$@"
     ;;
   systemctl) echo "systemctl $*" >>"$NOTES" ;;
   p2c2r-worker)
@@ -566,13 +596,14 @@ sed -e "s|/usr/bin/|$operator/bin/|g" "$root/deploy/p2c2r-operator" >"$operator/
 for tool in id setpriv chown; do cp "$helper/bin/stand-in" "$operator/bin/$tool"; done
 cat >"$operator/bin/p2c2r-server" <<'EOF'
 #!/usr/bin/env bash
-echo "$*" | sed "s|$TMPDIR/[^/]*/|HANDED/|g" >>"$NOTES"
+echo "$*" | sed "s|$TMPDIR/p2c2r-operator[^/]*/|HANDED/|g; s|$OPERATOR/[^ ]*/[.]p2c2r-operator[^/]*/|BESIDE/|g" >>"$NOTES"
 case "$1 ${2:-}" in
   "backup "*) mkdir "$2" && echo book >"$2/results.db" ;;
   "restore "*) cat "$2/results.db" ;;
   "ledger backup") echo book >"$3" ;;
   "ledger export") to=${!#} && echo rows >"${to#--to=}" ;;
   "ledger check") [ $# -lt 6 ] || cat "$4" "$6" ;;
+  "ledger report") cat "$4" "$4-wal" ;;
   "accounts "*) exit 5 ;;
 esac
 [ -z "${SLOW:-}" ] || read -rt 60 <> <(:)
@@ -581,17 +612,23 @@ chmod +x "$operator/bin/p2c2r-server"
 # Replaces the shell by the operator's command, so that signals reach the command.
 as_operator() {
   cd "$operator/mine"
-  PATH="$operator/bin:$PATH" TMPDIR=$operator/tmp exec sh "$operator/p2c2r-operator" "$@" >"$scratch/out" 2>&1
+  PATH="$operator/bin:$PATH" TMPDIR=$operator/tmp OPERATOR=$operator exec sh "$operator/p2c2r-operator" "$@" >"$scratch/out" 2>&1
 }
 operate() {
   local status=0
   (as_operator "$@") || status=$?
   echo "$status" >"$scratch/status"
-  [ -z "$(ls -A "$operator/tmp")" ] || fail "left behind: $(ls -A "$operator/tmp")"
+  nothing_left
+}
+nothing_left() {
+  local left
+  left=$(ls -A "$operator/tmp" && ls -A "$operator"/* | grep "^[.]p2c2r") || true
+  [ -z "$left" ] || fail "left behind: $left"
 }
 is() { [ "$(cat "$operator/mine/$1")" = "$2" ] || fail "$1 is not $2"; }
 
 begin an_operators_files_may_lie_where_the_service_cannot_go
+export HIDDEN=/mine/
 operate backup "a copy"
 status_is 0 && noted "backup HANDED/out" && is "a copy/results.db" book && said "Put in its place: a copy"
 operate backup "a copy"
@@ -608,6 +645,27 @@ operate ledger check --head "a copy/results.db" --head rows.csv
 status_is 0 && noted "ledger check --head HANDED/4 --head HANDED/6" && said book && said rows
 operate ledger check --head=rows.csv
 status_is 0 && noted "ledger check --head=HANDED/3"
+operate ledger check --db "a copy/results.db" --head rows.csv
+status_is 0 && noted "ledger check --db HANDED/4 --head HANDED/6" && said book && said rows
+echo log >"$operator/mine/a copy/results.db-wal"
+operate ledger report --db "a copy/results.db"
+status_is 0 && noted "ledger report --db HANDED/4" && said book && said log
+operate ledger check "--db=a copy/results.db"
+status_is 0 && noted "ledger check --db=HANDED/3"
+# Into a copy that is thrown away nothing is booked.
+operate ledger payout record Ann 1 one --db "a copy/results.db"
+status_is 0 && noted "ledger payout record Ann 1 one --db a copy/results.db"
+unset HIDDEN
+
+begin what_the_service_can_read_or_write_is_not_copied
+operate backup "$operator/mine/beside"
+status_is 0 && noted "backup BESIDE/out" && is beside/results.db book
+operate ledger check --db beside/results.db
+status_is 0 && noted "ledger check --db beside/results.db"
+
+begin a_place_that_is_not_there_is_said_before_anything_is_copied
+operate backup nowhere/copy
+status_is 1 && said "there is no folder nowhere" && not_noted "backup .*"
 
 begin what_an_operator_types_that_is_no_file_stays_as_it_is
 for words in "ledger backup --help" "ledger payout record backup 0.5 one" "page --metrics-token" "ready"; do
@@ -625,7 +683,7 @@ until grep -q "^backup" "$NOTES" || ! kill -0 "$job" 2>/dev/null; do read -rt 0.
 kill -TERM -- "-$job"
 status=0 && wait "$job" || status=$?
 [ "$status" = 143 ] || fail "ended with status $status"
-[ -z "$(ls -A "$operator/tmp")" ] || fail "left behind: $(ls -A "$operator/tmp")"
+nothing_left
 [ ! -e "$operator/mine/later" ] || fail "half a backup"
 
 case=demo_ends_a_child_that_does_not_end_itself NOTES=$scratch/notes.$case PIDS=$scratch/pids.$case

@@ -36,7 +36,7 @@ fn count(report: &Value, name: &str) -> u64 {
 
 #[test]
 fn every_program_explains_itself() {
-    for name in ["p2c2r-server", "p2c2r-worker", "p2c2r-game"] {
+    for name in ["p2c2r-server", "p2c2r-worker", "p2c2r-game", "p2c2r-doctor"] {
         for option in ["--help", "--version"] {
             let mut command = command(name);
             command.arg(option);
