@@ -181,7 +181,7 @@ fn chain(
         report.problem(|| format!("the log of accounts names group {group}, which is not there"));
     }
     let has_folded = digest.is_some() || checkpoint.group > 0 || !folded.is_empty();
-    if has_folded && digest != Some(folding::digest(connection)?) {
+    if has_folded && digest != Some(folding::digest_of_file(connection)?) {
         report.problem(|| "the folded sums do not match the digest of the group that folded last".to_owned());
     }
     report.head = p2c2r_protocol::Digest(previous).to_string();

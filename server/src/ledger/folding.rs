@@ -4,6 +4,7 @@
 //! into sums. The chain continues from the newest folded group's hash, and the group that folds hashes a digest of all
 //! sums, so a changed sum is detected like a changed transfer.
 
+mod image;
 mod sums;
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,6 +16,7 @@ use super::entry::{AccountId, reason};
 use super::heads;
 use super::outcomes::KeptOutcomes;
 
+use image::FoldedImage;
 pub(super) use sums::FoldedSums;
 use sums::{Fold, GroupRow};
 
@@ -41,6 +43,7 @@ pub(super) struct Folding {
     /// `kept_ms` for when there are too many rows.
     kept_early_ms: i64,
     checkpoint: Checkpoint,
+    sums: FoldedImage,
     /// When there is something to fold: in the past while folding is under way; never if the oldest group does not match
     /// its hash.
     due_ms: Option<i64>,
@@ -121,7 +124,8 @@ impl Folding {
         let oldest_ms: Option<i64> = oldest.query([])?.next()?.map(|row| row.get(0)).transpose()?;
         let due_ms = oldest_ms.map_or(i64::MAX, |at_ms| at_ms + kept_ms + SLACK_MS);
         let due_ms = Some(if is_early { 0 } else { due_ms });
-        Ok(Self { kept_ms, kept_early_ms, checkpoint: Checkpoint::read(connection)?, due_ms })
+        let (checkpoint, sums) = (Checkpoint::read(connection)?, FoldedImage::load(connection)?);
+        Ok(Self { kept_ms, kept_early_ms, checkpoint, sums, due_ms })
     }
 
     /// The end of the folded part, from which the chain continues.
@@ -164,7 +168,7 @@ impl Folding {
         if !fold.fits(&groups, self.checkpoint.hash) {
             tracing::error!(
                 group = last.id,
-                "the ledger's older rows do not match their hashes and are not folded: run `p2c2r-server ledger check`"
+                "the ledger's older rows do not match their hashes and are not folded: run `ledger check`"
             );
             self.due_ms = None;
             return Ok(None);
@@ -183,6 +187,7 @@ impl Folding {
         // Written first: the triggers that protect rows from deletion read the checkpoint.
         self.checkpoint.write(connection)?;
         fold.write(connection, last.id)?;
+        self.sums.add(&fold.accounts);
         if !fold.changes.is_empty() {
             self.checkpoint.accounts = Some(account_log::folded_digest(connection)?);
         }
@@ -191,7 +196,7 @@ impl Folding {
             self.checkpoint.landmarks = Some(account_log::landmarks_digest(connection)?);
         }
         self.checkpoint.write(connection)?;
-        Ok(Some(FoldingStep { digest: digest(connection)?, tasks: fold.ended }))
+        Ok(Some(FoldingStep { digest: digest(connection, &self.sums)?, tasks: fold.ended }))
     }
 }
 
@@ -234,8 +239,12 @@ pub(super) fn read_sums(connection: &Connection) -> Result<HashMap<i64, FoldedSu
     sums.collect()
 }
 
-/// Digest of the checkpoint and of all sums.
-pub(super) fn digest(connection: &Connection) -> Result<[u8; 32]> {
+/// Digest of the checkpoint and of all sums, as the file has them.
+pub(super) fn digest_of_file(connection: &Connection) -> Result<[u8; 32]> {
+    digest(connection, &FoldedImage::load(connection)?)
+}
+
+fn digest(connection: &Connection, sums: &FoldedImage) -> Result<[u8; 32]> {
     let mut hasher = blake3::Hasher::new();
     let checkpoint = Checkpoint::read(connection)?;
     hasher.update(&checkpoint.hash);
@@ -245,24 +254,29 @@ pub(super) fn digest(connection: &Connection) -> Result<[u8; 32]> {
             hasher.update(tag).update(&digest);
         }
     }
+    hash_rows(connection, "SELECT grp, task, tasks, transfers, grants FROM checkpoint", &mut hasher)?;
+    sums.hash_into(&mut hasher);
     for sql in [
-        "SELECT grp, task, tasks, transfers, grants FROM checkpoint",
-        "SELECT account, balance, turnover, accepted, rejected FROM folded ORDER BY account",
         "SELECT kind, tasks, by_worker, by_coordinator, by_cache, void, earned, fee FROM folded_kinds ORDER BY kind",
         "SELECT verdict, attempts FROM folded_attempts ORDER BY verdict",
     ] {
-        let mut select = connection.prepare_cached(sql)?;
-        let columns = select.column_count();
-        let mut rows = select.query([])?;
-        let mut count = 0_u64;
-        while let Some(row) = rows.next()? {
-            for column in 0..columns {
-                hasher.update(&row.get::<_, i64>(column)?.to_le_bytes());
-            }
-            count += 1;
-        }
-        // Separates the tables, so that a row of one cannot be mistaken for a row of the next.
-        hasher.update(&count.to_le_bytes());
+        hash_rows(connection, sql, &mut hasher)?;
     }
     Ok(*hasher.finalize().as_bytes())
+}
+
+fn hash_rows(connection: &Connection, sql: &str, hasher: &mut blake3::Hasher) -> Result<()> {
+    let mut select = connection.prepare_cached(sql)?;
+    let columns = select.column_count();
+    let mut rows = select.query([])?;
+    let mut count = 0_u64;
+    while let Some(row) = rows.next()? {
+        for column in 0..columns {
+            hasher.update(&row.get::<_, i64>(column)?.to_le_bytes());
+        }
+        count += 1;
+    }
+    // Separates the tables, so that a row of one cannot be mistaken for a row of the next.
+    hasher.update(&count.to_le_bytes());
+    Ok(())
 }

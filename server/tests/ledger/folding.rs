@@ -278,6 +278,30 @@ fn tampering_with_sums_is_found() {
     }
 }
 
+/// Folding goes on with the sums that it wrote, so a later step does not make a changed sum valid.
+#[test]
+fn sums_that_are_changed_while_the_coordinator_runs_are_found_after_later_steps_too() {
+    let lab = Lab::new();
+    let ledger = lab.open();
+    let idle = account_of(&ledger, Role::Gamer, "grace").id;
+    append(&ledger, whole(TaskNo(1), idle, worker(&ledger), 100, 10));
+    ledger.flush().unwrap();
+    lab.pass(FOLDED_AFTER);
+    fold(&ledger);
+    for table in
+        ["folded SET turnover = turnover + 5 WHERE account", "accounts SET turnover = turnover + 5 WHERE id"]
+    {
+        lab.tamper(&format!("UPDATE {table} = {}", idle.0));
+    }
+    assert!(!ledger::check(&lab.path).unwrap().ok);
+    history(&ledger, 2);
+    lab.pass(FOLDED_AFTER);
+    fold(&ledger);
+    let report = ledger::check(&lab.path).unwrap();
+    assert!(!report.ok && report.folded_tasks > 1, "{report}");
+    ledger.close().unwrap();
+}
+
 #[test]
 fn any_number_of_accounts_fits_into_little_memory() {
     let lab = Lab::new();

@@ -39,7 +39,7 @@ pub(super) struct Fold {
     pub ended: BTreeMap<AccountId, u64>,
     /// Those of these tasks whose attempts have rows of their own.
     with_attempts: Vec<i64>,
-    accounts: BTreeMap<i64, FoldedSums>,
+    pub accounts: BTreeMap<i64, FoldedSums>,
     kinds: BTreeMap<u8, KindSums>,
     verdicts: BTreeMap<u8, i64>,
 }
