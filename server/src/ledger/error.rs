@@ -153,9 +153,7 @@ pub enum LedgerError {
         reason: String,
     },
     /// The books do not balance.
-    #[error(
-        "the books in {path} do not balance ({reason}): keep a copy and run `p2c2r-server ledger check --db {path}`"
-    )]
+    #[error("the books in {path} do not balance ({reason}): keep a copy and run `ledger check --db {path}`")]
     Unbalanced {
         /// Path of the ledger.
         path: PathBuf,
@@ -181,7 +179,7 @@ pub enum LedgerError {
     #[error("the coordinator has given out all the money that its books can hold ({max})", max = super::MONEY_MAX)]
     TooMuchMoney,
     /// No such account.
-    #[error("there is no {role} account {account}: `p2c2r-server ledger report` lists them")]
+    #[error("there is no {role} account {account}: `ledger report` lists them")]
     NoAccount {
         /// Whether a gamer's or a worker's account was looked for.
         role: Role,

@@ -213,7 +213,7 @@ pub(super) fn empty(path: &Path, has_log: bool) -> String {
     match path.metadata() {
         Ok(data) if data.len() > 0 && !has_log => format!(
             "a database with nothing in it: most likely a copy that was made while a coordinator ran, when everything was \
-             still in {}; `p2c2r-server ledger backup` makes whole copies",
+             still in {}; `ledger backup` makes whole copies",
             with_ending(path, "-wal").display()
         ),
         _ => "an empty file".to_owned(),

@@ -70,7 +70,7 @@ pub struct SignedHead {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BadHead {
     /// It is no head.
-    #[error("it is not a head as `p2c2r-server ledger head` prints them")]
+    #[error("it is not a head as `ledger head` prints them")]
     Form,
     /// It has the form of a head, but was changed, or signed by another key than it names.
     #[error("its signature does not fit: it was changed after it was signed")]

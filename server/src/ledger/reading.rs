@@ -122,7 +122,7 @@ impl Reading {
         if !has_log && matches!(closed, Some(closing::OPEN | closing::NEW)) {
             self.notes.push(format!(
                 "This ledger was not closed in order and has no write-ahead log ({}): a copy of the database alone, made \
-                 while a coordinator ran, lacks what was recorded last. `p2c2r-server ledger backup` makes whole copies.",
+                 while a coordinator ran, lacks what was recorded last. `ledger backup` makes whole copies.",
                 with_ending(&self.path, "-wal").display()
             ));
         }

@@ -63,15 +63,16 @@ pub fn ready(args: &ReadyArgs) -> Result<String, String> {
 /// route requests from inside back in.
 fn ask(link: &JoinLink, listening: Option<SocketAddr>) -> Result<probe::HttpsReply, String> {
     let host = link.hosts.first().ok_or("the coordinator has published no address")?;
-    let mut found = Err("nobody answers".to_owned());
+    let mut why = None;
     for address in listening.into_iter().flat_map(on_this_machine).chain(addresses(host)) {
-        found =
-            probe::get(host, address, link.fingerprint, "/readyz", &[]).map_err(|error| error.to_string());
-        if found.is_ok() {
-            break;
+        match probe::get(host, address, link.fingerprint, "/readyz", &[]) {
+            Ok(reply) => return Ok(reply),
+            Err(error) => {
+                why.get_or_insert_with(|| format!("not ready: no coordinator answers at {address}: {error}"));
+            }
         }
     }
-    found
+    Err(why.unwrap_or_else(|| format!("not ready: there is no address of {host}")))
 }
 
 /// The addresses at which this machine itself reaches what listens here.

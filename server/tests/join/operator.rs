@@ -157,6 +157,9 @@ fn ready_asks_where_the_coordinator_listens_and_not_only_where_others_find_it() 
         program.kill().unwrap();
         program.wait().unwrap();
         assert_eq!(said(&answer), "ready\n");
+        let why = refused(&folder.program(&["ready"]));
+        assert!(why.contains("not ready: no coordinator answers at 127.0.0.1:"), "{why}");
+        assert!(!why.contains("127.0.0.1:1: "), "where it listens, not where others find it: {why}");
     }
 }
 
