@@ -10,6 +10,7 @@ use crate::layout::{self, Site};
 use crate::loose::{Loose, Stuff};
 use crate::plane::{flattened, lifted, turning};
 use crate::record::{Record, Recorded};
+use crate::sectors;
 use crate::vec2::Vec2;
 
 /// Most rocks at once; pieces beyond it do not appear. More would not fit into one task.
@@ -234,14 +235,15 @@ impl Arena {
     pub(crate) fn regrow_rocks(&mut self) {
         let mut shunned: Vec<Vec2> = self.enemies.iter().map(|enemy| enemy.position).collect();
         shunned.push(self.ship.position);
-        for _ in 0..self.config.rocks.count {
+        let config = sectors::numbers_in(&self.config, self.sector.plan());
+        for _ in 0..config.rocks.count {
             if self.rocks.len() >= ROCKS_MAX
-                || area(&self.rocks) >= self.first_rock_area * self.config.rocks.regrow_below
+                || area(&self.rocks) >= self.first_rock_area * config.rocks.regrow_below
             {
                 return;
             }
             let placed: Vec<Site> = self.rocks.iter().map(Site::of).collect();
-            let found = layout::single(&self.config, &self.field, &mut self.dice, &placed, &shunned);
+            let found = layout::single(&config, &self.field, &mut self.dice, &placed, &shunned);
             if let Some(site) = found.and_then(|site| self.circling(site)) {
                 self.add_tumbling_rock(site, [0.0; 3]);
             }

@@ -80,8 +80,8 @@ fn seed_of(seed: u64, round: u32, number: u32) -> u64 {
     (mixed ^ (mixed >> 31)) % GALAXY
 }
 
-/// The configuration by which the rocks of a sector of this design are placed.
-fn numbers_in(config: &ArenaConfig, plan: &SectorPlan) -> ArenaConfig {
+/// The configuration by which the rocks of a sector of this design are placed, on entry and later.
+pub(crate) fn numbers_in(config: &ArenaConfig, plan: &SectorPlan) -> ArenaConfig {
     let mut config = config.clone();
     let rules = &mut config.rocks;
     rules.count = (rules.count as f32 * plan.rocks) as u32;

@@ -146,3 +146,19 @@ fn new_waves_bring_new_rocks_where_most_are_gone() {
     again.regrow_rocks();
     assert_eq!(again.rocks(), full.rocks(), "nothing grows where nothing is missing");
 }
+
+#[test]
+fn new_rocks_drift_as_fast_as_their_sectors_first_ones() {
+    let mut arena = Arena::new(ArenaConfig::default());
+    let drift = arena.config().rocks.drift;
+    for number in 1..=crate::balance::BALANCE.sectors.len() as u32 {
+        arena.enter_sector(number);
+        // Wells give rocks a speed of their own.
+        arena.sector.wells.clear();
+        arena.rocks.clear();
+        arena.regrow_rocks();
+        let fastest = arena.rocks().iter().map(|rock| rock.velocity.length()).fold(0.0, f32::max);
+        let most = drift * arena.sector().plan().drift;
+        assert!((most * 0.8..=most * 1.001).contains(&fastest), "sector {number}: {fastest} of {most} m/s");
+    }
+}
