@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use p2c2r_link::problem::{self, fit};
 use p2c2r_link::{Access, LinkProblem, NoToken, TokenAnswer, TokenSource};
@@ -30,6 +31,10 @@ pub(crate) const CLIENT_SENTENCE_CHARS_MAX: usize = 400;
 const NAME_SHOWN_MAX: usize = 33;
 /// Challenges requested for one token, in case the first expires on the way.
 const CHALLENGES_MAX: usize = 2;
+/// How long one try may take over all places and addresses of a link; only a name that is being looked up when it is over
+/// makes it longer. Two slow requests, or six addresses that do not answer, fit in. With a longer time the player would
+/// wait longer to be told why there is no connection.
+const FETCH_MAX: Duration = Duration::from_secs(30);
 
 /// A program's way to its coordinator: gets a fresh connect token for every try of the link. Clones share it.
 #[derive(Clone)]
@@ -52,6 +57,27 @@ struct Inner {
     not_over_udp: Mutex<Vec<SocketAddr>>,
     /// The code with which the coordinator refused the latest request, if it did.
     refusal: Mutex<Option<RefusalCode>>,
+    /// What tries whose time was over have asked in vain; the next one goes on behind it.
+    begun: Mutex<Round>,
+}
+
+/// One round over all places and addresses of a link, for which several tries may be needed.
+#[derive(Clone, Debug, Default)]
+struct Round {
+    /// Places that cannot be looked up.
+    unknown: Vec<Host>,
+    /// Addresses that gave no answer.
+    silent: Vec<SocketAddr>,
+}
+
+/// One try to get a token.
+struct Fetch {
+    until: Instant,
+    round: Round,
+    /// Why addresses gave no answer in this try.
+    failures: Vec<(SocketAddr, QuestionError)>,
+    /// Whether the time was over before all addresses had been asked.
+    broke_off: bool,
 }
 
 impl std::fmt::Debug for JoinClient {
@@ -83,6 +109,7 @@ impl JoinClient {
             answered: Mutex::new(None),
             not_over_udp: Mutex::new(Vec::new()),
             refusal: Mutex::new(None),
+            begun: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -108,7 +135,7 @@ impl TokenSource for JoinClient {
         let inner = Arc::clone(&self.inner);
         let spawned = std::thread::Builder::new()
             .name("connect token".to_owned())
-            .spawn(move || answer.give(inner.fetch()));
+            .spawn(move || answer.give(inner.fetch(FETCH_MAX)));
         if let Err(error) = spawned {
             // The answer's sender was dropped with the thread that could not be started; the dialer treats that as a
             // failure.
@@ -131,34 +158,58 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Inner {
-    fn fetch(&self) -> Result<Access, NoToken> {
+    /// Asks at every address for a token, for `time_max` altogether.
+    fn fetch(&self, time_max: Duration) -> Result<Access, NoToken> {
         let tls = self.tls.as_ref().map_err(|error| NoToken::Unreachable {
             reason: LinkProblem::new("This computer cannot connect securely: see the log", error),
         })?;
         *lock(&self.refusal) = None;
-        let (mut failures, mut last) = (Vec::new(), Vec::new());
+        let mut fetch = Fetch {
+            until: Instant::now() + time_max,
+            round: std::mem::take(&mut *lock(&self.begun)),
+            failures: Vec::new(),
+            broke_off: false,
+        };
+        if let Some(answer) = self.ask_around(tls, &mut fetch) {
+            return answer;
+        }
+        if fetch.broke_off {
+            *lock(&self.begun) = fetch.round;
+        }
+        Err(describe(&fetch.failures, fetch.broke_off))
+    }
+
+    /// The answer of the first address that gives one.
+    fn ask_around(&self, tls: &Arc<ClientConfig>, fetch: &mut Fetch) -> Option<Result<Access, NoToken>> {
+        let mut last = Vec::new();
         for host in &self.link.hosts {
+            if fetch.round.unknown.contains(host) {
+                continue;
+            }
+            if fetch.is_over() {
+                return None;
+            }
             match self.addresses(host) {
                 Ok(addresses) => {
                     for address in addresses {
                         if let Some(rank) = self.rank_of_failed(address) {
                             last.push((rank, host, address));
-                        } else if let Some(answer) = self.try_at(host, address, tls, &mut failures) {
-                            return answer;
+                        } else if let Some(answer) = self.try_at(host, address, tls, fetch) {
+                            return Some(answer);
                         }
                     }
                 }
-                Err(reason) if self.link.hosts.len() == 1 => return Err(NoToken::Unreachable { reason }),
-                Err(reason) => tracing::debug!(%reason, "one of the join link's places is left out"),
+                Err(reason) if self.link.hosts.len() == 1 => {
+                    return Some(Err(NoToken::Unreachable { reason }));
+                }
+                Err(reason) => {
+                    tracing::debug!(%reason, "one of the join link's places is left out");
+                    fetch.round.unknown.push(host.clone());
+                }
             }
         }
         last.sort_by_key(|(rank, ..)| *rank);
-        for (_, host, address) in last {
-            if let Some(answer) = self.try_at(host, address, tls, &mut failures) {
-                return answer;
-            }
-        }
-        Err(describe(&failures))
+        last.into_iter().find_map(|(_, host, address)| self.try_at(host, address, tls, fetch))
     }
 
     /// The place of this address in the order in which addresses failed over UDP; `None` if it has not failed.
@@ -166,22 +217,26 @@ impl Inner {
         lock(&self.not_over_udp).iter().position(|failed| *failed == address)
     }
 
-    /// Asks at one address. Returns the answer, or adds to `failures` why there is none.
+    /// Asks at one address, unless this round has asked there already. Returns the answer, or notes why there is none.
     fn try_at(
         &self,
         host: &Host,
         address: SocketAddr,
         tls: &Arc<ClientConfig>,
-        failures: &mut Vec<(SocketAddr, QuestionError)>,
+        fetch: &mut Fetch,
     ) -> Option<Result<Access, NoToken>> {
-        match self.ask_at(host, address, tls) {
+        if fetch.round.silent.contains(&address) || fetch.is_over() {
+            return None;
+        }
+        match self.ask_at(host, address, tls, fetch.until) {
             Ok(access) => {
                 *lock(&self.answered) = Some(address);
                 Some(Ok(access))
             }
             Err(Failure::Refused(reason)) => Some(Err(NoToken::Refused { reason })),
             Err(Failure::NoAnswer(error)) => {
-                failures.push((address, error));
+                fetch.failures.push((address, error));
+                fetch.round.silent.push(address);
                 None
             }
         }
@@ -203,10 +258,16 @@ impl Inner {
         Ok(addresses)
     }
 
-    fn ask_at(&self, host: &Host, address: SocketAddr, tls: &Arc<ClientConfig>) -> Result<Access, Failure> {
+    fn ask_at(
+        &self,
+        host: &Host,
+        address: SocketAddr,
+        tls: &Arc<ClientConfig>,
+        until: Instant,
+    ) -> Result<Access, Failure> {
         let answered = *lock(&self.answered);
         let connect_max = if answered == Some(address) { RECONNECT_MAX } else { CONNECT_MAX };
-        let https = Https::new(host, address, Arc::clone(tls), connect_max);
+        let https = Https::new(host, address, Arc::clone(tls), (connect_max, until));
         let mut tries = 0;
         loop {
             tries += 1;
@@ -245,6 +306,14 @@ impl Inner {
             }
             (code, _) => LinkProblem::new(brief(code, self.role), detail),
         })
+    }
+}
+
+impl Fetch {
+    /// Whether its time is over; notes that something was left to ask.
+    fn is_over(&mut self) -> bool {
+        self.broke_off |= Instant::now() >= self.until;
+        self.broke_off
     }
 }
 
@@ -295,8 +364,9 @@ pub(crate) fn sentence(refusal: &TokenRefusal) -> String {
     printable(&refusal.message, CLIENT_SENTENCE_CHARS_MAX)
 }
 
-/// Why every address failed. The brief line names the first fault that is more than silence.
-fn describe(failures: &[(SocketAddr, QuestionError)]) -> NoToken {
+/// Why every address failed that was asked, which are not all if the time was over (`broke_off`). The brief line names the
+/// first fault that is more than silence.
+fn describe(failures: &[(SocketAddr, QuestionError)], broke_off: bool) -> NoToken {
     let named: Vec<String> =
         failures.iter().take(NAMED_MAX).map(|(address, error)| format!("{address}: {error}")).collect();
     if named.is_empty() {
@@ -306,8 +376,14 @@ fn describe(failures: &[(SocketAddr, QuestionError)]) -> NoToken {
         );
         return NoToken::Unreachable { reason };
     }
+    let more = match failures.len() - named.len() {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    let others = if broke_off { "; the link's other addresses are asked at the next try" } else { "" };
     let detail = format!(
-        "nobody answers ({}); is the coordinator running, is this its port, and does its firewall let it through?",
+        "nobody answers ({}{more}){others}; is the coordinator running, is this its port, and does its firewall let it \
+         through?",
         named.join("; ")
     );
     let said = failures.iter().find_map(|(_, error)| match error {
@@ -324,7 +400,43 @@ fn describe(failures: &[(SocketAddr, QuestionError)]) -> NoToken {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
+    use p2c2r_protocol::Digest;
+
     use super::*;
+    use crate::pin::Fingerprint;
+
+    #[test]
+    fn a_try_ends_in_time_says_whom_it_asked_and_the_next_goes_on_with_the_others() {
+        // They take connections and say nothing.
+        let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let places = listeners.each_ref().map(|listener| listener.local_addr().unwrap().to_string());
+        let link = format!("p2c2r://{}/sesame#{}", places.join(","), Fingerprint([7; 32])).parse().unwrap();
+        let secret = AccountSecret::from_seed([7; 32]).unwrap();
+        let client = JoinClient::new(
+            link,
+            secret,
+            (Role::Gamer, "ada"),
+            ProtocolIdentity::new(&[], Digest::of_parts(&[b"none"])),
+        );
+        let asked = |listener: &TcpListener| {
+            listener.set_nonblocking(true).unwrap();
+            std::iter::from_fn(|| listener.accept().ok()).count()
+        };
+        let time_max = Duration::from_millis(200);
+        for turn in [0, 1, 2, 0] {
+            let began = Instant::now();
+            let Err(NoToken::Unreachable { reason }) = client.inner.fetch(time_max) else {
+                panic!("nobody answers")
+            };
+            assert!(began.elapsed() < Duration::from_secs(4), "one silent address may take five seconds");
+            assert!(reason.detail.contains(&places[turn]), "{}", reason.detail);
+            assert_eq!(reason.detail.contains("at the next try"), turn < 2, "{}", reason.detail);
+            let counts = listeners.each_ref().map(asked);
+            assert!(counts[turn] == 1 && counts.iter().sum::<usize>() == 1, "{turn}: {counts:?}");
+        }
+    }
 
     #[test]
     fn no_refusal_is_too_long_for_its_line() {

@@ -31,7 +31,7 @@ pub(crate) const RECONNECT_MAX: Duration = Duration::from_secs(1);
 /// How long one read or write of a TLS handshake may take.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// How long one request may take, handshake included.
-const REQUEST_MAX: Duration = Duration::from_secs(12);
+pub(crate) const REQUEST_MAX: Duration = Duration::from_secs(12);
 /// Bytes of ureq's buffers in each direction: a whole answer and its headers fit.
 const BUFFER_BYTES: usize = 2 * ANSWER_BYTES_MAX;
 /// Characters shown of a foreign program's answer.
@@ -58,18 +58,20 @@ pub enum QuestionError {
 pub(crate) struct Https {
     agent: Agent,
     base: String,
+    /// When all requests must have ended.
+    until: Instant,
 }
 
 impl Https {
-    /// For requests to `host` at this address of it, to which a TCP connection may take `connect_max`.
+    /// For requests to `host` at this address of it, to which a TCP connection may take `connect_max`; whatever they do,
+    /// they fail at `until`.
     pub(crate) fn new(
         host: &Host,
         address: SocketAddr,
         config: Arc<ClientConfig>,
-        connect_max: Duration,
+        (connect_max, until): (Duration, Instant),
     ) -> Self {
         let settings = Agent::config_builder()
-            .timeout_global(Some(REQUEST_MAX))
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)
@@ -77,7 +79,13 @@ impl Https {
             .build();
         let name = host.name.clone();
         let agent = Agent::with_parts(settings, Tls { address, name, config, connect_max }, At(address));
-        Self { agent, base: format!("https://{host}") }
+        Self { agent, base: format!("https://{host}"), until }
+    }
+
+    /// How long a request that begins now may take, its answer included. Never zero, which `ureq` refuses.
+    fn request_max(&self) -> Duration {
+        let left = self.until.saturating_duration_since(Instant::now());
+        left.clamp(Duration::from_millis(1), REQUEST_MAX)
     }
 
     /// Posts `body` and reads the answer: `Ok(Ok)` with a status of 200, `Ok(Err)` with any other.
@@ -89,6 +97,7 @@ impl Https {
         let not_ours = |what: &dyn fmt::Display| QuestionError::NotOurs(shorten(&what.to_string()));
         let body = serde_json::to_vec(body).map_err(|error| QuestionError::Unreachable(error.into()))?;
         let request = self.agent.post(format!("{}{path}", self.base)).content_type("application/json");
+        let request = request.config().timeout_global(Some(self.request_max())).build();
         let mut answer = request.send(&body).map_err(explain)?;
         let status = answer.status();
         let body =
@@ -109,7 +118,8 @@ impl Https {
         headers: &[(&str, &str)],
         bytes_max: u64,
     ) -> Result<(u16, Vec<(String, String)>, String), QuestionError> {
-        let mut request = self.agent.get(format!("{}{path}", self.base));
+        let request = self.agent.get(format!("{}{path}", self.base));
+        let mut request = request.config().timeout_global(Some(self.request_max())).build();
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -189,7 +199,7 @@ impl Connector for Tls {
         let until = Instant::now() + left(details.timeout);
         let name = ServerName::try_from(self.name.clone())
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "not a name that TLS takes"))?;
-        let socket = TcpStream::connect_timeout(&self.address, self.connect_max)?;
+        let socket = TcpStream::connect_timeout(&self.address, self.connect_max.min(left(details.timeout)))?;
         socket.set_nodelay(true)?;
         let mut connection =
             ClientConnection::new(Arc::clone(&self.config), name).map_err(io::Error::other)?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 pub use crate::https::QuestionError;
 
-use crate::https::{CONNECT_MAX, Https};
+use crate::https::{CONNECT_MAX, Https, REQUEST_MAX};
 use crate::join_link::Host;
 use crate::pin::{Fingerprint, client_config};
 
@@ -65,8 +65,8 @@ pub fn get(
 ) -> Result<HttpsReply, QuestionError> {
     let config =
         client_config(pinned).map_err(|error| QuestionError::Unreachable(io::Error::other(error)))?;
-    let https = Https::new(host, address, Arc::new(config), CONNECT_MAX);
     let began = Instant::now();
+    let https = Https::new(host, address, Arc::new(config), (CONNECT_MAX, began + REQUEST_MAX));
     let (status, headers, body) = https.get(path, headers, ANSWER_BYTES_MAX)?;
     Ok(HttpsReply { status, headers, body, took: began.elapsed() })
 }
