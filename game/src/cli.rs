@@ -10,6 +10,7 @@ use p2c2r_program::settings::{
     switch, text, within,
 };
 use p2c2r_program::{LogFormat, settings_table};
+use p2c2r_protocol::check_name;
 use p2c2r_protocol::limits::NAME_BYTES_MAX;
 
 use crate::GameError;
@@ -152,10 +153,7 @@ impl ProgramSettings for StartOptions {
 #[expect(clippy::ptr_arg, reason = "what a setting is refused with takes a reference to it")]
 fn is_name(name: &String) -> Result<(), String> {
     within("its length in bytes", name.len(), 1..=NAME_BYTES_MAX).map_err(|error| error.to_string())?;
-    if name.chars().any(char::is_control) {
-        return Err("it must not contain control characters".into());
-    }
-    Ok(())
+    check_name(name).map_err(|must| format!("it {must}"))
 }
 
 impl Args for StartOptions {

@@ -8,7 +8,7 @@ use p2c2r_link::runner::BUSY_POLL_DEFAULT;
 use p2c2r_link::{BUSY_POLL_MAX, Impairment, RateLimit, Reconnect};
 use p2c2r_program::settings::within;
 use p2c2r_protocol::limits::{BLOB_STORE_BYTES_MAX, NAME_BYTES_MAX, SLOTS_PER_WORKER_MAX};
-use p2c2r_protocol::{Digest, Region};
+use p2c2r_protocol::{Digest, Region, check_name};
 use p2c2r_tasks::KindRegistry;
 
 use crate::availability::WorkingTimes;
@@ -130,9 +130,7 @@ impl WorkerConfig {
     /// Checks every range. What passes here runs: no setting makes the worker panic or run out of memory.
     pub fn validate(&self) -> Result<(), WorkerError> {
         within("the length of the name in bytes", self.name.len(), 1..=NAME_BYTES_MAX)?;
-        if self.name.chars().any(char::is_control) {
-            return Err(WorkerError::Setting("the name must not contain control characters".into()));
-        }
+        check_name(&self.name).map_err(|must| WorkerError::Setting(format!("the name {must}")))?;
         within("slots", self.slots, 1..=SLOTS_PER_WORKER_MAX)?;
         within("attempts that may wait", self.queued_max, 1..=QUEUED_MAX)?;
         within("bytes of blobs", self.blob_bytes_max, 0..=BLOB_STORE_BYTES_MAX)?;

@@ -38,6 +38,6 @@ pub use identity::ProtocolIdentity;
 pub use ids::{AccountKey, Attempt, Digest, KindId, Micros, PeerId, Role, TaskId, TaskNo};
 pub use messages::*;
 pub use money::{Device, FeeCarry, Nanos, PriceList, TASK_PRICE_MIN, WorkUnits};
-pub use names::{fit_name, is_printable, mark_unprintable, printable};
+pub use names::{check_name, fit_name, is_printable, mark_unprintable, printable};
 pub use payload::Payload;
 pub use region::{NoRegion, Region};
