@@ -16,7 +16,7 @@ use std::{fmt, io};
 use bevy_ecs::resource::Resource;
 use crossbeam_channel::{Receiver, Sender, bounded, never};
 use p2c2r_link::Waker;
-use p2c2r_protocol::Nanos;
+use p2c2r_protocol::{Digest, Nanos};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -37,6 +37,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Requests that wait for one update.
 const ASKED_MAX: usize = 16;
+
+/// What stands for a worker's name in the names of its files, since a name may have any characters: eight hexadecimal digits.
+pub(crate) fn name_digits(name: &str) -> String {
+    Digest::of(name.as_bytes()).to_string()[..8].to_owned()
+}
 
 /// Why a running worker could not be asked.
 #[derive(Debug, Error)]

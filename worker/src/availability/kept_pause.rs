@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use std::{fs, io};
 
-use p2c2r_protocol::Digest;
-
-use crate::control::PAUSE_MAX;
+use crate::control::{PAUSE_MAX, name_digits};
 
 /// What the file says of a pause without an end.
 const UNTIL_RESUMED: &str = "until resumed";
@@ -28,7 +26,7 @@ pub enum FoundPause {
 impl KeptPause {
     /// The file of the worker with this name whose accounts are in `folder`, which need not exist yet.
     pub fn in_folder(folder: &Path, name: &str) -> Self {
-        Self(folder.join(format!("paused-{}", &Digest::of(name.as_bytes()).to_string()[..8])))
+        Self(folder.join(format!("paused-{}", name_digits(name))))
     }
 
     /// The pause that holds at `now`, if there is one. A file that cannot be read counts as a pause without an end,

@@ -7,11 +7,9 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use p2c2r_protocol::Digest;
-
 use crate::drain::Drain;
 
-use super::{ACCEPT_PAUSE, Answers, ControlError, ControlLine, ControlRequest, PATIENCE};
+use super::{ACCEPT_PAUSE, Answers, ControlError, ControlLine, ControlRequest, PATIENCE, name_digits};
 
 /// Largest request or report in bytes; ours have some hundred.
 const LINE_BYTES_MAX: u64 = 16 * 1024;
@@ -28,7 +26,7 @@ impl Drop for SocketFile {
 
 fn path(folder: &Path, name: &str) -> PathBuf {
     // Short, because the path of a socket has at most some hundred bytes.
-    folder.join(format!("control-{}.sock", &Digest::of(name.as_bytes()).to_string()[..8]))
+    folder.join(format!("control-{}.sock", name_digits(name)))
 }
 
 /// Listens for the owner of the worker of this name, whose accounts are in `folder`; `drain` asks that worker to end.
