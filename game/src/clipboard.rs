@@ -96,12 +96,12 @@ mod x11 {
     }
 }
 
-#[cfg(target_os = "linux")]
-#[cfg(test)]
-mod tests {
-    use std::io::{BufRead as _, BufReader};
-    use std::process::{Child, Command, Stdio};
+#[cfg(all(target_os = "linux", test))]
+#[path = "../../tests/process/x_server.rs"]
+mod x_server;
 
+#[cfg(all(target_os = "linux", test))]
+mod tests {
     use p2c2r_join::join_link::LINK_CHARS_MAX;
     use x11rb::connection::Connection as _;
     use x11rb::protocol::Event;
@@ -111,29 +111,8 @@ mod tests {
     };
     use x11rb::wrapper::ConnectionExt as _;
 
+    use super::x_server::x_server;
     use super::*;
-
-    /// An X server for one test, which ends it.
-    struct XServer(Child);
-
-    impl Drop for XServer {
-        fn drop(&mut self) {
-            let _ = self.0.kill();
-            let _ = self.0.wait();
-        }
-    }
-
-    fn x_server() -> Option<(XServer, String)> {
-        let mut start = Command::new("Xvfb");
-        start.args(["-displayfd", "1", "-screen", "0", "64x64x24", "-nolisten", "tcp", "-noreset"]);
-        let mut child =
-            start.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
-        let output = child.stdout.take().expect("its output is a pipe");
-        let server = XServer(child);
-        let mut number = String::new();
-        BufReader::new(output).read_line(&mut number).expect("the server says which display it has");
-        Some((server, format!(":{}", number.trim())))
-    }
 
     /// Plays a program in which `text` was copied, until the server ends.
     fn copy(display: &str, text: String) {
@@ -168,7 +147,7 @@ mod tests {
 
     #[test]
     fn what_was_copied_in_another_program_is_read_and_what_cannot_be_pasted_is_said() {
-        let Some((_server, display)) = x_server() else {
+        let Some((_server, display)) = x_server(&["-noreset"]) else {
             eprintln!("skipped: there is no Xvfb");
             return;
         };

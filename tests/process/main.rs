@@ -15,6 +15,8 @@ mod surroundings;
 #[cfg(target_os = "linux")]
 mod window;
 mod wrong_settings;
+#[cfg(target_os = "linux")]
+mod x_server;
 
 use std::path::Path;
 use std::process::Command;
