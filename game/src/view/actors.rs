@@ -59,7 +59,8 @@ impl<Id: Eq + Hash + Copy> Cast<Id> {
             if let Some((entity, seen)) = self.entities.get_mut(&id) {
                 *seen = self.round;
                 if let Ok(mut transform) = transforms.get_mut(*entity) {
-                    *transform = wanted;
+                    // Written only if it differs: in a pause nothing moves, and what is written is placed and uploaded anew.
+                    transform.set_if_neq(wanted);
                 }
             } else {
                 let entity = spawn(commands, id, wanted);

@@ -11,6 +11,7 @@ use bevy::post_process::bloom::Bloom;
 use bevy::prelude::*;
 use p2c2r_arena::ArenaEvent;
 
+use super::glow::Lights;
 use super::warp::Warp;
 use super::{ViewSystems, between, place};
 use crate::graphics::Quality;
@@ -103,7 +104,7 @@ fn follow_ship(
     settings: Res<Settings>,
     warp: Res<Warp>,
     mut happened: MessageReader<Happened>,
-    mut eye: ResMut<Eye>,
+    (mut eye, mut lights): (ResMut<Eye>, ResMut<Lights>),
     camera: Single<(&mut Transform, &mut Projection), With<Camera3d>>,
 ) {
     let (mut camera, mut projection) = camera.into_inner();
@@ -137,12 +138,24 @@ fn follow_ship(
     eye.up = transform.up().as_vec3();
     *camera = transform;
     let angle = VIEW_ANGLE + WARP_ANGLE * warp.strength;
-    if let Projection::Perspective(perspective) = projection.bypass_change_detection()
-        && perspective.fov != angle
-    {
-        perspective.fov = angle;
-        projection.set_changed();
+    if let Projection::Perspective(perspective) = projection.bypass_change_detection() {
+        lights.0.look_within(sides(&transform, angle, perspective.aspect_ratio));
+        if perspective.fov != angle {
+            perspective.fov = angle;
+            projection.set_changed();
+        }
     }
+}
+
+/// The sides of what a camera sees, as planes with their fronts inwards: unit normal, and distance of the origin. `angle` is
+/// from its lower to its upper side, radians; `aspect` is its width over its height.
+pub(super) fn sides(camera: &Transform, angle: f32, aspect: f32) -> [Vec4; 4] {
+    let tall = (angle * 0.5).tan();
+    let wide = tall * aspect;
+    [(1.0, 0.0, -wide), (-1.0, 0.0, -wide), (0.0, 1.0, -tall), (0.0, -1.0, -tall)].map(|(x, y, z)| {
+        let normal = camera.rotation * Vec3::new(x, y, z).normalize();
+        normal.extend(-normal.dot(camera.translation))
+    })
 }
 
 /// Trauma that an event adds for a camera that looks at `focus`.
@@ -156,5 +169,35 @@ fn trauma_of(event: &ArenaEvent, focus: Vec3) -> f32 {
         ArenaEvent::ShipHurt { .. } => 0.45,
         ArenaEvent::Bumped { speed, .. } => speed * 0.02,
         _ => 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::glow::{GlowShape, Quads};
+
+    #[test]
+    fn only_quads_in_the_picture_are_kept() {
+        let camera = Transform::from_xyz(3.0, HEIGHT, BEHIND).looking_at(Vec3::new(3.0, 0.0, -1.5), Vec3::Y);
+        let (angle, aspect) = (VIEW_ANGLE, 16.0 / 9.0);
+        let clip = Mat4::perspective_infinite_reverse_rh(angle, aspect, 1.0) * camera.to_matrix().inverse();
+        let mut inside = 0;
+        for at in
+            (0..3_600).map(|number| Vec3::new((number % 60) as f32 - 30.0, 0.2, (number / 60) as f32 - 40.0))
+        {
+            let mut quads = Quads::default();
+            quads.look_within(sides(&camera, angle, aspect));
+            quads.flat(GlowShape::Spot, at, 0.01, LinearRgba::WHITE);
+            let seen = clip.project_point3(at);
+            let distance = seen.xy().abs().max_element() - 1.0;
+            if distance.abs() > 0.01 {
+                assert_eq!(quads.count() == 1, distance < 0.0, "{at} is at {seen} of the picture");
+            }
+            inside += quads.count();
+            quads.flat(GlowShape::Spot, at, 60.0, LinearRgba::WHITE);
+            assert!(quads.count() > 0, "a large one reaches into it");
+        }
+        assert!((500..1_500).contains(&inside), "{inside}");
     }
 }

@@ -3,7 +3,7 @@
 
 use bevy::asset::{RenderAssetUsages, embedded_asset};
 use bevy::camera::visibility::NoFrustumCulling;
-use bevy::mesh::{Indices, MeshVertexBufferLayoutRef, PrimitiveTopology};
+use bevy::mesh::{Indices, MeshVertexBufferLayoutRef, PrimitiveTopology, VertexAttributeValues};
 use bevy::pbr::{MaterialPipeline, MaterialPipelineKey};
 use bevy::prelude::*;
 use bevy::render::render_resource::{
@@ -88,18 +88,34 @@ struct LightMesh(Handle<Mesh>);
 #[derive(Resource, Default)]
 pub(super) struct Lights(pub(super) Quads);
 
-/// A growing list of quads with colours.
+/// A growing list of quads with colours, without those that are outside the picture.
 #[derive(Default)]
 pub(super) struct Quads {
     positions: Vec<[f32; 3]>,
     uvs: Vec<[f32; 2]>,
     colours: Vec<[f32; 4]>,
+    /// The picture's sides as planes, with their fronts inwards: unit normal, and distance of the origin. At first all are
+    /// zero, and everything counts as inside.
+    sides: [Vec4; 4],
 }
 
 impl Quads {
+    /// From now on quads outside these [sides](super::camera::sides) are left out: a software renderer has most of its work
+    /// with a quad's corners whether or not it is seen.
+    pub(super) fn look_within(&mut self, sides: [Vec4; 4]) {
+        self.sides = sides;
+    }
+
+    /// Whether a part of this ball may be in the picture.
+    pub(super) fn may_show(&self, centre: Vec3, radius: f32) -> bool {
+        self.sides.iter().all(|side| side.dot(centre.extend(1.0)) >= -radius)
+    }
+
     /// Adds a quad from its centre and its half edges.
     pub(super) fn quad(&mut self, shape: GlowShape, centre: Vec3, right: Vec3, up: Vec3, colour: LinearRgba) {
-        if self.positions.len() >= QUADS_MAX * 4 {
+        // No corner is farther from the centre than the sum of both along each axis.
+        if self.positions.len() >= QUADS_MAX * 4 || !self.may_show(centre, (right.abs() + up.abs()).length())
+        {
             return;
         }
         // A margin of half a pixel on each side, so that neighbours in the atlas do not bleed in.
@@ -138,7 +154,8 @@ impl Quads {
         self.quad(shape, centre, Vec3::X * radius, Vec3::NEG_Z * radius, colour);
     }
 
-    /// Moves the quads into `mesh`, padded with empty ones to a power of two so that buffers are reused.
+    /// Moves the quads into `mesh`, padded with empty ones to a power of two so that buffers are reused. Keeps what the mesh
+    /// had, for its allocations, until the quads are cleared.
     pub(super) fn write_to(&mut self, mesh: &mut Mesh) {
         let vertices = (self.positions.len() / 4).next_power_of_two().max(256) * 4;
         self.positions.resize(vertices, [0.0; 3]);
@@ -149,9 +166,18 @@ impl Quads {
             let corners = quads.flat_map(|quad| [0, 1, 2, 0, 2, 3].map(|corner| quad * 4 + corner));
             mesh.insert_indices(Indices::U32(corners.collect()));
         }
-        mesh.insert_attribute(Mesh::ATTRIBUTE_POSITION, self.positions.clone());
-        mesh.insert_attribute(Mesh::ATTRIBUTE_UV_0, self.uvs.clone());
-        mesh.insert_attribute(Mesh::ATTRIBUTE_COLOR, self.colours.clone());
+        match mesh.attribute_mut(Mesh::ATTRIBUTE_POSITION) {
+            Some(VertexAttributeValues::Float32x3(last)) => std::mem::swap(last, &mut self.positions),
+            _ => mesh.insert_attribute(Mesh::ATTRIBUTE_POSITION, std::mem::take(&mut self.positions)),
+        }
+        match mesh.attribute_mut(Mesh::ATTRIBUTE_UV_0) {
+            Some(VertexAttributeValues::Float32x2(last)) => std::mem::swap(last, &mut self.uvs),
+            _ => mesh.insert_attribute(Mesh::ATTRIBUTE_UV_0, std::mem::take(&mut self.uvs)),
+        }
+        match mesh.attribute_mut(Mesh::ATTRIBUTE_COLOR) {
+            Some(VertexAttributeValues::Float32x4(last)) => std::mem::swap(last, &mut self.colours),
+            _ => mesh.insert_attribute(Mesh::ATTRIBUTE_COLOR, std::mem::take(&mut self.colours)),
+        }
     }
 
     /// The quads as a mesh of their own.
@@ -252,5 +278,41 @@ fn forget_lights(mut lights: ResMut<Lights>) {
 fn upload_lights(mut lights: ResMut<Lights>, holder: Single<&LightMesh>, mut meshes: ResMut<Assets<Mesh>>) {
     if let Some(mut mesh) = meshes.get_mut(&holder.0) {
         lights.0.write_to(&mut mesh);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn positions(mesh: &Mesh) -> Vec<[f32; 3]> {
+        mesh.attribute(Mesh::ATTRIBUTE_POSITION).unwrap().as_float3().unwrap().to_vec()
+    }
+
+    #[test]
+    fn a_mesh_has_this_frames_quads_and_none_of_earlier_ones() {
+        let (mut mesh, mut quads) = (Quads::default().into_mesh(), Quads::default());
+        for count in [3, 700, 1, 0, 5] {
+            quads.clear();
+            for number in 0..count {
+                quads.flat(GlowShape::Spot, Vec3::new(number as f32, 0.0, 0.0), 0.5, LinearRgba::WHITE);
+            }
+            quads.write_to(&mut mesh);
+            let positions = positions(&mesh);
+            let padded = usize::max(256, usize::next_power_of_two(count)) * 4;
+            assert_eq!(positions.len(), padded);
+            assert_eq!(mesh.indices().map(Indices::len), Some(padded / 4 * 6));
+            for (number, quad) in positions.chunks(4).enumerate() {
+                let middle = quad.iter().map(|corner| corner[0]).sum::<f32>() / 4.0;
+                assert_eq!(
+                    middle,
+                    if number < count { number as f32 } else { 0.0 },
+                    "quad {number} of {count}"
+                );
+            }
+            for attribute in [Mesh::ATTRIBUTE_UV_0, Mesh::ATTRIBUTE_COLOR] {
+                assert_eq!(mesh.attribute(attribute).map(VertexAttributeValues::len), Some(padded));
+            }
+        }
     }
 }

@@ -193,11 +193,15 @@ impl Shown {
         turn.share = (turn.share + delta / turn.seconds).min(1.0);
         let Turn { from, to, shown, share, .. } = turn;
         shown.blend(from, to, *share);
-        self.bytes.clear();
-        for texel in shown.levels.iter().flat_map(CubeMap::texels) {
-            let [red, green, blue] = texel.map(half);
-            let both = u64::from(red) | u64::from(green) << 16 | u64::from(blue) << 32;
-            self.bytes.extend(both.to_le_bytes());
+        let count = shown.levels.iter().map(|level| level.texels().len()).sum::<usize>();
+        self.bytes.resize(count * TEXEL_BYTES, 0);
+        let mut bytes = self.bytes.chunks_exact_mut(TEXEL_BYTES);
+        for level in &shown.levels {
+            for (texel, bytes) in level.texels().iter().zip(&mut bytes) {
+                let [red, green, blue] = texel.map(half);
+                let all = u64::from(red) | u64::from(green) << 16 | u64::from(blue) << 32;
+                bytes.copy_from_slice(&all.to_le_bytes());
+            }
         }
         self.written += 1;
     }

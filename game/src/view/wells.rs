@@ -32,6 +32,9 @@ fn shine_wells(
     let clock = time.elapsed_secs();
     for well in battlefield.arena.wells() {
         let centre = place(well.position, 0.0);
+        if !lights.may_show(centre, REACH) {
+            continue;
+        }
         for ring in 0..RINGS {
             let share = (clock / RING_SECONDS + ring as f32 / RINGS as f32).fract();
             // Faster and brighter towards the centre, like falling matter.
