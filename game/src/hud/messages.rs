@@ -131,16 +131,19 @@ fn show_banner(
     time: Res<Time<Real>>,
     page: Res<State<Page>>,
     state: Res<OffloadState>,
-    mut said: Local<(String, Duration)>,
+    (mut said, mut waited): (Local<(String, Duration)>, Local<bool>),
     banner: Single<(&mut Node, &Children), With<Banner>>,
     mut texts: Query<&mut Text>,
 ) {
     let (mut node, children) = banner.into_inner();
-    let words = if time.elapsed() < PATIENCE { None } else { banner_text(&state.mode) };
-    let words = words.unwrap_or_default();
-    if said.0 != words {
-        write_inside(children, &mut texts, &words);
-        *said = (words, BANNER);
+    let waits = time.elapsed() < PATIENCE;
+    if std::mem::replace(&mut *waited, waits) != waits || state.is_changed() {
+        let words = if waits { None } else { banner_text(&state.mode) };
+        let words = words.unwrap_or_default();
+        if said.0 != words {
+            write_inside(children, &mut texts, &words);
+            *said = (words, BANNER);
+        }
     }
     show(&mut node, !said.0.is_empty() && !said.1.is_zero());
     if page.get().shows_display() {

@@ -276,9 +276,17 @@ fn name_preset(chosen: Res<Chosen>, mut line: Single<&mut Text, With<PresetLine>
     write(&mut line, &preset_text(*chosen));
 }
 
-fn tell_sector(light: Res<LightAround>, line: Single<(&mut Text, &mut Node), With<SectorLine>>) {
+fn tell_sector(
+    light: Res<LightAround>,
+    mut told: Local<Option<Option<usize>>>,
+    line: Single<(&mut Text, &mut Node), With<SectorLine>>,
+) {
+    let done = light.sector_parts_done();
+    if told.replace(done) == Some(done) {
+        return;
+    }
     let (mut text, mut node) = line.into_inner();
-    let words = light.sector_parts_done().and_then(sector_text);
+    let words = done.and_then(sector_text);
     show(&mut node, words.is_some());
     write(&mut text, &words.unwrap_or_default());
 }
