@@ -20,7 +20,6 @@ use p2c2r_protocol::Role;
 use crate::cli::{GameCli, GameVerb, NAME_DEFAULT, PreferencesVerb, QualityChoice, Screen};
 use crate::graphics::{self, GraphicsPlugin, Quality};
 use crate::joining::JoinDialog;
-use crate::last_hour::{HourSpending, minute_now};
 use crate::play::{Battlefield, Ending, Pilot, Reflecting};
 use crate::presets::{Chosen, Preset};
 use crate::screens::{Page, Scores};
@@ -152,9 +151,7 @@ fn build_with(
     let settings = at_start.started.clone();
     let quality = add_engine(&mut app, cli, settings.video.quality)?;
     let first = if cli.starts_in_play() { Page::Play } else { Page::Loading };
-    let last_hour = files.load::<HourSpending>();
-    let offload = OffloadConfig { spent_before: last_hour.before(minute_now()), ..offload };
-    app.insert_resource(last_hour).insert_resource(files.load::<Scores>()).insert_resource(files);
+    app.insert_resource(files.load::<Scores>()).insert_resource(files);
     app.insert_resource(Battlefield { arena: Arena::new(arena(cli, &settings)) })
         .insert_resource(settings.borrowing.switch())
         .insert_resource(pilot(cli)?)

@@ -11,7 +11,7 @@ use p2c2r_join::join_link::LINK_CHARS_MAX;
 use p2c2r_join::{JoinClient, JoinLink, JoinLinkError, Membership, MembershipError, Memberships, read_link};
 use p2c2r_link::{ClientLink, NoToken, fetch};
 use p2c2r_offload::{BorrowFrom, OffloadConfig};
-use p2c2r_protocol::{ProtocolIdentity, Role};
+use p2c2r_protocol::{Digest, ProtocolIdentity, Role};
 
 use crate::cli::{NAME_DEFAULT, StartOptions};
 use crate::clipboard::Clipboard;
@@ -65,6 +65,13 @@ impl JoinDialog {
         };
         let coordinator = offload.coordinator.clone();
         Self { asks, coordinator, typed: String::new(), pasting: None, stage: Stage::Typing }
+    }
+
+    /// What tells the account that the game uses from others: games with the same account have the same.
+    pub(crate) fn account(&self) -> String {
+        let Asks { name, folder, .. } = &self.asks;
+        Digest::of(format!("{:?} {name:?} {folder:?}", self.coordinator).as_bytes()).to_string()[..8]
+            .to_owned()
     }
 
     /// Where the coordinator is, and whether the game is connected to it.

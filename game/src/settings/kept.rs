@@ -70,17 +70,27 @@ impl UserFiles {
         read(&path).map_err(|Unfit { why, .. }| format!("{}: {why}", path.display()))
     }
 
-    /// Writes the data atomically.
-    pub(crate) fn save<T: PlayerFile>(&mut self, kept: &T) {
-        let Some(path) = self.path::<T>() else { return };
-        if let Err(error) = write(&path, kept) {
+    /// Writes the data atomically; returns whether they are written.
+    pub(crate) fn save<T: PlayerFile>(&mut self, kept: &T) -> bool {
+        let Some(path) = self.path::<T>() else { return false };
+        let written = write(&path, kept);
+        if let Err(error) = &written {
             tracing::warn!(path = %path.display(), %error, "not saved");
-            let sentence = format!("Your {} were not saved: {error}", T::WHAT);
-            // Reported once: a full disk refuses every change with the same message.
-            if !self.said.contains(&sentence) {
-                self.said.push(sentence);
-            }
+            self.say(format!("Your {} were not saved: {error}", T::WHAT));
         }
+        written.is_ok()
+    }
+
+    /// Tells the player, once: a full disk refuses every change with the same message.
+    pub(crate) fn say(&mut self, sentence: String) {
+        if !self.said.contains(&sentence) {
+            self.said.push(sentence);
+        }
+    }
+
+    /// The folder, if any files are kept.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
     }
 
     fn path<T: PlayerFile>(&self) -> Option<PathBuf> {

@@ -67,3 +67,40 @@ fn the_cap_on_an_hour_is_reached_by_what_the_run_before_has_spent() {
     let (more, _) = spend_for(400, Some(spent + spent));
     assert!(more > Nanos(0) && more <= spent, "{more} of {spent}");
 }
+
+#[test]
+fn the_cap_on_an_hour_is_for_both_of_two_games_that_run_at_the_same_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap().to_owned();
+    let hub = MemoryHub::new();
+    hub.set_credit(Nanos::DOLLAR);
+    let mut coordinator = NearCoordinator::start(&hub, FRAME);
+    let mut games = [(); 2].map(|()| {
+        let transport = Some(ClientTransport::Memory(hub.clone()));
+        linked_game(&["--page", "title", "--autopilot", "--settings", &path], transport).0
+    });
+    let mut play_both = |games: &mut [App; 2], frames: u32| {
+        for _ in 0..frames {
+            games[0].update();
+            coordinator.play_with(&mut games[1], 1);
+        }
+    };
+    play_both(&mut games, 120);
+    let spent = |games: &[App; 2]| -> Vec<Nanos> {
+        games.iter().map(|game| game.world().resource::<OffloadTotals>().cost_nanos).collect()
+    };
+    // What one of them spends in some seconds.
+    choose(&mut games[0], MenuAction::Begin);
+    play_both(&mut games, 400);
+    let cap = Nanos(spent(&games)[0].0 * 3);
+    assert!(cap > Nanos(0));
+    for game in &mut games {
+        game.world_mut().resource_mut::<OffloadCaps>().hour = Some(cap);
+    }
+    choose(&mut games[1], MenuAction::Begin);
+    play_both(&mut games, 3_000);
+    let spent = spent(&games);
+    assert!(spent[0] + spent[1] <= cap, "{spent:?} of {cap} together");
+    assert!(spent[0] + spent[1] > Nanos(cap.0 * 4 / 5), "{spent:?} of {cap} together");
+    assert!(spent[1] > Nanos(cap.0 / 5), "both have a part: {spent:?}");
+}

@@ -21,6 +21,9 @@ pub struct OffloadAccount {
     pub session_total: Nanos,
     /// The most that tasks now at the coordinator can still cost.
     pub reserved: Nanos,
+    /// The most that this session can have cost in the last sixty minutes when all tasks that are out have ended: it counts
+    /// for [`OffloadCaps::hour`](crate::OffloadCaps::hour).
+    pub hour_at_most: Nanos,
     /// The most that this session can still cost without a receipt if the game ends now: the money reserved for tasks whose
     /// outcomes a later session does not get, and the prices of tasks that ended without a receipt and may have been charged.
     /// Without patient tasks that are kept on disk: their receipts come in the session that takes them up again.

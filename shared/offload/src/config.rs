@@ -45,9 +45,6 @@ pub struct OffloadConfig {
     pub session_cap: Option<Nanos>,
     /// The most any sixty minutes may spend; at the cap everything is computed locally until it falls below.
     pub hour_cap: Option<Nanos>,
-    /// The amounts that earlier sessions spent, and how long before this start. They count for
-    /// [`hour_cap`](Self::hour_cap) until they are an hour old.
-    pub spent_before: Vec<(Duration, Nanos)>,
 }
 
 /// Where the game's own compute runs. Never on the app's thread, except simulated.
@@ -82,7 +79,6 @@ impl Default for OffloadConfig {
             patient_folder: None,
             session_cap: None,
             hour_cap: None,
-            spent_before: Vec::new(),
         }
     }
 }

@@ -6,7 +6,7 @@ use p2c2r_protocol::Micros;
 
 use crate::account::OffloadAccount;
 use crate::kind::{Kind, KindTable};
-use crate::switch::{OffloadCaps, OffloadSwitch};
+use crate::switch::{OffloadCaps, OffloadElsewhere, OffloadSwitch};
 use crate::totals::{KindTotals, OffloadTotals};
 use crate::window::KindWindows;
 
@@ -18,6 +18,7 @@ pub(crate) struct LadderContext<'w> {
     kinds: Res<'w, KindTable>,
     pub switch: Res<'w, OffloadSwitch>,
     pub caps: Res<'w, OffloadCaps>,
+    pub elsewhere: Res<'w, OffloadElsewhere>,
     pub totals: ResMut<'w, OffloadTotals>,
     pub account: ResMut<'w, OffloadAccount>,
     pub windows: ResMut<'w, KindWindows>,

@@ -148,8 +148,8 @@
 //! the coordinator and computes them here, without stalling a frame. [`OffloadState`] says where tasks go and why, in
 //! words for the player. [`OffloadAccount`] tells charged, held and estimated money apart. [`OffloadCaps`], set at first
 //! from [`OffloadConfig`], bounds what a session and an hour may cost; a task is sent only if its price fits under both,
-//! together with the prices of all tasks that are out. The hour's cap holds over a restart if the game stores what it
-//! spends and passes it to the next start, in [`OffloadConfig::spent_before`].
+//! together with the prices of all tasks that are out. The hour's cap holds over several sessions if the game stores what
+//! each spends ([`RollingHour`]) and writes what the others have spent into [`OffloadElsewhere`].
 //! [`BorrowFrom`] moves to another coordinator while the game runs.
 //!
 //! # Numbers
@@ -204,6 +204,7 @@ mod pool;
 mod publish;
 mod receipt;
 mod resumed;
+mod rolling_hour;
 mod spending;
 mod switch;
 mod totals;
@@ -221,7 +222,10 @@ pub use outcome::{FailReason, OffloadDone, OffloadFailed, Offloaded, Place};
 pub use p2c2r_link::LinkProblem;
 pub use plugin::{BorrowFrom, OffloadPlugin, OffloadSystems};
 pub use resumed::Resumed;
-pub use switch::{LocalReason, OffloadCaps, OffloadFrameBudget, OffloadMode, OffloadState, OffloadSwitch};
+pub use rolling_hour::RollingHour;
+pub use switch::{
+    LocalReason, OffloadCaps, OffloadElsewhere, OffloadFrameBudget, OffloadMode, OffloadState, OffloadSwitch,
+};
 pub use totals::{KindTotals, OffloadTotals, StageTimes};
 
 /// Everything a game usually needs.
@@ -236,7 +240,8 @@ pub mod prelude {
     pub use crate::plugin::{BorrowFrom, OffloadPlugin, OffloadSystems};
     pub use crate::resumed::Resumed;
     pub use crate::switch::{
-        LocalReason, OffloadCaps, OffloadFrameBudget, OffloadMode, OffloadState, OffloadSwitch,
+        LocalReason, OffloadCaps, OffloadElsewhere, OffloadFrameBudget, OffloadMode, OffloadState,
+        OffloadSwitch,
     };
     pub use crate::totals::OffloadTotals;
     pub use p2c2r_tasks::{Blob, Blobs, TaskKind};

@@ -25,7 +25,9 @@ use crate::kind::{Kind, KindTable, Spent};
 use crate::ladder::{CONNECTING, Ladder, connecting};
 use crate::ladder_context::LadderContext;
 use crate::publish::publish;
-use crate::switch::{LocalReason, OffloadCaps, OffloadFrameBudget, OffloadMode, OffloadState, OffloadSwitch};
+use crate::switch::{
+    LocalReason, OffloadCaps, OffloadElsewhere, OffloadFrameBudget, OffloadMode, OffloadState, OffloadSwitch,
+};
 use crate::totals::OffloadTotals;
 use crate::window::KindWindows;
 
@@ -89,6 +91,7 @@ impl Plugin for OffloadPlugin {
             .init_resource::<KindWindows>()
             .init_resource::<OffloadSwitch>()
             .init_resource::<OffloadFrameBudget>()
+            .init_resource::<OffloadElsewhere>()
             .init_resource::<OffloadAccount>()
             .init_resource::<OffloadHorizon>()
             .init_resource::<OffloadTotals>()
@@ -249,6 +252,7 @@ fn dispatch(
     }
     context.account.reserved = ladder.reserved();
     context.account.at_risk = ladder.at_risk(&context);
+    context.account.hour_at_most = ladder.hour_at_most(&context);
     context.account.session_total = ladder.session_total();
     let mode = ladder.mode(&context);
     if state.mode != mode {

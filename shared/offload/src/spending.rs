@@ -1,16 +1,13 @@
 //! What the session may spend, has spent, and has reserved for tasks in flight.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use p2c2r_protocol::{Micros, Nanos};
 
-use crate::switch::{LocalReason, OffloadCaps};
+use crate::rolling_hour::RollingHour;
+use crate::switch::{LocalReason, OffloadCaps, OffloadElsewhere};
 
 const MINUTE: Duration = Duration::from_mins(1);
-/// Whole minutes that count for the hourly cap: the current, partial one and sixty before it, so that any
-/// sixty minutes are covered. Errs towards counting spending too long.
-const MINUTES: u64 = 61;
 /// How long the ledger's sum may lag behind events: statements come once a second, and take time to travel. A shorter time
 /// would trust a late ledger too soon; a longer one only keeps money back for longer.
 const LAG: Duration = Duration::from_secs(3);
@@ -34,13 +31,12 @@ pub(crate) struct Spending {
     unseen: Nanos,
     /// What coordinators that were left have charged without a receipt, or may have charged since their last statement.
     left_behind: Nanos,
-    /// Minute, counted from [`MINUTES`] before the start, and what was spent in it, with a receipt or without; oldest
-    /// first.
-    minutes: VecDeque<(u64, Nanos)>,
+    /// What was spent in each minute since the start, with a receipt or without.
+    hour: RollingHour,
 }
 
 fn minute_of(now: Micros) -> u64 {
-    MINUTES + now.0 / Micros::from(MINUTE).0
+    now.0 / Micros::from(MINUTE).0
 }
 
 /// The sum, at most the largest amount there is.
@@ -50,18 +46,13 @@ pub(crate) fn plus(a: Nanos, b: Nanos) -> Nanos {
 }
 
 impl Spending {
-    /// Starts a session that has spent nothing. `before` lists how long before it earlier sessions spent which amounts;
-    /// they count for the hour's cap.
-    pub fn new(before: &[(Duration, Nanos)]) -> Self {
-        let minute = |ago: Duration| MINUTES.checked_sub(ago.as_secs() / MINUTE.as_secs());
-        let counts = before.iter().filter_map(|(ago, spent)| Some((minute(*ago)?, *spent)));
-        let mut minutes: VecDeque<(u64, Nanos)> = counts.collect();
-        minutes.make_contiguous().sort_unstable_by_key(|(then, _)| *then);
-        Self { minutes, ..Self::default() }
-    }
-
-    /// Refuses a price that does not fit under the caps.
-    pub fn check(&self, caps: OffloadCaps, price: Nanos, now: Micros) -> Result<(), LocalReason> {
+    /// Refuses a price that does not fit under the caps, of which the hour's is also for what was spent `elsewhere`.
+    pub fn check(
+        &self,
+        (caps, elsewhere): (OffloadCaps, OffloadElsewhere),
+        price: Nanos,
+        now: Micros,
+    ) -> Result<(), LocalReason> {
         let planned = plus(plus(self.reserved, self.in_doubt(now)), price);
         if let Some(cap) = caps.session
             && plus(self.total(), planned) > cap
@@ -69,7 +60,7 @@ impl Spending {
             return Err(LocalReason::SessionCap { cap });
         }
         if let Some(cap) = caps.hour
-            && plus(self.last_hour(now), planned) > cap
+            && plus(plus(elsewhere.0, self.last_hour(now)), planned) > cap
         {
             return Err(LocalReason::HourCap { cap });
         }
@@ -156,14 +147,7 @@ impl Spending {
     }
 
     fn count(&mut self, price: Nanos, now: Micros) {
-        let minute = minute_of(now);
-        while self.minutes.front().is_some_and(|(then, _)| then + MINUTES <= minute) {
-            self.minutes.pop_front();
-        }
-        match self.minutes.back_mut() {
-            Some((last, spent)) if *last == minute => *spent = plus(*spent, price),
-            _ => self.minutes.push_back((minute, price)),
-        }
+        self.hour.add(minute_of(now), price);
     }
 
     /// The sum reserved.
@@ -181,11 +165,15 @@ impl Spending {
         plus(plus(self.receipts, self.unseen), self.left_behind)
     }
 
-    /// What the last sixty minutes cost.
+    /// What the session has cost in the last sixty minutes.
     pub fn last_hour(&self, now: Micros) -> Nanos {
-        let minute = minute_of(now);
-        let counts = |(then, _): &&(u64, Nanos)| then + MINUTES > minute;
-        self.minutes.iter().filter(counts).fold(Nanos::ZERO, |sum, (_, spent)| plus(sum, *spent))
+        self.hour.sum(minute_of(now))
+    }
+
+    /// What counts of this session for the hour's cap: what the last sixty minutes cost, and what tasks that are out may
+    /// cost.
+    pub fn hour_at_most(&self, now: Micros) -> Nanos {
+        plus(self.last_hour(now), plus(self.reserved, self.in_doubt(now)))
     }
 }
 
@@ -193,8 +181,11 @@ impl Spending {
 mod tests {
     use super::*;
 
-    const SESSION: OffloadCaps = OffloadCaps { session: Some(Nanos(100)), hour: None };
-    const HOUR: OffloadCaps = OffloadCaps { session: None, hour: Some(Nanos(100)) };
+    type Caps = (OffloadCaps, OffloadElsewhere);
+
+    const NOTHING: OffloadElsewhere = OffloadElsewhere(Nanos::ZERO);
+    const SESSION: Caps = (OffloadCaps { session: Some(Nanos(100)), hour: None }, NOTHING);
+    const HOUR: Caps = (OffloadCaps { session: None, hour: Some(Nanos(100)) }, NOTHING);
 
     const fn minute(minute: u64) -> Micros {
         Micros(minute * 60_000_000)
@@ -233,7 +224,7 @@ mod tests {
     }
 
     /// Exactly `left` may be spent.
-    fn assert_left(spending: &Spending, caps: OffloadCaps, left: i64, now: Micros) {
+    fn assert_left(spending: &Spending, caps: Caps, left: i64, now: Micros) {
         assert!(spending.check(caps, Nanos(left), now).is_ok());
         assert!(spending.check(caps, Nanos(left + 1), now).is_err());
     }
@@ -294,6 +285,18 @@ mod tests {
             spending.note_charged(Nanos(25), second(5));
             assert_left(&spending, caps, 45, second(5));
         }
+    }
+
+    #[test]
+    fn what_was_spent_elsewhere_counts_for_the_hour_and_not_for_the_session() {
+        let mut spending = Spending::default();
+        spending.spend(Nanos(20), second(1));
+        spending.reserve(Nanos(10), second(1));
+        let elsewhere = OffloadElsewhere(Nanos(60));
+        assert_left(&spending, (HOUR.0, elsewhere), 10, second(1));
+        assert_left(&spending, (SESSION.0, elsewhere), 70, second(1));
+        assert_eq!(spending.hour_at_most(second(1)), Nanos(30));
+        assert!(spending.check((HOUR.0, OffloadElsewhere(Nanos(i64::MAX))), Nanos(0), second(1)).is_err());
     }
 
     #[test]

@@ -67,6 +67,12 @@ pub struct OffloadCaps {
     pub hour: Option<Nanos>,
 }
 
+/// What counts for [`OffloadCaps::hour`] besides this session; zero at first. A game whose cap is to hold over several
+/// sessions writes it: what others have spent in the last sixty minutes, and what others that run at the same time may still
+/// spend. Takes effect in the frame in which it is written.
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OffloadElsewhere(pub Nanos);
+
 impl OffloadCaps {
     /// Whether there is any cap.
     pub(crate) fn is_any(self) -> bool {

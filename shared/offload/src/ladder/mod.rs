@@ -232,7 +232,7 @@ impl Ladder {
                 None | Some(ClientTransport::Later) => None,
                 Some(_) => Some(Session::down(connecting())),
             },
-            spending: Spending::new(&config.spent_before),
+            spending: Spending::default(),
             capped: None,
             estimates: Vec::new(),
             processor_estimates: Vec::new(),
@@ -329,7 +329,7 @@ impl Ladder {
     /// Where new tasks go.
     pub fn mode(&self, context: &LadderContext<'_>) -> OffloadMode {
         match self.connection(context) {
-            Err(reason) => OffloadMode::Local(reason),
+            Err(reason) => OffloadMode::Local(reason()),
             Ok(_) => match &self.capped {
                 Some(capped) => OffloadMode::Local(capped.reason.clone()),
                 None => OffloadMode::Remote,
@@ -390,8 +390,13 @@ impl Ladder {
 
     /// What may still be spent under the cap on an hour; `None` without a cap.
     pub fn hour_left(&self, context: &LadderContext<'_>) -> Option<Nanos> {
-        let spent = self.spending.last_hour(context.now());
+        let spent = plus(self.spending.last_hour(context.now()), context.elsewhere.0);
         Some(Nanos(context.caps.hour?.0.saturating_sub(spent.0).max(0)))
+    }
+
+    /// What counts of this session for the cap on an hour.
+    pub fn hour_at_most(&self, context: &LadderContext<'_>) -> Nanos {
+        self.spending.hour_at_most(context.now())
     }
 
     /// What the session has cost so far.

@@ -59,19 +59,22 @@ impl Ladder {
         self.start_local(context, id);
     }
 
-    /// The coordinator, if it takes tasks.
-    pub(super) fn connection(&self, context: &LadderContext<'_>) -> Result<&Session, LocalReason> {
-        if !context.switch.enabled {
-            return Err(LocalReason::SwitchedOff);
-        }
-        let session = self.session.as_ref().ok_or(LocalReason::NoCoordinator)?;
-        if !session.is_welcomed() {
-            return Err(LocalReason::NotConnected { reason: session.down.clone() });
-        }
-        match &session.closing {
-            Some(reason) => Err(LocalReason::Closing { reason: reason.clone() }),
-            None => Ok(session),
-        }
+    /// The coordinator, if it takes tasks; if not, why. The reason is a function: mostly only whether it takes any is asked.
+    pub(super) fn connection(
+        &self,
+        context: &LadderContext<'_>,
+    ) -> Result<&Session, impl FnOnce() -> LocalReason> {
+        let session = self.session.as_ref();
+        let taking = session.filter(|session| session.is_welcomed() && session.closing.is_none());
+        let enabled = context.switch.enabled;
+        taking.filter(|_| enabled).ok_or(move || match session {
+            _ if !enabled => LocalReason::SwitchedOff,
+            None => LocalReason::NoCoordinator,
+            Some(Session { closing: Some(reason), prices: Some(_), .. }) => {
+                LocalReason::Closing { reason: reason.clone() }
+            }
+            Some(session) => LocalReason::NotConnected { reason: session.down.clone() },
+        })
     }
 
     /// The task's price if it may go to the coordinator now.
@@ -127,7 +130,7 @@ impl Ladder {
         {
             return Err(money(LocalReason::HourCap { cap }));
         }
-        self.spending.check(*context.caps, price, now).map_err(money)?;
+        self.spending.check((*context.caps, *context.elsewhere), price, now).map_err(money)?;
         Ok(price)
     }
 

@@ -80,20 +80,17 @@ fn an_hours_cap_lifts_when_the_hour_has_moved_on() {
 }
 
 #[test]
-fn what_was_spent_before_the_start_counts_until_it_is_an_hour_ago() {
-    let spent_before = vec![(Duration::from_mins(80), PRICE), (Duration::from_mins(58), PRICE)];
-    let config = OffloadConfig { hour_cap: Some(PRICE), spent_before, ..config() };
-    let mut game = Game::with(settings(), config);
+fn what_other_sessions_have_spent_counts_for_the_hours_cap_as_long_as_the_game_says_so() {
+    let mut game = capped(Some(PRICE), Some(PRICE));
+    game.app.world_mut().resource_mut::<OffloadElsewhere>().0 = Nanos(1);
     game.ask_for(1);
     assert!(game.sent.is_empty());
     assert_eq!(game.mode(), OffloadMode::Local(LocalReason::HourCap { cap: PRICE }));
-    game.app.insert_resource(TimeUpdateStrategy::ManualDuration(Duration::from_mins(4)));
-    game.frame();
-    game.app.insert_resource(TimeUpdateStrategy::ManualDuration(FRAME));
-    game.frame();
+    game.app.world_mut().resource_mut::<OffloadElsewhere>().0 = Nanos::ZERO;
     game.ask_for(2);
     assert_eq!(game.submits().len(), 1);
-    assert_eq!(game.totals().cost_nanos, Nanos::ZERO, "it is no cost of this session");
+    let account = *game.app.world().resource::<OffloadAccount>();
+    assert_eq!((account.hour_at_most, account.session_total), (PRICE, Nanos::ZERO));
 }
 
 #[test]
