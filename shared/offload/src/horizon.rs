@@ -84,6 +84,10 @@ struct Sample {
 #[derive(Default)]
 pub(crate) struct RecentAnswers {
     samples: VecDeque<Sample>,
+    /// What follows from the samples: it is asked for in every frame, and they change seldom.
+    of_all: Option<Ahead>,
+    /// The same for each kind that has enough of them.
+    of_kinds: Vec<Option<Ahead>>,
 }
 
 impl RecentAnswers {
@@ -95,6 +99,7 @@ impl RecentAnswers {
         }
         let micros = micros.min(HORIZON_MAX.as_micros() as u32);
         self.samples.push_back(Sample { at: now, kind, micros });
+        self.measure();
     }
 
     /// Records a task that no worker answered within `budget`, or could have.
@@ -106,32 +111,48 @@ impl RecentAnswers {
     /// Forgets what is older than the window.
     pub fn expire(&mut self, now: Micros) {
         let old = |sample: &Sample| Duration::from(now).saturating_sub(sample.at.into()) > WINDOW;
+        let before = self.samples.len();
         while self.samples.front().is_some_and(old) {
             self.samples.pop_front();
         }
+        if self.samples.len() < before {
+            self.measure();
+        }
+    }
+
+    fn measure(&mut self) {
+        let kinds = self.samples.iter().map(|sample| sample.kind + 1).max().unwrap_or(0);
+        let mut micros: Vec<u32> = Vec::with_capacity(self.samples.len());
+        self.of_kinds.clear();
+        for kind in 0..kinds {
+            micros.clear();
+            micros
+                .extend(self.samples.iter().filter(|sample| sample.kind == kind).map(|sample| sample.micros));
+            self.of_kinds.push(ahead_of(&mut micros).filter(|_| micros.len() >= FEW));
+        }
+        micros.clear();
+        micros.extend(self.samples.iter().map(|sample| sample.micros));
+        self.of_all = ahead_of(&mut micros);
     }
 
     /// How far ahead to ask for this kind, over a connection with this round trip.
     pub fn ahead(&self, kind: usize, rtt: Option<Duration>) -> Ahead {
-        let of_kind = |sample: &&Sample| sample.kind == kind;
-        let enough = self.samples.iter().filter(of_kind).nth(FEW - 1).is_some();
-        let mut micros: Vec<u32> = self
-            .samples
-            .iter()
-            .filter(|sample| !enough || sample.kind == kind)
-            .map(|sample| sample.micros)
-            .collect();
-        let total = micros.len() as u64;
-        let mut quantile = |q| {
-            let rank = rank(q, total)? as usize - 1;
-            Some(Duration::from_micros((*micros.select_nth_unstable(rank).1).into()))
-        };
-        let (Some(typical), Some(most)) = (quantile(0.5), quantile(IN_TIME)) else {
+        let measured = self.of_kinds.get(kind).copied().flatten().or(self.of_all);
+        measured.unwrap_or_else(|| {
             let guess = rtt.map_or(Duration::ZERO, |rtt| rtt * 2 + GUESSED_COMPUTE);
-            return Ahead { typical: guess, horizon: with_slack(guess) };
-        };
-        Ahead { typical, horizon: with_slack(most) }
+            Ahead { typical: guess, horizon: with_slack(guess) }
+        })
     }
+}
+
+/// How far ahead to ask, by answers that took so long; `None` without any. Reorders them.
+fn ahead_of(micros: &mut [u32]) -> Option<Ahead> {
+    let total = micros.len() as u64;
+    let mut quantile = |q| {
+        let rank = rank(q, total)? as usize - 1;
+        Some(Duration::from_micros((*micros.select_nth_unstable(rank).1).into()))
+    };
+    Some(Ahead { typical: quantile(0.5)?, horizon: with_slack(quantile(IN_TIME)?) })
 }
 
 fn with_slack(took: Duration) -> Duration {
