@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use bevy::prelude::*;
 use p2c2r_join::join_link::LINK_CHARS_MAX;
-use p2c2r_join::{JoinClient, JoinLink, JoinLinkError, Membership, MembershipError, Memberships, read_link};
+use p2c2r_join::{
+    FETCH_MAX, JoinClient, JoinLink, JoinLinkError, Membership, MembershipError, Memberships, read_link,
+};
 use p2c2r_link::{ClientLink, NoToken, fetch};
 use p2c2r_offload::{BorrowFrom, OffloadConfig};
 use p2c2r_protocol::{Digest, ProtocolIdentity, Role};
@@ -17,8 +19,8 @@ use crate::cli::{NAME_DEFAULT, StartOptions};
 use crate::clipboard::Clipboard;
 use crate::screens::Page;
 
-/// How long the coordinator may take to let the player in; every address of its name is tried in this time.
-const ASK_MAX: Duration = Duration::from_secs(20);
+/// How long the coordinator may take to let the player in: longer than a try, whose answer says who was asked.
+const ASK_MAX: Duration = FETCH_MAX.saturating_add(Duration::from_secs(5));
 /// Letters of the typed text that are shown: its end, where the player types.
 const SHOWN_MAX: usize = 56;
 

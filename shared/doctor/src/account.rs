@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use p2c2r_join::{JoinClient, JoinLink, Membership, MembershipError, Memberships, RefusalCode, name_default};
+use p2c2r_join::{
+    FETCH_MAX, JoinClient, JoinLink, Membership, MembershipError, Memberships, RefusalCode, name_default,
+};
 use p2c2r_link::{NoToken, fetch};
 use p2c2r_protocol::{ProtocolIdentity, Role};
 
-/// How long getting one connect token may take: a name with several dead addresses takes some seconds for each.
-const TOKEN_MAX: Duration = Duration::from_secs(30);
+/// How long getting one connect token may take: longer than a try, whose answer says who was asked.
+const TOKEN_MAX: Duration = FETCH_MAX.saturating_add(Duration::from_secs(5));
 
 /// Why joining failed.
 #[derive(Debug)]

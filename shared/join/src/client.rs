@@ -31,10 +31,10 @@ pub(crate) const CLIENT_SENTENCE_CHARS_MAX: usize = 400;
 const NAME_SHOWN_MAX: usize = 33;
 /// Challenges requested for one token, in case the first expires on the way.
 const CHALLENGES_MAX: usize = 2;
-/// How long one try may take over all places and addresses of a link; only a name that is being looked up when it is over
+/// How long one try for a token may take over all places and addresses of a link; only a name that is being looked up when it is over
 /// makes it longer. Two slow requests, or six addresses that do not answer, fit in. With a longer time the player would
 /// wait longer to be told why there is no connection.
-const FETCH_MAX: Duration = Duration::from_secs(30);
+pub const FETCH_MAX: Duration = Duration::from_secs(30);
 
 /// A program's way to its coordinator: gets a fresh connect token for every try of the link. Clones share it.
 #[derive(Clone)]

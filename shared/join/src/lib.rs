@@ -29,7 +29,7 @@ pub mod pin;
 pub mod probe;
 
 pub use api::{RefusalCode, TokenGrant, TokenRefusal, TokenRequest};
-pub use client::JoinClient;
+pub use client::{FETCH_MAX, JoinClient};
 pub use join_link::{Host, JoinLink, JoinLinkError};
 pub use key::AccountSecret;
 pub use membership::{
