@@ -96,11 +96,13 @@ mod x11 {
     }
 }
 
-#[cfg(all(target_os = "linux", test))]
+#[cfg(target_os = "linux")]
+#[cfg(test)]
 #[path = "../../tests/process/x_server.rs"]
 mod x_server;
 
-#[cfg(all(target_os = "linux", test))]
+#[cfg(target_os = "linux")]
+#[cfg(test)]
 mod tests {
     use p2c2r_join::join_link::LINK_CHARS_MAX;
     use x11rb::connection::Connection as _;

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::joining::JoinDialog;
 use crate::settings::{PlayerFile, UserFiles};
-use turn::{GAMES_MAX, OwnNumber, Turn};
+use turn::{GAMES_MAX, OwnNumber, SharingTurn};
 
 /// How often a game writes down what it has spent, and looks at what others leave it. A game that is killed loses at most
 /// this much of its record of spending, and a second game waits so long for its part.
@@ -92,7 +92,7 @@ impl HourSpending {
     }
 
     /// Removes games that no longer run. What they had out may have been charged, so it counts as spent now.
-    fn bury(&mut self, turn: &Turn, own: Option<u32>, now: u64) -> io::Result<()> {
+    fn bury(&mut self, turn: &SharingTurn, own: Option<u32>, now: u64) -> io::Result<()> {
         for game in std::mem::take(&mut self.games) {
             let is_of_a_game = (1..=GAMES_MAX).contains(&game.number) && Some(game.number) != own;
             if is_of_a_game && turn.is_running(game.number)? {
@@ -181,7 +181,7 @@ fn share_hour(
         cap: caps.hour,
         ends,
     };
-    let shared = Turn::take(&folder).and_then(|turn| book.share(Some(&turn), &session, &mut files));
+    let shared = SharingTurn::take(&folder).and_then(|turn| book.share(Some(&turn), &session, &mut files));
     let spent_elsewhere = match shared {
         Ok(elsewhere) => elsewhere,
         // What was set aside still holds; before anything was, nothing may be spent.
@@ -205,7 +205,12 @@ fn share_hour(
 
 impl HourBook {
     /// Returns what counts for the cap besides this session. Without a `turn`, games at the same time are not counted.
-    fn share(&mut self, turn: Option<&Turn>, session: &Session, files: &mut UserFiles) -> io::Result<Nanos> {
+    fn share(
+        &mut self,
+        turn: Option<&SharingTurn>,
+        session: &Session,
+        files: &mut UserFiles,
+    ) -> io::Result<Nanos> {
         let now = minute_now();
         let before: HourSpending = files.load();
         let mut file = before.clone();

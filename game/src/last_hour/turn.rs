@@ -14,7 +14,7 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_millis(5);
 const TRIES_MAX: u32 = 20;
 
 /// The right to read and write what the games share; one game has it at a time.
-pub(super) struct Turn {
+pub(super) struct SharingTurn {
     folder: PathBuf,
     _lock: File,
 }
@@ -25,7 +25,7 @@ pub(super) struct OwnNumber {
     _lock: File,
 }
 
-impl Turn {
+impl SharingTurn {
     /// Waits for the turn, for a tenth of a second at most: then the error is [`io::ErrorKind::WouldBlock`].
     pub(super) fn take(folder: &Path) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
