@@ -577,8 +577,10 @@ for signal in HUP TERM; do
   (PATH="$helper/bin:$PATH" exec sh "$helper/p2c2r-helper" join - <>"$outside/typed" >"$scratch/out" 2>&1) &
   job=$!
   # It has these permissions just before it reads the link.
-  until [ "$(stat -c %a "$helper"/etc/worker.link.* 2>/dev/null)" = 640 ]; do read -rt 0.05 <> <(:) || true; done
-  kill "-$signal" -- "-$job"
+  until [ "$(stat -c %a "$helper"/etc/worker.link.* 2>/dev/null)" = 640 ] || ! kill -0 "$job" 2>/dev/null; do
+    read -rt 0.05 <> <(:) || true
+  done
+  kill "-$signal" -- "-$job" || fail "it ended before it was interrupted"
   ! wait "$job" 2>/dev/null || fail "an interrupted join is a success"
   link_is 'p2c2r://three#3'
 done
