@@ -51,14 +51,14 @@ const SHIPS_NEAR_M: f32 = 26.0;
 
 /// The default of Borrowed Light, `Fineness::of(Quality::Low)`.
 pub const LIGHT: LightHabit = LightHabit {
-    interval: Duration::from_millis(300),
+    interval: Duration::from_millis(225),
     face_log2: 5,
     levels: 5,
     samples: 1,
     bounces: 2,
     rocks_max: 48,
     ships_max: 2,
-    ship_samples: 2,
+    ship_samples: 1,
 };
 
 /// How the game asks for the light of the field around its ship.
@@ -76,7 +76,7 @@ pub struct FieldHabit {
 
 /// The default of Borrowed Light, `FieldFineness::bought(Preset::Default, Quality::Low)`.
 pub const FIELD: FieldHabit =
-    FieldHabit { interval: Duration::from_millis(200), paths: 33, bounces: 2, rocks_max: 48 };
+    FieldHabit { interval: Duration::from_millis(200), paths: 27, bounces: 2, rocks_max: 48 };
 
 /// Wingmen of a game at its default settings.
 const WINGMEN: u8 = 1;

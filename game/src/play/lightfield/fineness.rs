@@ -27,7 +27,7 @@ impl FieldFineness {
     pub(crate) fn bought(preset: Preset, quality: Quality) -> Option<Self> {
         let (paths, bounces, rocks_max) = match (preset, quality) {
             (Preset::Saver, _) => return None,
-            (Preset::Default | Preset::Stress, Quality::Low) => (33, 2, 48),
+            (Preset::Default | Preset::Stress, Quality::Low) => (27, 2, 48),
             // Fewer paths, to pay for the finer reflections: the preset stays within a cent an hour.
             (Preset::Default | Preset::Stress, Quality::High) => (24, 2, 48),
             (Preset::Rich, _) => (72, 3, 96),

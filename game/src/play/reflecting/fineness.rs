@@ -52,8 +52,8 @@ impl Fineness {
         let (samples, bounces, interval_ms, rocks_max, ships_max, ship_samples) = match (preset, quality) {
             (Preset::Saver, Quality::Low) => (1, 2, 500, 24, 0, 1),
             (Preset::Saver, Quality::High) => (1, 2, 640, 48, 0, 1),
-            // About 3 ms of a core three times a second.
-            (Preset::Default | Preset::Stress, Quality::Low) => (1, 2, 300, 48, 2, 2),
+            // As often as light must come to be less than 800 ms old where round trips take 400.
+            (Preset::Default | Preset::Stress, Quality::Low) => (1, 2, 225, 48, 2, 1),
             // Four times the texels, which show a bolt sharply, so less than half as often.
             (Preset::Default | Preset::Stress, Quality::High) => (1, 2, 760, 48, 2, 2),
             (Preset::Rich, Quality::Low) => (12, 4, 220, 96, 4, 4),
