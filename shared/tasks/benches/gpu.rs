@@ -12,6 +12,8 @@
 #[path = "../tests/reflection/scenes.rs"]
 #[allow(dead_code, reason = "the bench takes one scene of those")]
 mod scenes;
+#[path = "../tests/seeded/mod.rs"]
+mod seeded;
 
 #[cfg(not(feature = "gpu"))]
 fn main() {

@@ -9,6 +9,8 @@
 mod contest;
 #[path = "../tests/path/maps.rs"]
 mod maps;
+#[path = "../tests/seeded/mod.rs"]
+mod seeded;
 
 fn main() {
     let cases = [

@@ -13,6 +13,8 @@ mod contest;
 mod rubble;
 #[path = "../tests/physics/scenes.rs"]
 mod scenes;
+#[path = "../tests/seeded/mod.rs"]
+mod seeded;
 
 use p2c2r_tasks::physics::{BODIES_MAX, PhysicsSpec};
 

@@ -10,6 +10,8 @@ mod rivals;
 #[allow(dead_code, reason = "not all scenes of the kernel's tests are packed")]
 #[path = "../tests/reflection/scenes.rs"]
 mod scenes;
+#[path = "../tests/seeded/mod.rs"]
+mod seeded;
 #[path = "../tests/reflection_codec/skies.rs"]
 mod skies;
 

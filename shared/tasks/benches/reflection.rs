@@ -10,6 +10,8 @@
 mod contest;
 #[path = "../tests/reflection/scenes.rs"]
 mod scenes;
+#[path = "../tests/seeded/mod.rs"]
+mod seeded;
 
 use std::process::Command;
 

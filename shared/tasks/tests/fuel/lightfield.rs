@@ -5,8 +5,8 @@ use p2c2r_tasks::lightfield::{Lightfield, LightfieldSpec, OBJECTS_MAX, Probes};
 use p2c2r_tasks::reflection::ReflectionSpec;
 
 use crate::lit;
-use crate::maps::Seeded;
 use crate::reflection::Things;
+use crate::seeded::Seeded;
 use crate::worst::{self, Genome};
 
 #[derive(Clone, Copy, Debug)]

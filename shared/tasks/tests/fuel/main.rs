@@ -22,6 +22,8 @@ mod physics;
 mod reflection;
 #[path = "../physics/scenes.rs"]
 mod scenes;
+#[path = "../seeded/mod.rs"]
+mod seeded;
 mod stops;
 mod tactics;
 mod worst;

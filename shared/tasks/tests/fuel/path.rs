@@ -3,7 +3,8 @@
 use p2c2r_tasks::path::{Cell, Grid, Path, PathSpec, Query};
 use p2c2r_tasks::{Blob, Blobs};
 
-use crate::maps::{self, Seeded};
+use crate::maps;
+use crate::seeded::Seeded;
 use crate::worst::{self, Genome};
 
 #[derive(Clone, Copy, Debug)]

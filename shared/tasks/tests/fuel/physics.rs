@@ -5,8 +5,8 @@ use p2c2r_tasks::physics::{
     Attractor, Body, BodyMaterial, Motion, POSITION_STEPS_PER_M, Physics, PhysicsSpec, ShapeId, State, Walls,
 };
 
-use crate::maps::Seeded;
 use crate::scenes;
+use crate::seeded::Seeded;
 use crate::worst::{self, Genome};
 
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@ use p2c2r_tasks::physics::{Rotation, ShapeId};
 use p2c2r_tasks::reflection::{Form, Object, Reflection, ReflectionSpec, Sun, Surface, Viewpoint};
 
 use crate::lit;
-use crate::maps::Seeded;
+use crate::seeded::Seeded;
 use crate::worst::{self, Genome};
 
 #[derive(Clone, Copy, Debug)]

@@ -11,7 +11,7 @@ use p2c2r_tasks::reflection::{OBJECTS_MAX, Reflection, ReflectionSpec};
 use p2c2r_tasks::tactics::Tactics;
 use p2c2r_tasks::{Blobs, Fueled, KernelError, Stop, TaskKind};
 
-use crate::maps::Seeded;
+use crate::seeded::Seeded;
 use crate::worst::Genome;
 use crate::{lightfield, maps, path, physics, reflection, scenes, tactics};
 

@@ -6,7 +6,7 @@ use p2c2r_tasks::tactics::{
 };
 
 use crate::fights;
-use crate::maps::Seeded;
+use crate::seeded::Seeded;
 use crate::worst::{self, Genome};
 
 #[derive(Clone, Copy, Debug)]

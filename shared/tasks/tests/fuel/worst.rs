@@ -5,7 +5,7 @@ use std::time::Duration;
 use p2c2r_tasks::fuel::STEPS_PER_UNIT;
 use p2c2r_tasks::{Blobs, Fueled, KernelError, Stop, TaskKind};
 
-use crate::maps::Seeded;
+use crate::seeded::Seeded;
 
 /// Work units that a random spec may be worth: a few milliseconds, of which a hundred thousand take minutes.
 const RANDOM_UNITS_MAX: u64 = 3_000;

@@ -8,7 +8,7 @@ use p2c2r_tasks::{Blob, Blobs, SpecError, TaskKind};
 
 use crate::fields::{arena, based, field, listed, run};
 use crate::same::cases;
-use crate::scenes::Seeded;
+use crate::seeded::Seeded;
 
 #[test]
 fn specs_survive_and_no_prefix_or_extension_of_one_decodes() {
@@ -61,8 +61,8 @@ fn mutated_specs_are_refused_or_have_just_this_encoding() {
         let bytes = Lightfield::encode_spec(&spec);
         for _ in 0..3_000 {
             let mut mutated = bytes.clone();
-            for _ in 0..=seeded.below(3) {
-                let at = seeded.below(mutated.len() as u64) as usize;
+            for _ in 0..=seeded.scaled(3) {
+                let at = seeded.scaled(mutated.len() as u64) as usize;
                 mutated[at] = seeded.bits() as u8;
             }
             if let Ok(decoded) = Lightfield::decode_spec(&mutated) {
@@ -80,8 +80,8 @@ fn mutated_outcomes_decode_to_nothing_or_to_a_field() {
     let mut seeded = Seeded(4);
     for _ in 0..2_000 {
         let mut mutated = bytes.clone();
-        let at = seeded.below(mutated.len() as u64) as usize;
-        mutated[at] ^= 1 << seeded.below(8);
+        let at = seeded.scaled(mutated.len() as u64) as usize;
+        mutated[at] ^= 1 << seeded.scaled(8);
         let Ok(outcome) = Lightfield::decode_outcome(&mutated) else { continue };
         // Either verdict will do; the test is that there is one, without a panic.
         let _ = Lightfield::check(&spec, &blobs, &outcome);

@@ -25,8 +25,8 @@ pub fn arena(rocks: usize, others: usize, seed: u64) -> LightfieldSpec {
 
 /// A list of places.
 pub fn listed(seed: u64) -> LightfieldSpec {
-    let mut seeded = scenes::Seeded(seed);
-    let mut part = || (seeded.below(4_001) as i64 - 2_000) as i16;
+    let mut seeded = crate::seeded::Seeded(seed);
+    let mut part = || (seeded.scaled(4_001) as i64 - 2_000) as i16;
     let places = (0..300).map(|_| [part(), part() / 16, part()]).collect();
     LightfieldSpec { probes: Probes::List(places), ..arena(30, 10, seed) }
 }

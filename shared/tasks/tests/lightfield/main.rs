@@ -7,3 +7,5 @@ mod same;
 #[path = "../reflection/scenes.rs"]
 #[allow(dead_code, reason = "only arenas are lit here")]
 mod scenes;
+#[path = "../seeded/mod.rs"]
+mod seeded;

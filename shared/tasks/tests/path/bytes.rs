@@ -8,7 +8,8 @@ use p2c2r_tasks::path::{
 use p2c2r_tasks::physics::{BodyMaterial, Physics, PhysicsBase, PhysicsSpec};
 use p2c2r_tasks::{Blob, Blobs, KernelError, KindRegistry, Prepared, SpecError, Stop, TaskKind};
 
-use crate::maps::{self, Seeded};
+use crate::maps;
+use crate::seeded::Seeded;
 
 fn grids() -> Vec<Grid> {
     let mut grids = vec![Grid::new(1, 1), Grid::new(1_024, 1_024), Grid::new(1_024, 1), Grid::new(1, 1_024)];

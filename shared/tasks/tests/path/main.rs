@@ -6,3 +6,5 @@ mod lies;
 mod maps;
 mod optimal;
 mod same;
+#[path = "../seeded/mod.rs"]
+mod seeded;

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use p2c2r_tasks::path::{Cell, Grid, PathSpec, Query, QueryAnswer};
 use p2c2r_tasks::{Blob, Blobs};
 
+use crate::seeded::Seeded;
+
 /// A grid and queries on it.
 pub struct Case {
     pub name: String,
@@ -83,23 +85,7 @@ pub fn assert_published(query: Query, published: f64, answer: &QueryAnswer) {
     }
 }
 
-/// SplitMix64, written out so that golden digests do not depend on another crate's generator.
-pub struct Seeded(pub u64);
-
 impl Seeded {
-    /// The next 64 bits.
-    pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
-    /// A number below `end`.
-    pub fn below(&mut self, end: u64) -> u64 {
-        self.bits() % end
-    }
-
     /// Any cell of the grid.
     pub fn cell(&mut self, grid: &Grid) -> Cell {
         Cell::new(self.below(grid.width().into()) as u16, self.below(grid.height().into()) as u16)

@@ -103,7 +103,7 @@ fn a_fully_blocked_grid_and_a_grid_of_one_cell() {
 fn sides_at_and_around_the_machine_word() {
     for side in [62, 63, 64, 65, 66, 127, 128, 129] {
         for (width, height) in [(side, 1), (1, side), (side, 5), (5, side), (side, side)] {
-            let mut seeded = maps::Seeded(u64::from(width) << 16 | u64::from(height));
+            let mut seeded = crate::seeded::Seeded(u64::from(width) << 16 | u64::from(height));
             let mut grid = Grid::new(width, height);
             for (x, y) in (0..height).flat_map(|y| (0..width).map(move |x| (x, y))) {
                 grid.set_blocked(Cell::new(x, y), seeded.below(100) < 15);
@@ -191,7 +191,7 @@ fn work_units_grow_with_grid_queries_clutter_and_distance() {
 /// A grid of up to 24 by 24 cells, some of them blocked, and queries anywhere on it.
 fn any_case() -> impl Strategy<Value = Case> {
     (1u16..=24, 1u16..=24, 0u64..=60, any::<u64>()).prop_map(|(width, height, percent, seed)| {
-        let mut seeded = maps::Seeded(seed);
+        let mut seeded = crate::seeded::Seeded(seed);
         let mut grid = Grid::new(width, height);
         for (x, y) in (0..height).flat_map(|y| (0..width).map(move |x| (x, y))) {
             grid.set_blocked(Cell::new(x, y), seeded.below(100) < percent);

@@ -7,7 +7,8 @@ use p2c2r_tasks::physics::{Body, BodySnapshot, Physics, PhysicsBase, PhysicsSpec
 use p2c2r_tasks::{Blob, Blobs, KindRegistry, SpecError, Stop, TaskKind};
 
 use crate::same::{cases, heap, run};
-use crate::scenes::{self, Seeded};
+use crate::scenes;
+use crate::seeded::Seeded;
 
 fn left(spec: &PhysicsSpec) -> (BodySnapshot, Arc<Blob>) {
     let outcome = run(spec);
@@ -23,12 +24,12 @@ fn next(spec: &PhysicsSpec, seed: u64, changed: usize) -> PhysicsSpec {
         spec.bodies.iter().zip(ends).map(|(body, end)| Body { state: *end, ..*body }).collect();
     let mut seeded = Seeded(seed);
     for _ in 0..changed.min(bodies.len() - 1) {
-        let place = seeded.below(bodies.len() as u64) as usize;
-        match seeded.below(3) {
+        let place = seeded.scaled(bodies.len() as u64) as usize;
+        match seeded.scaled(3) {
             0 => _ = bodies.remove(place),
             1 => bodies[place].state.velocity[0] /= 2,
             _ => {
-                let id = bodies.last().unwrap().id + 1 + seeded.below(4) as u32;
+                let id = bodies.last().unwrap().id + 1 + seeded.scaled(4) as u32;
                 let far = State { position: [(id as i32 % 64 - 32) * 700, 0, 20_000], ..State::default() };
                 bodies.push(Body { id, state: far, ..bodies[0] });
             }

@@ -11,10 +11,11 @@ use p2c2r_tasks::physics::{
 use p2c2r_tasks::{Blobs, TaskKind};
 
 use crate::same::{Told, cases, run};
-use crate::scenes::{self, Seeded};
+use crate::scenes;
+use crate::seeded::Seeded;
 
 fn any_state(seeded: &mut Seeded) -> State {
-    let cut = seeded.below(33) as u32;
+    let cut = seeded.scaled(33) as u32;
     let mut number = || (seeded.bits() as i64 >> cut) as i32;
     State {
         position: [number(), number(), number()],
@@ -30,14 +31,14 @@ fn any_state(seeded: &mut Seeded) -> State {
 /// Any segment that an outcome can express, and much that it cannot.
 fn any_segment(seeded: &mut Seeded, bodies: u64) -> Segment {
     Segment {
-        touched: (0..seeded.below(bodies))
-            .map(|_| Touched { body: seeded.below(bodies) as u16, state: any_state(seeded) })
+        touched: (0..seeded.scaled(bodies))
+            .map(|_| Touched { body: seeded.scaled(bodies) as u16, state: any_state(seeded) })
             .collect(),
-        contacts: (0..seeded.below(2 * bodies))
+        contacts: (0..seeded.scaled(2 * bodies))
             .map(|_| Contact {
-                tick: seeded.below(40) as u8,
-                a: seeded.below(bodies) as u16,
-                b: if seeded.below(9) == 0 { WALL } else { seeded.below(bodies) as u16 },
+                tick: seeded.scaled(40) as u8,
+                a: seeded.scaled(bodies) as u16,
+                b: if seeded.scaled(9) == 0 { WALL } else { seeded.scaled(bodies) as u16 },
                 impulse: Impulse(seeded.bits() as u8),
             })
             .collect(),
@@ -69,7 +70,7 @@ fn outcomes_survive_and_no_prefix_or_extension_of_one_decodes() {
 fn any_claim_survives_packing() {
     let (mut seeded, blobs) = (Seeded(3), Blobs::default());
     for seed in 0..60 {
-        let steps = 1 + seeded.below(30) as u8;
+        let steps = 1 + seeded.scaled(30) as u8;
         let spec = PhysicsSpec { segments: 3, steps, ..scenes::arena(12, seed) };
         let said: Vec<Segment> = (0..3).map(|_| any_segment(&mut seeded, 12)).collect();
         let Ok(outcome) = PhysicsOutcome::of(&spec, &blobs, &said) else { continue };
@@ -96,14 +97,14 @@ fn random_and_mutated_outcomes_are_refused_or_have_just_this_encoding() {
     let mut unfolded = 0;
     for round in 0..20_000 {
         let mut bytes: Vec<u8> = if round % 3 == 0 {
-            (0..seeded.below(60)).map(|_| (seeded.bits() >> seeded.below(60)) as u8).collect()
+            (0..seeded.scaled(60)).map(|_| (seeded.bits() >> seeded.scaled(60)) as u8).collect()
         } else {
             original[2..].to_vec()
         };
-        for _ in 0..=seeded.below(3) {
+        for _ in 0..=seeded.scaled(3) {
             if !bytes.is_empty() {
-                let at = seeded.below(bytes.len() as u64) as usize;
-                bytes[at] ^= 1 << seeded.below(8);
+                let at = seeded.scaled(bytes.len() as u64) as usize;
+                bytes[at] ^= 1 << seeded.scaled(8);
             }
         }
         let bytes = [&(bytes.len() as u16).to_le_bytes()[..], &bytes[..]].concat();
@@ -131,7 +132,7 @@ fn an_outcome_of_any_states_is_judged_without_a_panic() {
         let mut lie = truth.clone();
         for segment in &mut lie.segments {
             for touched in &mut segment.touched {
-                if seeded.below(3) == 0 {
+                if seeded.scaled(3) == 0 {
                     touched.state = any_state(&mut seeded);
                 }
             }
@@ -173,9 +174,9 @@ fn specs_survive_and_random_ones_are_refused_or_judged() {
     let mut admitted = 0;
     for _ in 0..6_000 {
         let mut bytes = original.clone();
-        for _ in 0..=seeded.below(3) {
-            let at = seeded.below(bytes.len() as u64) as usize;
-            bytes[at] ^= 1 << seeded.below(8);
+        for _ in 0..=seeded.scaled(3) {
+            let at = seeded.scaled(bytes.len() as u64) as usize;
+            bytes[at] ^= 1 << seeded.scaled(8);
         }
         let Ok(spec) = Physics::decode_spec(&bytes) else { continue };
         assert_eq!(Physics::encode_spec(&spec), bytes);

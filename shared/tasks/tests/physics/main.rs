@@ -9,4 +9,6 @@ mod motion;
 mod rubble;
 mod same;
 mod scenes;
+#[path = "../seeded/mod.rs"]
+mod seeded;
 mod sound;

@@ -9,7 +9,8 @@ use rapier3d::prelude::{PhysicsWorld, Pose, RigidBodyBuilder, Rotation, Vector};
 
 use crate::contest;
 use crate::same::{Told, cases, run};
-use crate::scenes::{self, Seeded};
+use crate::scenes;
+use crate::seeded::Seeded;
 
 fn apart(a: [f64; 3], b: [f64; 3]) -> f64 {
     (0..3).map(|axis| (a[axis] - b[axis]).powi(2)).sum::<f64>().sqrt()

@@ -12,7 +12,7 @@ use p2c2r_tasks::physics::{
 use p2c2r_tasks::{Blob, Blobs, Fueled, KernelError, Stop, TaskKind};
 
 use crate::contest::timed;
-use crate::scenes::Seeded;
+use crate::seeded::Seeded;
 
 /// Windows a second.
 const WINDOWS_PER_S: usize = 2;
@@ -111,13 +111,13 @@ fn field(bodies: usize, beginning: Beginning, seeded: &mut Seeded) -> PhysicsSpe
 /// Shatters and pushes bodies, as a gamer does between two windows.
 fn disturb(spec: &mut PhysicsSpec, rate: Rate, bodies_max: usize, seeded: &mut Seeded) {
     for _ in 0..rate.pushed {
-        let place = seeded.below(spec.bodies.len() as u64) as usize;
+        let place = seeded.scaled(spec.bodies.len() as u64) as usize;
         let velocity = [0; 2].map(|_| (seeded.between(-6.0, 6.0) * 256.0) as i16);
         let state = &mut spec.bodies[place].state;
         (state.velocity[0], state.velocity[2]) = (velocity[0], velocity[1]);
     }
     for _ in 0..rate.shattered {
-        let place = seeded.below(spec.bodies.len() as u64) as usize;
+        let place = seeded.scaled(spec.bodies.len() as u64) as usize;
         let gone = spec.bodies.remove(place);
         let at = [0, 2].map(|axis| f64::from(gone.state.position[axis]) / POSITION_STEPS_PER_M);
         for piece in 0..PIECES {

@@ -25,7 +25,7 @@ pub fn cases() -> Vec<(&'static str, PhysicsSpec)> {
 /// Small rocks that rest beside one another, with drag, and a few large ones that fly into them.
 pub fn heap(bodies: usize, seed: u64) -> PhysicsSpec {
     let mut spec = scenes::arena(bodies, seed);
-    let mut seeded = scenes::Seeded(seed ^ 0x55);
+    let mut seeded = crate::seeded::Seeded(seed ^ 0x55);
     spec.materials[1] = BodyMaterial { drag: 24, restitution: 60, ..BodyMaterial::ROCK };
     let across = (bodies as f64).sqrt().ceil() as usize;
     for (number, body) in spec.bodies.iter_mut().enumerate() {

@@ -5,26 +5,9 @@ use p2c2r_tasks::physics::{
     Walls,
 };
 
-/// SplitMix64.
-pub struct Seeded(pub u64);
+use crate::seeded::Seeded;
 
 impl Seeded {
-    pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
-    }
-
-    pub fn below(&mut self, end: u64) -> u64 {
-        ((u128::from(self.bits()) * u128::from(end)) >> 64) as u64
-    }
-
-    pub fn between(&mut self, low: f64, high: f64) -> f64 {
-        low + (high - low) * (self.bits() >> 11) as f64 / (1u64 << 53) as f64
-    }
-
     fn vector(&mut self, reach: [f64; 3]) -> [f64; 3] {
         reach.map(|reach| self.between(-reach, reach))
     }
@@ -54,8 +37,8 @@ pub fn spec(recipe: Recipe, seed: u64) -> PhysicsSpec {
     let flat = |reach: f64| if recipe.planar { [reach, 0.0, reach] } else { [reach; 3] };
     let mut radius_max = recipe.radius.1;
     for number in 0..recipe.bodies {
-        let form = seeded.below(8) as u16;
-        let is_ball = seeded.below(100) < recipe.balls;
+        let form = seeded.scaled(8) as u16;
+        let is_ball = seeded.scaled(100) < recipe.balls;
         // Shrinks until it finds a free place, so that any number fits.
         let (shape, position) = loop {
             let radius = seeded.between(recipe.radius.0.min(radius_max), radius_max);

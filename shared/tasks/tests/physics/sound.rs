@@ -7,7 +7,8 @@ use p2c2r_tasks::physics::{
 use p2c2r_tasks::{Blobs, KernelError, SpecError, Stop, TaskKind};
 
 use crate::same::{Told, cases, run};
-use crate::scenes::{self, Seeded};
+use crate::scenes;
+use crate::seeded::Seeded;
 
 fn passes(name: &str, spec: &PhysicsSpec, outcome: &PhysicsOutcome) {
     let blobs = Blobs::default();
@@ -36,12 +37,12 @@ fn honest_answers_pass() {
 /// everything at its cap.
 fn wild(seed: u64) -> PhysicsSpec {
     let mut seeded = Seeded(seed);
-    let planar = seeded.below(2) == 0;
-    let half = [2.0, 10.0, 60.0][seeded.below(3) as usize];
-    let edge = |seeded: &mut Seeded, low: u16, high: u16| match seeded.below(3) {
+    let planar = seeded.scaled(2) == 0;
+    let half = [2.0, 10.0, 60.0][seeded.scaled(3) as usize];
+    let edge = |seeded: &mut Seeded, low: u16, high: u16| match seeded.scaled(3) {
         0 => low,
         1 => high,
-        _ => low + seeded.below(u64::from(high - low) + 1) as u16,
+        _ => low + seeded.scaled(u64::from(high - low) + 1) as u16,
     };
     let materials: Vec<BodyMaterial> = (0..3)
         .map(|_| BodyMaterial {
@@ -53,16 +54,16 @@ fn wild(seed: u64) -> PhysicsSpec {
             drag: edge(&mut seeded, 0, 255) as u8,
         })
         .collect();
-    let attractors = (0..seeded.below(3))
+    let attractors = (0..seeded.scaled(3))
         .map(|_| Attractor {
             position: [0; 3].map(|_| (seeded.between(-half, half) * POSITION_STEPS_PER_M) as i32),
             strength: seeded.between(-170.0, 170.0) as i32,
-            softness: 8 + seeded.below(9) as u16,
+            softness: 8 + seeded.scaled(9) as u16,
         })
         .collect();
-    let bodies = (0..=seeded.below(30))
+    let bodies = (0..=seeded.scaled(30))
         .map(|number| {
-            let index = seeded.below(3) as u8;
+            let index = seeded.scaled(3) as u8;
             let material = materials[usize::from(index)];
             let share = |seeded: &mut Seeded, cap: f64| {
                 let cap = cap * seeded.between(0.0, 1.0).sqrt();
@@ -80,19 +81,19 @@ fn wild(seed: u64) -> PhysicsSpec {
                 velocity: share(&mut seeded, material.speed_cap_m_s()),
                 spin: share(&mut seeded, material.spin_cap_rad_s()),
             };
-            let shape = ShapeId(if seeded.below(2) == 0 {
-                seeded.below(40)
+            let shape = ShapeId(if seeded.scaled(2) == 0 {
+                seeded.scaled(40)
             } else {
-                128 + 64 * seeded.below(8) + seeded.below(24)
+                128 + 64 * seeded.scaled(8) + seeded.scaled(24)
             } as u16);
             Body { id: number as u32, shape, material: index, state: State::of(&motion) }
         })
         .collect();
-    let walls = (planar && seeded.below(2) == 0).then(|| {
+    let walls = (planar && seeded.scaled(2) == 0).then(|| {
         let half = (half.max(4.0) * POSITION_STEPS_PER_M) as i32;
         Walls { half_x: half, half_z: half }
     });
-    let (segments, steps) = (1 + seeded.below(4) as u8, 1 + seeded.below(30) as u8);
+    let (segments, steps) = (1 + seeded.scaled(4) as u8, 1 + seeded.scaled(30) as u8);
     PhysicsSpec { base: None, segments, steps, planar, walls, attractors, materials, bodies }
 }
 

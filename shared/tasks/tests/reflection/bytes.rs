@@ -10,7 +10,8 @@ use p2c2r_tasks::reflection::{
 use p2c2r_tasks::{Blobs, SpecError, Stop, TaskKind};
 
 use crate::same::{cases, run, ships};
-use crate::scenes::{self, Seeded};
+use crate::scenes;
+use crate::seeded::Seeded;
 
 #[test]
 fn specs_survive_and_no_prefix_or_extension_of_one_decodes() {
@@ -67,13 +68,13 @@ fn random_and_mutated_specs_are_refused_or_have_just_this_encoding_and_run() {
     };
     for round in 0..20_000 {
         let mut bytes: Vec<u8> = if round % 3 == 0 {
-            (0..seeded.below(120)).map(|_| (seeded.bits() >> seeded.below(60)) as u8).collect()
+            (0..seeded.scaled(120)).map(|_| (seeded.bits() >> seeded.scaled(60)) as u8).collect()
         } else {
-            originals[seeded.below(3) as usize].clone()
+            originals[seeded.scaled(3) as usize].clone()
         };
-        for _ in 0..=seeded.below(3) {
+        for _ in 0..=seeded.scaled(3) {
             if !bytes.is_empty() {
-                let at = seeded.below(bytes.len() as u64) as usize;
+                let at = seeded.scaled(bytes.len() as u64) as usize;
                 bytes[at] = seeded.bits() as u8;
             }
         }
@@ -100,8 +101,8 @@ fn mutated_outcomes_pass_no_check() {
     for round in 0..2_000 {
         let mut bytes = bytes.clone();
         // Every eighth time the head.
-        let at = seeded.below(if round % 8 == 0 { 6 } else { bytes.len() as u64 }) as usize;
-        bytes[at] ^= 1 << seeded.below(8);
+        let at = seeded.scaled(if round % 8 == 0 { 6 } else { bytes.len() as u64 }) as usize;
+        bytes[at] ^= 1 << seeded.scaled(8);
         let Ok(outcome) = Reflection::decode_outcome(&bytes) else { continue };
         let judged = Reflection::check(&spec, &blobs, &outcome);
         names.extend(judged.err().map(|error| error.check));

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use p2c2r_tasks::reflection::{FACES, Form, NONE, Reflection, ReflectionSpec, Scene, direction};
 use p2c2r_tasks::{Blobs, Stop, TaskKind};
 
-use crate::scenes::{self, Seeded};
+use crate::scenes;
+use crate::seeded::Seeded;
 
 /// Least time of some repeats.
 fn least<T>(repeats: u32, mut work: impl FnMut() -> T) -> Duration {
@@ -135,7 +136,7 @@ impl Race {
         let (mut seeded, mut primary, mut hits) = (Seeded(3), Vec::new(), Vec::new());
         for side in 0..FACES {
             for texel in 0..face * face {
-                let mut at = |place: u32| (place as f32 + seeded.between(0.0, 1.0)) / face as f32;
+                let mut at = |place: u32| (place as f32 + seeded.between_f32(0.0, 1.0)) / face as f32;
                 let towards = unit(direction(side, at(texel % face), at(texel / face)));
                 if let Some(hit) = scene.closest(scene.probe, towards, NONE) {
                     let place = [0, 1, 2].map(|axis| scene.probe[axis] + hit.distance * towards[axis]);
@@ -146,8 +147,8 @@ impl Race {
             }
         }
         let secondary = (0..primary.len()).map(|_| {
-            let (place, out) = hits[seeded.below(hits.len() as u64) as usize];
-            let stray = unit([0; 3].map(|_: i32| seeded.between(-1.0, 1.0)));
+            let (place, out) = hits[seeded.scaled(hits.len() as u64) as usize];
+            let stray = unit([0; 3].map(|_: i32| seeded.between_f32(-1.0, 1.0)));
             Ray {
                 origin: [0, 1, 2].map(|axis| place[axis] + 0.002 * out[axis]),
                 direction: unit([0, 1, 2].map(|axis| out[axis] + 0.99 * stray[axis])),

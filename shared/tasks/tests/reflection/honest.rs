@@ -6,7 +6,8 @@ use p2c2r_tasks::reflection::{
 use p2c2r_tasks::{Blobs, TaskKind};
 
 use crate::same::{cases, run};
-use crate::scenes::{self, Seeded};
+use crate::scenes;
+use crate::seeded::Seeded;
 
 /// A cube as a GPU would compute it: every value off by up to a few roundings, and now and then a path that
 /// passes an edge on the other side and goes another way. One texel in a thousand is far more than kernels differ in.
@@ -16,9 +17,9 @@ fn rounded_otherwise(spec: &ReflectionSpec, cube: &CubeMap, seeded: &mut Seeded)
     let share = 1.0 / f32::from(spec.samples);
     for (index, texel) in gpu.texels_mut().iter_mut().enumerate() {
         for part in texel.iter_mut() {
-            *part *= 1.0 + seeded.between(-1e-5, 1e-5);
+            *part *= 1.0 + seeded.between_f32(-1e-5, 1e-5);
         }
-        if seeded.below(1_000) == 0 {
+        if seeded.scaled(1_000) == 0 {
             let other = stray.texel(index as u32);
             texel.iter_mut().zip(other).for_each(|(part, other)| *part += (other - *part) * share);
         }

@@ -7,4 +7,6 @@ mod lies;
 mod rays;
 mod same;
 mod scenes;
+#[path = "../seeded/mod.rs"]
+mod seeded;
 mod truths;

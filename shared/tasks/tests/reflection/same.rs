@@ -7,7 +7,8 @@ use p2c2r_tasks::reflection::{
 };
 use p2c2r_tasks::{Blobs, Stop, TaskKind};
 
-use crate::scenes::{self, Seeded};
+use crate::scenes;
+use crate::seeded::Seeded;
 
 pub fn run(spec: &ReflectionSpec) -> ReflectionOutcome {
     Reflection::admit(spec, &Blobs::default()).unwrap();
@@ -90,7 +91,7 @@ fn boxes_lose_no_hit() {
         let mut seeded = Seeded(9);
         let mut met = 0;
         for _ in 0..400 {
-            let mut part = |reach: f32| seeded.between(-reach, reach);
+            let mut part = |reach: f32| seeded.between_f32(-reach, reach);
             let origin = [part(40.0), part(2.0), part(40.0)];
             let [x, y, z] = [part(1.0), part(0.2), part(1.0)];
             let length = (x * x + y * y + z * z).sqrt();

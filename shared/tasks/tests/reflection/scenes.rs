@@ -3,26 +3,7 @@
 use p2c2r_tasks::physics::{Rotation, ShapeId};
 use p2c2r_tasks::reflection::{Form, Object, POSITION_STEPS_PER_M, ReflectionSpec, Sun, Surface};
 
-/// SplitMix64.
-pub struct Seeded(pub u64);
-
-impl Seeded {
-    pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
-    }
-
-    pub fn below(&mut self, end: u64) -> u64 {
-        ((u128::from(self.bits()) * u128::from(end)) >> 64) as u64
-    }
-
-    pub fn between(&mut self, low: f32, high: f32) -> f32 {
-        low + (high - low) * (self.bits() >> 40) as f32 / (1u64 << 24) as f32
-    }
-}
+use crate::seeded::Seeded;
 
 pub const STONE: Surface =
     Surface { colour: [150, 130, 110], metal: 0, roughness: 230, glow: [0; 3], power: 0 };
@@ -50,15 +31,15 @@ pub fn arena(rocks: usize, others: usize, seed: u64) -> ReflectionSpec {
     let mut seeded = Seeded(seed);
     let mut objects = Vec::new();
     let place = |seeded: &mut Seeded| loop {
-        let [x, z] = [seeded.between(-32.0, 32.0), seeded.between(-32.0, 32.0)];
+        let [x, z] = [seeded.between_f32(-32.0, 32.0), seeded.between_f32(-32.0, 32.0)];
         if x * x + z * z > 9.0 {
             return steps([x, 0.0, z]);
         }
     };
     for number in 0..rocks {
         let position = place(&mut seeded);
-        let shape = ShapeId::rock(seeded.below(8) as u16, f64::from(seeded.between(0.5, 2.0)));
-        let mut part = || f64::from(seeded.between(-1.0, 1.0));
+        let shape = ShapeId::rock(seeded.scaled(8) as u16, f64::from(seeded.between_f32(0.5, 2.0)));
+        let mut part = || f64::from(seeded.between_f32(-1.0, 1.0));
         let rotation = Rotation::of([part(), part(), part(), part()]);
         let surface = match number % 10 {
             7 => 1,
@@ -69,7 +50,8 @@ pub fn arena(rocks: usize, others: usize, seed: u64) -> ReflectionSpec {
     }
     for number in 0..others {
         let position = place(&mut seeded);
-        let mut along = |reach: f32| [seeded.between(-reach, reach), 0.0, seeded.between(-reach, reach)];
+        let mut along =
+            |reach: f32| [seeded.between_f32(-reach, reach), 0.0, seeded.between_f32(-reach, reach)];
         let (form, surface) = match number % 4 {
             0 => (Form::Capsule { to: steps(along(1.5)), radius: 32 }, 3),
             1 | 2 => (Form::Capsule { to: steps(along(1.2)), radius: 6 }, 4),

@@ -5,7 +5,8 @@ use p2c2r_protocol::limits::OUTCOME_BYTES_MAX;
 use p2c2r_protocol::wire::{self, WireError};
 use p2c2r_tasks::reflection::{CubeMap, ReflectionOutcome};
 
-use crate::skies::{self, Seeded};
+use crate::seeded::Seeded;
+use crate::skies;
 
 fn decode(bytes: &[u8]) -> Result<ReflectionOutcome, WireError> {
     wire::decode_limited::<_, OUTCOME_BYTES_MAX>(bytes)

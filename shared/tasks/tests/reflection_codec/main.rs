@@ -8,4 +8,6 @@ mod same;
 #[allow(dead_code, reason = "not all scenes of the kernel's tests are packed")]
 #[path = "../reflection/scenes.rs"]
 mod scenes;
+#[path = "../seeded/mod.rs"]
+mod seeded;
 mod skies;

@@ -10,6 +10,8 @@
 mod arenas;
 mod fields;
 mod scenes;
+#[path = "../seeded/mod.rs"]
+mod seeded;
 
 use std::sync::{Arc, LazyLock};
 use std::thread;

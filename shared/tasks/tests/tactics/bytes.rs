@@ -8,7 +8,8 @@ use p2c2r_tasks::tactics::{
 use p2c2r_tasks::{Blobs, SpecError, TaskKind};
 
 use crate::same::cases;
-use crate::situations::{Seeded, fight, planner, run};
+use crate::seeded::Seeded;
+use crate::situations::{fight, planner, run};
 
 #[test]
 fn specs_and_outcomes_survive_and_no_prefix_or_extension_of_one_decodes() {

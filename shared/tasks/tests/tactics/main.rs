@@ -5,4 +5,6 @@ mod bytes;
 mod deeper;
 mod judged;
 mod same;
+#[path = "../seeded/mod.rs"]
+mod seeded;
 mod situations;

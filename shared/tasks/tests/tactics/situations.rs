@@ -6,22 +6,9 @@ use p2c2r_tasks::tactics::{
 };
 use p2c2r_tasks::{Blobs, Stop, TaskKind};
 
-/// SplitMix64.
-pub struct Seeded(pub u64);
+use crate::seeded::Seeded;
 
 impl Seeded {
-    pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
-    }
-
-    pub fn below(&mut self, end: u64) -> u64 {
-        self.bits() % end
-    }
-
     /// A place within so many metres of the middle.
     fn place(&mut self, reach_m: f32) -> [i16; 2] {
         let reach = (reach_m * POSITION_STEPS_PER_M) as u64;
