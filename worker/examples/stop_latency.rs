@@ -46,6 +46,7 @@ mod linux {
     use p2c2r_tasks::path::{Cell, Grid, PathSpec, Query};
     use p2c2r_tasks::physics::{Body, BodyMaterial, Physics, PhysicsSpec, ShapeId, State};
     use p2c2r_tasks::reflection::{Form, Object, Reflection, ReflectionSpec, Sun, Surface};
+    use p2c2r_tasks::tactics::{Agent, Behaviour, Class, LEAD_LEGS, Leg, Planner, Tactics, TacticsSpec};
     use p2c2r_tasks::{Blob, Blobs, KindRegistry, TaskKind};
     use p2c2r_worker::executor::{ClockAnchor, Executor, Run, RunResult, SharedStage};
     use p2c2r_worker::kernels::Sandbox;
@@ -59,10 +60,10 @@ mod linux {
         blobs: Vec<Arc<Blob>>,
     }
 
-    /// One of each kind except `tactics`.
+    /// One of each kind.
     pub fn all() -> Vec<Asked> {
         let (reflection, lightfield) = lights();
-        vec![paths(), bodies(), reflection, lightfield]
+        vec![paths(), bodies(), reflection, lightfield, plans()]
     }
 
     fn asked<K: TaskKind>(spec: &K::Spec, blobs: Vec<Arc<Blob>>) -> Asked {
@@ -155,6 +156,57 @@ mod linux {
             objects,
         };
         (asked::<Reflection>(&reflection, Vec::new()), asked::<Lightfield>(&lightfield, Vec::new()))
+    }
+
+    /// A wingman's plans against eleven gunners.
+    fn plans() -> Asked {
+        let class = |second_side: bool| Class {
+            second_side,
+            behaviour: if second_side { Behaviour::Keep } else { Behaviour::Circle },
+            radius: 20,
+            speed: 60,
+            agility: 36,
+            turn: 160,
+            standoff: 36,
+            salvo: 1,
+            fan: 0,
+            sight: 80,
+            cooldown: 5,
+            bolt_speed: 100,
+            bolt_steps: 16,
+            spread: 12,
+            leads: true,
+            damage: 1,
+            ram: 0,
+            mercy: 5,
+            fragile: false,
+            plates: i8::MAX,
+            hull_worth: 6,
+            life_worth: 12,
+        };
+        let agent = |number: u32| Agent {
+            class: number.min(1) as u8,
+            position: [0, 1].map(|axis| (mixed(number * 2 + axis) % 4_000) as i16 - 2_000),
+            velocity: [0; 2],
+            heading: [0, 127],
+            hull: 20,
+            cooldown: number as u8,
+            mercy: 0,
+            left: number.is_multiple_of(2),
+        };
+        let spec = TacticsSpec {
+            seed: 1,
+            half: 40 * 64,
+            lead_steps: 5,
+            candidates: 64,
+            futures: 16,
+            classes: vec![class(false), class(true)],
+            agents: (0..12).map(agent).collect(),
+            bolts: Vec::new(),
+            rocks: Vec::new(),
+            planners: vec![Planner { agent: 0, before: [Leg::Rule; LEAD_LEGS] }],
+        };
+        asked::<Tactics>(&spec, Vec::new())
     }
 
     /// Runs a task so many times, cancels each run somewhere on its way, and prints how long it went on.
