@@ -12,6 +12,12 @@ pub(crate) enum Fault {
     IgnoresCaps,
     /// `account`: what was charged in the last hour before the coordinator's start is ignored.
     ForgetsTheHour,
+    /// `join`: an account keeps its cap when the operator sets another.
+    KeepsTheCap,
+    /// `join`: a worker keeps its name when the operator gives it another.
+    KeepsTheName,
+    /// `judge`: a worker that lacks blobs is sent its attempt again without them.
+    SendsNoBlobs,
     /// `admit`: a spent task id is admitted again.
     ForgetsIds,
     /// `admit`: a task whose answer is being judged goes on after its player has quit.

@@ -167,6 +167,25 @@ pub enum WorldAction {
         /// Nano-dollars.
         nanos: i64,
     },
+    /// The operator caps what an hour may cost a gamer's account.
+    Cap {
+        /// Which gamer.
+        gamer: u8,
+        /// Nano-dollars; `None` for the cap that everybody has.
+        cap: Option<i64>,
+    },
+    /// The operator renames a worker's account.
+    Rename {
+        /// Which worker.
+        worker: u8,
+        /// What it is called from now on.
+        name: u8,
+    },
+    /// A worker says that it lacks the blobs of an attempt that it has.
+    Lacks {
+        /// Which of all that workers have.
+        at: u16,
+    },
     /// A player quits.
     Quit {
         /// Which gamer.

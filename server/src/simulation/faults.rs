@@ -12,10 +12,13 @@ use super::{on_all_processors, play};
 use crate::core::fault::{Fault, FaultGuard};
 
 /// Every fault, and the rules whose violation reveals it.
-const FAULTS: [(Fault, &[&str]); 32] = [
+const FAULTS: [(Fault, &[&str]); 35] = [
     (Fault::LendsMoney, &["nobody spends what he does not have"]),
     (Fault::IgnoresCaps, &["no task costs more than its cap"]),
     (Fault::ForgetsTheHour, &["no hour costs more than its cap"]),
+    (Fault::KeepsTheCap, &["no hour costs more than its cap"]),
+    (Fault::KeepsTheName, &["a receipt names the worker as it is called"]),
+    (Fault::SendsNoBlobs, &["who lacks blobs is sent them"]),
     (Fault::ForgetsIds, &["an id is admitted once"]),
     (Fault::IgnoresQuitting, &["what was taken back is not begun again"]),
     (Fault::ServesTheFirst, &["nobody is served at somebody else's cost"]),

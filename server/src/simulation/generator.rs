@@ -7,7 +7,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use super::action::{How, PacketFate, PeerChoice, Way, WorldAction, WorldSetup};
-use super::kinds::SimulatedKind;
+use super::kinds::{SimulatedKind, WITH_BLOB};
 use super::world::{CORES_RATE, RATE_UNITS, World};
 use crate::config::{Fallback, PatientFallback};
 
@@ -44,6 +44,11 @@ struct Habits {
     /// Share of submits that repeat a recent spec.
     equal: f64,
     grants: u32,
+    caps: u32,
+    renames: u32,
+    /// Share of tasks that refer to a blob, and how often a worker says that it lacks one.
+    blobs: f64,
+    lacks: u32,
     tight: f64,
     lost: f64,
     twice: f64,
@@ -124,6 +129,18 @@ impl Generator {
                 gamer: it.gamer(world),
                 nanos: it.draws.random_range(1..worth(world.setup().units_max)),
             }),
+            (habits.caps, |it, world| WorldAction::Cap {
+                gamer: it.gamer(world),
+                cap: it
+                    .draws
+                    .random_bool(0.7)
+                    .then(|| worth(world.setup().units_max * it.draws.random_range(1..=SCARCE_TASKS))),
+            }),
+            (habits.renames, |it, world| WorldAction::Rename {
+                worker: it.draws.random_range(0..world.setup().workers),
+                name: it.draws.random(),
+            }),
+            (busy(world.held(), habits.lacks), |it, world| WorldAction::Lacks { at: it.place(world.held()) }),
             (habits.cuts, |it, world| WorldAction::Cut { at: it.place(world.peers()) }),
             (habits.splits, |it, world| {
                 if world.is_split() {
@@ -187,7 +204,7 @@ impl Generator {
     }
 
     fn submit(&mut self, world: &World) -> WorldAction {
-        let Habits { patient, sly, exact, equal, tight, .. } = self.habits;
+        let Habits { patient, sly, exact, equal, tight, blobs, .. } = self.habits;
         let budget_us = (!self.draws.random_bool(patient)).then(|| {
             let most = if self.draws.random_bool(tight) { 15_000 } else { 400_000 };
             self.draws.random_range(1_000..most)
@@ -199,7 +216,9 @@ impl Generator {
             let kind =
                 if self.draws.random_bool(exact) { SimulatedKind::Square } else { SimulatedKind::Tenfold };
             let units = self.draws.random_range(1..units_max).min(self.draws.random_range(1..units_max));
-            (kind, self.draws.random_range(0..1 << 31), units, self.draws.random_bool(sly))
+            let number = self.draws.random_range(0..WITH_BLOB);
+            let number = if self.draws.random_bool(blobs) { WITH_BLOB + number } else { number };
+            (kind, number, units, self.draws.random_bool(sly))
         });
         self.recent.push_front(asked);
         self.recent.truncate(RECENT);
@@ -298,6 +317,10 @@ impl Habits {
         let (patient, sly, equal) = (share(0.8, 0.3), share(0.7, 0.8), share(0.7, 0.8));
         let conduct =
             (0..setup.workers).map(|_| [share(0.3, 0.3), share(0.3, 0.1), share(0.4, 0.2)]).collect();
+        let blobs = share(0.5, 0.6);
+        let mut seldom = |share: f64| u32::from(draws.random_bool(share));
+        let (renames, lacks) = (seldom(0.3), 4 * seldom(0.6));
+        let caps = if setup.hour_cap.is_some() { 2 * seldom(0.7) } else { 0 };
         // With an hourly cap it takes hours until many tasks have been submitted.
         let jumps = if setup.hour_cap.is_some() { jumps + 8 } else { jumps };
         Self {
@@ -308,6 +331,10 @@ impl Habits {
             equal,
             // Gamers with plenty of money get no grants.
             grants: if setup.credit < PLENTY / 1_024 { 30 } else { 0 },
+            caps,
+            renames,
+            blobs,
+            lacks,
             tight,
             lost,
             twice,

@@ -1,14 +1,19 @@
 //! Two small kinds of work, for which wrong answers are easily made.
 //!
 //! `square` has one right answer, to the bit. `tenfold` has several within a tolerance, as light has. For some specs of
-//! either, the always-on check accepts any answer, and only a deep check finds a wrong one.
+//! either, the always-on check accepts any answer, and only a deep check finds a wrong one. Some refer to a blob.
 
-use p2c2r_protocol::{KindId, WorkUnits, wire};
+use p2c2r_protocol::{Digest, KindId, WorkUnits, wire};
 use p2c2r_tasks::{Blobs, CheckError, KernelError, KindRegistry, SpecError, Stop, TaskKind};
 use serde::{Deserialize, Serialize};
 
 /// What is asked: a number, what the task is worth, and whether only a deep check tells a wrong answer.
 type Asked = (u64, u64, bool);
+
+/// Tasks with numbers from here on refer to a blob; larger numbers would have no square.
+pub const WITH_BLOB: u64 = 1 << 31;
+/// Different blobs, so that many tasks refer to the same one.
+const BLOBS: u64 = 5;
 
 /// The kind `square`.
 pub struct Square;
@@ -84,6 +89,19 @@ pub fn units(spec: &[u8]) -> u64 {
     asked(spec).1
 }
 
+/// The blob that the task with this encoded spec refers to.
+pub fn blob(spec: &[u8]) -> Option<Vec<u8>> {
+    blob_of(&asked(spec))
+}
+
+fn blob_of((number, ..): &Asked) -> Option<Vec<u8>> {
+    (*number >= WITH_BLOB).then(|| vec![(number % BLOBS) as u8; 100])
+}
+
+fn refs(asked: &Asked) -> Vec<Digest> {
+    blob_of(asked).iter().map(|blob| Digest::of(blob)).collect()
+}
+
 fn asked(spec: &[u8]) -> Asked {
     Square::decode_spec(spec).expect("specs of the simulation decode")
 }
@@ -103,6 +121,9 @@ impl TaskKind for Square {
     type Spec = Asked;
     type Outcome = u64;
 
+    fn blob_refs(spec: &Asked) -> Vec<Digest> {
+        refs(spec)
+    }
     fn admit(spec: &Asked, _: &Blobs) -> Result<WorkUnits, SpecError> {
         Ok(WorkUnits(spec.1))
     }
@@ -129,6 +150,9 @@ impl TaskKind for Tenfold {
     type Spec = Asked;
     type Outcome = u64;
 
+    fn blob_refs(spec: &Asked) -> Vec<Digest> {
+        refs(spec)
+    }
     fn admit(spec: &Asked, _: &Blobs) -> Result<WorkUnits, SpecError> {
         Ok(WorkUnits(spec.1))
     }

@@ -81,6 +81,10 @@ fn some_thousand_tasks_in_worlds_of_all_sorts() {
         sum.hedged,
         sum.convicted,
         sum.restarts,
+        sum.capped,
+        sum.renamed,
+        sum.sent_again,
+        sum.blobs_asked_for,
     ];
     assert!(is_one_world() || all.iter().all(|count| *count > 0), "everything happens: {sum:?}");
 }

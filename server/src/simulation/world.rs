@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use p2c2r_protocol::{
-    AccountKey, Answer, Assign, Digest, Micros, Nanos, PeerId, PriceList, Role, ServerToGame, ServerToWorker,
-    Submit, TaskId, TaskNo,
+    AccountKey, Answer, Assign, Attempt, Digest, Micros, Nanos, PeerId, PriceList, Refusal, Role,
+    ServerToGame, ServerToWorker, Submit, TaskId, TaskNo,
 };
 use tempfile::TempDir;
 
@@ -24,6 +24,7 @@ use super::auditor::{Audit, Auditor, BrokenPromise, Given, StepCause};
 use super::kinds::{self, SimulatedKind};
 use crate::ServerConfig;
 use crate::config::TrustRules;
+use crate::core::state::gamers::HourCap;
 use crate::core::work::{Check, KernelRun};
 use crate::core::{Core, Effect, Effects, Event, Policy};
 use crate::ledger::{
@@ -53,6 +54,8 @@ struct Person {
     key: AccountKey,
     role: Role,
     name: String,
+    /// What an hour may cost it, if it is a gamer.
+    hour_cap: HourCap,
     /// Its number, once it has joined.
     account: Option<AccountId>,
     /// Its latest submits, the newest first.
@@ -74,6 +77,7 @@ enum Up {
     Cancel(TaskId),
     Quit,
     Answer(Answer, Given),
+    Lacks(TaskNo, Attempt, Vec<Digest>),
     Draining,
 }
 
@@ -81,7 +85,7 @@ enum Up {
 #[derive(Clone)]
 enum Down {
     Assign(Assign),
-    Revoke(TaskNo, p2c2r_protocol::Attempt),
+    Revoke(TaskNo, Attempt),
 }
 
 /// A world.
@@ -142,7 +146,7 @@ fn policy(setup: &WorldSetup) -> Policy {
         // No failure is forgotten while the world lasts.
         trust: TrustRules {
             budget_percent: setup.checking_percent,
-            forgotten_after_checks: u64::MAX,
+            forgotten_after_checks: 1 << 40,
             ..TrustRules::default()
         },
         cache_entries_max: usize::from(setup.cache_entries),
@@ -158,7 +162,7 @@ fn policy(setup: &WorldSetup) -> Policy {
 fn person(role: Role, number: u8) -> Person {
     let name = format!("{role} {number}");
     let key = AccountKey(Digest::of(name.as_bytes()).0);
-    Person { key, role, name, account: None, asked: VecDeque::new() }
+    Person { key, role, name, hour_cap: HourCap::AsEverybody, account: None, asked: VecDeque::new() }
 }
 
 impl World {
@@ -267,8 +271,16 @@ impl World {
         self.auditor.effects(&self.effects)?;
         let effects = std::mem::take(&mut self.effects);
         for (peer, message) in effects.to_games {
-            if let (ServerToGame::Welcome(welcome), Some(it)) = (message, self.connections.get_mut(&peer)) {
-                it.session = Some(welcome.session);
+            match message {
+                ServerToGame::Welcome(welcome) => {
+                    if let Some(it) = self.connections.get_mut(&peer) {
+                        it.session = Some(welcome.session);
+                    }
+                }
+                ServerToGame::Refused { task, refusal: Refusal::BlobsMissing { .. } } => {
+                    self.submit_with_blobs(peer, task);
+                }
+                _ => {}
             }
         }
         for (peer, message) in effects.to_workers {

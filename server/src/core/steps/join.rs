@@ -6,6 +6,7 @@ use p2c2r_protocol::{
 
 use super::{deliver, judge};
 use crate::core::Core;
+use crate::core::fault::{self, Fault};
 use crate::core::state::gamers::HourCap;
 use crate::ledger::Account;
 
@@ -31,7 +32,7 @@ pub fn welcome_gamer(core: &mut Core, peer: PeerId, name: &str, account: &Accoun
 /// Sets the hourly spending cap of a gamer's account, as the operator said.
 pub fn cap(core: &mut Core, peer: PeerId, hour_cap: HourCap) {
     let Some(account) = core.gamers.session(peer).map(|session| session.account) else { return };
-    if let Some(mirror) = core.gamers.account_mut(account) {
+    if let Some(mirror) = core.gamers.account_mut(account).filter(|_| !fault::is_made(Fault::KeepsTheCap)) {
         mirror.hour_cap = hour_cap;
     }
 }
@@ -60,6 +61,9 @@ pub fn welcome_worker(
 
 /// Renames a connected account.
 pub fn rename(core: &mut Core, peer: PeerId, name: &str) {
+    if fault::is_made(Fault::KeepsTheName) {
+        return;
+    }
     if let Some(session) = core.gamers.session_mut(peer) {
         name.clone_into(&mut session.name);
     }

@@ -438,11 +438,14 @@ fn send_blobs_again(core: &mut Core, peer: PeerId, no: TaskNo, attempt: Attempt,
     core.workers.change(peer, |worker| worker.lacks_blobs(missing));
     if !core.tasks.workers().may_resend_blobs(no, attempt) {
         lease::attempt_over(core, no, attempt, peer, Fruitless::Failed);
+        // It still waits for what it lacks.
+        core.tell_worker(peer, ServerToWorker::Revoke { task: no, attempt });
         return;
     }
     let now = core.now;
     let Some(task) = core.tasks.get(no) else { return };
-    let blobs: Vec<_> = task.blobs.iter().map(|blob| blob.bytes().to_vec()).collect();
+    let sent = task.blobs.iter().filter(|_| !fault::is_made(Fault::SendsNoBlobs));
+    let blobs: Vec<_> = sent.map(|blob| blob.bytes().to_vec()).collect();
     let known: Vec<_> = task.blobs.iter().map(|blob| (blob.digest(), blob.bytes().len())).collect();
     let lease_us = task.live_attempt(attempt).map_or(u32::MAX, |live| live.until.since(now));
     let assign =

@@ -19,6 +19,8 @@ pub(super) struct Live {
     /// When its lease ends; for an inherited attempt, the earliest possible end.
     pub until: u64,
     pub is_answered: bool,
+    /// Whether its worker was sent its blobs again.
+    pub is_sent_again: bool,
 }
 
 impl Auditor {
@@ -72,6 +74,7 @@ impl Auditor {
                 is_graphics: false,
                 until: u64::MAX,
                 is_answered: false,
+                is_sent_again: false,
             }),
             None => open.is_computed = true,
         }
@@ -145,7 +148,11 @@ impl Auditor {
                 matches!(self.step.cause, StepCause::WorkerGone(peer) if live.peer == Some(peer))
             }
             Verdict::Expired => self.now >= live.until && !live.is_answered,
-            Verdict::Failed => given.is_some_and(|given| given.outcome.is_none()),
+            Verdict::Failed => {
+                let lacks_again = matches!(self.step.cause, StepCause::Lacks(peer, of, which)
+                    if live.peer == Some(peer) && (of, which) == (known_as, attempt));
+                given.is_some_and(|given| given.outcome.is_none()) || lacks_again && live.is_sent_again
+            }
             Verdict::Unneeded => {
                 if let Some(arrived) = arrived.as_ref().filter(|arrived| arrived.is_proven) {
                     let kind = self.open[&task].kind.id();

@@ -1,10 +1,15 @@
 //! What peers are told: the truth, once, and only those it concerns.
 
-use p2c2r_protocol::{Done, PeerId, Role, ServerToGame, ServerToWorker, TaskId};
+use p2c2r_protocol::{
+    Assign, ComputedBy, Digest, Done, PeerId, Refusal, Role, ServerToGame, ServerToWorker, TaskId,
+};
 
 use super::{Audit, Auditor, StepCause, found, rule};
 use crate::ledger::AccountId;
-use crate::simulation::world;
+use crate::simulation::{kinds, world};
+
+/// What a receipt calls a worker whose connection has ended.
+const GONE: &str = "a worker that has left";
 
 impl Auditor {
     fn reachable(&self, peer: PeerId, role: Role) -> Result<&super::Peer, super::BrokenPromise> {
@@ -40,6 +45,16 @@ impl Auditor {
                 rule(is_asked && self.step.admitted.is_none(), "only what is asked for is refused", || {
                     format!("{task} of {account}: {refusal}")
                 })?;
+                if let Refusal::BlobsMissing { missing } = refusal {
+                    let StepCause::Submitted { submit, .. } = &self.step.cause else { return Ok(()) };
+                    let needed = kinds::blob(&submit.spec).map(|blob| Digest::of(&blob));
+                    let is_needed =
+                        submit.blobs.is_empty() && needed.is_some_and(|needed| *missing == [needed]);
+                    rule(is_needed, "a game is asked for the blobs that are missing", || {
+                        format!("{submit:?}")
+                    })?;
+                    self.tally.blobs_asked_for += 1;
+                }
                 self.step.is_refused = true;
                 self.tally.refused += 1;
                 Ok(())
@@ -85,6 +100,7 @@ impl Auditor {
         // Longer times than a receipt can say are cut off.
         let adds_up = span == u32::MAX || receipt.stages.total_us() == u64::from(span);
         rule(adds_up, "the stages of a receipt add up", || format!("{receipt:?}"))?;
+        self.is_named(&receipt.computed_by, finished.maker.filter(|_| is_new))?;
         let is_it = match &finished.outcome {
             Some(outcome) => **outcome == *done.outcome,
             None => finished.reused.iter().any(|(made, _)| **made == *done.outcome),
@@ -100,6 +116,34 @@ impl Auditor {
         self.told_once((account, id))
     }
 
+    /// A receipt names the worker by its present name if the outcome is new, and the one that computed a reused outcome by any
+    /// that some worker had.
+    fn is_named(&self, by: &ComputedBy, maker: Option<AccountId>) -> Audit {
+        let (ComputedBy::Worker(name) | ComputedBy::Cache(Some(name))) = by else { return Ok(()) };
+        let present = maker.and_then(|maker| self.names.get(&maker)).and_then(|names| names.last());
+        let is_true = match (by, present) {
+            (ComputedBy::Worker(_), Some(present)) => **name == **present,
+            _ => self.names.values().flatten().any(|had| **name == **had),
+        };
+        rule(is_true || &**name == GONE, "a receipt names the worker as it is called", || {
+            format!("{by:?}, called {present:?}")
+        })
+    }
+
+    /// A worker that lacks the blobs of an attempt is sent them with the attempt, once.
+    fn sent_again(&mut self, peer: PeerId, assign: &Assign) -> Audit {
+        let task = self.in_books(assign.task);
+        let live = self.open.get_mut(&task).into_iter().flat_map(|open| &mut open.live);
+        let live = live.into_iter().find(|live| live.attempt == assign.attempt && live.peer == Some(peer));
+        let is_first =
+            live.is_some_and(|live| !live.is_answered && !std::mem::replace(&mut live.is_sent_again, true));
+        rule(is_first, "blobs are sent again once, to who has the attempt", || format!("{assign:?}"))?;
+        let blob = kinds::blob(&assign.spec);
+        rule(assign.blobs.iter().eq(&blob), "who lacks blobs is sent them", || format!("{assign:?}"))?;
+        self.tally.sent_again += 1;
+        Ok(())
+    }
+
     pub(super) fn worker_is_told(&mut self, peer: PeerId, message: &ServerToWorker) -> Audit {
         let there = self.reachable(peer, Role::Worker)?;
         let (account, is_draining) = (there.account, there.is_draining);
@@ -107,6 +151,16 @@ impl Auditor {
             ServerToWorker::Assign(assign) => {
                 let (known_as, attempt) = (assign.task, assign.attempt);
                 let task = self.in_books(known_as);
+                if let Some(there) = self.peers.get_mut(&peer) {
+                    there.blobs.extend(assign.blobs.iter().cloned());
+                    let has_it = kinds::blob(&assign.spec).is_none_or(|blob| there.blobs.contains(&blob));
+                    rule(has_it, "a worker is sent the blobs of its tasks", || format!("{assign:?}"))?;
+                }
+                if matches!(self.step.cause, StepCause::Lacks(by, of, which)
+                    if (by, of, which) == (peer, known_as, attempt))
+                {
+                    return self.sent_again(peer, assign);
+                }
                 let is_started = self.step.started.contains(&(task, attempt, account));
                 rule(is_started, "what is handed out is written down", || {
                     format!("{attempt} of {task}, known as {known_as}: {:?}", self.step.started)

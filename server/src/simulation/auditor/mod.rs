@@ -34,6 +34,7 @@ use p2c2r_protocol::{Attempt, Nanos, PassedCheck, PeerId, Role, ServerToWorker, 
 
 use super::action::WorldSetup;
 use crate::config::{Fallback, PatientFallback};
+use crate::core::state::gamers::HourCap;
 use crate::core::{Effect, Effects};
 use crate::ledger::{AccountId, Entry, Settlement};
 use books::Books;
@@ -104,6 +105,8 @@ pub struct Auditor {
     /// Moments by which something must have happened: ends of leases, and deadlines.
     due: BTreeSet<(u64, TaskNo, Attempt)>,
     known: HashMap<AccountId, Known>,
+    /// The names that each account had, the present one last.
+    names: HashMap<AccountId, Vec<String>>,
     /// The worker that each attempt was handed to. This and the next two maps are by the number under which workers know the
     /// task.
     assigned: HashMap<(TaskNo, Attempt), (PeerId, AccountId)>,
@@ -124,8 +127,9 @@ pub struct Auditor {
     pauses: Pauses,
     /// Whether the coordinator computes what no worker can do in time.
     computes: bool,
-    /// What an hour may cost a gamer.
+    /// What an hour may cost a gamer, and those whose account has a cap of its own.
     hour_cap: Option<i64>,
+    hour_caps: HashMap<AccountId, HourCap>,
     step: AuditedStep,
     /// Counts, to see that something happened.
     pub tally: AuditTally,
@@ -151,6 +155,7 @@ impl Auditor {
             newest: TaskNo(0),
             due: BTreeSet::new(),
             known: HashMap::new(),
+            names: HashMap::new(),
             assigned: HashMap::new(),
             arrived: HashMap::new(),
             failed: HashSet::new(),
@@ -170,6 +175,7 @@ impl Auditor {
             pauses: Pauses::new(setup.patient_fallback, setup.threads),
             computes: setup.fallback == Fallback::Compute,
             hour_cap: setup.hour_cap,
+            hour_caps: HashMap::new(),
             step: AuditedStep::default(),
             tally: AuditTally::default(),
         }
@@ -190,6 +196,21 @@ impl Auditor {
         }
     }
 
+    /// The operator has said what an hour may cost a gamer's account.
+    pub fn capped(&mut self, account: AccountId, cap: HourCap) {
+        self.hour_caps.insert(account, cap);
+        self.tally.capped += 1;
+    }
+
+    /// An account is called this from now on.
+    pub fn named(&mut self, account: AccountId, name: &str) {
+        let names = self.names.entry(account).or_default();
+        if names.last().is_none_or(|last| last != name) {
+            self.tally.renamed += u64::from(!names.is_empty());
+            names.push(name.to_owned());
+        }
+    }
+
     /// A step begins.
     pub fn begin(&mut self, now: u64, cause: StepCause) {
         self.now = self.now.max(now);
@@ -200,7 +221,14 @@ impl Auditor {
 
     /// A peer connected.
     pub fn connected(&mut self, peer: PeerId, role: Role, account: AccountId) {
-        let new = Peer { role, account, is_leaving: false, is_draining: false, is_watched: false };
+        let new = Peer {
+            role,
+            account,
+            is_leaving: false,
+            is_draining: false,
+            is_watched: false,
+            blobs: HashSet::new(),
+        };
         self.peers.insert(peer, new);
     }
 
@@ -295,7 +323,8 @@ impl Auditor {
     /// Charges within an hour and holds are within the account's hourly cap. The scheduler's clock stands still at
     /// times, so the exact end of the hour may differ.
     fn hour_holds(&self, gamer: AccountId) -> Audit {
-        let Some(cap) = self.hour_cap else { return Ok(()) };
+        let of_account = self.hour_caps.get(&gamer).copied().unwrap_or_default();
+        let Some(Nanos(cap)) = of_account.or(self.hour_cap.map(Nanos)) else { return Ok(()) };
         let spent = self.books.spent_since(gamer, self.now.saturating_sub(HOUR_US - CLOCKS_APART_US));
         rule(spent <= cap, "no hour costs more than its cap", || format!("{gamer}: {spent} of {cap}"))
     }

@@ -53,6 +53,8 @@ pub enum StepCause {
     GamerGone(PeerId),
     /// A worker's connection ended.
     WorkerGone(PeerId),
+    /// A worker said that it lacks the blobs of an attempt; the task by the number under which workers know it.
+    Lacks(PeerId, TaskNo, Attempt),
     /// A gamer joined.
     GamerJoined(PeerId),
     /// Time passed.
@@ -106,6 +108,8 @@ pub(super) struct Peer {
     pub is_draining: bool,
     /// The link was asked to watch it closely.
     pub is_watched: bool,
+    /// Blobs that a worker was sent.
+    pub blobs: HashSet<Vec<u8>>,
 }
 
 /// What one step led to.

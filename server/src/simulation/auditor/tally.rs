@@ -35,6 +35,14 @@ pub struct AuditTally {
     pub convicted: u64,
     /// Coordinators started after the first.
     pub restarts: u64,
+    /// Caps that the operator set, and accounts renamed.
+    pub capped: u64,
+    /// See `capped`.
+    pub renamed: u64,
+    /// Attempts whose blobs workers were sent again, and submits refused because blobs were missing.
+    pub sent_again: u64,
+    /// See `sent_again`.
+    pub blobs_asked_for: u64,
 }
 
 impl AuditTally {
@@ -56,5 +64,9 @@ impl AuditTally {
         self.wrong += other.wrong;
         self.convicted += other.convicted;
         self.restarts += other.restarts;
+        self.capped += other.capped;
+        self.renamed += other.renamed;
+        self.sent_again += other.sent_again;
+        self.blobs_asked_for += other.blobs_asked_for;
     }
 }

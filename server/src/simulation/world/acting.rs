@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use p2c2r_protocol::{
-    Answer, Assign, AttemptFailure, Device, KernelOffer, Micros, Nanos, Payload, PeerId, Role, Submit,
-    TaskId, WorkerOffer,
+    Answer, Assign, AttemptFailure, Device, Digest, KernelOffer, Micros, Nanos, Payload, PeerId, Role,
+    Submit, TaskId, WorkerOffer,
 };
 
 use super::{Connection, Event, REMEMBERED, Up, World, broken, is_graphics, wrapped};
@@ -68,6 +68,12 @@ impl World {
                 Ok(())
             }
             WorldAction::Grant { gamer, nanos } => self.grant(gamer, nanos),
+            WorldAction::Cap { gamer, cap } => self.cap(gamer, cap),
+            WorldAction::Rename { worker, name } => self.rename(worker, name),
+            WorldAction::Lacks { at } => {
+                self.lacks(at);
+                Ok(())
+            }
             WorldAction::Quit { gamer } => {
                 self.up.extend(self.connection_of(gamer).map(|peer| (peer, Up::Quit)));
                 Ok(())
@@ -150,14 +156,17 @@ impl World {
         self.next_peer += 1;
         self.connections.insert(peer, Connection { who, account: account.id, session: None });
         self.auditor.connected(peer, account.role, account.id);
-        let (name, id) = (account.name.to_string(), account.id);
+        let id = account.id;
+        let person = self.person(who);
+        let (name, hour_cap) = (person.name.clone(), person.hour_cap);
+        self.auditor.named(id, &name);
         let account = Box::new(account);
         match who {
             PeerChoice::Gamer(_) => {
                 let session_min = u32::try_from(self.ledger.seconds()).unwrap_or(u32::MAX);
                 self.tell(
                     StepCause::GamerJoined(peer),
-                    Event::GamerJoined { peer, name, account, session_min, hour_cap: HourCap::AsEverybody },
+                    Event::GamerJoined { peer, name, account, session_min, hour_cap },
                 )
             }
             PeerChoice::Worker(number) => {
@@ -233,6 +242,23 @@ impl World {
         asked.push_front(submit.clone());
         asked.truncate(REMEMBERED);
         self.up.push_back((peer, Up::Submit(submit)));
+    }
+
+    /// A game hears that the coordinator lacks the blobs of a task, and asks again with them.
+    pub(super) fn submit_with_blobs(&mut self, peer: PeerId, task: TaskId) {
+        let Some(who) = self.connections.get(&peer).map(|it| it.who) else { return };
+        let asked =
+            self.person(who).asked.iter().find(|submit| submit.task == task && submit.blobs.is_empty());
+        let Some(mut submit) = asked.cloned() else { return };
+        submit.blobs = kinds::blob(&submit.spec).into_iter().collect();
+        self.up.push_back((peer, Up::Submit(submit)));
+    }
+
+    /// A worker says that it lacks the blobs of an attempt, and may answer all the same.
+    fn lacks(&mut self, at: u16) {
+        let Some((peer, assign)) = wrapped(at, self.held.len()).map(|at| &self.held[at]) else { return };
+        let missing = kinds::blob(&assign.spec).iter().map(|blob| Digest::of(blob)).collect();
+        self.up.push_back((*peer, Up::Lacks(assign.task, assign.attempt, missing)));
     }
 
     fn asked(&mut self, gamer: u8, back: u8) -> Option<Submit> {
@@ -333,6 +359,35 @@ impl World {
         granted.map_err(|error| broken("the operator is obeyed", error))?;
         self.auditor.granted(account, Nanos(nanos));
         Ok(())
+    }
+
+    /// The operator caps a gamer's account. Its programs that are not connected hear of it when they join.
+    fn cap(&mut self, gamer: u8, cap: Option<i64>) -> Audit {
+        let hour_cap = cap.map_or(HourCap::AsEverybody, |cap| HourCap::At(Nanos(cap)));
+        let who = PeerChoice::Gamer(gamer % self.setup.gamers);
+        let person = self.person(who);
+        person.hour_cap = hour_cap;
+        let Some(account) = person.account else { return Ok(()) };
+        self.auditor.capped(account, hour_cap);
+        self.programs_of(who)
+            .into_iter()
+            .try_for_each(|peer| self.tell(StepCause::Other, Event::Capped { peer, hour_cap }))
+    }
+
+    /// The operator renames a worker's account.
+    fn rename(&mut self, worker: u8, name: u8) -> Audit {
+        let who = PeerChoice::Worker(worker % self.setup.workers);
+        let person = self.person(who);
+        person.name = format!("worker {worker} called {name}");
+        let (Some(account), name) = (person.account, person.name.clone()) else { return Ok(()) };
+        self.auditor.named(account, &name);
+        self.programs_of(who)
+            .into_iter()
+            .try_for_each(|peer| self.tell(StepCause::Other, Event::Renamed { peer, name: name.clone() }))
+    }
+
+    fn programs_of(&self, who: PeerChoice) -> Vec<PeerId> {
+        self.connections.iter().filter(|(_, it)| it.who == who).map(|(peer, _)| *peer).collect()
     }
 
     /// The operator's quarantine order on a worker's account, which the ledger records first.

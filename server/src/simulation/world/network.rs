@@ -75,6 +75,11 @@ impl World {
                 let message = WorkerToServer::Answer(answer);
                 self.tell(StepCause::Other, Event::FromWorker { peer, received_at, message })
             }
+            Up::Lacks(task, attempt, missing) => {
+                let message = WorkerToServer::BlobsMissing { task, attempt, missing };
+                let cause = StepCause::Lacks(peer, task, attempt);
+                self.tell(cause, Event::FromWorker { peer, received_at, message })
+            }
             Up::Draining => {
                 self.auditor.draining(peer);
                 let message = WorkerToServer::Draining;
