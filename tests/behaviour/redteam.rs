@@ -7,7 +7,7 @@ use p2c2r_server::ledger;
 use p2c2r_tests::cluster::rogue::RogueTrick as Rogue;
 use p2c2r_tests::cluster::{Cluster, ClusterConfig, ClusterWire, OffloadEnding};
 use p2c2r_tests::puzzles::PATH;
-use p2c2r_tests::redteam::{Game, Trick};
+use p2c2r_tests::redteam::{Game, RedTeamFigures, Trick};
 
 /// Answers and time after which five per cent of a worker's answers are checked.
 const SETTLED: (u64, Duration) = (500, Duration::from_mins(10));
@@ -31,7 +31,8 @@ fn newcomers_that_lie_are_found_with_their_first_lie_and_convicted_with_the_seco
 fn a_proven_worker_that_begins_to_lie_is_found_as_soon_as_one_check_in_twenty_finds_it() {
     let mut found: Vec<u64> = (0..60)
         .map(|seed| {
-            let game = Game::of(Trick::Liar(1.0), 3_000, seed).trusted(SETTLED.0, SETTLED.1);
+            let mut game = Game::of(Trick::Liar(1.0), 3_000, seed).trusted(SETTLED.0, SETTLED.1);
+            game.rules.spare_percent = 0.0;
             let figures = game.play();
             assert_eq!(figures.honest_convicted, 0, "seed {seed}");
             // What it lied about until it was found has reached the game, and nothing after that.
@@ -53,6 +54,40 @@ fn a_tenth_of_workers_that_lie_spoils_next_to_nothing() {
         assert!(figures.wrong * 10_000 <= figures.accepted, "{trick:?}: {figures:?}");
         assert_eq!(figures.honest_convicted, 0);
     }
+}
+
+/// While checks have time to spare, more answers are checked than trust asks for, as far as that stays below five per cent of
+/// the paid work.
+#[test]
+fn time_that_checks_have_to_spare_goes_into_more_of_them() {
+    let sum = |trick, tasks, trusted: (u64, Duration), games: u64| {
+        (0..games).fold(RedTeamFigures::default(), |mut sum, seed| {
+            let figures = Game::of(trick, tasks, seed).trusted(trusted.0, trusted.1).play();
+            assert_eq!(figures.honest_convicted, 0, "{trick:?}, seed {seed}");
+            sum.add(&figures);
+            sum
+        })
+    };
+    let new = (0, Duration::ZERO);
+    let liars = sum(Trick::Liar(1.0), 1_000, SETTLED, 20);
+    assert!(liars.wrong <= 2 * 20, "a proven worker that begins to lie: {liars:?}");
+    for (trick, tasks) in [(Trick::Farm, 1_500), (Trick::Sixteenth, 800), (Trick::Liar(0.01), 3_000)] {
+        let figures = sum(trick, tasks, new, 4);
+        assert_eq!(figures.wrong, 0, "{trick:?}: {figures:?}");
+    }
+    let known = sum(Trick::Honest, 2_000, (1_000_000, Duration::from_hours(24 * 30)), 1);
+    let share = known.checked_units / known.paid_units as f64;
+    assert!((0.02..0.05).contains(&share), "{share}");
+}
+
+/// What the check of every answer finds was never believed, so that hardware which flips a bit now and then keeps its work.
+#[test]
+fn flipped_bits_that_the_check_of_every_answer_finds_do_not_convict() {
+    let play = |seed| Game { workers: 1, ..Game::of(Trick::Flipping(5e-4), 4_000, seed) }.play();
+    let figures: Vec<RedTeamFigures> = (0..20).map(play).collect();
+    let count = |is: fn(&RedTeamFigures) -> bool| figures.iter().filter(|figures| is(figures)).count();
+    let (found, convicted) = (count(|it| it.found_after.is_some()), count(|it| it.convicted_after.is_some()));
+    assert!(found >= 12 && convicted <= 2, "{found} of 20 found and {convicted} convicted");
 }
 
 #[test]

@@ -31,8 +31,8 @@ pub enum Trick {
     Sleeper(u64),
     /// Two accounts that give the same detours to the same tasks, in a tenth of their answers.
     Colluding,
-    /// One detour among the paths of each answer: the smallest possible lie.
-    Hugger,
+    /// One detour among the sixteen paths of each answer: the smallest possible lie.
+    Sixteenth,
     /// It takes tasks and never answers.
     SlowLoris,
     /// It answers every task with its first answer.

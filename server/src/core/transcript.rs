@@ -96,7 +96,7 @@ impl RecordedEvent {
                 Self::FromWorker(*peer, *received_at, message.clone())
             }
             Event::Checked(checked) => {
-                let Checked { check, verdict, left: _, took } = &**checked;
+                let Checked { check, verdict, looked_right: _, left: _, took } = &**checked;
                 let failed =
                     verdict.as_ref().err().map(|error| (error.check.to_owned(), error.detail.clone()));
                 Self::Checked(check.task, check.attempt, failed, *took)
@@ -141,10 +141,11 @@ impl RecordedEvent {
             Self::Checked(task, attempt, failed, took) => {
                 let check = asked.checks.remove(&(task, attempt))?;
                 let failed = failed.map(|(name, detail)| CheckError::new(asked.name(name), detail));
-                // The blob left behind is a function of the outcome.
+                // The blob left behind is a function of the outcome, as is whether it looked right.
+                let looked_right = failed.is_none() || check.looks_right();
                 let left = if failed.is_none() { check.left() } else { None };
                 let verdict = failed.map_or(Ok(()), Err);
-                Event::Checked(Box::new(Checked { check, verdict, left, took }))
+                Event::Checked(Box::new(Checked { check, verdict, looked_right, left, took }))
             }
             Self::Computed(task, outcome, left, took) => {
                 let left = left.map(Blob::new);

@@ -98,7 +98,13 @@ impl Check {
         })
         .unwrap_or_else(|panicked| Err(CheckError::new("panic", panicked.to_string())));
         let left = if verdict.is_ok() { self.left() } else { None };
-        Checked { check: self, verdict, left, took: Duration::ZERO }
+        let looked_right = verdict.is_ok() || self.looks_right();
+        Checked { check: self, verdict, looked_right, left, took: Duration::ZERO }
+    }
+
+    /// Whether the outcome passes the check that every outcome gets.
+    pub fn looks_right(&self) -> bool {
+        catch_panic(|| self.job.check(&self.blobs, &self.outcome)).is_ok_and(|verdict| verdict.is_ok())
     }
 
     /// What the outcome leaves for a later spec to name. The outcome must have passed its check.
@@ -132,6 +138,8 @@ pub struct Checked {
     pub check: Check,
     /// Whether it passed.
     pub verdict: Result<(), CheckError>,
+    /// Whether it passed the check that every outcome gets, at least.
+    pub looked_right: bool,
     /// What the outcome leaves for a later spec to name, if it passed.
     pub left: Option<Arc<Blob>>,
     /// Processor time that the check took; zero if the core made it itself or the inline pool did, which have no clock.

@@ -127,7 +127,7 @@ pub struct WorkerNow {
     pub kinds: Vec<&'static str>,
     /// What it may do.
     pub state: WorkerState,
-    /// Share of its answers that get the deep check, 0 to 1, in the kind where it is largest: a measure of trust.
+    /// Share of its answers that get the deep check at least, 0 to 1, in the kind where it is largest: a measure of trust.
     pub checked: f64,
     /// Its attempts accepted since it connected.
     pub accepted: u64,
@@ -294,7 +294,7 @@ fn workers_now(core: &Core, peers: &Peers, names: &Names, now: Micros) -> Vec<Wo
             checked: worker
                 .kernels
                 .iter()
-                .map(|kernel| core.trust().check_share(worker.account, kernel.kind, kernel.version, now))
+                .map(|kernel| core.trust().scrutiny(worker.account, kernel.kind, kernel.version, now).share)
                 .fold(0.0, f64::max),
             accepted: worker.statements.session.accepted,
             rejected: worker.statements.session.rejected,

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use crate::toy::Toy;
 
 /// Every integer in the configuration file that has one range for all configurations, with that range.
-const NUMBERS: [(&str, RangeInclusive<u64>); 46] = [
+const NUMBERS: [(&str, RangeInclusive<u64>); 47] = [
     ("join.open_accounts", 1..=1_000_000),
     ("join.open_accounts_per_hour", 1..=100_000),
     ("join.open_accounts_per_prefix_hour", 1..=100_000),
@@ -52,6 +52,7 @@ const NUMBERS: [(&str, RangeInclusive<u64>); 46] = [
     ("trust.proving_percent", 0..=100),
     ("trust.settled_percent", 0..=100),
     ("trust.percent_min", 0..=100),
+    ("trust.spare_percent", 0..=100),
     ("trust.settling_seconds", 0..=2_592_000),
     ("trust.failures_max", 1..=100),
     ("trust.forgotten_after_checks", 10..=1_000_000_000),

@@ -27,6 +27,10 @@ const LONGER: u64 = 5;
 const SETTLED: (u64, Duration) = (500, Duration::from_mins(10));
 const LONG_KNOWN: (u64, Duration) = (1_000_000, Duration::from_hours(30 * 24));
 
+/// The share of a proven worker's answers that are checked here while checks have time to spare: 4.5 per cent of a task of 350
+/// units for each check of 22 units, and 10 us for handing it over.
+const SPARE_SHARE: f64 = 0.49;
+
 /// The aims: answers within which a worker is found with 99 %, wrong ones among accepted, checking in paid units.
 const ALWAYS_LIAR_FOUND_MAX: u64 = 90;
 const TENTH_LIAR_FOUND_MAX: u64 = 920;
@@ -54,6 +58,8 @@ struct Case {
     /// Chance that an answer is detected at the time of the first lie: that it is a lie, is checked, and the check finds
     /// it. `None` if that alone does not determine how soon the cheat is found.
     chance: Option<f64>,
+    /// Whether checks have no time to spare, so that only those are made that trust asks for.
+    is_scarce: bool,
     aims: Aims,
 }
 
@@ -66,6 +72,10 @@ impl Case {
     fn few_wrong(mut self) -> Self {
         self.aims.wrong_share = Some(WRONG_SHARE_MAX);
         self
+    }
+
+    fn scarce(self) -> Self {
+        Self { is_scarce: true, ..self }
     }
 
     fn cheap(mut self) -> Self {
@@ -84,6 +94,7 @@ fn cases() -> Vec<Case> {
             trusted,
             is_long,
             chance,
+            is_scarce: false,
             aims: Aims::default(),
         }
     };
@@ -95,17 +106,26 @@ fn cases() -> Vec<Case> {
         case("lazy", Trick::Lazy, NEW, Some(1.0)).found_within(always).few_wrong(),
         case("liar 100 %", Trick::Liar(1.0), NEW, Some(1.0)).found_within(always).few_wrong(),
         case("liar 10 %", Trick::Liar(0.1), NEW, Some(0.1)).found_within(tenth).few_wrong(),
-        long("liar 1 %", Trick::Liar(0.01), NEW, None),
-        case("liar 100 %, proven", Trick::Liar(1.0), SETTLED, Some(0.05)).found_within(always),
-        long("liar 10 %, proven", Trick::Liar(0.1), SETTLED, Some(0.05 * 0.1)).found_within(tenth),
-        long("liar 100 %, known for a month", Trick::Liar(1.0), LONG_KNOWN, Some(0.02)),
-        long("sleeper, 1,000 honest", Trick::Sleeper(1_000), NEW, Some(0.2)),
+        long("liar 1 %", Trick::Liar(0.01), NEW, Some(0.01)).few_wrong(),
+        case("liar 100 %, proven", Trick::Liar(1.0), SETTLED, Some(SPARE_SHARE)).found_within(always),
+        case("- nothing to spare", Trick::Liar(1.0), SETTLED, Some(0.05)).found_within(always).scarce(),
+        long("liar 10 %, proven", Trick::Liar(0.1), SETTLED, Some(SPARE_SHARE * 0.1))
+            .found_within(tenth)
+            .few_wrong(),
+        long("- nothing to spare", Trick::Liar(0.1), SETTLED, Some(0.05 * 0.1)).found_within(tenth).scarce(),
+        long("liar 100 %, known for a month", Trick::Liar(1.0), LONG_KNOWN, Some(SPARE_SHARE)).few_wrong(),
+        long("- nothing to spare", Trick::Liar(1.0), LONG_KNOWN, Some(0.02)).scarce(),
+        long("sleeper, 1,000 honest", Trick::Sleeper(1_000), NEW, Some(1.0)).few_wrong(),
         case("two that collude, 10 %", Trick::Colluding, NEW, Some(0.1)),
-        case("tolerance hugger", Trick::Hugger, NEW, Some(1.0 / 16.0)),
+        case("one path in sixteen", Trick::Sixteenth, NEW, Some(1.0)).few_wrong(),
+        long("one path in sixteen, proven", Trick::Sixteenth, SETTLED, Some(SPARE_SHARE / 16.0)),
+        case("- nothing to spare", Trick::Sixteenth, SETTLED, Some(0.05 / 16.0)).scarce(),
         case("slow-loris", Trick::SlowLoris, NEW, None),
         case("replayer", Trick::Replayer, NEW, Some(1.0)).found_within(always).few_wrong(),
-        long("bits flip, 1e-4", Trick::Flipping(1e-4), NEW, None),
-        case("identity farm", Trick::Farm, NEW, Some(0.2)),
+        long("bits flip, 1e-4", Trick::Flipping(1e-4), NEW, None).few_wrong(),
+        case("identity farm", Trick::Farm, NEW, Some(1.0)).few_wrong(),
+        case("- nothing to spare", Trick::Farm, NEW, Some(0.2)).scarce(),
+        case("identity farm, proven names", Trick::Farm, SETTLED, Some(SPARE_SHARE)),
     ]
 }
 
@@ -137,11 +157,14 @@ impl TrustRow {
         };
         let tasks = if case.is_long { plan.tasks * LONGER } else { plan.tasks };
         for seed in 0..plan.games {
-            let game = Game::of(case.trick, tasks, seed).trusted(answers, known_for);
+            let mut game = Game::of(case.trick, tasks, seed).trusted(answers, known_for);
+            if case.is_scarce {
+                game.rules.spare_percent = 0.0;
+            }
             let figures = game.play();
             row.found.extend(figures.found_after);
             row.convicted.extend(figures.convicted_after);
-            add(&mut row.sum, &figures);
+            row.sum.add(&figures);
         }
         row.found.sort_unstable();
         row.convicted.sort_unstable();
@@ -153,22 +176,22 @@ impl TrustRow {
         self.sum.wrong as f64 / self.sum.accepted.max(1) as f64
     }
 
+    /// Wrong answers that were accepted of one account of a cheat.
+    fn wrong_of_one(&self) -> f64 {
+        self.sum.wrong as f64 / self.sum.identities.max(1) as f64
+    }
+
+    /// Tasks of all ten workers after which the share of wrong answers is below the aim. The share depends on how long is
+    /// played, since a convicted cheat lies no more. `None` if the cheat is not convicted in each game, and so may go on.
+    fn few_wrong_after(&self) -> Option<u64> {
+        let is_over = self.sum.wrong == 0 || self.convicted.len() as u64 == self.games;
+        is_over.then(|| (self.sum.wrong as f64 / self.games as f64 / WRONG_SHARE_MAX).ceil() as u64)
+    }
+
     /// Work units of deep checks per unit paid.
     fn checking_share(&self) -> f64 {
         self.sum.checked_units / self.sum.paid_units.max(1) as f64
     }
-}
-
-fn add(sum: &mut RedTeamFigures, figures: &RedTeamFigures) {
-    sum.accepted += figures.accepted;
-    sum.wrong += figures.wrong;
-    sum.paid_units += figures.paid_units;
-    sum.checked_units += figures.checked_units;
-    sum.honest_convicted += figures.honest_convicted;
-    sum.by_coordinator += figures.by_coordinator;
-    sum.failed += figures.failed;
-    sum.identities += figures.identities;
-    sum.checking += figures.checking;
 }
 
 /// Plays every row.
@@ -186,7 +209,7 @@ fn quantile(sorted: &[u64], share: f64) -> Option<u64> {
 pub fn table(rows: &[TrustRow]) -> String {
     let mut text = format!(
         "Ten workers, one of them (two that collude) as the row says; answers from its first lie on.\n\
-         {:<30}{:>9}{:>8}{:>8}{:>10}{:>12}{:>10}{:>12}{:>10}{:>9}\n",
+         {:<30}{:>9}{:>8}{:>7}{:>9}{:>11}{:>9}{:>9}{:>8}{:>12}{:>10}{:>9}\n",
         "worker",
         "found in",
         "median",
@@ -195,6 +218,8 @@ pub fn table(rows: &[TrustRow]) -> String {
         "convicted",
         "tasks",
         "wrong",
+        "of one",
+        "1e-4 after",
         "checking",
         "accounts"
     );
@@ -203,7 +228,7 @@ pub fn table(rows: &[TrustRow]) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "{:<30}{:>9}{:>8}{:>8}{:>10}{:>12}{:>10}{:>12}{:>10}{:>9}",
+            "{:<30}{:>9}{:>8}{:>7}{:>9}{:>11}{:>9}{:>9}{:>8}{:>12}{:>10}{:>9}",
             row.name,
             format!("{}/{}", row.found.len(), row.games),
             shown(quantile(&row.found, 0.5)),
@@ -212,6 +237,8 @@ pub fn table(rows: &[TrustRow]) -> String {
             format!("{}/{}", row.convicted.len(), row.games),
             row.sum.accepted,
             format!("{:.1e}", row.wrong_share()),
+            format!("{:.2}", row.wrong_of_one()),
+            shown(row.few_wrong_after()),
             format!("{:.2} %", 100.0 * row.checking_share()),
             row.sum.identities
         );

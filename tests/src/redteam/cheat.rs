@@ -46,7 +46,7 @@ impl Cheat {
             Trick::Colluding => {
                 number.wrapping_mul(0x9e37_79b9).is_multiple_of(10).then(|| sample.wrong.clone())
             }
-            Trick::Hugger => Some(sample.nearly_right.clone()),
+            Trick::Sixteenth => Some(sample.nearly_right.clone()),
             Trick::SlowLoris => return None,
             Trick::Replayer => self.first.clone().filter(|first| *first != sample.right),
             Trick::Flipping(share) => random.random_bool(share).then(|| flipped(&sample.right, random)),

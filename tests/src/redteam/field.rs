@@ -81,6 +81,21 @@ pub struct RedTeamFigures {
     pub checking: Duration,
 }
 
+impl RedTeamFigures {
+    /// Adds the counts of another game. When a cheat was found and convicted is of one game, and is left as it is.
+    pub fn add(&mut self, figures: &Self) {
+        self.accepted += figures.accepted;
+        self.wrong += figures.wrong;
+        self.paid_units += figures.paid_units;
+        self.checked_units += figures.checked_units;
+        self.honest_convicted += figures.honest_convicted;
+        self.by_coordinator += figures.by_coordinator;
+        self.failed += figures.failed;
+        self.identities += figures.identities;
+        self.checking += figures.checking;
+    }
+}
+
 struct Worker {
     peer: PeerId,
     account: AccountId,

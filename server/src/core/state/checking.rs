@@ -3,6 +3,9 @@
 //! A check begins while budget is left. Its predicted time, learned from earlier checks, is reserved at the start and
 //! corrected to the measured time at the end; so one check may overdraw the budget, and the next ones wait longer.
 //!
+//! While most of the budget is saved up, checks have time to spare: then more answers are drawn than trust asks for, as many as
+//! the work that they are about can pay for ([`Checking::affordable_share`]).
+//!
 //! Answers wait in lanes, which share the time by weight (`WEIGHTS`): whatever fills one lane, the others move on.
 //! No answer that was drawn for a check is accepted without it, and a drawn check whose task does not wait for it any
 //! longer is made later: a worker that always lies must not escape because there is too much to check.
@@ -10,7 +13,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use p2c2r_protocol::{Attempt, Micros, TaskNo, WorkUnits};
+use p2c2r_protocol::{Attempt, KindId, Micros, TaskNo, WorkUnits};
 use p2c2r_tasks::fuel::FUEL_PERCENT;
 use p2c2r_tasks::is_out_of_fuel;
 
@@ -22,6 +25,14 @@ use crate::core::work::{Cause, Check, Checked, Depth};
 /// take more processor time at once; shorter would have the first gamer of a new coordinator wait, because its workers'
 /// first answers in each kind are all checked.
 const SAVED_UP: Duration = Duration::from_secs(30);
+
+/// Checks have time to spare while more than this part of what can be saved up is left. What is saved up below that is for
+/// the checks that trust asks for. Time to spare comes back as fast at any level, so a high one loses nothing.
+const SPARE_ABOVE: f64 = 0.75;
+/// Microseconds of processor time that a check on another thread takes besides the check itself, on both threads.
+const HAND_OVER_US: f64 = 10.0;
+/// The longest check that time to spare is used for: a third of a frame, since the answer waits for its check.
+const SPARE_CHECK_MAX: Duration = Duration::from_millis(5);
 
 /// The lane of drawn answers: their workers are proven, so that only some of their answers are checked.
 const DRAWN: usize = 0;
@@ -102,6 +113,8 @@ pub struct Checking {
     /// The moment for which both hold.
     at: Micros,
     times: ServiceTimes,
+    /// The same for checks that compute the whole again.
+    again_times: ServiceTimes,
     lanes: [Lane; 4],
     /// [`Lane::served_us`] of the lane served last, before it was served: a lane in which nothing waited starts there.
     turn_us: f64,
@@ -119,10 +132,36 @@ impl Checking {
             left_for_fuel_us: share * FUEL_SAVED_UP.as_micros() as f64,
             at: Micros(0),
             times: ServiceTimes::of_reference_core(),
+            again_times: ServiceTimes::of_reference_core(),
             lanes: Default::default(),
             turn_us: 0.0,
             taken: Duration::ZERO,
         }
+    }
+
+    /// Whether most of the budget is saved up, so that there is time for more checks than trust asks for.
+    pub fn has_time_to_spare(&mut self, now: Micros) -> bool {
+        self.refill(now);
+        self.left_us > SPARE_ABOVE * self.share * SAVED_UP.as_micros() as f64
+    }
+
+    /// The share of answers of this kind and size that can be checked deeply, 0 to 1, if checks may take the part `spare` of
+    /// the work on average. Zero if one check takes too long for its answer to wait; one if none was measured, which cannot take
+    /// longer than the task, so that the time of a check is soon known.
+    pub fn affordable_share(&self, kind: KindId, units: WorkUnits, spare: f64) -> f64 {
+        let check = self.times.predict(kind, units).mean;
+        if check > SPARE_CHECK_MAX {
+            return 0.0;
+        }
+        if !self.times.knows(kind, units) {
+            return 1.0;
+        }
+        (spare * units.0 as f64 / (check.as_nanos() as f64 / 1e3 + HAND_OVER_US)).min(1.0)
+    }
+
+    /// Whether a whole task of this kind and size can be computed again while its answer waits, if checks have time to spare.
+    pub fn affords_all(&self, kind: KindId, units: WorkUnits) -> bool {
+        self.again_times.predict(kind, units).mean <= SPARE_CHECK_MAX
     }
 
     /// Asks for a check. `is_proven` says that not all answers of its worker are checked.
@@ -201,7 +240,7 @@ impl Checking {
         *self.budget_of(check) += check.reserved.as_secs_f64() * 1e6 - took.as_secs_f64() * 1e6;
         self.taken += *took;
         if !took.is_zero() && !check.reserved.is_zero() {
-            self.times.measured(check.kind, units(check), *took);
+            self.times_of(check).measured(check.kind, units(check), *took);
         }
     }
 
@@ -264,8 +303,14 @@ impl Checking {
         if is_for_fuel { &mut self.left_for_fuel_us } else { &mut self.left_us }
     }
 
+    /// What is known of the time that checks of this depth take.
+    fn times_of(&mut self, check: &Check) -> &mut ServiceTimes {
+        if matches!(check.depth, Depth::Again(_)) { &mut self.again_times } else { &mut self.times }
+    }
+
     fn reserve(&mut self, check: &mut Check) {
-        check.reserved = self.times.predict(check.kind, units(check)).mean.max(Duration::from_nanos(1));
+        let predicted = self.times_of(check).predict(check.kind, units(check)).mean;
+        check.reserved = predicted.max(Duration::from_nanos(1));
         *self.budget_of(check) -= check.reserved.as_secs_f64() * 1e6;
     }
 

@@ -124,6 +124,11 @@ impl ServiceTimes {
         }
     }
 
+    /// Whether a task of this kind and size was measured.
+    pub fn knows(&self, kind: KindId, units: WorkUnits) -> bool {
+        self.kinds.iter().any(|(id, sizes)| *id == kind && sizes[size(units)].known)
+    }
+
     /// Recent mean over all kinds; zero before the first measurement.
     pub fn recent(&self) -> Duration {
         microseconds(self.recent.mean_us)

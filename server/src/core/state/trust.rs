@@ -3,7 +3,8 @@
 //! Trust belongs to an account in one kind and kernel version: a machine that computes paths correctly may have a
 //! broken graphics processor. It grows with accepted answers *and* with time, since at ten answers a second a count
 //! alone is reached in minutes. A failed check concerns the whole account: the first resets its trust, since consumer
-//! hardware flips bits, and the second convicts it. A failure is forgotten after many clean deep checks.
+//! hardware flips bits, and the second convicts it. A failure is forgotten after many clean deep checks, and after few if the
+//! check that every answer gets had found it.
 //!
 //! Failed attempts cost trust as well, far less: a worker is paid to answer. Each takes back a few accepted answers
 //! ([`Misconduct`]), never to below the end of probation, and never counts as a failed check: lost packets look like
@@ -44,6 +45,13 @@ const FAILURES: RangeInclusive<u32> = 1..=100;
 const COST_ANSWERS_MAX: u64 = 50;
 /// Per cent of one core for deep checks: below a tenth, newcomers would wait for minutes; a hundred cores at the most.
 const BUDGET_PERCENT: RangeInclusive<f64> = 0.1..=10_000.0;
+/// How much more of its work checks may take for a worker that has not proven itself, while they have time to spare. With it
+/// all its answers are checked in kinds whose deep check takes up to a sixth of the work.
+const UNPROVEN_FACTOR: f64 = 4.0;
+/// A failure that the check of every answer found is forgotten after this part of the usual number of clean checks. No such
+/// answer is ever accepted, so it harms nobody, and most flipped bits show like this. With 1,000 checks it is 50, as many as
+/// follow on a failure one after the other.
+const PLAIN_FAILURE_PART: u64 = 20;
 /// Work units up to which every answer is computed again: a second of one core.
 const RECOMPUTED_UNITS_MAX: u64 = 1_000_000;
 
@@ -62,6 +70,9 @@ settings_table! {
         pub settled_percent: f64 = 5.0 => decimal("PERCENT", 0.0..=100.0),
         /// Per cent of any worker's answers that are checked deeply, at the least
         pub percent_min: f64 = 2.0 => decimal("PERCENT", 0.0..=100.0),
+        /// Per cent of a proven worker's work that checking it may take while checks have time to spare: then more of its
+        /// answers are checked deeply than the shares above say. Until it has proven itself, four times that
+        pub spare_percent: f64 = 4.5 => decimal("PERCENT", 0.0..=100.0),
         /// Seconds since a worker's first answer before it has proven itself, however many answers it gave
         pub settling: Duration = Duration::from_mins(10) =>
             seconds(0..=SETTLING_SECONDS_MAX).key("settling_seconds"),
@@ -100,6 +111,7 @@ impl TrustRules {
             proving_percent: 0.0,
             settled_percent: 0.0,
             percent_min: 0.0,
+            spare_percent: 0.0,
             recomputed_units: 0,
             ..self
         }
@@ -114,7 +126,7 @@ impl TrustRules {
         if answers < self.probation_answers {
             return 1.0;
         }
-        if answers < self.proving_answers || known_for < self.settling {
+        if !self.is_proven(answers, known_for) {
             return self.proving_percent / 100.0;
         }
         let ratio = |from: f64, now: f64| if now > 0.0 { (from / now).min(1.0) } else { 1.0 };
@@ -123,6 +135,33 @@ impl TrustRules {
         let (first, last) = (self.settled_percent, self.percent_min.min(self.settled_percent));
         (last + (first - last) * by_count.max(by_time)) / 100.0
     }
+}
+
+impl TrustRules {
+    fn is_proven(&self, answers: u64, known_for: Duration) -> bool {
+        answers >= self.proving_answers && known_for >= self.settling
+    }
+
+    /// How closely a worker is looked at that has `answers` accepted answers of the kind in the time `known_for`.
+    fn scrutiny(&self, answers: u64, known_for: Duration) -> Scrutiny {
+        let factor = if self.is_proven(answers, known_for) { 1.0 } else { UNPROVEN_FACTOR };
+        Scrutiny {
+            share: self.check_share(answers, known_for),
+            spare: self.spare_percent / 100.0 * factor,
+            is_new: answers < self.probation_answers,
+        }
+    }
+}
+
+/// How closely a worker's answers in a kind are looked at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scrutiny {
+    /// The share of its answers that are checked deeply, 0 to 1.
+    pub share: f64,
+    /// The part of its work that deep checks may take on average while they have time to spare.
+    pub spare: f64,
+    /// Whether it is on probation.
+    pub is_new: bool,
 }
 
 /// How an attempt failed through its worker's fault, as far as the coordinator can tell.
@@ -253,14 +292,14 @@ impl Trust {
         }
     }
 
-    /// The share of this account's answers that are checked deeply, 0 to 1.
-    pub fn check_share(&self, account: AccountId, kind: KindId, version: u16, now: Micros) -> f64 {
+    /// How closely this account's answers in the kind are looked at.
+    pub fn scrutiny(&self, account: AccountId, kind: KindId, version: u16, now: Micros) -> Scrutiny {
         let (answers, known_for) = self
             .accounts
             .get(&account)
             .and_then(|known| known.kinds.iter().find(|of| of.kind == kind && of.version == version))
             .map_or((0, Duration::ZERO), |of| (of.answers, of.known_for(now)));
-        self.rules.check_share(answers, known_for)
+        self.rules.scrutiny(answers, known_for)
     }
 
     /// The round of checks that this account's answers in the kind are in; `None` before its first accepted answer.
@@ -272,7 +311,7 @@ impl Trust {
 
     /// Whether everything this account answers in the kind is checked deeply.
     pub fn is_on_probation(&self, account: AccountId, kind: KindId, version: u16, now: Micros) -> bool {
-        self.check_share(account, kind, version, now) >= 1.0
+        self.scrutiny(account, kind, version, now).share >= 1.0
     }
 
     /// Whether this account's trust was reset at or after `moment`.
@@ -340,13 +379,22 @@ impl Trust {
         if is_time { known.take_record(now) } else { None }
     }
 
-    /// Counts a failed check: resets the account's trust in every kind, or convicts it. Returns the record for the
-    /// ledger.
-    pub fn failed(&mut self, account: AccountId, now: Micros) -> (CheckConsequence, Option<WorkerTrust>) {
+    /// Counts a failed check: resets the account's trust in every kind, or convicts it. `looked_right` says that the check
+    /// of every answer had found nothing. Returns the record for the ledger.
+    pub fn failed(
+        &mut self,
+        account: AccountId,
+        looked_right: bool,
+        now: Micros,
+    ) -> (CheckConsequence, Option<WorkerTrust>) {
+        let forgotten_after = self.rules.forgotten_after_checks;
         let failures_max = if fault::is_made(Fault::ConvictsAtOnce) { 1 } else { self.rules.failures_max };
         let Some(known) = self.accounts.get_mut(&account) else { return (CheckConsequence::Working, None) };
         known.failures = known.failures.saturating_add(1);
         known.begin_again(now);
+        if !looked_right {
+            known.clean_checks = forgotten_after - forgotten_after / PLAIN_FAILURE_PART;
+        }
         let convicted = !known.quarantined && known.failures >= failures_max;
         known.quarantined |= convicted;
         let standing = if convicted { CheckConsequence::Convicted } else { CheckConsequence::Working };

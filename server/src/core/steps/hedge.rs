@@ -155,7 +155,13 @@ fn look_again(
 }
 
 /// Handles the recomputation of an answer that another worker contradicted.
-pub fn dispute_decided(core: &mut Core, check: &Check, is_accepted: bool, verdict: Result<(), CheckError>) {
+pub fn dispute_decided(
+    core: &mut Core,
+    check: &Check,
+    is_accepted: bool,
+    verdict: Result<(), CheckError>,
+    looked_right: bool,
+) {
     let account = check.account;
     match verdict {
         _ if core.trust.is_quarantined(account) => {}
@@ -166,11 +172,11 @@ pub fn dispute_decided(core: &mut Core, check: &Check, is_accepted: bool, verdic
         Err(error) if is_accepted => {
             debug!(task = check.task.0, worker = check.worker.0, %error, "an accepted answer was wrong");
             core.tally.rejected += 1;
-            judge::failed(core, account);
+            judge::failed(core, account, looked_right);
         }
         Err(error) => {
             judge::refuse(core, check, &error);
-            judge::failed(core, account);
+            judge::failed(core, account, looked_right);
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Workers' messages, and the verdict on their answers. Workers are not trusted: a message may be late, repeated,
 //! forged or wrong, and must cost no more than its own handling.
 //!
-//! Every outcome gets its kind's always-on check, and a share that falls with trust the deep check as well; one that is
-//! cheaper to compute than to handle is computed again. Whether and where to check is drawn after the answer arrived,
-//! so nothing about an attempt reveals it. Small checks run at once: a hop to another thread and back costs 20 to 60
-//! microseconds, more than such a check itself. All others run on the compute pool, deep checks only within their
-//! budget: until then an answer waits, or its task goes to the own kernel.
+//! Every outcome gets its kind's always-on check, and a share that falls with trust the deep check as well, more while
+//! checks have time to spare; one that is cheaper to compute than to handle is computed again. Whether and where to
+//! check is drawn after the answer arrived, so nothing about an attempt reveals it. Small checks run at once: a hop to
+//! another thread and back costs 20 to 60 microseconds, more than such a check itself. All others run on the compute
+//! pool, deep checks only within their budget: until then an answer waits, or its task goes to the own kernel.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ use crate::core::fault::{self, Fault};
 use crate::core::receipts::{AttemptTimes, WorkerTimes, worker_stages};
 use crate::core::state::checking::CheckStart;
 use crate::core::state::tasks::{LiveAttempt, Stray};
-use crate::core::state::trust::CheckConsequence;
+use crate::core::state::trust::{CheckConsequence, Scrutiny};
 use crate::core::state::workers::Worker;
 use crate::core::work::{Cause, Check, Checked, Depth};
 use crate::ledger::{AccountId, Entry, Verdict, WorkerTrust};
@@ -198,16 +198,23 @@ fn depth_of(
     let (version, is_exact) = (of_kind.kernel_version(), of_kind.deterministic());
     let is_cheap = units.0 <= core.policy.trust.recomputed_units;
     // Claiming "out of fuel" is free, and checking it takes all the fuel.
-    let (share, round) = if fault::is_made(Fault::TrustsNewcomers) {
-        (0.0, None)
-    } else if is_cheap || is_shared || is_out_of_fuel(outcome) {
-        (1.0, None)
+    let is_checked_anyhow = is_cheap || is_shared || is_out_of_fuel(outcome);
+    let (share, round, is_whole) = if fault::is_made(Fault::TrustsNewcomers) {
+        (0.0, None, false)
+    } else if is_checked_anyhow {
+        (1.0, None, is_cheap)
     } else {
-        let share = core.trust.check_share(account, kind, version, core.now);
-        (share, core.trust.check_round(account, kind, version))
+        let Scrutiny { mut share, spare, is_new } = core.trust.scrutiny(account, kind, version, core.now);
+        let mut is_whole = false;
+        if spare > 0.0 && core.checking.has_time_to_spare(core.now) {
+            share = share.max(core.checking.affordable_share(kind, units, spare));
+            // A deep check of a newcomer's answer looks at a part, and misses a lie in another one.
+            is_whole = is_new && core.checking.affords_all(kind, units);
+        }
+        (share, core.trust.check_round(account, kind, version), is_whole)
     };
     match core.checks.draw(share, round) {
-        Some(seed) if is_cheap && is_exact => Depth::Again(seed),
+        Some(seed) if is_whole && is_exact => Depth::Again(seed),
         Some(seed) => Depth::Deep(seed),
         None => Depth::Always,
     }
@@ -269,11 +276,11 @@ pub fn give_up_waiting(core: &mut Core, no: TaskNo, attempt: Attempt, worker: Pe
 /// Handles a verdict. It counts for or against the worker even if the task has ended or goes on without the answer.
 pub fn verdict(core: &mut Core, checked: Checked) {
     core.checking.ended(&checked);
-    let Checked { check, verdict, left, .. } = checked;
+    let Checked { check, verdict, looked_right, left, .. } = checked;
     let verdict = if fault::is_made(Fault::AcceptsWhatFailed) { Ok(()) } else { verdict };
     let (no, attempt) = (check.task, check.attempt);
     if let Cause::Disputed { is_accepted } = check.cause {
-        hedge::dispute_decided(core, &check, is_accepted, verdict);
+        hedge::dispute_decided(core, &check, is_accepted, verdict, looked_right);
         return;
     }
     if core.trust.is_quarantined(check.account) {
@@ -284,7 +291,7 @@ pub fn verdict(core: &mut Core, checked: Checked) {
     }
     if let Err(error) = verdict {
         refuse(core, &check, &error);
-        failed(core, check.account);
+        failed(core, check.account, looked_right);
         return;
     }
     let version = core.kernel_version(check.kind);
@@ -321,9 +328,10 @@ pub fn verdict(core: &mut Core, checked: Checked) {
     settle::finish(core, no, task, check.outcome, made);
 }
 
-/// Counts a wrong answer of this account, and quarantines it if convicted.
-pub fn failed(core: &mut Core, account: AccountId) {
-    let (standing, known) = core.trust.failed(account, core.now);
+/// Counts a wrong answer of this account, and quarantines it if convicted. `looked_right` says that the check of every answer
+/// had found nothing.
+pub fn failed(core: &mut Core, account: AccountId, looked_right: bool) {
+    let (standing, known) = core.trust.failed(account, looked_right, core.now);
     record(core, account, known);
     if standing == CheckConsequence::Convicted {
         quarantine(core, account);

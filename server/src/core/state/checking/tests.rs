@@ -53,7 +53,7 @@ fn check(task: u64, units: u64) -> Check {
 }
 
 fn ended(checking: &mut Checking, check: Check, took: Duration) {
-    checking.ended(&Checked { check, verdict: Ok(()), left: None, took });
+    checking.ended(&Checked { check, verdict: Ok(()), looked_right: true, left: None, took });
 }
 
 /// A budget of a tenth of a core that is used up for the next 37 seconds.
@@ -110,6 +110,54 @@ fn checks_take_no_more_than_their_share_of_time() {
     let seconds = now.0 as f64 / 1e6;
     assert!((9.9..10.1).contains(&seconds), "{seconds}");
     assert_eq!(checking.taken(), Duration::from_secs(4));
+}
+
+#[test]
+fn time_to_spare_goes_into_as_many_checks_as_the_work_pays_for_and_none_that_an_answer_waits_long_for() {
+    let mut checking = Checking::new(10.0);
+    let (kind, now) = (KindId(1), Micros(0));
+    let afforded = |checking: &Checking, units| checking.affordable_share(kind, WorkUnits(units), 0.04);
+    assert!(afforded(&checking, 5_000) >= 1.0, "none was measured yet");
+    assert!(afforded(&checking, 5_001) <= 0.0, "as long as the task at most, which is too long to wait for");
+    for (task, units, took_us) in [(1, 1_000, 90), (2, 1_000_000, 9_000), (3, 50_000, 4_900), (4, 60, 4)] {
+        let CheckStart::Begins(begun) = checking.ask(check(task, units), true, now) else {
+            panic!("time is left")
+        };
+        ended(&mut checking, begun, Duration::from_micros(took_us));
+    }
+    assert!(
+        (afforded(&checking, 1_000) - 0.4).abs() < 1e-3,
+        "40 us for a check of 100, handing it over included"
+    );
+    assert!(afforded(&checking, 1_000_000) <= 0.0, "it takes 9 ms");
+    assert!((0.4..0.41).contains(&afforded(&checking, 50_000)));
+    assert!((0.17..0.18).contains(&afforded(&checking, 60)), "most of it is for handing it over");
+    assert!(checking.affords_all(kind, WorkUnits(5_000)) && !checking.affords_all(kind, WorkUnits(5_001)));
+    // A quarter of what was saved up goes into such checks, and the rest is for what trust asks for.
+    let mut spent = 0;
+    while checking.has_time_to_spare(now) {
+        let CheckStart::Begins(begun) = checking.ask(check(5, 1_000), true, now) else {
+            panic!("time is left")
+        };
+        ended(&mut checking, begun, Duration::from_millis(1));
+        spent += 1;
+    }
+    assert!((720..=750).contains(&spent), "{spent}");
+    assert!(checking.has_time_to_spare(Micros(1_000_000)), "and it comes back");
+}
+
+#[test]
+fn a_check_that_computes_all_again_says_nothing_of_how_long_a_deep_one_takes() {
+    let mut checking = Checking::new(10.0);
+    for (task, depth, took) in [(1, Depth::Deep(0), 50), (2, Depth::Again(0), 1_000)] {
+        let check = Check { depth, ..check(task, 1_000) };
+        let CheckStart::Begins(begun) = checking.ask(check, true, Micros(0)) else { panic!("time is left") };
+        ended(&mut checking, begun, Duration::from_micros(took));
+    }
+    let CheckStart::Begins(deep) = checking.ask(check(3, 1_000), true, Micros(0)) else {
+        panic!("time is left")
+    };
+    assert_eq!(deep.reserved, Duration::from_micros(50));
 }
 
 #[test]

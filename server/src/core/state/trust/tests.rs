@@ -17,7 +17,7 @@ fn trust() -> Trust {
 }
 
 fn share(trust: &Trust, now: Micros) -> f64 {
-    trust.check_share(ADA, KIND, 1, now)
+    trust.scrutiny(ADA, KIND, 1, now).share
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_failure_begins_again_a_second_convicts_and_the_first_is_forgotten_after_cle
         trust.accepted(ADA, KIND, 1, true, Micros(1));
     }
     assert!(share(&trust, Micros(2)) < 1.0);
-    let (standing, record) = trust.failed(ADA, Micros(2));
+    let (standing, record) = trust.failed(ADA, true, Micros(2));
     assert_eq!(standing, CheckConsequence::Working);
     assert_eq!(record.unwrap().failures, 1, "recorded at once");
     assert!(trust.is_on_probation(ADA, KIND, 1, Micros(2)));
@@ -75,12 +75,46 @@ fn a_failure_begins_again_a_second_convicts_and_the_first_is_forgotten_after_cle
     let kept = trust.left(ADA, Micros(3)).unwrap();
     assert_eq!((kept.failures, kept.clean_checks), (1, 999));
     trust.accepted(ADA, KIND, 1, true, Micros(3));
-    assert_eq!(trust.failed(ADA, Micros(4)).0, CheckConsequence::Working, "the first is forgotten");
-    assert_eq!(trust.failed(ADA, Micros(5)).0, CheckConsequence::Convicted);
+    assert_eq!(trust.failed(ADA, true, Micros(4)).0, CheckConsequence::Working, "the first is forgotten");
+    assert_eq!(trust.failed(ADA, true, Micros(5)).0, CheckConsequence::Convicted);
     assert!(trust.is_quarantined(ADA));
-    assert_eq!(trust.failed(ADA, Micros(6)).0, CheckConsequence::Working, "once");
+    assert_eq!(trust.failed(ADA, true, Micros(6)).0, CheckConsequence::Working, "once");
     let record = trust.order(ADA, false, Micros(7)).unwrap();
     assert!(!trust.is_quarantined(ADA) && !record.quarantined && record.failures == 0);
+}
+
+#[test]
+fn what_the_check_of_every_answer_finds_is_forgotten_as_soon_as_the_worker_is_past_probation_again() {
+    let mut trust = trust();
+    let clean = |trust: &mut Trust, answers| {
+        (0..answers).for_each(|_| drop(trust.accepted(ADA, KIND, 1, true, Micros(1))));
+    };
+    clean(&mut trust, 1);
+    for _ in 0..100 {
+        assert_eq!(trust.failed(ADA, false, Micros(2)).0, CheckConsequence::Working);
+        clean(&mut trust, 50);
+    }
+    assert_eq!(trust.failed(ADA, true, Micros(3)).0, CheckConsequence::Working, "none is left");
+    clean(&mut trust, 49);
+    assert_eq!(
+        trust.failed(ADA, false, Micros(4)).0,
+        CheckConsequence::Convicted,
+        "a lie is kept for longer"
+    );
+}
+
+#[test]
+fn checks_that_have_time_to_spare_may_take_more_until_a_worker_has_proven_itself() {
+    let rules = TrustRules::default();
+    let spare = |answers, known_for| rules.scrutiny(answers, known_for).spare;
+    let (mins, proven) = (Duration::from_mins, rules.spare_percent / 100.0);
+    assert!(proven < 0.05, "less than five per cent of paid work");
+    for (answers, known_for) in [(0, mins(0)), (499, mins(60)), (1_000_000, mins(9))] {
+        assert!(spare(answers, known_for) > 2.0 * proven);
+    }
+    assert!((spare(500, mins(10)) - proven).abs() < 1e-9);
+    assert_eq!(rules.never().scrutiny(0, mins(0)).spare.to_bits(), 0.0_f64.to_bits());
+    assert!(rules.scrutiny(49, mins(60)).is_new && !rules.scrutiny(50, mins(0)).is_new);
 }
 
 #[test]
@@ -93,10 +127,7 @@ fn what_was_recorded_is_known_again_and_its_age_has_grown() {
     let record = trust.left(ADA, Micros(12 * minute)).unwrap();
     let mut later = Trust::new(TrustRules::default());
     later.joined(ADA, &record, Micros(minute));
-    assert_eq!(
-        later.check_share(ADA, KIND, 1, Micros(minute)).to_bits(),
-        share(&trust, Micros(12 * minute)).to_bits()
-    );
+    assert_eq!(share(&later, Micros(minute)).to_bits(), share(&trust, Micros(12 * minute)).to_bits());
     assert!(later.take_records(Micros(minute)).is_empty(), "nothing is new");
 }
 
