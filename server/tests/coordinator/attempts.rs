@@ -197,6 +197,7 @@ fn missing_blobs_are_sent_once_and_asking_again_ends_the_attempt() {
     stage.worker_says(worker, missing);
     stage.step();
     assert!(stage.take_assigned().is_empty(), "it does not make us send and send");
+    assert_eq!(stage.take_revoked(), [(worker, again.task)], "it need not wait for what it lacks any longer");
     stage.answer_rightly(worker, &again);
     assert!(stage.heard(second).is_empty());
 }
