@@ -78,9 +78,8 @@ pub const PATHS_MAX: u16 = 2_048;
 /// Most objects of one spec; more take more upload than the light is worth.
 pub const OBJECTS_MAX: usize = 512;
 
-/// See [`TaskKind::FUEL_PERCENT`]. A step of the worst fields takes 1.05 ns, so a task at this limit has
-/// taken 1.95 times what its units pay for; twice is the most allowed (`docs/PERFORMANCE.md`, "Fuel"). Light in
-/// arenas takes 1.4 at most.
+/// See [`TaskKind::FUEL_PERCENT`]. Twice the time that the units pay for is the most allowed; `docs/PERFORMANCE.md`,
+/// "Fuel", has what the worst and what honest tasks take.
 const FUEL_PERCENT: u64 = 185;
 
 /// The kind `lightfield`.

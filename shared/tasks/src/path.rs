@@ -75,9 +75,8 @@ use kernel::{PreparedGrid, Survey};
 /// Queries of one spec.
 pub const QUERIES_MAX: usize = 256;
 
-/// See [`TaskKind::FUEL_PERCENT`]. A step of the worst searches takes 1.2 ns, so a task at this limit has
-/// taken 3.8 times what its units pay for; 4 times is the most allowed (`docs/PERFORMANCE.md`, "Fuel"). Specs
-/// of games and benchmarks take 2.8 times at most.
+/// See [`TaskKind::FUEL_PERCENT`]. Four times the time that the units pay for is the most allowed; `docs/PERFORMANCE.md`,
+/// "Fuel", has what the worst and what honest tasks take.
 const FUEL_PERCENT: u64 = 320;
 
 /// The kind `path`.

@@ -194,9 +194,8 @@ const _: () = assert!(BODIES_MAX < WALL as usize);
 const _: () =
     assert!(SPEED_CAP_MAX as f64 / 4.0 * VELOCITY_STEPS_PER_M_S < 32_000.0, "a velocity fits its numbers");
 
-/// See [`TaskKind::FUEL_PERCENT`]. A step of the worst crowds takes 1.1 ns, so a task at this limit has taken
-/// 3.8 times what its units pay for; 4 times is the most allowed (`docs/PERFORMANCE.md`, "Fuel"). Windows of the
-/// game take 1.7 at most, fields of rubble 2.1, crowded arenas for four seconds 2.4.
+/// See [`TaskKind::FUEL_PERCENT`]. Four times the time that the units pay for is the most allowed; `docs/PERFORMANCE.md`,
+/// "Fuel", has what the worst and what honest tasks take.
 const FUEL_PERCENT: u64 = 340;
 
 /// The kind `physics`.

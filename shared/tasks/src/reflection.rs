@@ -142,9 +142,8 @@ pub const LIGHT_RADIANCE_MAX: f32 = 256.0;
 /// paths meet them.
 pub const LIGHTS_MAX: usize = 64;
 
-/// See [`TaskKind::FUEL_PERCENT`]. A step of the worst scenes takes 1.05 ns, and packing may be counted and
-/// not done, so a task at this limit has taken at most 3.7 times what its units pay for; 4 times is the most
-/// allowed (`docs/PERFORMANCE.md`, "Fuel").
+/// See [`TaskKind::FUEL_PERCENT`]. Four times the time that the units pay for is the most allowed; `docs/PERFORMANCE.md`,
+/// "Fuel", has what the worst and what honest tasks take.
 const FUEL_PERCENT: u64 = 350;
 
 /// The kind `reflection`.
