@@ -82,7 +82,7 @@ impl Preset {
             (Self::Rich, Quality::High) => (0.041, 465.0),
             (Self::Max, Quality::Low) => (0.155, 510.0),
             (Self::Max, Quality::High) => (0.210, 680.0),
-            (_, Quality::Low) => (0.0092, 340.0),
+            (_, Quality::Low) => (0.0094, 350.0),
             (_, Quality::High) => (0.0090, 270.0),
         };
         PresetCost { dollars_per_hour, kbit_per_s }

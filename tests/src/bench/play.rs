@@ -51,7 +51,7 @@ const SHIPS_NEAR_M: f32 = 26.0;
 
 /// The default of Borrowed Light, `Fineness::of(Quality::Low)`.
 pub const LIGHT: LightHabit = LightHabit {
-    interval: Duration::from_millis(225),
+    interval: Duration::from_millis(215),
     face_log2: 5,
     levels: 5,
     samples: 1,

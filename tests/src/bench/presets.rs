@@ -78,7 +78,7 @@ const fn preset(
 pub const PRESETS: [PresetCopy; 8] = [
     preset("saver", "low", mirrors(5, 1, 2, 500, 24, (0, 1)), None, 8, 3),
     preset("saver", "high", mirrors(6, 1, 2, 640, 48, (0, 1)), None, 8, 3),
-    preset("default", "low", mirrors(5, 1, 2, 225, 48, (2, 1)), Some(field(27, 2, 200, 48)), 8, 8),
+    preset("default", "low", mirrors(5, 1, 2, 215, 48, (2, 1)), Some(field(27, 2, 200, 48)), 8, 8),
     preset("default", "high", mirrors(6, 1, 2, 760, 48, (2, 2)), Some(field(24, 2, 200, 48)), 8, 8),
     preset("rich", "low", mirrors(5, 12, 4, 220, 96, (4, 4)), Some(field(72, 3, 200, 96)), 16, 8),
     preset("rich", "high", mirrors(6, 4, 4, 290, 96, (4, 4)), Some(field(72, 3, 200, 96)), 16, 8),

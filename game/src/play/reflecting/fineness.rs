@@ -53,7 +53,7 @@ impl Fineness {
             (Preset::Saver, Quality::Low) => (1, 2, 500, 24, 0, 1),
             (Preset::Saver, Quality::High) => (1, 2, 640, 48, 0, 1),
             // As often as light must come to be less than 800 ms old where round trips take 400.
-            (Preset::Default | Preset::Stress, Quality::Low) => (1, 2, 225, 48, 2, 1),
+            (Preset::Default | Preset::Stress, Quality::Low) => (1, 2, 215, 48, 2, 1),
             // Four times the texels, which show a bolt sharply, so less than half as often.
             (Preset::Default | Preset::Stress, Quality::High) => (1, 2, 760, 48, 2, 2),
             (Preset::Rich, Quality::Low) => (12, 4, 220, 96, 4, 4),
