@@ -278,11 +278,12 @@ fn name_preset(chosen: Res<Chosen>, mut line: Single<&mut Text, With<PresetLine>
 
 fn tell_sector(
     light: Res<LightAround>,
-    mut told: Local<Option<Option<usize>>>,
+    // Whether the line was written yet, and what it then told.
+    mut told: Local<(bool, Option<usize>)>,
     line: Single<(&mut Text, &mut Node), With<SectorLine>>,
 ) {
     let done = light.sector_parts_done();
-    if told.replace(done) == Some(done) {
+    if std::mem::replace(&mut *told, (true, done)) == (true, done) {
         return;
     }
     let (mut text, mut node) = line.into_inner();

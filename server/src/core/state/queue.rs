@@ -341,7 +341,9 @@ mod tests {
             let untried = queue.next(|_| true, |_, _| false, |_| true);
             assert_eq!(untried, Some(TaskNo(100 + look)));
             seen.extend(passed.iter().map(|no| no.0));
-            passed.iter().for_each(|no| again(&mut queue, no.0, QueuePlace::PassedOver));
+            for no in passed {
+                again(&mut queue, no.0, QueuePlace::PassedOver);
+            }
         }
         assert_eq!(seen, (0..100).collect::<Vec<_>>());
         assert_eq!(queue.next(|_| true, |_, _| false, |_| true), None);

@@ -79,9 +79,13 @@ pub fn hand_out(core: &mut Core) {
     core.look_again_at = None;
     for passed_over in passed_over.into_values() {
         if passed_over.len() < PASSED_OVER_MAX {
-            passed_over.into_iter().for_each(|no| core.tasks.matcher().put_back(no));
+            for no in passed_over {
+                core.tasks.matcher().put_back(no);
+            }
         } else {
-            passed_over.into_iter().for_each(|no| core.tasks.matcher().put_behind(no));
+            for no in passed_over {
+                core.tasks.matcher().put_behind(no);
+            }
             core.look_again_at = Some(now.after(LOOK_AGAIN_AFTER));
         }
     }
