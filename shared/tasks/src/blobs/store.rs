@@ -319,7 +319,9 @@ mod tests {
             assert_eq!(prepared.get(used).is_some(), plain.get(used).is_some());
             let oldest = prepared.get(Digest::of(&[number.saturating_sub(3); 10]));
             // A form made late, of a blob that others wait behind.
-            oldest.iter().for_each(|blob| prepare(blob, 20 * LIGHT));
+            for blob in &oldest {
+                prepare(blob, 20 * LIGHT);
+            }
             plain.get(Digest::of(&[number.saturating_sub(3); 10]));
             for of in 0..20u8 {
                 let digest = Digest::of(&[of; 10]);
