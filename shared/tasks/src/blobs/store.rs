@@ -319,7 +319,7 @@ mod tests {
             assert_eq!(prepared.get(used).is_some(), plain.get(used).is_some());
             let oldest = prepared.get(Digest::of(&[number.saturating_sub(3); 10]));
             // A form made late, of a blob that others wait behind.
-            for blob in &oldest {
+            if let Some(blob) = &oldest {
                 prepare(blob, 20 * LIGHT);
             }
             plain.get(Digest::of(&[number.saturating_sub(3); 10]));
