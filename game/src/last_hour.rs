@@ -225,7 +225,7 @@ impl HourBook {
         self.look_at_others(&file.games, &session.account, now);
         let at_most = minus(session.hour_at_most, session.unseen.min(self.others.sum(now)));
         let lost = if session.ends { session.at_risk } else { Nanos::ZERO };
-        let total = plus(minus(session.total, session.unseen.min(self.others_total)), lost);
+        let total = minus(session.total, session.unseen.min(self.others_total)).saturating_add(lost);
         let fresh = Nanos(total.0.saturating_sub(self.counted.0));
         let mut own = self.own.clone();
         if fresh > Nanos::ZERO {
@@ -233,22 +233,25 @@ impl HourBook {
             own.add(now, fresh);
         }
         let others_spent = minus(file.hour.sum(now), own.sum(now));
-        let others_aside =
-            file.games.iter().fold(Nanos::ZERO, |sum, game| plus(sum, Nanos(game.set_aside_nanos)));
-        let others = plus(others_spent, others_aside);
-        let free = session.cap.map_or(Nanos::ZERO, |cap| minus(cap, plus(others, at_most)));
+        let others_aside = file
+            .games
+            .iter()
+            .map(|game| Nanos(game.set_aside_nanos))
+            .fold(Nanos::ZERO, Nanos::saturating_add);
+        let others = others_spent.saturating_add(others_aside);
+        let free = session.cap.map_or(Nanos::ZERO, |cap| minus(cap, others.saturating_add(at_most)));
         let part = match (turn, &self.number) {
             (None, _) => free,
             (Some(_), None) => Nanos::ZERO,
             // Rounded up, so that the last nano is somebody's.
             (Some(_), Some(_)) => {
-                free.min(Nanos(plus(free, others_aside).0 / (file.games.len() as i64 + 1) + 1))
+                free.min(Nanos(free.saturating_add(others_aside).0 / (file.games.len() as i64 + 1) + 1))
             }
         };
         if let Some(OwnNumber { number, .. }) = &self.number
             && !session.ends
         {
-            let set_aside = minus(plus(at_most, part), own.sum(now));
+            let set_aside = minus(at_most.saturating_add(part), own.sum(now));
             file.games.push(Game {
                 number: *number,
                 account: session.account.clone(),
@@ -268,7 +271,7 @@ impl HourBook {
         }
         // What others have spent and this session counts too is not counted twice.
         let both = minus(session.hour_at_most, at_most);
-        Ok(minus(plus(others, minus(free, part)), both))
+        Ok(minus(others.saturating_add(minus(free, part)), both))
     }
 
     /// Notes what other running games of this account have spent since the last time. What they spent before this one began
@@ -280,15 +283,10 @@ impl HourBook {
             let unknown = if seen.is_some() { 0 } else { game.spent_nanos };
             let fresh = minus(Nanos(game.spent_nanos), Nanos(known.map_or(unknown, |(_, spent)| *spent)));
             self.others.add(now, fresh);
-            self.others_total = plus(self.others_total, fresh);
+            self.others_total = self.others_total.saturating_add(fresh);
         }
         self.seen = Some(games.iter().map(|game| (game.number, game.spent_nanos)).collect());
     }
-}
-
-/// The sum, at most the largest amount there is: a hostile coordinator's prices must not overflow.
-fn plus(a: Nanos, b: Nanos) -> Nanos {
-    Nanos(a.0.saturating_add(b.0))
 }
 
 /// The difference, at least zero.

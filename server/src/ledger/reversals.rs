@@ -4,8 +4,9 @@
 //! worker's pending account, where it never falls due. The search begins with the first group that paid any of it: pay
 //! falls due in the order in which it was earned and a reversal takes all, so all pay since that group is pending, and
 //! nothing is returned twice. What is taken from a worker while earlier pay of it is still being returned waits for that
-//! ([`Earnings::put_aside`](super::earnings::Earnings::put_aside)). (If the fraud window was shortened meanwhile, later pay may have been released before;
-//! then the payers of the newest tasks come first.) Money whose payer is not found goes to the fee.
+//! ([`Earnings::put_aside`](super::earnings::Earnings::put_aside)). (If the fraud window was shortened meanwhile, later
+//! pay may have been released before; then the payers of the newest tasks come first.) Money whose payer is not found
+//! goes to the fee.
 
 use std::collections::BTreeMap;
 

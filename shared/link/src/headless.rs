@@ -1,4 +1,5 @@
-//! Removes from Bevy's update what a program without a window or fixed steps does not need.
+//! Removes from Bevy's update what a program without a window or fixed steps does not need, and from any program's the
+//! threads for systems.
 
 use bevy_app::{App, MainScheduleOrder, RunFixedMainLoop, SpawnScene};
 use bevy_ecs::message::{MessageRegistry, ShouldUpdateMessages};

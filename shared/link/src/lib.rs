@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`server`] | the coordinator's side: [`ServerLinkPlugin`], [`Peers`] |
 //! | [`client`] | the side of games and workers: [`ClientLinkPlugin`], [`ClientLink`] |
-//! | [`headless()`], [`on_one_thread`] | what programs without a window leave out of Bevy's update |
+//! | [`headless()`], [`on_one_thread`] | what programs without a window leave out of Bevy's update, and all programs its threads for systems |
 //! | [`runner`] | the event-driven runner: [`EventDrivenPlugin`], [`Waker`], [`NextWake`] |
 //! | [`memory`] | the packet switch in memory for tests |
 //! | [`impair`] | worse networks for tests and demos |

@@ -2,8 +2,6 @@
 
 use p2c2r_protocol::Nanos;
 
-use crate::spending::plus;
-
 /// Amounts by minute, of which those of the last sixty minutes count. The caller numbers the minutes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RollingHour {
@@ -24,7 +22,7 @@ impl RollingHour {
     pub fn add(&mut self, now: u64, amount: Nanos) {
         self.minutes.retain(|(minute, _)| counts(*minute, now));
         match self.minutes.iter_mut().find(|(minute, _)| *minute == now) {
-            Some((_, sum)) => *sum = plus(*sum, amount),
+            Some((_, sum)) => *sum = sum.saturating_add(amount),
             None => self.minutes.push((now, amount)),
         }
     }
@@ -33,7 +31,7 @@ impl RollingHour {
     /// back, count: no amount is taken for older than it is.
     pub fn sum(&self, now: u64) -> Nanos {
         let counting = self.minutes.iter().filter(|(minute, _)| counts(*minute, now));
-        counting.fold(Nanos::ZERO, |sum, (_, amount)| plus(sum, *amount))
+        counting.fold(Nanos::ZERO, |sum, (_, amount)| sum.saturating_add(*amount))
     }
 
     /// Every minute for which there is an amount, and the amount.

@@ -39,12 +39,6 @@ fn minute_of(now: Micros) -> u64 {
     now.0 / Micros::from(MINUTE).0
 }
 
-/// The sum, at most the largest amount there is.
-pub(crate) fn plus(a: Nanos, b: Nanos) -> Nanos {
-    // A hostile coordinator's prices must not overflow.
-    Nanos(a.0.saturating_add(b.0))
-}
-
 impl Spending {
     /// Refuses a price that does not fit under the caps, of which the hour's is also for what was spent `elsewhere`.
     pub fn check(
@@ -53,14 +47,14 @@ impl Spending {
         price: Nanos,
         now: Micros,
     ) -> Result<(), LocalReason> {
-        let planned = plus(plus(self.reserved, self.in_doubt(now)), price);
+        let planned = self.reserved.saturating_add(self.in_doubt(now)).saturating_add(price);
         if let Some(cap) = caps.session
-            && plus(self.total(), planned) > cap
+            && self.total().saturating_add(planned) > cap
         {
             return Err(LocalReason::SessionCap { cap });
         }
         if let Some(cap) = caps.hour
-            && plus(plus(elsewhere.0, self.last_hour(now)), planned) > cap
+            && elsewhere.0.saturating_add(self.last_hour(now)).saturating_add(planned) > cap
         {
             return Err(LocalReason::HourCap { cap });
         }
@@ -70,7 +64,7 @@ impl Spending {
     /// Reserves a price.
     pub fn reserve(&mut self, price: Nanos, now: Micros) {
         self.stir(now);
-        self.reserved = plus(self.reserved, price);
+        self.reserved = self.reserved.saturating_add(price);
     }
 
     /// Releases a reserved price: a receipt says what was charged, or nothing was.
@@ -82,7 +76,7 @@ impl Spending {
     pub fn doubt(&mut self, price: Nanos, now: Micros) {
         self.stir(now);
         self.release(price);
-        self.doubted = plus(self.doubted, price);
+        self.doubted = self.doubted.saturating_add(price);
     }
 
     /// Prices of tasks that ended without a receipt and may have been charged, as far as the ledger has not told yet.
@@ -118,7 +112,7 @@ impl Spending {
     pub fn leave_coordinator(&mut self, now: Micros) {
         let lost = std::mem::take(&mut self.doubted);
         let unseen = std::mem::take(&mut self.unseen);
-        self.left_behind = plus(plus(self.left_behind, unseen), lost);
+        self.left_behind = self.left_behind.saturating_add(unseen).saturating_add(lost);
         self.count(lost, now);
         // The next coordinator's charges are compared with its own receipts alone: the last ones of this coordinator may
         // not have been in its ledger's sum yet, and would hide as much of what the next one charges without a receipt.
@@ -128,8 +122,8 @@ impl Spending {
     /// Counts a receipt.
     pub fn spend(&mut self, price: Nanos, now: Micros) {
         self.stir(now);
-        self.receipts = plus(self.receipts, price);
-        self.receipts_here = plus(self.receipts_here, price);
+        self.receipts = self.receipts.saturating_add(price);
+        self.receipts_here = self.receipts_here.saturating_add(price);
         self.count(price, now);
     }
 
@@ -162,7 +156,7 @@ impl Spending {
 
     /// What the session has cost so far, with receipts and without.
     pub fn total(&self) -> Nanos {
-        plus(plus(self.receipts, self.unseen), self.left_behind)
+        self.receipts.saturating_add(self.unseen).saturating_add(self.left_behind)
     }
 
     /// What the session has cost in the last sixty minutes.
@@ -173,7 +167,7 @@ impl Spending {
     /// What counts of this session for the hour's cap: what the last sixty minutes cost, and what tasks that are out may
     /// cost.
     pub fn hour_at_most(&self, now: Micros) -> Nanos {
-        plus(self.last_hour(now), plus(self.reserved, self.in_doubt(now)))
+        self.last_hour(now).saturating_add(self.reserved.saturating_add(self.in_doubt(now)))
     }
 }
 

@@ -26,6 +26,13 @@ impl Nanos {
     pub fn as_dollars(self) -> f64 {
         self.0 as f64 / Self::DOLLAR.0 as f64
     }
+
+    /// The sum, at most the largest amount there is: for amounts that a peer names, which may be as large as it likes. `+` is
+    /// for amounts whose sum fits, and says so in builds with assertions.
+    #[must_use]
+    pub fn saturating_add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
 }
 
 impl Add for Nanos {

@@ -135,9 +135,7 @@ impl TrustRules {
         let (first, last) = (self.settled_percent, self.percent_min.min(self.settled_percent));
         (last + (first - last) * by_count.max(by_time)) / 100.0
     }
-}
 
-impl TrustRules {
     fn is_proven(&self, answers: u64, known_for: Duration) -> bool {
         answers >= self.proving_answers && known_for >= self.settling
     }

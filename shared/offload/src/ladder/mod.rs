@@ -44,7 +44,7 @@ use crate::last::{Freshest, NewestOutcome};
 use crate::offloading::OwnDeadline;
 use crate::outcome::FailReason;
 use crate::pool::{LocalPool, Turn};
-use crate::spending::{Spending, plus};
+use crate::spending::Spending;
 use crate::switch::{LocalReason, OffloadMode};
 use crate::work::AnyWork;
 use local_hedge::LocalHedging;
@@ -163,8 +163,8 @@ struct Gate {
 }
 
 /// A money limit that is in force: until a task that costs as much as the one it kept here goes out, or until a cheaper
-/// one goes out [`CAPPED_FOR`] after it last kept one here. If any cheaper task ended it, the player would be told of the limit and of its end several
-/// times a second.
+/// one goes out [`CAPPED_FOR`] after it last kept one here. If any cheaper task ended it, the player would be told of the
+/// limit and of its end several times a second.
 struct Capped {
     /// Of the task that it last kept here.
     price: Nanos,
@@ -390,7 +390,7 @@ impl Ladder {
 
     /// What may still be spent under the cap on an hour; `None` without a cap.
     pub fn hour_left(&self, context: &LadderContext<'_>) -> Option<Nanos> {
-        let spent = plus(self.spending.last_hour(context.now()), context.elsewhere.0);
+        let spent = self.spending.last_hour(context.now()).saturating_add(context.elsewhere.0);
         Some(Nanos(context.caps.hour?.0.saturating_sub(spent.0).max(0)))
     }
 
@@ -420,7 +420,7 @@ impl Ladder {
         // Without a connection no ledger tells what it has charged, however long ago the doubt arose.
         let welcomed = self.session.as_ref().is_some_and(Session::is_welcomed);
         let in_doubt = if welcomed { self.spending.in_doubt(context.now()) } else { self.spending.doubted() };
-        prices.fold(in_doubt, plus)
+        prices.fold(in_doubt, Nanos::saturating_add)
     }
 }
 

@@ -17,8 +17,8 @@ use super::{
 use crate::admission::{counted, limited, refuse};
 use crate::kind::SpecError;
 
-/// See [`TaskKind::FUEL_PERCENT`](crate::TaskKind::FUEL_PERCENT). Four times the time that the units pay for is the most allowed; `docs/PERFORMANCE.md`,
-/// "Fuel", has what the worst and what honest tasks take.
+/// See [`TaskKind::FUEL_PERCENT`](crate::TaskKind::FUEL_PERCENT). Four times the time that the units pay for is the most
+/// allowed; `docs/PERFORMANCE.md`, "Fuel", has what the worst and what honest tasks take.
 pub(super) const FUEL_PERCENT: u64 = 320;
 
 /// Nanoseconds of any task, of a rollout, and of a step of a body, of a rock near it, and of a bolt.
