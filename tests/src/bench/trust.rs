@@ -40,7 +40,8 @@ const CHECKING_SHARE_MAX: f64 = 0.05;
 /// What a row is to show, apart from that no honest worker is convicted.
 #[derive(Clone, Copy, Default)]
 struct Aims {
-    /// Answers within which the cheat is found in 99 of 100 games; it must be found in all.
+    /// Answers within which the cheat is found in 99 of 100 games. It must be found in all; a few games may take longer, see
+    /// [`late_games_max`].
     found_within: Option<u64>,
     /// What the share of wrong answers among the accepted ones stays below.
     wrong_share: Option<f64>,
@@ -205,6 +206,23 @@ fn quantile(sorted: &[u64], share: f64) -> Option<u64> {
     sorted.get((last as f64 * share).round() as usize).copied()
 }
 
+/// So many of these games may take longer than 99 of 100 do: with more, the chance that 99 of 100 are in time is below
+/// one per cent.
+fn late_games_max(games: u64) -> u64 {
+    const LATE: f64 = 0.01;
+    let games = i32::try_from(games).unwrap_or(i32::MAX);
+    // The binomial distribution: the chance that exactly `late` games are late, and that at most so many are.
+    let mut exactly = (1.0 - LATE).powi(games);
+    let mut at_most = exactly;
+    let mut late = 0;
+    while at_most < 0.99 && late < games {
+        exactly *= f64::from(games - late) / f64::from(late + 1) * LATE / (1.0 - LATE);
+        late += 1;
+        at_most += exactly;
+    }
+    late.unsigned_abs().into()
+}
+
 /// The results as a table.
 pub fn table(rows: &[TrustRow]) -> String {
     let mut text = format!(
@@ -265,10 +283,13 @@ pub fn missed(rows: &[TrustRow]) -> Vec<String> {
         }
     };
     for row in rows {
-        let found = quantile(&row.found, 0.99).filter(|_| row.found.len() as u64 == row.games);
         if let Some(within) = row.aims.found_within {
-            let found = found.unwrap_or(u64::MAX);
-            aim(found <= within, format!("{}: found after {found} answers, not {within}", row.name));
+            let in_time = row.found.iter().filter(|answers| **answers <= within).count() as u64;
+            let is_found_in_all = row.found.len() as u64 == row.games;
+            aim(
+                is_found_in_all && row.games - in_time <= late_games_max(row.games),
+                format!("{}: found within {within} answers in {in_time} of {} games", row.name, row.games),
+            );
         }
         if let Some(most) = row.aims.wrong_share {
             let wrong = row.wrong_share();
@@ -281,4 +302,15 @@ pub fn missed(rows: &[TrustRow]) -> Vec<String> {
         aim(row.sum.honest_convicted == 0, format!("{}: an honest worker was convicted", row.name));
     }
     missed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::late_games_max;
+
+    #[test]
+    fn a_few_of_many_games_may_be_late_by_chance() {
+        // 0.99^2 = 0.980, so one of two games is late too often; 0.99^2 + 2 * 0.99 * 0.01 = 0.9999.
+        assert_eq!([0, 1, 2, 40, 1_000].map(late_games_max), [0, 0, 1, 2, 18]);
+    }
 }
