@@ -9,13 +9,15 @@ use std::time::{Duration, Instant};
 /// Time-out for a line of output or an exit; generous, because a busy machine is not a failure.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
-/// The folder with the programs: `P2C2R_BIN_DIR`, or where cargo puts them beside this test.
+/// The folder with the programs: `P2C2R_BIN_DIR`, or where cargo puts them beside this program or test.
 pub fn folder() -> PathBuf {
     if let Some(folder) = std::env::var_os("P2C2R_BIN_DIR") {
         return folder.into();
     }
-    let me = std::env::current_exe().expect("a running test");
-    me.ancestors().nth(2).expect("target/PROFILE/deps/TEST").to_path_buf()
+    let me = std::env::current_exe().expect("a running program");
+    // Cargo puts tests into the folder `deps` beside the programs.
+    let beside = |folder: &&Path| !folder.ends_with("deps");
+    me.ancestors().skip(1).find(beside).expect("target/PROFILE").to_path_buf()
 }
 
 fn program(name: &str) -> PathBuf {
