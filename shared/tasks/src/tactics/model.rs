@@ -1,6 +1,6 @@
 //! The small arena in which futures are played: bodies that fly, aim, shoot and ram, and bolts.
 
-use super::ground::{FEELER_M, MovingRocks, STEP_S, meets, metres};
+use super::ground::{FEELER_M, MovingRocks, RocksNow, STEP_S, meets, metres, strip_of};
 use super::plan::{COMPASS, Leg};
 use super::spec::{Agent, Behaviour, Class, TacticsSpec};
 use super::{AGENTS_MAX, SALVO_MAX, SCORE_STEPS, chance};
@@ -127,6 +127,15 @@ pub(super) struct Moment {
     score: i32,
 }
 
+/// A step of a future, the same for all bodies.
+#[derive(Clone, Copy)]
+struct Now<'a> {
+    step: usize,
+    /// Seed of the future's random numbers.
+    seed: u32,
+    rocks: RocksNow<'a>,
+}
+
 /// The leg that each body flies.
 pub(super) type Orders = [Leg; AGENTS_MAX];
 
@@ -141,6 +150,7 @@ pub(super) struct Situation {
 }
 
 /// Indices of the set bits of a word, lowest first.
+#[inline]
 fn bits(mut word: u32) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         let bit = (word != 0).then(|| word.trailing_zeros() as usize);
@@ -149,28 +159,34 @@ fn bits(mut word: u32) -> impl Iterator<Item = usize> {
     })
 }
 
+#[inline]
 fn dot(a: [f32; 2], b: [f32; 2]) -> f32 {
     a[0] * b[0] + a[1] * b[1]
 }
 
+#[inline]
 fn from_to(a: [f32; 2], b: [f32; 2]) -> [f32; 2] {
     [b[0] - a[0], b[1] - a[1]]
 }
 
+#[inline]
 fn scaled(a: [f32; 2], by: f32) -> [f32; 2] {
     [a[0] * by, a[1] * by]
 }
 
+#[inline]
 fn unit_or(a: [f32; 2], fallback: [f32; 2]) -> [f32; 2] {
     let length = dot(a, a).sqrt();
     if length > 1e-6 { scaled(a, 1.0 / length) } else { fallback }
 }
 
+#[inline]
 fn turned(a: [f32; 2], turn: [f32; 2]) -> [f32; 2] {
     [a[0] * turn[0] - a[1] * turn[1], a[0] * turn[1] + a[1] * turn[0]]
 }
 
 /// The unit vector at a small angle: `2 atan(radians / 2)`.
+#[inline]
 fn small_turn(radians: f32) -> [f32; 2] {
     let half = radians * 0.5;
     let scale = 1.0 / (1.0 + half * half);
@@ -223,18 +239,19 @@ impl Situation {
         fuel: &mut Fuel<'_>,
     ) -> Result<(), KernelError> {
         let seed = self.seed ^ future.wrapping_mul(0x632b_e5ab);
+        let now = Now { step, seed, rocks: self.ground.at(step) };
         let mut steps = 0;
         for number in bits(state.alive) {
             self.look_out(state, step, number, &mut steps);
-            self.fly(state, step, number, seed, orders[number], &mut steps);
+            self.fly(state, now, number, orders[number], &mut steps);
         }
         for number in bits(state.alive) {
             if state.alive >> number & 1 == 1 {
                 self.ram(state, number, weight);
-                self.shoot(state, step, number, seed, &mut steps);
+                self.shoot(state, now, number, &mut steps);
             }
         }
-        self.fly_shots(state, step, weight, &mut steps);
+        self.fly_shots(state, now, weight, &mut steps);
         fuel.spend(steps)
     }
 
@@ -244,15 +261,15 @@ impl Situation {
 
     /// Updates the nearest opponent.
     fn look_out(&self, state: &mut Moment, step: usize, number: usize, steps: &mut u64) {
-        let body = state.bodies[number];
+        let body = &state.bodies[number];
         let known = body.target != NOBODY && state.alive >> body.target & 1 == 1;
         if known && !(step + number).is_multiple_of(LOOK_STEPS) {
             return;
         }
         let (mut nearest, mut target) = (f32::MAX, NOBODY);
-        let opponents = state.alive & self.sides[1 - self.sort(&body).side];
-        *steps += PAIR_STEPS * u64::from(opponents.count_ones());
+        let opponents = state.alive & self.sides[1 - self.sort(body).side];
         for other in bits(opponents) {
+            *steps += PAIR_STEPS;
             let to = from_to(body.at, state.bodies[other].at);
             let away = dot(to, to);
             if away < nearest {
@@ -263,11 +280,11 @@ impl Situation {
     }
 
     /// The velocity that a body's rule asks for.
-    fn wish(&self, state: &Moment, step: usize, number: usize, seed: u32) -> [f32; 2] {
+    fn wish(&self, state: &Moment, now: Now<'_>, number: usize) -> [f32; 2] {
         let body = &state.bodies[number];
         let sort = self.sort(body);
         if sort.behaviour == Behaviour::Roam {
-            let dice = chance(seed, number as u32, (step / ROAM_STEPS) as u32);
+            let dice = chance(now.seed, number as u32, (now.step / ROAM_STEPS) as u32);
             if dice & 1 == 0 && sort.speed > 0.0 {
                 let share = scaled(body.velocity, 1.0 / sort.speed);
                 let length = dot(share, share).sqrt();
@@ -293,12 +310,12 @@ impl Situation {
         [straight[0] * on - straight[1] * side, straight[1] * on + straight[0] * side]
     }
 
-    fn fly(&self, state: &mut Moment, step: usize, number: usize, seed: u32, order: Leg, steps: &mut u64) {
+    fn fly(&self, state: &mut Moment, now: Now<'_>, number: usize, order: Leg, steps: &mut u64) {
         let target = state.bodies[number].target;
         let aim = (target != NOBODY).then(|| state.bodies[usize::from(target)].at);
         let ahead =
             || aim.map(|aim| unit_or(from_to(state.bodies[number].at, aim), state.bodies[number].heading));
-        let mut wish = order.direction(ahead).unwrap_or_else(|| self.wish(state, step, number, seed));
+        let mut wish = order.direction(ahead).unwrap_or_else(|| self.wish(state, now, number));
         let body = &mut state.bodies[number];
         let sort = &self.sorts[usize::from(body.sort)];
         let side = body.side * SIDEWAYS;
@@ -310,10 +327,11 @@ impl Situation {
                 wish[1] += (out[1] + out[0] * side) * much;
             }
         };
-        let mut near = self.ground.near(step, body.at);
-        *steps += BODY_STEPS + ROCK_STEPS * u64::from(near.count_ones());
+        let mut near = now.rocks.near(body.at);
+        *steps += BODY_STEPS;
         while near != 0 {
-            let rock = self.ground.rock(step, near.trailing_zeros());
+            *steps += ROCK_STEPS;
+            let rock = now.rocks.rock(near.trailing_zeros());
             near &= near - 1;
             let apart = from_to(rock.at, body.at);
             let reach = rock.radius + sort.radius;
@@ -334,10 +352,13 @@ impl Situation {
             }
         }
         let limit = self.ground.half - sort.radius;
-        for out in [[-1.0, 0.0], [1.0, 0.0], [0.0, -1.0], [0.0, 1.0]] {
-            let gap = limit + dot(body.at, out);
-            if gap < FEELER_M {
-                feel(out, gap);
+        // Nobody far from the nearest wall feels any.
+        if limit - body.at[0].abs().max(body.at[1].abs()) < FEELER_M {
+            for out in [[-1.0, 0.0], [1.0, 0.0], [0.0, -1.0], [0.0, 1.0]] {
+                let gap = limit + dot(body.at, out);
+                if gap < FEELER_M {
+                    feel(out, gap);
+                }
             }
         }
         let length = dot(wish, wish).sqrt();
@@ -393,7 +414,7 @@ impl Situation {
         state.score += if sort.side == 1 { worth * weight } else { -worth * weight };
     }
 
-    fn shoot(&self, state: &mut Moment, step: usize, number: usize, seed: u32, steps: &mut u64) {
+    fn shoot(&self, state: &mut Moment, now: Now<'_>, number: usize, steps: &mut u64) {
         let body = &mut state.bodies[number];
         let sort = &self.sorts[usize::from(body.sort)];
         body.cooldown = body.cooldown.saturating_sub(1);
@@ -405,7 +426,7 @@ impl Situation {
         let other = state.bodies[usize::from(body.target)];
         let to = from_to(body.at, other.at);
         let distance = dot(to, to).sqrt();
-        if distance >= sort.sight || self.ground.blocks(step, body.at, other.at, steps) {
+        if distance >= sort.sight || now.rocks.blocks(body.at, other.at, steps) {
             return;
         }
         state.bodies[number].cooldown = sort.cooldown;
@@ -415,7 +436,7 @@ impl Situation {
             let seconds = distance / sort.bolt_speed;
             aim = [to[0] + other.velocity[0] * seconds, to[1] + other.velocity[1] * seconds];
         }
-        let astray = either_way(chance(seed, 64 + number as u32, step as u32)) * sort.spread;
+        let astray = either_way(chance(now.seed, 64 + number as u32, now.step as u32)) * sort.spread;
         let heading = unit_or(aim, body.heading);
         for place in 0..sort.salvo {
             let off = (f32::from(place) - f32::from(sort.salvo - 1) * 0.5) * sort.fan;
@@ -435,23 +456,27 @@ impl Situation {
     }
 
     fn strip(&self, place: f32) -> usize {
-        // `as` saturates, so that a place outside still gives a strip.
-        (((place + self.ground.half) * (STRIPS as f32 / 2.0) / self.ground.half) as usize).min(STRIPS - 1)
+        strip_of((place + self.ground.half) * (STRIPS as f32 / 2.0) / self.ground.half, STRIPS as u8)
     }
 
-    fn fly_shots(&self, state: &mut Moment, step: usize, weight: i32, steps: &mut u64) {
+    fn fly_shots(&self, state: &mut Moment, now: Now<'_>, weight: i32, steps: &mut u64) {
         if state.shot_count == 0 {
             return;
         }
-        // The bodies in each strip along each axis: a body that shares a strip with a bolt on both axes may
-        // be in its way.
+        // The bodies in each strip along each axis, of the sides at which bolts fly: a body that shares a strip with a
+        // bolt on both axes may be in its way.
         let mut strips = [[0_u32; STRIPS]; 2];
-        for number in bits(state.alive) {
+        let mut targets = 0;
+        for shot in &state.shots[..state.shot_count] {
+            targets |= self.sides[1 - usize::from(shot.side)];
+        }
+        for number in bits(state.alive & targets) {
             let body = &state.bodies[number];
             let radius = self.sort(body).radius;
-            for (axis, strips) in strips.iter_mut().enumerate() {
-                let (low, high) = (self.strip(body.at[axis] - radius), self.strip(body.at[axis] + radius));
-                strips[low..=high].iter_mut().for_each(|strip| *strip |= 1 << number);
+            for (strips, place) in strips.iter_mut().zip(body.at) {
+                for strip in &mut strips[self.strip(place - radius)..=self.strip(place + radius)] {
+                    *strip |= 1 << number;
+                }
             }
         }
         let mut kept = 0;
@@ -462,12 +487,23 @@ impl Situation {
             shot.at = [from[0] + way[0], from[1] + way[1]];
             let in_way = |axis: usize| {
                 let (a, b) = (self.strip(from[axis]), self.strip(shot.at[axis]));
-                strips[axis][a.min(b)..=a.max(b)].iter().fold(0, |word, strip| word | strip)
+                let mut word = 0;
+                for strip in &strips[axis][a.min(b)..=a.max(b)] {
+                    word |= strip;
+                }
+                word
             };
-            let candidates = in_way(0) & in_way(1) & state.alive & self.sides[1 - usize::from(shot.side)];
-            *steps += SHOT_STEPS + PAIR_STEPS * u64::from(candidates.count_ones());
+            let mut candidates = state.alive & self.sides[1 - usize::from(shot.side)];
+            for axis in 0..2 {
+                // Mostly none is left after the first axis.
+                if candidates != 0 {
+                    candidates &= in_way(axis);
+                }
+            }
+            *steps += SHOT_STEPS;
             let mut first: Option<(f32, usize)> = None;
             for number in bits(candidates) {
+                *steps += PAIR_STEPS;
                 let body = &state.bodies[number];
                 if let Some(share) = meets(from, way, body.at, self.sort(body).radius)
                     && first.is_none_or(|(least, _)| share < least)
@@ -487,8 +523,8 @@ impl Situation {
             if shot.steps_left == 0 || shot.at[0].abs() >= half || shot.at[1].abs() >= half {
                 continue;
             }
-            let near = self.ground.near(step, from) | self.ground.near(step, shot.at);
-            if near == 0 || !self.ground.touches(step, from, way, 0.0, near, steps) {
+            let near = now.rocks.near(from) | now.rocks.near(shot.at);
+            if near == 0 || !now.rocks.touches(from, way, 0.0, near, steps) {
                 state.shots[kept] = shot;
                 kept += 1;
             }

@@ -85,6 +85,7 @@ impl Leg {
 
     /// Its direction if the nearest opponent lies in the direction `ahead`, a unit vector: a vector of length
     /// 1 or 0; `None` if the rule decides.
+    #[inline]
     pub fn direction(self, ahead: impl FnOnce() -> Option<[f32; 2]>) -> Option<[f32; 2]> {
         match self {
             Self::Rest => Some([0.0; 2]),
