@@ -67,7 +67,11 @@ struct End<'a>(&'a mut Vec<u8>);
 impl Writer for End<'_> {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
-        self.0.extend_from_slice(bytes);
+        // Most integers are one byte, which takes a store instead of a call that copies any number of them.
+        match bytes {
+            [byte] => self.0.push(*byte),
+            _ => self.0.extend_from_slice(bytes),
+        }
         Ok(())
     }
 }
