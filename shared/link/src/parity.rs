@@ -45,12 +45,15 @@ impl Protector {
 
     /// Ends the burst; returns its parity, unless it has no packets.
     pub(crate) fn end(&mut self) -> Option<Vec<u8>> {
+        if self.count == 0 {
+            return None;
+        }
         let [high, low] = self.burst.to_be_bytes();
         let count = std::mem::take(&mut self.count);
         let mut parity = std::mem::take(&mut self.sum);
         parity.splice(..0, [PARITY, high, low, count]);
-        self.burst = self.burst.wrapping_add(u16::from(count > 0));
-        (count > 0).then_some(parity)
+        self.burst = self.burst.wrapping_add(1);
+        Some(parity)
     }
 }
 
