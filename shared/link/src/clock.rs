@@ -1,6 +1,6 @@
 //! The clock every time stamp of the link is taken from.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bevy_ecs::resource::Resource;
 use bevy_time::{Real, Time, TimeUpdateStrategy};
@@ -24,11 +24,32 @@ impl LinkClock {
     }
 }
 
-/// The clock right now, for heartbeats: they leave at the end of an update, and the update's duration must
-/// not count as network time. On manual time it is the update's time.
-pub(crate) fn this_moment(time: &Time<Real>, strategy: Option<&TimeUpdateStrategy>) -> Duration {
-    match (strategy, time.last_update()) {
-        (None | Some(TimeUpdateStrategy::Automatic), Some(updated)) => time.elapsed() + updated.elapsed(),
-        _ => time.elapsed(),
+/// The time of an update, and the clock right now.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct UpdateTime {
+    /// `Time<Real>::elapsed()` of the update.
+    pub(crate) now: Duration,
+    /// Time since the update before.
+    pub(crate) delta: Duration,
+    /// When the update began; `None` on manual time.
+    began: Option<Instant>,
+}
+
+impl UpdateTime {
+    pub(crate) fn new(time: &Time<Real>, strategy: &TimeUpdateStrategy) -> Self {
+        let is_automatic = matches!(strategy, TimeUpdateStrategy::Automatic);
+        let began = time.last_update().filter(|_| is_automatic);
+        Self { now: time.elapsed(), delta: time.delta(), began }
+    }
+
+    /// The time `now` for an update in which no time passes.
+    pub(crate) fn at(now: Duration) -> Self {
+        Self { now, ..Self::default() }
+    }
+
+    /// The clock right now, for heartbeats: they leave at the end of an update, and the update's duration must
+    /// not count as network time. On manual time it is the update's time.
+    pub(crate) fn this_moment(self) -> Duration {
+        self.now + self.began.map(|began| began.elapsed()).unwrap_or_default()
     }
 }

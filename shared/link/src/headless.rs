@@ -1,13 +1,20 @@
 //! Removes from Bevy's update what a program without a window or fixed steps does not need, and from any program's the
 //! threads for systems.
 
-use bevy_app::{App, MainScheduleOrder, RunFixedMainLoop, SpawnScene};
+use bevy_app::{App, First, MainScheduleOrder, PreUpdate, RunFixedMainLoop, SpawnScene};
 use bevy_ecs::message::{MessageRegistry, ShouldUpdateMessages};
-use bevy_ecs::schedule::{ScheduleLabel, Schedules, SingleThreadedExecutor};
+use bevy_ecs::schedule::{
+    IntoScheduleConfigs, IntoSystemSet, ScheduleCleanupPolicy, ScheduleLabel, Schedules,
+    SingleThreadedExecutor,
+};
+use bevy_time::{Real, Time, TimeSystems, check_delayed_command_queues};
+
+use crate::runner::{start_headless_update, start_update};
 
 /// Removes useless work between receiving and sending: threads for systems that take microseconds each, and
 /// fixed steps, of which one update after a pause would run up to sixteen. Messages then live for two
 /// updates, not for two fixed steps; under [`EventDrivenPlugin`](crate::EventDrivenPlugin) for up to 32.
+/// Of Bevy's clocks `Time<Real>` alone goes on, and delayed commands, which wait by another, are never carried out.
 ///
 /// Call it after all plugins are added: Bevy's `TimePlugin` ties messages to fixed steps.
 pub fn headless(app: &mut App) {
@@ -17,6 +24,21 @@ pub fn headless(app: &mut App) {
     world.resource_mut::<MainScheduleOrder>().labels.retain(|label| !left_out.contains(label));
     // Otherwise messages wait for the end of a fixed step, which never comes.
     world.get_resource_or_init::<MessageRegistry>().should_update = ShouldUpdateMessages::Always;
+    if world.contains_resource::<Time<Real>>() {
+        remove(app, First, TimeSystems);
+        remove(app, First, start_update);
+        remove(app, PreUpdate, check_delayed_command_queues);
+        app.add_systems(First, start_headless_update.in_set(TimeSystems));
+    }
+}
+
+/// Removes the systems of a set, if there are any.
+fn remove<M>(app: &mut App, schedule: impl ScheduleLabel, set: impl IntoSystemSet<M>) {
+    let policy = ScheduleCleanupPolicy::RemoveSystemsOnly;
+    // An error means that there are none.
+    let _ = app
+        .world_mut()
+        .schedule_scope(schedule, |world, schedule| schedule.remove_systems_in_set(set, world, policy));
 }
 
 /// Runs all systems of the app's schedules on the thread that asks for an update. Handing a system of a few microseconds to

@@ -8,6 +8,7 @@ use p2c2r_protocol::limits::MESSAGE_BYTES_MAX;
 use p2c2r_protocol::wire::{self, Bounded, Decode, Encode};
 use p2c2r_protocol::{Beat, Channel, Micros, Routed};
 
+use crate::clock::UpdateTime;
 use crate::connection::{Connection, ConnectionEnd};
 use crate::guard::{self, Guard, Pass, Violation};
 use crate::heartbeat::Heartbeat;
@@ -239,17 +240,18 @@ impl PeerSession {
         }
     }
 
-    /// Handles the heartbeats that renet has received. `arrived` is the clock right now: the update's time
+    /// Handles the heartbeats that renet has received. They arrive by the clock right now: the update's time
     /// may be older than the moment when an earlier heartbeat left (Bevy's pipelined rendering passes it on
     /// late), and then an honest echo would seem to come from the future.
     pub(crate) fn take_beats(
         &mut self,
-        arrived: Micros,
+        time: UpdateTime,
         connection: &mut impl Connection,
     ) -> Result<(), Offence> {
         if !std::mem::take(&mut self.has_mail[Channel::Beat as usize]) {
             return Ok(());
         }
+        let arrived = time.this_moment().into();
         while let Some(bytes) = connection.receive(Channel::Beat) {
             match wire::decode_message::<Beat>(&bytes) {
                 Ok(beat) if self.heartbeat.take(beat, arrived) => {}
@@ -373,33 +375,36 @@ impl PeerSession {
     }
 
     /// Sends what may leave now through `transmit`, which encrypts a payload, sends it, and returns its size on
-    /// the wire. `stamp` is the clock at this very moment. What renet had room for leaves even if the rest is refused.
+    /// the wire. What renet had room for leaves even if the rest is refused.
     pub(crate) fn send(
         &mut self,
-        now: Duration,
-        stamp: Micros,
+        time: UpdateTime,
         connection: &mut impl Connection,
         everything: bool,
         mut transmit: impl FnMut(&[u8]) -> usize,
     ) -> Result<(), Offence> {
-        connection.advance(self.send_queue.advance_clock(now, self.loss.share()));
+        let now = time.now;
         let mut posted = Ok(());
-        for channel in Channel::RELIABLE {
-            let bytes = self.parcels[channel as usize].len();
-            posted = posted.and(self.post(channel, bytes, connection));
-        }
-        if self.heartbeat.due_at() <= now {
-            let beat = wire::encode(&self.heartbeat.beat(now, stamp));
-            if connection.can_send(Channel::Beat, beat.len()) {
-                connection.send(Channel::Beat, beat);
-                self.send_queue.data_added();
+        let has_parcels = self.parcels.iter().any(|parcel| !parcel.is_empty());
+        if everything || has_parcels || self.next_due(now) <= now {
+            connection.advance(self.send_queue.advance_clock(now, self.loss.share()));
+            for channel in Channel::RELIABLE {
+                let bytes = self.parcels[channel as usize].len();
+                posted = posted.and(self.post(channel, bytes, connection));
             }
+            if self.heartbeat.due_at() <= now {
+                let beat = wire::encode(&self.heartbeat.beat(now, time.this_moment().into()));
+                if connection.can_send(Channel::Beat, beat.len()) {
+                    connection.send(Channel::Beat, beat);
+                    self.send_queue.data_added();
+                }
+            }
+            let stats = &mut self.stats;
+            self.send_queue.send(now, connection, everything, |payload| {
+                stats.sent_bytes += transmit(payload) as u64;
+                stats.sent_packets += 1;
+            });
         }
-        let stats = &mut self.stats;
-        self.send_queue.send(now, connection, everything, |payload| {
-            stats.sent_bytes += transmit(payload) as u64;
-            stats.sent_packets += 1;
-        });
         self.stats.backlog_bytes = self.send_queue.queued_bytes();
         for channel in Channel::RELIABLE {
             if !self.send_queue.may_be_unacknowledged(channel) {

@@ -17,10 +17,10 @@ use bevy_ecs::message::Messages;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::schedule::IntoScheduleConfigs;
 use bevy_ecs::system::{Res, ResMut};
-use bevy_time::{Real, Time, TimePlugin, TimeSystems};
+use bevy_time::{Fixed, Real, Time, TimePlugin, TimeSystems, TimeUpdateStrategy};
 use mio::{Events, Interest, Poll, Registry, Token};
 
-use crate::clock::LinkClock;
+use crate::clock::{LinkClock, UpdateTime};
 use crate::lean_update::LeanUpdate;
 use crate::limits::BUSY_POLL_MAX;
 
@@ -188,10 +188,9 @@ fn wait(
 
 /// Time until the next timer; `None` waits for an event only.
 fn sleep_for(app: &App) -> Option<Duration> {
-    let at = app.world().get_resource::<NextWake>()?.wanted_at()?;
-    let time = app.world().get_resource::<Time<Real>>()?;
-    let now = time.elapsed() + time.last_update().map(|updated| updated.elapsed()).unwrap_or_default();
-    Some(at.saturating_sub(now))
+    let next = app.world().get_resource::<NextWake>()?;
+    let at = next.wanted_at()?;
+    Some(at.saturating_sub(next.time.this_moment()))
 }
 
 /// Wakes the runner from any thread. Without [`EventDrivenPlugin`] it does nothing.
@@ -232,7 +231,7 @@ impl Waker {
 /// come: code that needs a later update repeats its request in every update.
 #[derive(Resource, Debug, Default)]
 pub struct NextWake {
-    now: Duration,
+    time: UpdateTime,
     at: Option<Duration>,
     /// The link's request, renewed in every update, because its timers are often cancelled.
     link_at: Option<Duration>,
@@ -241,7 +240,19 @@ pub struct NextWake {
 impl NextWake {
     /// Asks for an update within `duration` from this update's time.
     pub fn within(&mut self, duration: Duration) {
-        self.at = Some(earlier(self.at, self.now + duration));
+        self.at = Some(earlier(self.at, self.time.now + duration));
+    }
+
+    /// Begins an update: drops requests that have come.
+    fn start_update(&mut self, time: UpdateTime) {
+        self.time = time;
+        self.link_at = None;
+        self.at.take_if(|at| *at <= time.now);
+    }
+
+    /// The time of this update.
+    pub(crate) fn time(&self) -> UpdateTime {
+        self.time
     }
 
     /// Asks for an update at `time` on the update's clock. Holds until the next update only.
@@ -252,7 +263,7 @@ impl NextWake {
     /// Whether the next update is wanted at once; a test that steps an app then continues, as the runner
     /// does.
     pub fn is_due(&self) -> bool {
-        self.wanted_at().is_some_and(|at| at <= self.now)
+        self.wanted_at().is_some_and(|at| at <= self.time.now)
     }
 
     /// When the next update is wanted, counted like `Time<Real>::elapsed()`.
@@ -271,13 +282,35 @@ fn earlier(wanted: Option<Duration>, time: Duration) -> Duration {
     wanted.map_or(time, |wanted| wanted.min(time))
 }
 
-/// Sets the clocks to this update's time, and drops requests for an update that have come.
-fn start_update(mut next: ResMut<'_, NextWake>, mut clock: ResMut<'_, LinkClock>, time: Res<'_, Time<Real>>) {
-    next.now = time.elapsed();
-    clock.set(next.now.into());
-    next.link_at = None;
-    if next.at.is_some_and(|at| at <= next.now) {
-        next.at = None;
+/// Sets the link's clocks to this update's time, and drops requests for an update that have come.
+pub(crate) fn start_update(
+    mut next: ResMut<'_, NextWake>,
+    mut clock: ResMut<'_, LinkClock>,
+    time: Res<'_, Time<Real>>,
+    strategy: Res<'_, TimeUpdateStrategy>,
+) {
+    next.start_update(UpdateTime::new(&time, &strategy));
+    clock.set(next.time.now.into());
+}
+
+/// Advances the real clock, and does what [`start_update`] does where there is a link.
+pub(crate) fn start_headless_update(
+    mut time: ResMut<'_, Time<Real>>,
+    strategy: Res<'_, TimeUpdateStrategy>,
+    next: Option<ResMut<'_, NextWake>>,
+    clock: Option<ResMut<'_, LinkClock>>,
+) {
+    match *strategy {
+        TimeUpdateStrategy::Automatic => time.update(),
+        TimeUpdateStrategy::ManualInstant(instant) => time.update_with_instant(instant),
+        TimeUpdateStrategy::ManualDuration(passed) => time.update_with_duration(passed),
+        TimeUpdateStrategy::FixedTimesteps(steps) => {
+            time.update_with_duration(Time::<Fixed>::default().timestep() * steps);
+        }
+    }
+    if let (Some(mut next), Some(mut clock)) = (next, clock) {
+        next.start_update(UpdateTime::new(&time, &strategy));
+        clock.set(next.time.now.into());
     }
 }
 

@@ -17,6 +17,7 @@ use super::retries::Retries;
 use super::spare::{Spare, SpareTry};
 use super::{ClientLinkConfig, ClientTransport};
 use crate::channels::new_connection;
+use crate::clock::UpdateTime;
 use crate::connection::ConnectionEnd;
 use crate::envelope::{self, Envelope};
 use crate::limits::{BEAT_IDLE_TO_CLIENT, NETCODE_TICK_AT_CLIENT, TOKEN_AGAIN, TOKEN_WAIT_MAX};
@@ -314,11 +315,11 @@ impl Dialer {
     /// Sends what may leave now; an error if more is queued than allowed.
     pub(super) fn send(
         &mut self,
-        now: Duration,
-        stamp: Duration,
+        time: UpdateTime,
         everything: bool,
         renet: &mut RenetClient,
     ) -> Result<(), Offence> {
+        let now = time.now;
         if let Some(beside) = &mut self.beside {
             beside.flush(now, everything);
         }
@@ -329,8 +330,8 @@ impl Dialer {
             return Ok(());
         };
         let Attempt { netcode, wire, server, .. } = &mut **attempt;
-        let sent = session.send(now, stamp.into(), renet, everything, |payload| {
-            match netcode.generate_payload_packet(payload) {
+        let sent =
+            session.send(time, renet, everything, |payload| match netcode.generate_payload_packet(payload) {
                 Ok((_, packet)) => {
                     wire.send(now, *server, packet);
                     packet.len()
@@ -339,8 +340,7 @@ impl Dialer {
                     tracing::debug!(%error, "payload not encrypted");
                     0
                 }
-            }
-        });
+            });
         wire.flush(now, everything);
         sent
     }

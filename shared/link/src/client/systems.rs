@@ -7,13 +7,12 @@ use bevy_ecs::message::{MessageWriter, Messages};
 use bevy_ecs::schedule::IntoScheduleConfigs;
 use bevy_ecs::system::{Res, ResMut};
 use bevy_renet::{RenetClient, RenetReceive, RenetSend};
-use bevy_time::{Real, Time, TimeUpdateStrategy};
 
 use super::dialer::Dialer;
 use super::link::ClientLink;
 use super::{ClientLinkConfig, FromServer, LinkDown, LinkUp, Side, ToServer};
 use crate::channels::new_connection;
-use crate::clock::this_moment;
+use crate::clock::UpdateTime;
 use crate::connection::ConnectionEnd;
 use crate::limits::{ACK_DELAY, PACKET_BYTES_MAX, PACKETS_PER_UPDATE_MAX};
 use crate::peer::{Offence, TakenMessages};
@@ -38,8 +37,6 @@ pub(super) fn set_up<S: Side>(app: &mut App, config: &ClientLinkConfig) {
 }
 
 fn receive<S: Side>(
-    time: Res<'_, Time<Real>>,
-    strategy: Option<Res<'_, TimeUpdateStrategy>>,
     sockets: Option<Res<'_, Sockets>>,
     mut dialer: ResMut<'_, Dialer>,
     mut renet: ResMut<'_, RenetClient>,
@@ -49,7 +46,8 @@ fn receive<S: Side>(
     mut downs: MessageWriter<'_, LinkDown>,
     mut messages: MessageWriter<'_, FromServer<S::Receives>>,
 ) {
-    let now = time.elapsed();
+    let time = next.time();
+    let now = time.now;
     let (dialer, renet, link) = (&mut *dialer, &mut **renet, &mut *link);
     if let Some(tokens) = link.connect_to.take() {
         dialer.connect_to(now, tokens, renet, link);
@@ -74,8 +72,7 @@ fn receive<S: Side>(
     if dialer.wire().is_some_and(|wire| wire.has_unread()) {
         next.within(Duration::ZERO);
     }
-    let arrived = this_moment(&time, strategy.as_deref());
-    match read_mail::<S>((now, arrived), dialer, renet, &mut messages) {
+    match read_mail::<S>(time, dialer, renet, &mut messages) {
         Ok(taken) => {
             if let Some(sockets) = &sockets {
                 sockets.note_received(taken.messages);
@@ -92,7 +89,7 @@ fn receive<S: Side>(
         }
     }
     dialer.doubt(now, sockets.as_deref());
-    dialer.check(now, time.delta(), renet, link);
+    dialer.check(now, time.delta, renet, link);
     dialer.begin_receiving_beside(sockets.as_deref());
     let news = dialer.take_news();
     if news.is_up {
@@ -106,13 +103,13 @@ fn receive<S: Side>(
 }
 
 fn read_mail<S: Side>(
-    (now, arrived): (Duration, Duration),
+    time: UpdateTime,
     dialer: &mut Dialer,
     renet: &mut renet::RenetClient,
     messages: &mut MessageWriter<'_, FromServer<S::Receives>>,
 ) -> Result<TakenMessages, Offence> {
     let Some(session) = dialer.session() else { return Ok(TakenMessages::default()) };
-    session.take_beats(arrived.into(), renet)?;
+    session.take_beats(time, renet)?;
     let (mut goodbye, mut spare) = (None, None);
     let taken = session.take_messages(renet, |message| {
         if let Some(token) = S::spare(&message) {
@@ -122,20 +119,18 @@ fn read_mail<S: Side>(
         if let Some(reason) = S::goodbye(&message) {
             goodbye = Some(reason.to_owned());
         }
-        messages.write(FromServer { received_at: now.into(), message });
+        messages.write(FromServer { received_at: time.now.into(), message });
     });
     if let Some(reason) = goodbye {
         dialer.note_goodbye(reason);
     }
     if let Some(token) = spare {
-        dialer.keep_spare(now, token);
+        dialer.keep_spare(time.now, token);
     }
     taken
 }
 
 fn send<S: Side>(
-    time: Res<'_, Time<Real>>,
-    strategy: Option<Res<'_, TimeUpdateStrategy>>,
     mut dialer: ResMut<'_, Dialer>,
     mut renet: ResMut<'_, RenetClient>,
     mut link: ResMut<'_, ClientLink>,
@@ -143,7 +138,8 @@ fn send<S: Side>(
     mut downs: MessageWriter<'_, LinkDown>,
     mut to_server: ResMut<'_, Messages<ToServer<S::Sends>>>,
 ) {
-    let now = time.elapsed();
+    let time = next.time();
+    let now = time.now;
     let (dialer, renet, link) = (&mut *dialer, &mut **renet, &mut *link);
     let mut queued = Ok(());
     if !to_server.is_empty() {
@@ -157,8 +153,7 @@ fn send<S: Side>(
     if let Some(session) = dialer.session() {
         session.heartbeat.mark_busy(link.is_busy, now);
     }
-    let stamp = this_moment(&time, strategy.as_deref());
-    let sent = dialer.send(now, stamp, link.is_closed, renet);
+    let sent = dialer.send(time, link.is_closed, renet);
     if let Err(Offence(reason)) = queued.and(sent) {
         let detail = format!("the line to the coordinator is {reason}");
         dialer.hang_up(now, renet, link, problems::overfull(detail));
@@ -179,13 +174,13 @@ fn send<S: Side>(
 
 /// On exit: sends queued messages without regard to the rate limit, then netcode's disconnect.
 fn say_goodbye(
-    time: Res<'_, Time<Real>>,
+    next: Res<'_, NextWake>,
     mut dialer: ResMut<'_, Dialer>,
     mut renet: ResMut<'_, RenetClient>,
     mut link: ResMut<'_, ClientLink>,
 ) {
-    let now = time.elapsed();
+    let now = next.time().now;
     // An error means that some messages did not fit: they are lost, and the connection ends in any case.
-    let _ = dialer.send(now, now, true, &mut renet);
+    let _ = dialer.send(UpdateTime::at(now), true, &mut renet);
     dialer.close(now, &mut renet, &mut link, "this program closes");
 }

@@ -17,6 +17,7 @@ use super::refusal::PacketRefusal;
 use super::spares::PeerSpare;
 use super::{PeerJoined, PeerLeft, ServerLinkConfig, ServerTransport};
 use crate::channels::new_connection;
+use crate::clock::UpdateTime;
 use crate::connection::ConnectionEnd;
 use crate::envelope::{self, Envelope};
 use crate::limits::{NETCODE_TICK, NETCODE_TICK_SLACK, NETCODE_TICK_UNCONFIRMED, PLAGUED_CHECKS_PER_SECOND};
@@ -221,7 +222,7 @@ impl Listener {
             }
         };
         if owes_acks {
-            self.send(peer, now, now, false, peers);
+            self.send(peer, UpdateTime::at(now), false, peers);
         }
         peers.mark_dirty(peer);
         is_laden
@@ -364,33 +365,26 @@ impl Listener {
     }
 
     /// Sends what may leave for one peer, and sets its next timer.
-    pub(super) fn send(
-        &mut self,
-        peer: PeerId,
-        now: Duration,
-        stamp: Duration,
-        everything: bool,
-        peers: &mut Peers,
-    ) {
+    pub(super) fn send(&mut self, peer: PeerId, time: UpdateTime, everything: bool, peers: &mut Peers) {
+        let now = time.now;
         let Some(entry) = peers.entries.get_mut(&peer) else { return };
         entry.is_dirty = false;
         let renewed = entry.renew_spare(&self.mint, now);
         let (netcode, wire) = (&mut self.netcode, &mut self.wire);
         let (client, ends) = (entry.client, entry.ends);
         let sent_before = entry.session.stats.sent_packets;
-        let sent =
-            entry.session.send(now, stamp.into(), &mut entry.renet, everything, |payload| {
-                match netcode.generate_payload_packet(client, payload) {
-                    Ok((_, packet)) => {
-                        wire.send(now, ends, packet);
-                        packet.len()
-                    }
-                    Err(error) => {
-                        tracing::debug!(%error, "payload not encrypted");
-                        0
-                    }
+        let sent = entry.session.send(time, &mut entry.renet, everything, |payload| {
+            match netcode.generate_payload_packet(client, payload) {
+                Ok((_, packet)) => {
+                    wire.send(now, ends, packet);
+                    packet.len()
                 }
-            });
+                Err(error) => {
+                    tracing::debug!(%error, "payload not encrypted");
+                    0
+                }
+            }
+        });
         if entry.session.is_confirmed() && entry.session.stats.sent_packets > sent_before {
             // netcode sends no keep-alive right after another packet.
             self.tick_netcode(peer, now, now + NETCODE_TICK_SLACK, peers);

@@ -5,7 +5,6 @@ use bevy_ecs::message::{MessageWriter, Messages};
 use bevy_ecs::schedule::IntoScheduleConfigs;
 use bevy_ecs::system::{Res, ResMut};
 use bevy_renet::{RenetReceive, RenetSend};
-use bevy_time::{Real, Time, TimeUpdateStrategy};
 use p2c2r_protocol::wire::{Bounded, Decode, Encode};
 use p2c2r_protocol::{GameToServer, PeerId, Role, Routed, ServerToGame, ServerToWorker, WorkerToServer};
 use std::time::Duration;
@@ -13,7 +12,7 @@ use std::time::Duration;
 use super::listener::Listener;
 use super::peers::Peers;
 use super::{FromPeer, PeerJoined, PeerLeft, ServerLinkConfig, ToPeer};
-use crate::clock::this_moment;
+use crate::clock::UpdateTime;
 use crate::limits::{
     ACK_DELAY, DEATH_BUSY, LADEN_PACKETS_PER_UPDATE_MAX, PACKET_BYTES_MAX, PACKETS_PER_UPDATE_MAX,
 };
@@ -45,8 +44,6 @@ pub(super) fn set_up(app: &mut App, config: &ServerLinkConfig) {
 }
 
 fn receive(
-    time: Res<'_, Time<Real>>,
-    strategy: Option<Res<'_, TimeUpdateStrategy>>,
     sockets: Option<Res<'_, Sockets>>,
     mut listener: ResMut<'_, Listener>,
     mut peers: ResMut<'_, Peers>,
@@ -56,7 +53,8 @@ fn receive(
     mut from_games: MessageWriter<'_, FromPeer<GameToServer>>,
     mut from_workers: MessageWriter<'_, FromPeer<WorkerToServer>>,
 ) {
-    let now = time.elapsed();
+    let time = next.time();
+    let now = time.now;
     let (listener, peers) = (&mut *listener, &mut *peers);
     peers.now = now;
     if sockets.is_some() {
@@ -64,7 +62,7 @@ fn receive(
     }
     listener.wire.begin(sockets.as_deref());
     listener.handshaker.begin();
-    listener.advance(now, time.delta());
+    listener.advance(now, time.delta);
     let mut buffer = [0; PACKET_BYTES_MAX + 1];
     let mut laden = 0;
     for _ in 0..PACKETS_PER_UPDATE_MAX {
@@ -78,14 +76,13 @@ fn receive(
     if listener.wire.has_unread() {
         next.within(Duration::ZERO);
     }
-    let arrived = this_moment(&time, strategy.as_deref());
     let mut received = 0;
     for peer in std::mem::take(&mut listener.news.with_mail) {
         let Some(entry) = peers.entries.get_mut(&peer) else { continue };
         entry.is_in_mail = false;
         let read = match entry.who.role {
-            Role::Gamer => read_mail(peer, (now, arrived), peers, &mut from_games),
-            Role::Worker => read_mail(peer, (now, arrived), peers, &mut from_workers),
+            Role::Gamer => read_mail(peer, time, peers, &mut from_games),
+            Role::Worker => read_mail(peer, time, peers, &mut from_workers),
         };
         match read {
             Ok(taken) => {
@@ -112,7 +109,7 @@ fn receive(
     while let Some(peer) = listener.next_due(now, peers) {
         let Some(entry) = peers.entries.get_mut(&peer) else { continue };
         let heartbeat = &mut entry.session.heartbeat;
-        if heartbeat.is_dead(now, time.delta()) && !(unread && now < heartbeat.dies_at() + DEATH_BUSY) {
+        if heartbeat.is_dead(now, time.delta) && !(unread && now < heartbeat.dies_at() + DEATH_BUSY) {
             let silence = now.saturating_sub(entry.session.heartbeat.heard_at());
             let reason = format!("no sign of life for {} ms", silence.as_millis());
             listener.give_up(peer, &reason, now, peers);
@@ -128,16 +125,16 @@ fn receive(
 /// Reads the complete messages of one peer.
 fn read_mail<M: Decode<()> + Bounded + Routed + Send + Sync + 'static>(
     peer: PeerId,
-    (now, arrived): (Duration, Duration),
+    time: UpdateTime,
     peers: &mut Peers,
     messages: &mut MessageWriter<'_, FromPeer<M>>,
 ) -> Result<TakenMessages, Offence> {
     let Some(entry) = peers.entries.get_mut(&peer) else { return Ok(TakenMessages::default()) };
     let garbage = entry.session.stats.garbage;
     let measured = (entry.session.stats.rtt, entry.session.stats.clock_offset_us);
-    let result = entry.session.take_beats(arrived.into(), &mut entry.renet).and_then(|()| {
+    let result = entry.session.take_beats(time, &mut entry.renet).and_then(|()| {
         entry.session.take_messages(&mut entry.renet, |message| {
-            messages.write(FromPeer { peer, received_at: now.into(), message });
+            messages.write(FromPeer { peer, received_at: time.now.into(), message });
         })
     });
     peers.totals.garbage += entry.session.stats.garbage - garbage;
@@ -148,8 +145,6 @@ fn read_mail<M: Decode<()> + Bounded + Routed + Send + Sync + 'static>(
 }
 
 fn send(
-    time: Res<'_, Time<Real>>,
-    strategy: Option<Res<'_, TimeUpdateStrategy>>,
     mut listener: ResMut<'_, Listener>,
     mut peers: ResMut<'_, Peers>,
     mut next: ResMut<'_, NextWake>,
@@ -157,19 +152,19 @@ fn send(
     mut to_games: ResMut<'_, Messages<ToPeer<ServerToGame>>>,
     mut to_workers: ResMut<'_, Messages<ToPeer<ServerToWorker>>>,
 ) {
-    let now = time.elapsed();
+    let time = next.time();
+    let now = time.now;
     let (listener, peers) = (&mut *listener, &mut *peers);
     post(&mut to_games, Role::Gamer, peers);
     post(&mut to_workers, Role::Worker, peers);
     if !peers.dirty.is_empty() || !peers.closing.is_empty() {
-        let stamp = this_moment(&time, strategy.as_deref());
         let mut dirty = std::mem::take(&mut peers.dirty);
         for peer in dirty.drain(..) {
-            listener.send(peer, now, stamp, false, peers);
+            listener.send(peer, time, false, peers);
         }
         peers.dirty = dirty;
         for (peer, reason) in std::mem::take(&mut peers.closing) {
-            listener.send(peer, now, stamp, true, peers);
+            listener.send(peer, time, true, peers);
             listener.drop_peer(peer, &reason, now, peers);
         }
         // Entries added meanwhile are of peers whose last messages did not fit; they have just been dropped.
@@ -212,11 +207,11 @@ fn post<M: Encode + Routed + Send + Sync + 'static>(
 }
 
 /// On exit: sends queued messages without regard to the rate limit, then netcode's disconnect.
-fn say_goodbye(time: Res<'_, Time<Real>>, mut listener: ResMut<'_, Listener>, mut peers: ResMut<'_, Peers>) {
-    let now = time.elapsed();
+fn say_goodbye(next: Res<'_, NextWake>, mut listener: ResMut<'_, Listener>, mut peers: ResMut<'_, Peers>) {
+    let now = next.time().now;
     let (listener, peers) = (&mut *listener, &mut *peers);
     for peer in peers.entries.keys().copied().collect::<Vec<_>>() {
-        listener.send(peer, now, now, true, peers);
+        listener.send(peer, UpdateTime::at(now), true, peers);
         listener.drop_peer(peer, "the coordinator closes", now, peers);
     }
     listener.wire.flush(now, true);
