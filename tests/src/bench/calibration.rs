@@ -2,14 +2,14 @@
 //! what play at default settings asks for. Only the aims are constants of this file.
 
 use std::fmt::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use p2c2r_protocol::{Device, Nanos, PriceList};
 use p2c2r_server::config::default_prices;
 use p2c2r_tasks::{Blob, Blobs, KernelError, KindRegistry, Stop};
 
-use super::median;
 use super::play::{Play, Played, Varied};
+use super::{cpu, median};
 
 /// Gamers that one fully used core of a helper should serve.
 const GAMERS_PER_CORE_AIM: f64 = 16.0;
@@ -28,8 +28,8 @@ const KINDS_APART_AIM: f64 = 2.5;
 pub struct CalibrationFigures {
     /// Name of the kind.
     pub name: &'static str,
-    /// Milliseconds of one kernel: per task the least of the repeats, then the mean, since that is what a
-    /// core has to deliver.
+    /// Milliseconds of processor time of one kernel: per task the least of the repeats, then the mean, since that is what
+    /// a core has to deliver.
     pub kernel_ms: f64,
     /// Milliseconds of the median task.
     pub kernel_ms_p50: f64,
@@ -98,9 +98,10 @@ pub fn figures<K: Varied>(
         for _ in 0..repeats.max(1) {
             // A worker prepares most blobs itself, so the kernel's time includes that.
             let fresh = Blobs::new(blobs.iter().map(|blob| Blob::new(blob.bytes().to_vec())).collect());
-            let start = Instant::now();
+            // A kernel runs on one thread, so that this thread's processor time is what it takes of a core.
+            let start = cpu::of_this_thread();
             let outcome = K::run(spec, &fresh, &Stop::never())?;
-            least = least.min(start.elapsed());
+            least = least.min(cpu::of_this_thread().saturating_sub(start));
             down += K::encode_outcome(&outcome).len();
         }
         up += K::encode_spec(spec).len();
