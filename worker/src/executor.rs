@@ -315,7 +315,7 @@ impl Executor {
     }
 
     /// Runs what waits for this thread: without threads at most one run per slot; with processes the tiny tasks, for whose
-    /// answers this thread waits some hundred microseconds at most.
+    /// answers this thread waits two milliseconds at most.
     pub fn run_waiting(&mut self) {
         let (waiting, mut free) = match &mut self.lane {
             Lane::Inline { waiting, per_update, .. } => (waiting, *per_update),

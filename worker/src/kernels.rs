@@ -53,7 +53,7 @@ mod system_calls;
 mod tries;
 
 #[cfg(target_os = "linux")]
-pub(crate) use frame::{EACH_BYTES, TOGETHER_BYTES_MAX};
+pub(crate) use frame::{EACH_BYTES, LOOKED_FOR_MAX, TOGETHER_BYTES_MAX, Wait};
 #[cfg(target_os = "linux")]
 pub use process::serve;
 

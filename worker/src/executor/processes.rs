@@ -19,12 +19,16 @@ use crate::gpu;
 use crate::kernels::Sandbox;
 use crate::kernels::graphics::{Graphics, Search, Searching};
 use crate::kernels::station::{Begun, StartingStation, Station};
-use crate::kernels::{EACH_BYTES, TOGETHER_BYTES_MAX};
+use crate::kernels::{EACH_BYTES, LOOKED_FOR_MAX, TOGETHER_BYTES_MAX, Wait};
 use crate::share::Share;
 
-/// Longest wait of the app's thread for tiny tasks: several times what the largest takes, a wake-up included.
-/// Afterwards another thread waits instead.
-const TINY_WAIT: Duration = Duration::from_micros(300);
+/// Longest wait of the app's thread for tiny tasks. Afterwards another thread waits instead, and until it has the answers
+/// tiny tasks go to the slots one by one, which costs several wake-ups for each. So it is longer than their process
+/// usually waits for a processor while other programs compute. A revocation that arrives meanwhile is late by as much.
+const TINY_WAIT: Duration = Duration::from_millis(2);
+/// How much of that the app's thread busy-polls when few tasks were sent, before it sleeps: several times what the
+/// largest takes, a wake-up included.
+const TINY_LOOK: Duration = Duration::from_micros(300);
 
 /// The queue of the slots, and the process of tiny tasks.
 pub(super) struct Processes {
@@ -274,7 +278,7 @@ fn run_together(mut station: Station, runs: Vec<Run>, results: &Sender<RunResult
     let mut left: VecDeque<_> = quick.into_iter().map(|run| (run, begun.next())).collect();
     let mut answered = Vec::with_capacity(together);
     while let Some((run, Some(begun))) = left.front_mut()
-        && let Some(result) = look(&mut station, begun, run, began)
+        && let Some(result) = look(&mut station, begun, run, (began, together))
         && (station.is_alive() || together == 1)
         && let Some((run, _)) = left.pop_front()
     {
@@ -295,21 +299,23 @@ fn forget_begun(left: &mut VecDeque<(Run, Option<Begun>)>) {
     }
 }
 
-/// Polls for the result of a run as long as the app's thread may wait for it.
+/// Waits for the result of a run, one of so many that were sent together at `began`, as long as the app's thread may.
 fn look(
     station: &mut Station,
     begun: &mut Begun,
     run: &Run,
-    began: Instant,
+    (began, together): (Instant, usize),
 ) -> Option<Result<Payload, AttemptFailure>> {
-    while began.elapsed() < TINY_WAIT {
-        if let Some(result) = station.look(begun, run) {
+    loop {
+        let waited = began.elapsed();
+        let left = TINY_WAIT.checked_sub(waited)?;
+        let polls = together <= LOOKED_FOR_MAX && waited < TINY_LOOK;
+        if let Some(result) = station.look(begun, run, if polls { Wait::Not } else { Wait::AtMost(left) }) {
             return Some(result);
         }
         // The answering process may be waiting for this processor.
         thread::yield_now();
     }
-    None
 }
 
 /// Sends the results of runs that ran one after the other and were answered together; each counts its share of the

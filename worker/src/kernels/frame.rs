@@ -27,6 +27,11 @@ pub(crate) const TOGETHER_BYTES_MAX: usize = 64 * 1024;
 pub(crate) const EACH_BYTES: usize = 64;
 const _: () = assert!(TOGETHER_BYTES_MAX <= FRAME_BYTES_MAX);
 
+/// Runs in one frame up to which its answer, and the next frame after it, are busy-polled for. With more, the cost of a
+/// wake-up is small per run; and where there are more threads than processors, busy-polling takes a processor from the
+/// other side or the senders.
+pub(crate) const LOOKED_FOR_MAX: usize = 4;
+
 /// Most characters that are shown of a sentence from a process.
 const SENTENCE_CHARS_MAX: usize = 300;
 
@@ -153,7 +158,7 @@ pub(super) enum Failure {
 
 /// How long to wait for a frame.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Wait {
+pub(crate) enum Wait {
     /// Not at all.
     Not,
     /// At most so long.

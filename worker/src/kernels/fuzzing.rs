@@ -20,7 +20,7 @@ use super::Sandbox;
 use super::device::Compute;
 use super::frame::{
     FRAME_BYTES_MAX, Failure, FrameSocket, Hello, RunDone, RunTask, SandboxReport, Setup, StopRun, Tried,
-    Tries, decode,
+    Tries, Wait, decode,
 };
 use super::graphics::Graphics;
 use super::lane::Lane;
@@ -138,7 +138,7 @@ impl ScriptedStation {
     /// The first run that is under way, if it has ended.
     pub fn look(&mut self) -> Option<EndedRun> {
         let (run, begun) = self.begun.front_mut()?;
-        let result = self.station.look(begun, run)?;
+        let result = self.station.look(begun, run, Wait::Not)?;
         self.begun.pop_front().map(|(run, _)| (run, result))
     }
 

@@ -123,11 +123,6 @@ impl Lane {
         self.line.send_at_once(&vec![RunTask { serial, kind: run.kind, spec: run.spec.clone(), blobs }])
     }
 
-    /// The run's result, if there is one yet.
-    pub fn look(&mut self, sent: &mut Sent, run: &Run) -> Option<Came> {
-        self.receive(sent, run, Wait::Not)
-    }
-
     /// Waits for the run's result, at most for its time-out.
     pub fn wait(&mut self, sent: &mut Sent, run: &Run) -> Came {
         let over_at = Instant::now() + run.time_left();
@@ -151,7 +146,8 @@ impl Lane {
         }
     }
 
-    fn receive(&mut self, sent: &mut Sent, run: &Run, wait: Wait) -> Option<Came> {
+    /// The run's result, if there is one in time.
+    pub fn receive(&mut self, sent: &mut Sent, run: &Run, wait: Wait) -> Option<Came> {
         let answer = loop {
             if let Some(at) = self.answers.iter().position(|done| done.serial == sent.serial) {
                 break self.answers.remove(at);

@@ -20,7 +20,7 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 
 use super::device::{self, Compute};
 use super::frame::{
-    EACH_BYTES, Failure, FrameSocket, Hello, RunDone, RunTask, SandboxReport, Setup, StopRun,
+    EACH_BYTES, Failure, FrameSocket, Hello, LOOKED_FOR_MAX, RunDone, RunTask, SandboxReport, Setup, StopRun,
     TOGETHER_BYTES_MAX, Wait, decode,
 };
 use super::restrict::{Purpose, restrict};
@@ -30,9 +30,6 @@ use super::{LANES_MAX, tries};
 const NAME: &str = "p2c2r-kernel";
 /// Largest [`Setup`] in bytes: four paths, a line of text and some numbers.
 const SETUP_BYTES_MAX: usize = 32 * 1024;
-/// Runs in one frame up to which a lane busy-polls for the next frame. With more, the cost of a wake-up is small per
-/// run; and where there are more threads than processors, busy-polling takes a processor from the senders.
-const LOOKED_FOR_MAX: usize = 4;
 
 /// Becomes a kernel process that computes these kinds. The worker that starts it is at the other end of standard input.
 pub fn serve(kinds: &KindRegistry) -> ExitCode {

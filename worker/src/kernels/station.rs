@@ -10,6 +10,7 @@ use p2c2r_tasks::Blobs;
 use tracing::{debug, warn};
 
 use super::Sandbox;
+use super::frame::Wait;
 pub(crate) use super::lane::Sent as Begun;
 use super::lane::{Came, Lane};
 use super::launch::{Admitted, LaunchPlan, Launched};
@@ -129,9 +130,14 @@ impl Station {
         sent.ok()
     }
 
-    /// The run's result, if there is one yet.
-    pub fn look(&mut self, sent: &mut Begun, run: &Run) -> Option<Result<Payload, AttemptFailure>> {
-        let came = self.lane.as_mut()?.look(sent, run)?;
+    /// The run's result, if there is one in time.
+    pub fn look(
+        &mut self,
+        sent: &mut Begun,
+        run: &Run,
+        wait: Wait,
+    ) -> Option<Result<Payload, AttemptFailure>> {
+        let came = self.lane.as_mut()?.receive(sent, run, wait)?;
         Some(self.told(came))
     }
 
