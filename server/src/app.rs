@@ -19,10 +19,10 @@ use crate::error::ServerError;
 use crate::ledger::{Ledger, LedgerOptions, OnFailure};
 use crate::ledger_client::{self, LedgerClient};
 use crate::peers::joins::Joining;
-use crate::peers::{self, HourCaps, Recalls, Scheduler};
+use crate::peers::{self, Recalls, Scheduler};
 use crate::recording::{Header, Recorder};
 use crate::restart;
-use crate::status::{self, Meter};
+use crate::status;
 use crate::waking::{LateWaker, bind_waker};
 
 /// The coordinator's own system, in `Update`, between the link's receive and send sets.
@@ -39,7 +39,6 @@ impl Plugin for CoordinatorPlugins {
     fn build(&self, app: &mut App) {
         let config = self.config.clone();
         app.insert_resource(Joining::default())
-            .insert_resource(HourCaps::default())
             .insert_resource(DrainPhase::default())
             .insert_resource(ServerSettings(config));
         app.add_systems(Update, peers::update.in_set(CoordinatorSystems));
@@ -69,22 +68,21 @@ pub fn build_app(config: ServerConfig, transport: ServerTransport) -> Result<App
         impair: config.impair,
     }));
     let ledger = open_ledger(&config, waker.clone())?;
-    app.insert_resource(Pool::new(config.compute, config.compute_queue_max, &waker)?);
-    let mut client = LedgerClient::new(ledger.clone(), waker.clone());
+    let pool = Pool::new(config.compute, config.compute_queue_max, &waker)?;
     let (next_task, seed) = (ledger.next_task_no(), seed(&config));
     let recorder = config.record.as_deref().map(|path| record(path, &config, next_task, seed)).transpose()?;
     let core = Core::new(config.policy(), next_task, seed);
-    let mut scheduler = Scheduler::new(core, recorder);
-    status::add_to(&mut app, &config, waker.clone());
+    let mut meter = status::add_to(&mut app, &config, waker.clone());
     let found = restart::found(&ledger)?;
     for (_, event) in &found {
         if let Event::Requeued { task, .. } = event {
-            app.world_mut().resource_mut::<Meter>().goes_on(task);
+            meter.goes_on(task);
         }
     }
-    scheduler.take_over(found, &mut client);
+    let client = LedgerClient::new(ledger.clone(), waker.clone());
+    let mut scheduler = Scheduler::new(core, recorder, client, pool, meter);
+    scheduler.take_over(found);
     app.insert_resource(scheduler);
-    app.insert_resource(client);
     let reader = ledger.read_outcomes({
         let waker = waker.clone();
         move || waker.wake()

@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bevy_ecs::resource::Resource;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select_biased, unbounded};
 use p2c2r_protocol::catch_panic::catch_panic;
 
@@ -58,7 +57,6 @@ fn processor_time() -> Option<Duration> {
 }
 
 /// The pool.
-#[derive(Resource)]
 pub struct Pool(Inner);
 
 enum Inner {

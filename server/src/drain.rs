@@ -95,7 +95,7 @@ pub fn drain(
     let now = exchange.now();
     let requests = shutdown.requests();
     if *state == DrainPhase::Open {
-        let broken = exchange.ledger.has_failed();
+        let broken = exchange.scheduler.ledger.has_failed();
         if requests == 0 && !broken {
             return;
         }
@@ -121,7 +121,11 @@ pub fn drain(
         let unsent = exchange.peers.iter().any(|(_, stats)| stats.backlog_bytes > 0);
         if !unsent || now >= until || requests > 1 {
             *state = DrainPhase::Over;
-            exit.write(if exchange.ledger.has_failed() { AppExit::error() } else { AppExit::Success });
+            exit.write(if exchange.scheduler.ledger.has_failed() {
+                AppExit::error()
+            } else {
+                AppExit::Success
+            });
             return;
         }
     }

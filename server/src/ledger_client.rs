@@ -3,20 +3,19 @@
 
 use std::time::Duration;
 
-use bevy_ecs::resource::Resource;
 use bevy_ecs::system::Res;
 use p2c2r_protocol::{AccountKey, Nanos, Role};
 
 use crate::ledger::{
     Account, AccountRequest, AdmissionRoom, Committed, Entry, Ledger, LedgerError, LedgerState, Progress,
 };
+use crate::peers::Scheduler;
 use crate::waking::LateWaker;
 
 /// Longest wait of one update for a ledger that is far behind: heartbeats are still answered in time.
 const BACK_PRESSURE_WAIT_MAX: Duration = Duration::from_millis(5);
 
 /// The ledger, as the app's systems use it.
-#[derive(Resource)]
 pub struct LedgerClient {
     ledger: Ledger,
     failed: bool,
@@ -110,6 +109,6 @@ impl LedgerClient {
 
 /// Back-pressure: waits for a ledger writer that is far behind, after everything decided has been sent. Tasks then wait
 /// before admission, and fewer are refused.
-pub fn apply_back_pressure(client: Res<'_, LedgerClient>) {
-    client.ledger.wait_for_writer(BACK_PRESSURE_WAIT_MAX);
+pub fn apply_back_pressure(scheduler: Res<'_, Scheduler>) {
+    scheduler.ledger.ledger.wait_for_writer(BACK_PRESSURE_WAIT_MAX);
 }

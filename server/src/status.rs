@@ -57,15 +57,15 @@ use crate::waking::LateWaker;
 #[derive(Resource, Clone)]
 pub struct MetricsRegistry(pub Arc<Registry>);
 
-/// Adds the meter, the board and the system that publishes snapshots.
-pub fn add_to(app: &mut App, config: &ServerConfig, waker: LateWaker) {
+/// Adds the board and the system that publishes snapshots, and returns the meter.
+pub fn add_to(app: &mut App, config: &ServerConfig, waker: LateWaker) -> Meter {
     let (meter, registry) = Meter::new(&config.kinds);
-    app.insert_resource(meter)
-        .insert_resource(MetricsRegistry(Arc::new(registry)))
+    app.insert_resource(MetricsRegistry(Arc::new(registry)))
         .insert_resource(Board::new(move || waker.wake()))
         .add_systems(
             Update,
             snapshot::publish.run_if(|board: Res<'_, Board>| board.is_wanted()).after(CoordinatorSystems),
         );
     service::add_to(app);
+    meter
 }

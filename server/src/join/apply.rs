@@ -133,7 +133,7 @@ pub fn apply_account_changes(news: Res<'_, AccountNews>, mint: Res<'_, Mint>, mu
                 exchange.handle(Event::QuarantineSet { account, quarantined });
             }
             OperatorChange::Capped(key, hour_cap) => {
-                exchange.hour_caps.set(key, hour_cap);
+                exchange.scheduler.hour_caps.set(key, hour_cap);
                 let connected: Vec<_> = exchange.peers.of_account(key).collect();
                 for peer in connected {
                     exchange.handle(Event::Capped { peer, hour_cap });

@@ -27,7 +27,7 @@ impl NextStatements {
             return;
         }
         self.at = now.after(EVERY);
-        let committed = Box::new(exchange.ledger.drain_committed());
+        let committed = Box::new(exchange.scheduler.ledger.drain_committed());
         exchange.handle(Event::StatementsDue { committed });
     }
 

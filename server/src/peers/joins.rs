@@ -77,7 +77,7 @@ pub fn welcome_peers(
     // Answers are handled before new requests: a peer is welcomed in a later update than its request, however fast the
     // ledger is, so that a run on manual time is deterministic.
     for waiting in std::mem::take(&mut joining.waiting) {
-        match exchange.ledger.opened(&waiting.opening) {
+        match exchange.scheduler.ledger.opened(&waiting.opening) {
             None => joining.waiting.push(waiting),
             Some(_) if drain.is_closing() => {
                 tell_closing(exchange, waiting.joined.peer, waiting.joined.role);
@@ -97,7 +97,8 @@ pub fn welcome_peers(
             joining.refused.push((joined.peer, TOO_MANY_PROGRAMS.to_owned()));
             continue;
         }
-        match exchange.ledger.ask_account(joined.role, joined.account, &joined.name, joined.credit) {
+        match exchange.scheduler.ledger.ask_account(joined.role, joined.account, &joined.name, joined.credit)
+        {
             Ok(opening) => joining.waiting.push(Waiting { joined, opening, offer: None }),
             Err(error) => joining.refuse(joined.peer, &error),
         }
@@ -136,7 +137,8 @@ fn welcome(exchange: &mut Exchange<'_>, waiting: Waiting, account: Account) {
     let Waiting { joined: PeerJoined { peer, role, account: key, name, address, .. }, offer, .. } = waiting;
     let (said, owner, key, account) = (said(role), key, key.short(), Box::new(account));
     info!(target: "p2c2r_server::console", event = "joined", role = said, name, account = key, address, "Connected");
-    let (session_min, hour_cap) = (exchange.ledger.session_at_least(), exchange.hour_caps.of(owner));
+    let (session_min, hour_cap) =
+        (exchange.scheduler.ledger.session_at_least(), exchange.scheduler.hour_caps.of(owner));
     exchange.handle(match role {
         Role::Gamer => Event::GamerJoined { peer, name, account, session_min, hour_cap },
         Role::Worker => Event::WorkerJoined { peer, name, account, offer },
@@ -149,7 +151,7 @@ fn said(role: Role) -> &'static str {
 
 /// Why the coordinator closes, as peers are told.
 pub fn closing_reason(exchange: &Exchange<'_>) -> String {
-    exchange.ledger.failure_for_peers().unwrap_or(CLOSING).to_owned()
+    exchange.scheduler.ledger.failure_for_peers().unwrap_or(CLOSING).to_owned()
 }
 
 fn tell_closing(exchange: &mut Exchange<'_>, peer: PeerId, role: Role) {

@@ -28,23 +28,40 @@ use crate::status::Meter;
 pub use recalls::{RecallCounts, Recalls};
 pub(crate) use update::update;
 
-/// The core and the buffers that its effects go through; their memory is used again for every event.
+/// The core, the buffers that its effects go through, whose memory is used again for every event, and what they reach
+/// besides peers. One resource, because Bevy fetches each anew in every update.
 #[derive(Resource)]
 pub struct Scheduler {
     core: Core,
     effects: Effects,
     recorder: Option<Recorder>,
+    /// The ledger.
+    pub ledger: LedgerClient,
+    /// The compute pool.
+    pool: Pool,
+    /// Counts effects.
+    pub meter: Meter,
+    /// Hourly spending caps that the operator has set.
+    pub hour_caps: HourCaps,
 }
 
 impl Scheduler {
-    /// Wraps this core; a recorder, if there is one, records its run.
-    pub fn new(core: Core, recorder: Option<Recorder>) -> Self {
-        Self { core, effects: Effects::default(), recorder }
+    /// Wraps this core, whose effects reach `ledger` and `pool` and are counted by `meter`; a recorder, if there is one,
+    /// records its run.
+    pub fn new(
+        core: Core,
+        recorder: Option<Recorder>,
+        ledger: LedgerClient,
+        pool: Pool,
+        meter: Meter,
+    ) -> Self {
+        let (effects, hour_caps) = (Effects::default(), HourCaps::default());
+        Self { core, effects, recorder, ledger, pool, meter, hour_caps }
     }
 
     /// Has the core handle an event; the effects are added to those not yet carried out.
     fn tell(&mut self, now: Micros, event: Event) {
-        let Self { core, effects, recorder } = self;
+        let Self { core, effects, recorder, .. } = self;
         let Some(recorder) = recorder.as_mut().filter(|recorder| recorder.is_open()) else {
             core.handle(now, event, effects);
             return;
@@ -59,19 +76,18 @@ impl Scheduler {
         &self.core
     }
 
-    /// Has the core take over what was found at the start, and records its entries in `ledger`; nobody is connected
-    /// yet.
-    pub fn take_over(&mut self, found: Vec<(Micros, Event)>, ledger: &mut LedgerClient) {
+    /// Has the core take over what was found at the start, and records its entries; nobody is connected yet.
+    pub fn take_over(&mut self, found: Vec<(Micros, Event)>) {
         for (at, event) in found {
             self.tell(at, event);
         }
-        ledger.record(&mut self.effects.entries);
+        self.ledger.record(&mut self.effects.entries);
         assert!(self.effects.is_empty(), "before the start, nobody is there to be told");
     }
 }
 
 /// Hourly spending caps that the operator has set, by account; each applies when its gamer joins.
-#[derive(Resource, Default)]
+#[derive(Default)]
 pub struct HourCaps(HashMap<AccountKey, HourCap>);
 
 impl HourCaps {
@@ -93,16 +109,10 @@ impl HourCaps {
 /// Everything the core's effects reach.
 #[derive(SystemParam)]
 pub struct Exchange<'w> {
-    scheduler: ResMut<'w, Scheduler>,
-    /// The ledger.
-    pub ledger: ResMut<'w, LedgerClient>,
-    /// The compute pool.
-    pub pool: ResMut<'w, Pool>,
+    /// The core, and what it reaches besides peers.
+    pub scheduler: ResMut<'w, Scheduler>,
     /// Connections.
     pub peers: ResMut<'w, Peers>,
-    /// Hourly spending caps that the operator has set.
-    pub hour_caps: ResMut<'w, HourCaps>,
-    meter: ResMut<'w, Meter>,
     clock: Res<'w, LinkClock>,
     to_games: ResMut<'w, Messages<ToPeer<ServerToGame>>>,
     to_workers: ResMut<'w, Messages<ToPeer<ServerToWorker>>>,
@@ -138,13 +148,13 @@ impl Exchange<'_> {
     /// Carries out the core's effects.
     pub fn perform(&mut self) {
         loop {
-            let Scheduler { core, effects, .. } = &mut *self.scheduler;
-            self.meter.note(self.clock.now(), effects, core.gamers());
+            let Scheduler { core, effects, ledger, meter, .. } = &mut *self.scheduler;
+            meter.note(self.clock.now(), effects, core.gamers());
             let to_peer = |(peer, message)| ToPeer { peer, message };
             self.to_games.write_batch(effects.to_games.drain(..).map(to_peer));
             let to_peer = |(peer, message)| ToPeer { peer, message };
             self.to_workers.write_batch(effects.to_workers.drain(..).map(to_peer));
-            self.ledger.record(&mut effects.entries);
+            ledger.record(&mut effects.entries);
             if effects.others.is_empty() {
                 return;
             }
@@ -163,12 +173,12 @@ impl Exchange<'_> {
     fn do_other(&mut self, effect: Effect) {
         match effect {
             Effect::Check(check) => {
-                if let Some(checked) = self.pool.check(check) {
+                if let Some(checked) = self.scheduler.pool.check(check) {
                     self.tell(Event::Checked(Box::new(checked)));
                 }
             }
             Effect::Compute(kernel) => {
-                if let Err(kernel) = self.pool.run(kernel) {
+                if let Err(kernel) = self.scheduler.pool.run(kernel) {
                     // The core counts waiting runs, so the queue is full only until a thread has taken its next job.
                     let refused =
                         Computed { task: kernel.task, outcome: None, left: None, took: Duration::ZERO };

@@ -17,7 +17,7 @@ pub fn hear_games(
     left: &Messages<PeerLeft>,
     recalls: &mut Recalls,
 ) {
-    let room = exchange.ledger.room();
+    let room = exchange.scheduler.ledger.room();
     exchange.tell(Event::UpdateBegins { room });
     recalls.collect(exchange);
     // A quit visits all of its gamer's tasks, and one packet can hold a thousand quits: only the first of a peer is handled.
@@ -64,7 +64,7 @@ pub fn hear_workers(
 
 /// Handles what the compute pool has finished.
 pub fn collect_finished(exchange: &mut Exchange<'_>) {
-    while let Some(finished) = exchange.pool.next_finished() {
+    while let Some(finished) = exchange.scheduler.pool.next_finished() {
         exchange.tell(match finished {
             PoolResult::Check(checked) => Event::Checked(Box::new(checked)),
             PoolResult::Kernel(computed) => Event::Computed(computed),

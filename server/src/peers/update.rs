@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bevy_app::AppExit;
 use bevy_ecs::message::{MessageWriter, Messages};
-use bevy_ecs::system::{Local, Res, ResMut, SystemParam};
+use bevy_ecs::system::{Local, ResMut, SystemParam};
+use bevy_ecs::world::{FromWorld, World};
 use p2c2r_link::{FromPeer, NextWake, PeerJoined, PeerLeft};
 use p2c2r_protocol::{GameToServer, Micros, WorkerToServer};
 
@@ -33,16 +34,31 @@ pub(crate) struct News<'w> {
     joining: ResMut<'w, Joining>,
     recalls: ResMut<'w, Recalls>,
     drain: ResMut<'w, DrainPhase>,
-    shutdown: Res<'w, Shutdown>,
     exit: MessageWriter<'w, AppExit>,
 }
 
-/// State of what is not done in every update.
-#[derive(Default)]
-pub(crate) struct Periodic {
+/// What the updates remember, and what stays the same in all of them.
+pub(crate) struct Kept {
     statements: NextStatements,
     measured_at: Micros,
     summary: Summary,
+    shutdown: Shutdown,
+    drain_limit: Duration,
+    summary_every: Duration,
+}
+
+impl FromWorld for Kept {
+    fn from_world(world: &mut World) -> Self {
+        let ServerSettings(settings) = world.resource();
+        Self {
+            statements: NextStatements::default(),
+            measured_at: Micros::default(),
+            summary: Summary::default(),
+            shutdown: world.resource::<Shutdown>().clone(),
+            drain_limit: settings.drain_limit,
+            summary_every: settings.summary_every,
+        }
+    }
 }
 
 /// Handles everything that has come, expires leases and waits, assigns waiting tasks to the slots that this update's answers
@@ -50,18 +66,17 @@ pub(crate) struct Periodic {
 pub(crate) fn update(
     mut exchange: Exchange<'_>,
     mut news: News<'_>,
-    settings: Res<'_, ServerSettings>,
     mut next_wake: ResMut<'_, NextWake>,
-    mut periodic: Local<'_, Periodic>,
+    mut kept: Local<'_, Kept>,
 ) {
-    let (exchange, news) = (&mut exchange, &mut news);
+    let (exchange, news, kept) = (&mut exchange, &mut news, &mut *kept);
     let now = exchange.now();
     // Before this update records anything: otherwise the statements would depend on how far the ledger's thread has got, and
     // would differ from run to run.
-    periodic.statements.send_when_due(exchange);
-    let is_time_to_measure = now.since(periodic.measured_at) >= MEASURED_EVERY_US || !news.joined.is_empty();
+    kept.statements.send_when_due(exchange);
+    let is_time_to_measure = now.since(kept.measured_at) >= MEASURED_EVERY_US || !news.joined.is_empty();
     if is_time_to_measure && exchange.peers.is_anything_measured() {
-        periodic.measured_at = now;
+        kept.measured_at = now;
         receive::note_measured(exchange);
     }
     if !(news.joined.is_empty() && news.joining.is_empty()) {
@@ -72,7 +87,7 @@ pub(crate) fn update(
     }
     joins::refuse_peers(&mut news.joining, &mut exchange.peers);
 
-    if exchange.pool.has_finished() {
+    if exchange.scheduler.pool.has_finished() {
         receive::collect_finished(exchange);
     }
     if !news.from_workers.is_empty() {
@@ -89,14 +104,14 @@ pub(crate) fn update(
         exchange.handle(Event::TimePassed);
     }
 
-    if drain::is_wanted(*news.drain, &news.shutdown, &exchange.ledger) {
-        let limit = settings.0.drain_limit;
-        drain::drain(exchange, limit, &mut news.drain, &news.shutdown, &mut next_wake, &mut news.exit);
+    if drain::is_wanted(*news.drain, &kept.shutdown, &exchange.scheduler.ledger) {
+        let limit = kept.drain_limit;
+        drain::drain(exchange, limit, &mut news.drain, &kept.shutdown, &mut next_wake, &mut news.exit);
     }
-    periodic.statements.wake(now, &mut next_wake);
+    kept.statements.wake(now, &mut next_wake);
     news.recalls.wake(now, &mut next_wake);
-    console::summarise(exchange.core(), now, settings.0.summary_every, &mut periodic.summary, &mut next_wake);
-    if exchange.pool.has_inline_results() {
+    console::summarise(exchange.core(), now, kept.summary_every, &mut kept.summary, &mut next_wake);
+    if exchange.scheduler.pool.has_inline_results() {
         next_wake.within(Duration::ZERO);
     }
     if let Some(next) = exchange.next_due() {

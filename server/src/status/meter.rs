@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use bevy_ecs::resource::Resource;
 use p2c2r_protocol::{
     ComputedBy, Done, KindId, Micros, Nanos, NumberHash, PassedCheck, Refusal, SeededHash, ServerToGame,
     TaskId, TaskNo,
@@ -17,7 +16,6 @@ use crate::core::state::gamers::Gamers;
 use crate::ledger::{AccountId, ComputedFrom, Entry, PatientTask, Verdict, VoidReason};
 
 /// Counts, and remembers the last hour. Its memory grows with the tasks in flight and no further.
-#[derive(Resource)]
 pub struct Meter {
     sums: Metrics,
     kinds: Vec<(KindId, KindMetrics)>,

@@ -8,16 +8,15 @@ use bevy_ecs::system::{Res, ResMut};
 use p2c2r_link::{LinkClock, LinkTotals, PeerStats, Peers};
 use p2c2r_protocol::{Micros, Nanos, PeerId, Region};
 
+use super::Board;
 use super::figures::{Gauges, set};
 use super::history::History;
-use super::{Board, Meter};
 use crate::config::ServerSettings;
 use crate::core::Core;
 use crate::core::state::tally::Tally;
 use crate::drain::DrainPhase;
 use crate::join::{AccountNews, WallSeconds};
 use crate::ledger::{AccountId, Progress};
-use crate::ledger_client::LedgerClient;
 use crate::peers::{RecallCounts, Recalls, Scheduler};
 
 /// The coordinator's state at one moment.
@@ -202,18 +201,18 @@ pub struct GamerNow {
 /// a second.
 pub fn publish(
     board: Res<'_, Board>,
-    scheduler: Res<'_, Scheduler>,
-    ledger: Res<'_, LedgerClient>,
+    mut scheduler: ResMut<'_, Scheduler>,
     recalls: Res<'_, Recalls>,
     peers: Res<'_, Peers>,
     drain: Res<'_, DrainPhase>,
     settings: Res<'_, ServerSettings>,
     clock: Res<'_, LinkClock>,
     news: Option<Res<'_, AccountNews>>,
-    mut meter: ResMut<'_, Meter>,
 ) {
     board.begin();
-    let (core, now) = (scheduler.core(), clock.now());
+    let now = clock.now();
+    let history = scheduler.meter.history(now).clone();
+    let (core, ledger, meter) = (scheduler.core(), &scheduler.ledger, &scheduler.meter);
     let names: Vec<_> = settings.0.kinds.iter().map(|kind| (kind.id(), kind.name())).collect();
     let snapshot = Snapshot {
         taken: Instant::now(),
@@ -231,7 +230,7 @@ pub fn publish(
         link: peers.totals(),
         udp_blocked: news.as_ref().and_then(|news| news.blocked_udp_port()),
         certificate_ends: news.and_then(|news| news.certificate_ends()),
-        history: meter.history(now).clone(),
+        history,
     };
     fill(&meter.sums().gauges, &snapshot);
     board.publish(snapshot);

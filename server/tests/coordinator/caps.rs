@@ -6,7 +6,7 @@ use p2c2r_link::Grant;
 use p2c2r_protocol::{Nanos, PeerId, Refusal, Role, TaskId};
 use p2c2r_server::Fallback;
 use p2c2r_server::core::state::gamers::HourCap;
-use p2c2r_server::peers::HourCaps;
+use p2c2r_server::peers::Scheduler;
 
 use crate::stage::Stage;
 
@@ -69,7 +69,7 @@ fn the_operator_can_say_otherwise_for_one_account() {
     let (mut stage, cap) = three_and_a_half();
     let key = |name| Grant::of_name(Role::Gamer, name).account;
     let price = stage.price(1_000);
-    let mut caps = stage.app().world_mut().resource_mut::<HourCaps>();
+    let caps = &mut stage.app().world_mut().resource_mut::<Scheduler>().hour_caps;
     caps.set(key("poor"), HourCap::At(price));
     caps.set(key("rich"), HourCap::Unlimited);
     caps.set(key("other"), HourCap::AsEverybody);
