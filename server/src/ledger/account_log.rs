@@ -214,25 +214,37 @@ pub(super) fn landmarks_digest(connection: &Connection) -> Result<[u8; 32]> {
     Ok(*hasher.finalize().as_bytes())
 }
 
+/// Bytes hashed at once: BLAKE3 hashes many of its blocks side by side, and rows are small.
+const HASHED_AT_ONCE: usize = 64 * 1024;
+
 fn hash_rows(connection: &Connection, sql: &str, hasher: &mut blake3::Hasher) -> Result<()> {
     let mut select = connection.prepare_cached(sql)?;
     let columns = select.column_count();
     let mut rows = select.query([])?;
-    let mut count = 0_u64;
+    let (mut count, mut bytes) = (0_u64, Vec::new());
     while let Some(row) = rows.next()? {
         for column in 0..columns {
             match row.get_ref(column)? {
-                ValueRef::Integer(number) => hasher.update(&[1]).update(&number.to_le_bytes()),
-                ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
-                    hasher.update(&[2]).update(&(bytes.len() as u64).to_le_bytes()).update(bytes)
+                ValueRef::Integer(number) => {
+                    bytes.push(1);
+                    bytes.extend_from_slice(&number.to_le_bytes());
                 }
-                ValueRef::Null | ValueRef::Real(_) => hasher.update(&[0]),
-            };
+                ValueRef::Text(value) | ValueRef::Blob(value) => {
+                    bytes.push(2);
+                    bytes.extend_from_slice(&(value.len() as u64).to_le_bytes());
+                    bytes.extend_from_slice(value);
+                }
+                ValueRef::Null | ValueRef::Real(_) => bytes.push(0),
+            }
         }
         count += 1;
+        if bytes.len() >= HASHED_AT_ONCE {
+            hasher.update(&bytes);
+            bytes.clear();
+        }
     }
     // Separates the tables, so that a row of one cannot be mistaken for a row of the next.
-    hasher.update(&[3]).update(&count.to_le_bytes());
+    hasher.update(&bytes).update(&[3]).update(&count.to_le_bytes());
     Ok(())
 }
 

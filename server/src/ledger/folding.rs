@@ -254,18 +254,19 @@ fn digest(connection: &Connection, sums: &FoldedImage) -> Result<[u8; 32]> {
             hasher.update(tag).update(&digest);
         }
     }
-    hash_rows(connection, "SELECT grp, task, tasks, transfers, grants FROM checkpoint", &mut hasher)?;
+    hash_numbers(connection, "SELECT grp, task, tasks, transfers, grants FROM checkpoint", &mut hasher)?;
     sums.hash_into(&mut hasher);
     for sql in [
         "SELECT kind, tasks, by_worker, by_coordinator, by_cache, void, earned, fee FROM folded_kinds ORDER BY kind",
         "SELECT verdict, attempts FROM folded_attempts ORDER BY verdict",
     ] {
-        hash_rows(connection, sql, &mut hasher)?;
+        hash_numbers(connection, sql, &mut hasher)?;
     }
     Ok(*hasher.finalize().as_bytes())
 }
 
-fn hash_rows(connection: &Connection, sql: &str, hasher: &mut blake3::Hasher) -> Result<()> {
+/// Hashes a table of numbers.
+fn hash_numbers(connection: &Connection, sql: &str, hasher: &mut blake3::Hasher) -> Result<()> {
     let mut select = connection.prepare_cached(sql)?;
     let columns = select.column_count();
     let mut rows = select.query([])?;
