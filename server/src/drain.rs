@@ -121,11 +121,8 @@ pub fn drain(
         let unsent = exchange.peers.iter().any(|(_, stats)| stats.backlog_bytes > 0);
         if !unsent || now >= until || requests > 1 {
             *state = DrainPhase::Over;
-            exit.write(if exchange.scheduler.ledger.has_failed() {
-                AppExit::error()
-            } else {
-                AppExit::Success
-            });
+            let has_failed = exchange.scheduler.ledger.has_failed();
+            exit.write(if has_failed { AppExit::error() } else { AppExit::Success });
             return;
         }
     }

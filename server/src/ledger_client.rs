@@ -92,6 +92,11 @@ impl LedgerClient {
         u32::try_from(self.ledger.seconds()).unwrap_or(u32::MAX / 2)
     }
 
+    /// Back-pressure: waits for a writer that is far behind.
+    fn wait_for_writer(&self) {
+        self.ledger.wait_for_writer(BACK_PRESSURE_WAIT_MAX);
+    }
+
     /// The ledger's progress.
     pub fn progress(&self) -> Progress {
         self.ledger.progress()
@@ -107,8 +112,8 @@ impl LedgerClient {
     }
 }
 
-/// Back-pressure: waits for a ledger writer that is far behind, after everything decided has been sent. Tasks then wait
+/// Waits for a ledger writer that is far behind, after everything decided has been sent. Tasks then wait
 /// before admission, and fewer are refused.
 pub fn apply_back_pressure(scheduler: Res<'_, Scheduler>) {
-    scheduler.ledger.ledger.wait_for_writer(BACK_PRESSURE_WAIT_MAX);
+    scheduler.ledger.wait_for_writer();
 }

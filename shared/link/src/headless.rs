@@ -14,7 +14,7 @@ use crate::runner::{start_headless_update, start_update};
 /// Removes useless work between receiving and sending: threads for systems that take microseconds each, and
 /// fixed steps, of which one update after a pause would run up to sixteen. Messages then live for two
 /// updates, not for two fixed steps; under [`EventDrivenPlugin`](crate::EventDrivenPlugin) for up to 32.
-/// Of Bevy's clocks `Time<Real>` alone goes on, and delayed commands, which wait by another, are never carried out.
+/// Of Bevy's clocks only `Time<Real>` advances. Delayed commands are never carried out, because they wait by `Time`.
 ///
 /// Call it after all plugins are added: Bevy's `TimePlugin` ties messages to fixed steps.
 pub fn headless(app: &mut App) {

@@ -1,8 +1,9 @@
 //! The time that a small task takes in the updates of coordinator, worker and client: the programs' own apps over
 //! loopback sockets, updated in turn by one thread.
 //!
-//! Nothing sleeps and nothing is woken, and each update gets the same messages in every run. So two builds can be
-//! compared on a busy machine, by instructions (one program at a time):
+//! Nothing sleeps and nothing is woken. With one task in flight each update gets the same messages in every run; with more,
+//! a batch that comes apart stays so, and totals differ by some 4 % between runs. So two builds can be compared on a busy
+//! machine, by instructions (one program at a time):
 //! `valgrind --tool=callgrind --toggle-collect='*update_coordinator*' p2c2r-bench --only updates --requests 3000 --rounds 1`.
 //! The ledger's thread and the checks' run beside it and are not counted.
 
