@@ -37,12 +37,19 @@ fn run(kernel: KernelRun) -> Computed {
     Computed { task: kernel.task, outcome, left, took: Duration::ZERO }
 }
 
-/// Judges an outcome and measures the processor time that takes; by the clock where the system does not tell.
+/// Judges an outcome and measures the processor time that takes.
 fn judge(check: Check) -> Checked {
+    let (checked, took) = timed(|| check.judge());
+    Checked { took, ..checked }
+}
+
+/// The result of `work`, and the processor time of this thread that it takes; time by the clock where the system does not
+/// tell.
+pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let (started, before) = (Instant::now(), processor_time());
-    let checked = check.judge();
+    let result = work();
     let spent = before.zip(processor_time()).map(|(before, after)| after.saturating_sub(before));
-    Checked { took: spent.unwrap_or_else(|| started.elapsed()), ..checked }
+    (result, spent.unwrap_or_else(|| started.elapsed()))
 }
 
 /// Processor time of the calling thread so far, where the system tells.

@@ -5,11 +5,12 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use p2c2r_protocol::{Device, Nanos, PriceList};
+use p2c2r_server::compute::timed;
 use p2c2r_server::config::default_prices;
 use p2c2r_tasks::{Blob, Blobs, KernelError, KindRegistry, Stop};
 
+use super::median;
 use super::play::{Play, Played, Varied};
-use super::{cpu, median};
 
 /// Gamers that one fully used core of a helper should serve.
 const GAMERS_PER_CORE_AIM: f64 = 16.0;
@@ -99,10 +100,9 @@ pub fn figures<K: Varied>(
             // A worker prepares most blobs itself, so the kernel's time includes that.
             let fresh = Blobs::new(blobs.iter().map(|blob| Blob::new(blob.bytes().to_vec())).collect());
             // A kernel runs on one thread, so that this thread's processor time is what it takes of a core.
-            let start = cpu::of_this_thread();
-            let outcome = K::run(spec, &fresh, &Stop::never())?;
-            least = least.min(cpu::of_this_thread().saturating_sub(start));
-            down += K::encode_outcome(&outcome).len();
+            let (outcome, took) = timed(|| K::run(spec, &fresh, &Stop::never()));
+            least = least.min(took);
+            down += K::encode_outcome(&outcome?).len();
         }
         up += K::encode_spec(spec).len();
         times.push(least.as_secs_f64() * 1e3);

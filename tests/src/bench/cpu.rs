@@ -1,4 +1,4 @@
-//! Processor time of this process, its children and its threads, to a nanosecond, as Linux counts it; and memory.
+//! Processor time of this process and its children, to a nanosecond, from Linux's scheduler statistics; and memory.
 
 use std::path::Path;
 use std::time::Duration;
@@ -38,22 +38,6 @@ fn of_process(process: &Path) -> Option<Duration> {
         nanos += text.split_ascii_whitespace().next()?.parse::<u64>().ok()?;
     }
     Some(Duration::from_nanos(nanos))
-}
-
-/// Processor time of the thread that asks, which other programs do not add to; where the system does not tell, the time of
-/// a clock on the wall.
-#[cfg(target_os = "linux")]
-pub(super) fn of_this_thread() -> Duration {
-    use rustix::time::{ClockId, clock_gettime};
-    let told = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(told.tv_sec as u64, told.tv_nsec as u32)
-}
-
-/// The same.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn of_this_thread() -> Duration {
-    static BEGUN: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
-    BEGUN.elapsed()
 }
 
 /// A process's resident memory, in bytes.
