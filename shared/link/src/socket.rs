@@ -180,7 +180,7 @@ impl Wire {
             return None;
         }
         let received = self.medium.receive(buffer, &mut self.was_refused);
-        self.has_unread = received.is_some();
+        self.has_unread = received.is_some() && !self.medium.is_drained();
         self.intake_left -= usize::from(received.is_some());
         received
     }
@@ -207,6 +207,11 @@ impl Medium {
             Self::Udp(udp) => udp.send(to, packet, was_refused),
             Self::Memory(port) => port.send_to(packet, to.theirs),
         }
+    }
+
+    /// Whether it is known that nothing was left when the packet received last was read.
+    fn is_drained(&self) -> bool {
+        matches!(self, Self::Udp(udp) if udp.is_drained())
     }
 
     fn receive(&mut self, buffer: &mut [u8], was_refused: &mut bool) -> Option<(Ends, usize)> {

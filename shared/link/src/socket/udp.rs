@@ -40,14 +40,43 @@ struct Outbox {
     bytes: Vec<u8>,
 }
 
-/// The run that was read last, and how much of it has been returned.
-#[derive(Debug)]
-struct Inbox {
+/// Runs read with one call. With room for two, a call that returns one says that no other waits, which would take
+/// another call to know.
+const RUNS_READ_MAX: usize = 2;
+
+/// Datagrams of one size, the last perhaps smaller, from the same two ends.
+#[derive(Clone, Copy, Debug)]
+struct Run {
     from: Ends,
     size: usize,
-    buffer: Box<[u8]>,
+    length: usize,
+}
+
+/// The runs that were read last, and how much of them has been returned.
+#[derive(Debug)]
+struct Inbox {
+    buffers: [Box<[u8]>; RUNS_READ_MAX],
+    runs: [Run; RUNS_READ_MAX],
+    /// How many were read.
+    count: usize,
+    /// The one being returned, and how many of its bytes have been.
+    current: usize,
     taken: usize,
-    end: usize,
+}
+
+impl Inbox {
+    /// The next packet, and who sent it.
+    fn next(&mut self) -> Option<(Ends, &[u8])> {
+        let current = self.current;
+        let run = self.runs[..self.count].get(current)?;
+        let start = self.taken;
+        self.taken = (start + run.size).min(run.length);
+        let packet = &self.buffers[current][start..self.taken];
+        if self.taken == run.length {
+            (self.current, self.taken) = (current + 1, 0);
+        }
+        Some((run.from, packet))
+    }
 }
 
 impl Outbox {
@@ -79,11 +108,11 @@ impl Udp {
             connected,
             outbox: Outbox { to: nobody, size: 0, bytes: Vec::new() },
             inbox: Inbox {
-                from: nobody,
-                size: 0,
-                buffer: vec![0; usize::from(u16::MAX)].into(),
+                buffers: std::array::from_fn(|_| vec![0; usize::from(u16::MAX)].into()),
+                runs: [Run { from: nobody, size: 0, length: 0 }; RUNS_READ_MAX],
+                count: 0,
+                current: 0,
                 taken: 0,
-                end: 0,
             },
         })
     }
@@ -176,36 +205,44 @@ impl Udp {
     /// The next packet, cut to `buffer`: with a buffer one byte longer than a packet may be, a packet that is
     /// too long still shows.
     pub(super) fn receive(&mut self, buffer: &mut [u8], was_refused: &mut bool) -> Option<(Ends, usize)> {
-        if self.inbox.taken == self.inbox.end {
-            self.receive_run(was_refused)?;
+        if self.inbox.current == self.inbox.count {
+            self.receive_runs(was_refused);
         }
-        let Inbox { from, size, buffer: run, taken, end } = &mut self.inbox;
-        let packet = &run[*taken..(*taken + *size).min(*end)];
-        *taken += packet.len();
+        let (from, packet) = self.inbox.next()?;
         let length = packet.len().min(buffer.len());
         buffer[..length].copy_from_slice(&packet[..length]);
-        Some((*from, length))
+        Some((from, length))
     }
 
-    fn receive_run(&mut self, was_refused: &mut bool) -> Option<()> {
-        let inbox = &mut self.inbox;
-        let mut meta = [RecvMeta::default()];
+    /// Whether no packet was left when the one returned last was read.
+    pub(super) fn is_drained(&self) -> bool {
+        // Elsewhere a call may return one run although others wait.
+        let read_all = cfg!(target_os = "linux") && self.inbox.count < RUNS_READ_MAX;
+        read_all && self.inbox.current == self.inbox.count
+    }
+
+    /// Reads the runs that wait, as far as there is room; none if none waits.
+    fn receive_runs(&mut self, was_refused: &mut bool) {
+        let Inbox { buffers, runs, count, current, taken } = &mut self.inbox;
+        (*count, *current, *taken) = (0, 0, 0);
+        let mut metas = [RecvMeta::default(); RUNS_READ_MAX];
         for _ in 0..REPORTS_MAX {
-            let mut buffers = [IoSliceMut::new(&mut inbox.buffer)];
-            match self.offload.recv((&self.socket).into(), &mut buffers, &mut meta) {
-                Ok(_) => {
-                    let [RecvMeta { addr, len, stride, dst_ip, .. }] = meta;
-                    // A coordinator that is addressed as 0.0.0.0 answers as 127.0.0.1.
-                    let theirs = self.connected.unwrap_or(addr);
-                    inbox.from = Ends { theirs, ours: dst_ip.filter(|_| self.is_at_every_address) };
-                    (inbox.size, inbox.taken, inbox.end) = (stride, 0, len);
-                    return Some(());
+            let mut slices = buffers.each_mut().map(|buffer| IoSliceMut::new(buffer));
+            match self.offload.recv((&self.socket).into(), &mut slices, &mut metas) {
+                Ok(read) => {
+                    for (run, meta) in runs.iter_mut().zip(&metas[..read]) {
+                        // A coordinator that is addressed as 0.0.0.0 answers as 127.0.0.1.
+                        let theirs = self.connected.unwrap_or(meta.addr);
+                        let ours = meta.dst_ip.filter(|_| self.is_at_every_address);
+                        *run = Run { from: Ends { theirs, ours }, size: meta.stride, length: meta.len };
+                    }
+                    *count = read;
+                    return;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => *was_refused |= error.kind() == io::ErrorKind::ConnectionRefused,
             }
         }
-        None
     }
 }
 
@@ -298,6 +335,31 @@ mod tests {
         near.flush(&mut false);
         assert_eq!(all_in(&mut far), [0, 2, 4].map(|number| vec![number; SIZE]));
         assert_eq!(all_in(&mut other), [1, 3, 5].map(|number| vec![number; SIZE]));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_last_packet_of_any_number_of_runs_is_known_as_the_last() {
+        for count in 1..=2 * RUNS_READ_MAX + 1 {
+            let (_, mut far, there) = pair();
+            let senders: Vec<UdpSocket> =
+                (0..count).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
+            for (number, sender) in senders.iter().enumerate() {
+                sender.send_to(&[number as u8; 2], there).unwrap();
+            }
+            let mut buffer = [0; 8];
+            for (number, sender) in senders.iter().enumerate() {
+                let (from, length) = far.receive(&mut buffer, &mut false).unwrap();
+                assert_eq!((from, length), (sender.local_addr().unwrap().into(), 2));
+                assert_eq!(buffer[..2], [number as u8; 2]);
+                // A call that filled all its room cannot know whether others wait.
+                let is_last = number + 1 == count && !count.is_multiple_of(RUNS_READ_MAX);
+                assert_eq!(far.is_drained(), is_last, "{number} of {count}");
+            }
+            assert_eq!(far.receive(&mut buffer, &mut false), None);
+            senders[0].send_to(&[9], there).unwrap();
+            assert_eq!(far.receive(&mut buffer, &mut false).map(|(_, length)| length), Some(1));
+        }
     }
 
     /// A heartbeat of each of 1,024 peers at one moment waits until it is read. The system's default buffer
