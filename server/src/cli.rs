@@ -120,8 +120,6 @@ pub enum ConfigCommand {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use clap::{CommandFactory as _, FromArgMatches as _};
     use p2c2r_program::settings::{self, SettingValue, SettingsTable as _};
 
@@ -189,8 +187,11 @@ mod tests {
 
     #[test]
     fn the_reference_is_up_to_date() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/settings.md");
-        settings::assert_reference(&file, "p2c2r-server", &settings::reference::<ServerConfig>());
+        settings::assert_reference(
+            "../docs/settings.md",
+            "p2c2r-server",
+            &settings::reference::<ServerConfig>(),
+        );
     }
 
     /// A setting that has a value to give is the same by flag, by file and by `config show`.

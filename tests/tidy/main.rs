@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace").to_path_buf()
+    Path::new("..").canonicalize().expect("tests/ lies in the workspace")
 }
 
 /// All files below `folder` with one of `extensions`, relative to the root; build output and hidden folders
@@ -121,6 +121,16 @@ fn the_scheduler_knows_nothing_of_the_world() {
         })
         .collect();
     report(faults, "a state machine that is told everything: see docs/DESIGN.md, section 8");
+}
+
+/// Cargo runs tests in their package's folder. A path from the build names the folder that was built in, and Cargo builds
+/// nothing anew where another clone shares the build cache.
+#[test]
+fn no_test_reads_files_where_it_was_built() {
+    let wanted = ["env!(\"CARGO_MANI", "FEST_DIR\")"].concat();
+    let faults =
+        sources().into_iter().filter(|(_, text)| text.contains(&wanted)).map(|(name, _)| name).collect();
+    report(faults, "files that keep a path of the folder they were built in");
 }
 
 #[test]

@@ -227,8 +227,6 @@ impl WorkerOptions {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     fn read(text: &str) -> Result<WorkerOptions, String> {
@@ -292,7 +290,10 @@ mod tests {
 
     #[test]
     fn the_reference_is_up_to_date() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/settings.md");
-        settings::assert_reference(&file, "p2c2r-worker", &settings::reference::<WorkerOptions>());
+        settings::assert_reference(
+            "../docs/settings.md",
+            "p2c2r-worker",
+            &settings::reference::<WorkerOptions>(),
+        );
     }
 }

@@ -267,13 +267,10 @@ impl PlayerFile for Settings {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     #[test]
     fn the_reference_is_up_to_date() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/settings.md");
-        settings::assert_reference(&file, "p2c2r-game", &settings::reference::<Settings>());
+        settings::assert_reference("../docs/settings.md", "p2c2r-game", &settings::reference::<Settings>());
     }
 }

@@ -31,7 +31,7 @@ use compare::{HEIGHT, WIDTH, difference, is_blank};
 const BYTES_MAX: u64 = 1_000_000;
 
 fn stored(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pictures").join(name).with_extension("png")
+    Path::new("tests/pictures").join(name).with_extension("png")
 }
 
 fn read(path: &Path) -> Result<RgbImage, String> {

@@ -142,9 +142,8 @@ fn a_million_tasks_in_worlds_of_all_sorts() {
 /// Replays kept runs, each of which broke a promise before a mistake was mended.
 #[test]
 fn runs_that_showed_a_mistake_hold_since_it_was_mended() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/simulation/kept");
     let mut runs = 0;
-    for file in std::fs::read_dir(folder).expect("the folder is there") {
+    for file in std::fs::read_dir("src/simulation/kept").expect("the folder is there") {
         let path = file.expect("a file").path();
         let played = play::again(&SimulatedRun::load(&path).expect("a run"));
         assert_eq!(played.broken, None, "{}", path.display());

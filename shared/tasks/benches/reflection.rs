@@ -69,8 +69,7 @@ fn race(face: u32, repeats: u32) {
         return;
     }
     let python = std::env::var("P2C2R_EMBREE_PYTHON").unwrap_or_else(|_| "python3".into());
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/embree.py");
-    match Command::new(&python).arg(script).arg(&file).arg(repeats.to_string()).output() {
+    match Command::new(&python).arg("benches/embree.py").arg(&file).arg(repeats.to_string()).output() {
         Ok(run) if run.status.success() => print!("{}", String::from_utf8_lossy(&run.stdout)),
         Ok(run) => {
             let why = String::from_utf8_lossy(&run.stderr);

@@ -1,7 +1,6 @@
 //! The reference of settings in `docs/settings.md`.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use super::format::Arity;
 use super::{ProgramSettings, SettingRow, SettingsFile};
@@ -58,19 +57,19 @@ fn range<C>(row: &SettingRow<C>) -> String {
     }
 }
 
-/// For tests: fails unless the part of `file` between `<!-- NAME -->` and `<!-- end of NAME -->` is `text`. With the
+/// For tests, which run in their package's folder: fails unless the part of `file` between `<!-- NAME -->` and `<!-- end of NAME -->` is `text`. With the
 /// environment variable `P2C2R_WRITE_REFERENCE` set, the part is written instead.
 ///
 /// # Panics
 /// If the file cannot be read, lacks the marks, or says something else.
-pub fn assert_reference(file: &Path, name: &str, text: &str) {
-    let whole = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+pub fn assert_reference(file: &str, name: &str, text: &str) {
+    let whole = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{file}: {error}"));
     let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
     let parts = whole.split_once(&begin).and_then(|(before, rest)| {
         let (part, after) = rest.split_once(&end)?;
         Some((before, part, after))
     });
-    let Some((before, part, after)) = parts else { panic!("{} lacks `{begin}` or `{end}`", file.display()) };
+    let Some((before, part, after)) = parts else { panic!("{file} lacks `{begin}` or `{end}`") };
     let wanted = format!("\n{text}\n");
     if std::env::var_os("P2C2R_WRITE_REFERENCE").is_some() {
         std::fs::write(file, format!("{before}{begin}{wanted}{end}{after}"))
@@ -78,8 +77,7 @@ pub fn assert_reference(file: &Path, name: &str, text: &str) {
     } else {
         assert!(
             part == wanted,
-            "{} is out of date: run the same test with P2C2R_WRITE_REFERENCE=1, and commit it.\n{wanted}",
-            file.display()
+            "{file} is out of date: run the same test with P2C2R_WRITE_REFERENCE=1, and commit it.\n{wanted}"
         );
     }
 }

@@ -1,7 +1,7 @@
 //! Grids with queries: the Moving AI scenarios with their published optima, and seeded grids of the sorts a
 //! game makes.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use p2c2r_tasks::path::{Cell, Grid, PathSpec, Query, QueryAnswer};
@@ -42,7 +42,7 @@ impl Case {
 
 /// The Moving AI scenario `name`, from `tests/data/movingai`.
 pub fn moving_ai(name: &str) -> Case {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/movingai");
+    let folder = Path::new("../../tests/data/movingai");
     let read = |file: String| {
         std::fs::read_to_string(folder.join(&file)).unwrap_or_else(|error| panic!("{file}: {error}"))
     };
