@@ -57,8 +57,9 @@ fn range<C>(row: &SettingRow<C>) -> String {
     }
 }
 
-/// For tests, which run in their package's folder: fails unless the part of `file` between `<!-- NAME -->` and `<!-- end of NAME -->` is `text`. With the
-/// environment variable `P2C2R_WRITE_REFERENCE` set, the part is written instead.
+/// For tests: fails unless the part of `file` between `<!-- NAME -->` and `<!-- end of NAME -->` is `text`. A relative path
+/// begins in the folder of the test's package. With the environment variable `P2C2R_WRITE_REFERENCE` set, the part is
+/// written instead.
 ///
 /// # Panics
 /// If the file cannot be read, lacks the marks, or says something else.
