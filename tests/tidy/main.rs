@@ -123,8 +123,8 @@ fn the_scheduler_knows_nothing_of_the_world() {
     report(faults, "a state machine that is told everything: see docs/DESIGN.md, section 8");
 }
 
-/// Cargo runs tests in their package's folder. A path from the build names the folder that was built in, and Cargo builds
-/// nothing anew where another clone shares the build cache.
+/// The macro names the clone that a test was built in, and Cargo does not rebuild for another clone that shares the build
+/// cache. Tests use paths relative to their package's folder, in which Cargo runs them.
 #[test]
 fn no_test_reads_files_where_it_was_built() {
     let wanted = ["env!(\"CARGO_MANI", "FEST_DIR\")"].concat();

@@ -271,6 +271,6 @@ mod tests {
 
     #[test]
     fn the_reference_is_up_to_date() {
-        settings::assert_reference("../docs/settings.md", "p2c2r-game", &settings::reference::<Settings>());
+        settings::assert_reference::<Settings>("p2c2r-game");
     }
 }

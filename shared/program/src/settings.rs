@@ -52,7 +52,7 @@ pub use format::{
     named, number, on_off, parsed, path, rates, seconds, switch, text,
 };
 pub use range::{OutOfRange, within};
-pub use reference::{assert_reference, reference};
+pub use reference::assert_reference;
 pub use table::{
     IntoRows, ProgramSettings, SettingError, SettingField, SettingRow, SettingsFile, SettingsTable,
     apply_kept, apply_text, check, kept, rows_of, shown, table, to_keep, unprefixed,

@@ -40,11 +40,11 @@ struct Outbox {
     bytes: Vec<u8>,
 }
 
-/// Runs read with one call. With room for two, a call that returns one says that no other waits, which would take
-/// another call to know.
+/// Runs read with one call. A call that has room for two and returns one shows that no other waits, which another call
+/// would have to find out.
 const RUNS_READ_MAX: usize = 2;
 
-/// Datagrams of one size, the last perhaps smaller, from the same two ends.
+/// Where a run came from, the bytes of each of its datagrams except the last, and of all together.
 #[derive(Clone, Copy, Debug)]
 struct Run {
     from: Ends,

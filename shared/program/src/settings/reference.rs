@@ -5,12 +5,15 @@ use std::fmt::Write as _;
 use super::format::Arity;
 use super::{ProgramSettings, SettingRow, SettingsFile};
 
+/// The file, seen from the folder of a program's package, in which Cargo runs its tests.
+const FILE: &str = "../docs/settings.md";
+
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }
 
 /// Every setting of `C` as rows of a Markdown table.
-pub fn reference<C: ProgramSettings>() -> String {
+fn reference<C: ProgramSettings>() -> String {
     let defaults = C::default();
     let has_file = C::FILE != SettingsFile::None;
     let mut text = if has_file { "| file " } else { "" }.to_owned();
@@ -57,28 +60,27 @@ fn range<C>(row: &SettingRow<C>) -> String {
     }
 }
 
-/// For tests: fails unless the part of `file` between `<!-- NAME -->` and `<!-- end of NAME -->` is `text`. A relative path
-/// begins in the folder of the test's package. With the environment variable `P2C2R_WRITE_REFERENCE` set, the part is
-/// written instead.
+/// For a program's tests: fails unless the part of `docs/settings.md` between `<!-- NAME -->` and `<!-- end of NAME -->` is
+/// the table of `C`'s settings. With the environment variable `P2C2R_WRITE_REFERENCE` set, the part is written instead.
 ///
 /// # Panics
 /// If the file cannot be read, lacks the marks, or says something else.
-pub fn assert_reference(file: &str, name: &str, text: &str) {
-    let whole = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{file}: {error}"));
+pub fn assert_reference<C: ProgramSettings>(name: &str) {
+    let whole = std::fs::read_to_string(FILE).unwrap_or_else(|error| panic!("{FILE}: {error}"));
     let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
     let parts = whole.split_once(&begin).and_then(|(before, rest)| {
         let (part, after) = rest.split_once(&end)?;
         Some((before, part, after))
     });
-    let Some((before, part, after)) = parts else { panic!("{file} lacks `{begin}` or `{end}`") };
-    let wanted = format!("\n{text}\n");
+    let Some((before, part, after)) = parts else { panic!("{FILE} lacks `{begin}` or `{end}`") };
+    let wanted = format!("\n{}\n", reference::<C>());
     if std::env::var_os("P2C2R_WRITE_REFERENCE").is_some() {
-        std::fs::write(file, format!("{before}{begin}{wanted}{end}{after}"))
+        std::fs::write(FILE, format!("{before}{begin}{wanted}{end}{after}"))
             .expect("the file can be written");
     } else {
         assert!(
             part == wanted,
-            "{file} is out of date: run the same test with P2C2R_WRITE_REFERENCE=1, and commit it.\n{wanted}"
+            "{FILE} is out of date: run the same test with P2C2R_WRITE_REFERENCE=1, and commit it.\n{wanted}"
         );
     }
 }
